@@ -1,0 +1,35 @@
+# The two commands of a new user are `make demo` and `make test`; every target sets up what it needs, once.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SNAKEMAKE = snakemake --profile profiles/local
+
+.PHONY: setup demo test check clean-demo
+
+setup: .venv/.installed
+
+# Installs exactly what requirements.lock pins, by hash. Bootstraps with pip the one tool (uv) that does the rest.
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "understudy needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ": make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear .venv
+	awk '/^[^ #]/ {keep = /^uv==/} keep' requirements.lock > .venv/uv.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(SNAKEMAKE) --configfile config/demo.yaml
+	@python scripts/show_results.py --config config/demo.yaml
+
+test: setup
+	@python -m pytest
+
+check: setup
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/Snakefile rules
+	python scripts/check_config.py config/config.yaml config/demo.yaml
+	snakemake --lint --configfile config/demo.yaml
+
+clean-demo:
+	rm -rf results/phantom runs/phantom

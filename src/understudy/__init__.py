@@ -1,0 +1,1 @@
+"""understudy: can synthetic images stand in for real patients?"""

@@ -1,0 +1,129 @@
+"""Checkpoints that survive a kill at any instant, and tell when their bytes have changed.
+
+One folder per checkpoint, step-N/: tensors.safetensors, values.json (everything that is no tensor) and manifest.json
+with the SHA-256 of both. It is written as step-N.tmp/, synced, renamed; the two newest are kept. A folder under its
+final name is therefore whole, and what a disk later did to it shows in the manifest: then it is named, and the one
+before it is used.
+"""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+
+from .files import FULL_DISK, full_disk_message, sha256_of_file, sync_folder, write_json
+
+KEEP = 2
+_SEPARATOR = "/"
+
+
+def flatten(state: object, prefix: str = "") -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    """A nested dict or list of tensors and JSON values as two flat dicts, keyed by path."""
+    if isinstance(state, torch.Tensor):
+        return {prefix: state.detach()}, {}
+    if not isinstance(state, dict | list | tuple) or not state:
+        return {}, {prefix: state}
+    tensors: dict[str, torch.Tensor] = {}
+    values: dict[str, object] = {}
+    # the kind of a key is kept: names as they are, an optimizer's int keys as #0, places in a list as @0
+    if isinstance(state, dict):
+        items = [(f"#{key}" if isinstance(key, int) else key, value) for key, value in state.items()]
+    else:
+        items = [(f"@{place}", value) for place, value in enumerate(state)]
+    for name, value in items:
+        more_tensors, more_values = flatten(value, f"{prefix}{_SEPARATOR}{name}" if prefix else name)
+        tensors |= more_tensors
+        values |= more_values
+    return tensors, values
+
+
+def unflatten(flat: dict[str, object]) -> object:
+    """The nested state of a flat one (tuples come back as lists)."""
+    if set(flat) == {""}:
+        return flat[""]
+    groups: dict[str, dict[str, object]] = {}
+    for path, value in flat.items():
+        first, _, rest = path.partition(_SEPARATOR)
+        groups.setdefault(first, {})[rest] = value
+    nested = {name: unflatten(group) for name, group in groups.items()}
+    if all(name.startswith("@") for name in nested):
+        return [nested[f"@{place}"] for place in range(len(nested))]
+    return {int(name[1:]) if name.startswith("#") else name: value for name, value in nested.items()}
+
+
+def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
+    """Writes folder/step-N/ and removes all but the newest two. Raises ValueError where the disk is full."""
+    final = folder / f"step-{step:09d}"
+    temporary = folder / f"{final.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        _write(temporary, state)
+        sync_folder(temporary)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(temporary, final)
+        sync_folder(folder)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise ValueError(full_disk_message(final, error)) from error
+    for old in checkpoints(folder)[KEEP:]:
+        shutil.rmtree(old)
+    return final
+
+
+def _write(folder: Path, state: dict) -> None:
+    tensors, values = flatten(state)
+    # clones: safetensors refuses tensors that share memory, and views would be written whole
+    content = save({name: t.cpu().contiguous().clone() for name, t in tensors.items()})
+    (folder / "tensors.safetensors").write_bytes(content)  # not save_file: it hides that a disk is full
+    write_json(folder / "values.json", values)
+    files = ["tensors.safetensors", "values.json"]
+    for name in files:
+        with open(folder / name, "rb") as file:
+            os.fsync(file.fileno())
+    write_json(folder / "manifest.json", {name: sha256_of_file(folder / name) for name in files})
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The folders of finished checkpoints, newest first; whether their bytes are sound is not looked at."""
+    found = [p for p in folder.glob("step-*") if re.fullmatch(r"step-\d{9}", p.name)]
+    return sorted(found, reverse=True)
+
+
+def damage(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint, or None."""
+    try:
+        manifest = json.loads((checkpoint / "manifest.json").read_text())
+        for name, expected in manifest.items():
+            if sha256_of_file(checkpoint / name) != expected:
+                return f"{name} does not have the SHA-256 of the manifest"
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        return str(error)
+    return None
+
+
+def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> tuple[int, dict] | None:
+    """(step, state) of the newest sound checkpoint, or None where there is none at all.
+
+    A damaged one is named and passed over. Raises ValueError where all are damaged: starting anew must be a decision.
+    """
+    found = checkpoints(folder)
+    for checkpoint in found:
+        reason = damage(checkpoint)
+        if reason is None:
+            flat = load_file(checkpoint / "tensors.safetensors", device=str(device))
+            values = json.loads((checkpoint / "values.json").read_text())
+            return int(checkpoint.name.removeprefix("step-")), unflatten({**flat, **values})
+        print(f"damaged checkpoint {checkpoint}: {reason}; using the one before it", flush=True)
+    if found:
+        raise ValueError(
+            f"{folder}: found {len(found)} checkpoints, all damaged, expected a sound one. "
+            "Restore one from a backup, or remove the folder to start this training anew."
+        )
+    return None

@@ -1,0 +1,54 @@
+"""Images on the device, and the order in which a training sees them.
+
+The data set lives on the device as uint8 (7.7 GB for 23 478 five-channel slices): batches are gathered and augmented
+there, and no loader process can starve a GPU. Where it does not fit, it stays in pinned host memory.
+"""
+
+import functools
+
+import numpy as np
+import torch
+
+from .seeds import seed_of
+
+_HEADROOM = 0.6  # share of the free device memory that images may take; the rest is for networks and activations
+
+
+class DeviceImages:
+    """uint8 images (N, C, H, W) with batches gathered on `device`."""
+
+    def __init__(self, x_NCHW: np.ndarray | torch.Tensor, device: torch.device | str):
+        self.device = torch.device(device)
+        images = torch.as_tensor(x_NCHW)
+        assert images.dtype == torch.uint8 and images.ndim == 4
+        if self.device.type == "cuda":
+            free_bytes, _ = torch.cuda.mem_get_info(self.device)
+            fits = images.numel() < _HEADROOM * free_bytes
+            images = images.to(self.device) if fits else images.pin_memory()
+            if not fits:
+                print(
+                    f"{images.numel() / 1e9:.1f} GB of images do not fit beside {free_bytes / 1e9:.1f} GB free: host memory"
+                )
+        self.images_NCHW = images
+
+    def __len__(self) -> int:
+        return len(self.images_NCHW)
+
+    def batch(self, indices: torch.Tensor) -> torch.Tensor:
+        """uint8 (len(indices), C, H, W) on the device."""
+        return self.images_NCHW[indices.to(self.images_NCHW.device)].to(self.device, non_blocking=True)
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(n: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng(seed_of(seed, "epoch", epoch)).permutation(n)
+
+
+def epoch_indices(n: int, seed: int, position: int, count: int) -> torch.Tensor:
+    """The images at positions position ... position + count - 1 of an endless sequence of shuffled epochs.
+
+    A function of its arguments: a resumed training, or one on another number of devices, sees the same order.
+    """
+    places = np.arange(position, position + count)
+    indices = [_permutation(n, seed, int(epoch))[places[places // n == epoch] % n] for epoch in np.unique(places // n)]
+    return torch.from_numpy(np.concatenate(indices))
