@@ -26,9 +26,7 @@ class DeviceImages:
             fits = images.numel() < _HEADROOM * free_bytes
             images = images.to(self.device) if fits else images.pin_memory()
             if not fits:
-                print(
-                    f"{images.numel() / 1e9:.1f} GB of images do not fit beside {free_bytes / 1e9:.1f} GB free: host memory"
-                )
+                print(f"{images.numel() / 1e9:.1f} GB of images, {free_bytes / 1e9:.1f} GB free: kept in host memory")
         self.images_NCHW = images
 
     def __len__(self) -> int:

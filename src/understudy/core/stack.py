@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .files import atomic_path
+from .files import atomic_path, hash_of
 
 FORMAT = 1
 MEMBER = "stack.json"
@@ -92,9 +92,12 @@ class StackWriter:
 class Stack:
     """A stack opened for reading: `len(s)`, `s[i]` -> uint8 (C, H, W), `s.names`, `s.meta`, `s.read()`."""
 
-    def __init__(self, path: Path, names: list[str], spans_N2: np.ndarray, meta: dict, content: mmap.mmap):
-        self.path, self.names, self.meta = path, names, meta
-        self._spans_N2, self._content = spans_N2, content
+    def __init__(self, path: Path, members: list[zipfile.ZipInfo], meta: dict, content: mmap.mmap):
+        self.path, self.meta = path, meta
+        self.names = [m.filename for m in members]
+        self._crcs = [m.CRC for m in members]
+        self._spans = [_span(content, m) for m in members]
+        self._content = content
 
     @classmethod
     def open(cls, path: str | Path) -> "Stack":
@@ -115,8 +118,7 @@ class Stack:
             raise ValueError(f"{path}: found {len(images)} images, expected {meta['count']} uncompressed ones.")
         with open(path, "rb") as file:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        spans = [_span(content, m) for m in images]
-        return cls(path, [m.filename for m in images], np.array(spans, np.int64).reshape(-1, 2), meta, content)
+        return cls(path, images, meta, content)
 
     @property
     def channels(self) -> list[str]:
@@ -126,8 +128,13 @@ class Stack:
     def shape_CHW(self) -> tuple[int, int, int]:
         return len(self.channels), self.meta["height"], self.meta["width"]
 
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of the content, from the CRCs that the ZIP index holds: no image is read."""
+        return hash_of({"meta": self.meta, "names": self.names, "crcs": self._crcs})
+
     def png(self, i: int) -> bytes:
-        start, stop = self._spans_N2[i]
+        start, stop = self._spans[i]
         return self._content[start:stop]
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ A run directory holds config.json, lock, step-N/ (checkpoint.py), progress.jsonl
 Snakemake removes the outputs of a failed job, and these have to survive it.
 """
 
+import argparse
 import fcntl
 import json
 import math
@@ -164,6 +165,29 @@ def _resume(trainee: Trainee, run_dir: Path) -> tuple[int, float]:
 def run_directory(parent: str | Path, config: dict) -> Path:
     """Where a training with this config lives: another config is another directory, and the old one stays."""
     return Path(parent) / hash_of(config)
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every training script that say where and how long it runs, not what it computes."""
+    group = parser.add_argument_group("machine", "never part of the result's identity")
+    group.add_argument("--runs", required=True, type=Path, help="folder of run directories, kept through failures")
+    group.add_argument(
+        "--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU where there is one"
+    )
+    group.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0: its own choice")
+    group.add_argument("--budget-min", default=None, type=float, help="minutes after which it saves and leaves with 75")
+    group.add_argument("--margin-min", default=20, type=float, help="minutes of the budget kept for saving")
+    group.add_argument("--checkpoint-min", default=30, type=float, help="minutes between checkpoints")
+
+
+def chosen_device(arguments: argparse.Namespace) -> torch.device:
+    """The device that a script was asked for. Raises ValueError where it is not there."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device: found no usable GPU, expected one; check the driver, or use --device cpu")
+    wanted = arguments.device if arguments.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
 
 
 def _check_config(run_dir: Path, config: dict) -> None:

@@ -1,0 +1,123 @@
+"""Trains one segmenter on one training set, predicts the test volumes and scores them.
+
+Interrupted, it goes on from its run directory; finished, it publishes again in seconds. Exit code 75: the time budget
+is used up, run the same command again.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from understudy.core import cli
+from understudy.core.grid import SHUFFLED, parts
+from understudy.core.lineage import check_training_stacks
+from understudy.core.seeds import seed_of
+from understudy.core.stack import Stack
+from understudy.core.training import EXIT_BUDGET, add_machine_arguments, chosen_device, run_directory, train
+from understudy.evaluate.scores import score_volume, write_scores
+from understudy.segment.data import load_training_set
+from understudy.segment.publish import load_segmenter, predicted_volumes, publish, write_example
+from understudy.segment.train import SegmenterTrainee
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("dataset", "segmenter", "training-set"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--augmentation", required=True, choices=["augmented", "plain"])
+    parser.add_argument("--repeat", required=True, type=int)
+    parser.add_argument("--seed", required=True, type=int, help="of the study")
+    parser.add_argument("--options", required=True, type=json.loads, help="the segmenter's config block as JSON")
+    parser.add_argument("--stacks", required=True, nargs="+", type=Path, help="one per part of the training set")
+    parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
+    parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
+    for name in ("weights", "history", "scores", "example"):
+        parser.add_argument(f"--{name}", required=True, type=Path, help="output")
+    add_machine_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    a = arguments()
+    device = chosen_device(a)
+    test = Stack.open(a.test)
+    stacks = {part: Stack.open(path) for part, path in zip(parts(a.training_set), a.stacks, strict=True)}
+    check_training_stacks(stacks.values(), test)
+    seed = seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, a.repeat)
+    config = {
+        "segmenter": a.segmenter,
+        "options": a.options,
+        "training_set": a.training_set,
+        "augmentation": a.augmentation,
+        "seed": seed,
+        "stacks": {part: stack.fingerprint for part, stack in stacks.items()},
+    }
+    training_set = load_training_set(
+        a.training_set,
+        {part: stack.path for part, stack in stacks.items()},
+        fraction=a.options["validation_fraction"],
+        limit=a.options["validation_samples"],
+        split_seed=seed_of(a.seed, a.dataset),
+        seed=seed,
+        device=device,
+    )
+    labels = list(test.meta["labels"])
+    trainee = SegmenterTrainee(
+        a.segmenter,
+        a.options,
+        training_set,
+        channels=len(test.channels) - 1,
+        classes=len(labels) + 1,
+        size=test.meta["height"],
+        augmented=a.augmentation == "augmented",
+        seed=seed,
+        device=device,
+    )
+    outcome = train(
+        trainee,
+        run_directory(a.runs, config),
+        a.options["samples"],
+        config=config,
+        checkpoint_minutes=a.checkpoint_min,
+        budget_minutes=a.budget_min,
+        margin_minutes=a.margin_min,
+    )
+    if not outcome.finished:
+        sys.exit(EXIT_BUDGET)
+    metadata = {
+        **config,
+        "channels": len(test.channels) - 1,
+        "classes": len(labels) + 1,
+        "labels": test.meta["labels"],
+        "size": test.meta["height"],
+        "images_seen": outcome.images_seen,
+        "training_seconds": round(outcome.seconds),
+        "torch": torch.__version__,
+        "lineage": sorted({identity for stack in stacks.values() for identity in stack.meta["lineage"]}),
+        "note": "labels were shuffled between images" if a.training_set == SHUFFLED else "",
+    }
+    publish(trainee, a.weights, a.history, metadata)
+    network, _ = load_segmenter(a.weights, device)
+    keys = {
+        "dataset": a.dataset,
+        "segmenter": a.segmenter,
+        "training_set": a.training_set,
+        "augmentation": a.augmentation,
+        "repeat": a.repeat,
+    }
+    rows = [
+        {**keys, "subject": subject, **score}
+        for subject, prediction, reference, spacing_mm in predicted_volumes(
+            network, test, a.slices, device, a.options["precision"]
+        )
+        for score in score_volume(prediction, reference, labels, spacing_mm)
+    ]
+    write_example(network, test, a.example, device, a.options["precision"])
+    write_scores(a.scores, rows)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,183 @@
+"""Reading a config: types, defaults and descriptions from the schema, combinations that cannot work, clear messages.
+
+A config is complete in itself: what it does not say has the schema's default, nothing is merged from another file.
+"""
+
+import copy
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from .grid import RESERVED
+
+LABEL_CHANNEL = "seg"
+Problem = tuple[str, str]  # dotted key, what is wrong with it
+
+
+def load_yaml(path: str | Path) -> dict:
+    """Raises ValueError where the file is missing or is no YAML mapping."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file, expected a config (see config/README.md)") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: found broken YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: found {type(content).__name__}, expected sections such as `datasets:`")
+    return content
+
+
+def complete(config: Mapping, schema: Mapping, root: str | Path = ".") -> dict:
+    """The config with every default filled in.
+
+    Args:
+        root: folder that relative paths in the config start from (the working directory of Snakemake).
+    Raises:
+        ValueError: one line per problem: key, found, allowed, the nearest known key.
+    """
+    config = copy.deepcopy(dict(config))
+    problems = [_describe(error) for error in Draft202012Validator(schema).iter_errors(config)]
+    if not problems:
+        _fill(config, schema, schema)
+        problems = list(_impossible(config, Path(root)))
+    if problems:
+        raise ValueError("\n".join(f"config, {key}: {text}" for key, text in sorted(problems)))
+    return config
+
+
+def _fill(value: object, part: Mapping, schema: Mapping) -> None:
+    """Puts defaults into nested mappings, in place. `part` is the piece of `schema` that describes `value`."""
+    if not isinstance(value, dict):
+        return
+    part = _resolved(part, schema)
+    known = {key: _resolved(sub, schema) for key, sub in part.get("properties", {}).items()}
+    for key, sub in known.items():
+        if "default" in sub:
+            value.setdefault(key, copy.deepcopy(sub["default"]))
+        if key in value:
+            _fill(value[key], sub, schema)
+    if isinstance(extra := part.get("additionalProperties"), dict):
+        for key in value.keys() - known.keys():
+            _fill(value[key], extra, schema)
+
+
+def _resolved(part: Mapping, schema: Mapping) -> Mapping:
+    """A part with its reference followed; of alternatives, the one that is a mapping."""
+    if "$ref" in part:
+        name = part["$ref"].removeprefix("#/$defs/")
+        part = {**schema["$defs"][name], **part}
+    mappings = [p for p in part.get("anyOf", []) if p.get("type") == "object"]
+    return {**mappings[0], **part} if mappings else part
+
+
+def _describe(error: ValidationError) -> Problem:
+    if error.validator == "anyOf" and (nearer := _nearest_branch(error)):
+        return _describe(nearer)
+    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    known = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
+    if error.validator == "additionalProperties":
+        unknown = [k for k in error.instance if k not in known]
+        near = [difflib.get_close_matches(k, known, n=1, cutoff=0.4) for k in unknown]
+        hints = [f"`{k}`" + (f" (did you mean `{n[0]}`?)" if n else "") for k, n in zip(unknown, near, strict=True)]
+        return key, f"found unknown key {', '.join(hints)}; allowed: {', '.join(known)}"
+    if error.validator == "required":
+        missing = [k for k in error.validator_value if k not in error.instance]
+        return key, f"found no `{'`, `'.join(missing)}`, which it needs"
+    if error.validator == "enum":
+        near = difflib.get_close_matches(str(error.instance), [str(v) for v in error.validator_value], n=1, cutoff=0.4)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return key, f"found {error.instance!r}; allowed: {', '.join(map(repr, error.validator_value))}{hint}"
+    if error.validator == "type":
+        return key, f"found {error.instance!r} ({type(error.instance).__name__}); allowed: {_types(error)}"
+    if error.validator == "anyOf":
+        return key, f"found {error.instance!r}; allowed: {error.schema.get('description', 'see the schema')}"
+    allowed = _RULES.get(error.validator, "{}").format(error.validator_value)
+    if error.validator == "pattern" and "description" in error.schema:
+        allowed = error.schema["description"]
+    return key, f"found {error.instance!r}; allowed: {allowed}"
+
+
+def _nearest_branch(error: ValidationError) -> ValidationError | None:
+    """Of the alternatives that all failed, the complaint of the one that was meant."""
+    depth = len(error.absolute_path)
+    deeper = [
+        c for c in error.context if len(c.absolute_path) > depth or c.validator in ("enum", "additionalProperties")
+    ]
+    return deeper[0] if deeper else None
+
+
+_RULES = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "minItems": "at least {} items",
+    "minProperties": "at least {} entries",
+    "pattern": "text of the form {}",
+    "uniqueItems": "each item once",
+}
+
+
+def _types(error: ValidationError) -> str:
+    allowed = error.validator_value
+    names = {"object": "a section with keys", "array": "a list", "null": "null", "boolean": "true or false"}
+    return " or ".join(
+        names.get(t, f"a{'n' * (t == 'integer')} {t}") for t in ([allowed] if isinstance(allowed, str) else allowed)
+    )
+
+
+def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
+    """Combinations that are well-formed and cannot work."""
+    yield from _impossible_images(config["images"])
+    for name, dataset in config["datasets"].items():
+        yield from _impossible_dataset(f"datasets.{name}", dataset, root)
+    if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
+        yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
+    needs_generator = {"synthetic", "real+synthetic"} & set(config["experiments"]["training_sets"])
+    if needs_generator and not config["generators"]:
+        yield (
+            "experiments.training_sets",
+            f"found {sorted(needs_generator)} but no generators; add one, or ask for real",
+        )
+    size = config["images"]["size"]
+    if size & (size - 1) and "stylegan2" in config["generators"]:
+        yield "images.size", f"found {size}; stylegan2 makes images of 2^n pixels: 64, 128, 256"
+    for name, segmenter in config["segmenters"].items():
+        step = 2 ** (segmenter["depth"] - 1)
+        if segmenter["padding"] == "same" and size % step:
+            yield f"segmenters.{name}.depth", f"found {segmenter['depth']}; {size} pixels cannot be halved that often"
+        if segmenter["epoch_samples"] > segmenter["samples"]:
+            yield f"segmenters.{name}.epoch_samples", f"found {segmenter['epoch_samples']}, more than its samples"
+
+
+def _impossible_images(images: Mapping) -> Iterator[Problem]:
+    levels = list(images["labels"].values())
+    if levels != sorted(set(levels)):
+        yield "images.labels", f"found grey levels {levels}; allowed: ascending, each once"
+    if images["channels"][-1] != LABEL_CHANNEL or len(images["channels"]) < 2:
+        yield "images.channels", f"found {images['channels']}; allowed: modalities, then {LABEL_CHANNEL!r} as the last"
+    if images["decisive"] not in images["channels"][:-1]:
+        yield "images.decisive", f"found {images['decisive']!r}; allowed: one of {images['channels'][:-1]}"
+
+
+def _impossible_dataset(key: str, dataset: Mapping, root: Path) -> Iterator[Problem]:
+    given = [k for k in ("split", "test_subjects") if dataset[k] is not None]
+    if len(given) != 1:
+        yield (
+            key,
+            f"found {' and '.join(given) or 'neither'}; allowed: one of `split` (a file) and `test_subjects` (drawn)",
+        )
+    if (dataset["root"] is None) == (dataset["phantom"] is None):
+        yield key, "allowed: one of `root` (a folder of NIfTI files) and `phantom` (made data)"
+    for file in ("split", "identities"):
+        if dataset[file] is not None and not (root / dataset[file]).is_file():
+            yield f"{key}.{file}", f"found {dataset[file]!r}, which is no file; allowed: a CSV (see config/README.md)"
+    phantom = dataset["phantom"]
+    if phantom and dataset["test_subjects"] and phantom["subjects"] <= dataset["test_subjects"]:
+        yield (
+            f"{key}.test_subjects",
+            f"found {dataset['test_subjects']} of {phantom['subjects']} phantoms; some must be left to train",
+        )

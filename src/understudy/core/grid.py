@@ -1,0 +1,62 @@
+"""The study grid: which trainings a config asks for. Rules and tables both read it here.
+
+Per dataset and segmenter the training sets are the real images, each generator's samples, and both together, each with
+and without augmentation: 22 settings for five generators. `shuffled` (real images, each with another image's
+annotation) is the negative control: what a network learns from it is the floor of the tables.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+
+REAL = "real"
+SHUFFLED = "shuffled"
+RESERVED = (REAL, SHUFFLED)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the tables; `repeats` trainings with other seeds belong to it."""
+
+    dataset: str
+    segmenter: str
+    training_set: str
+    augmentation: str
+    repeats: int
+
+    def folder(self, results: str) -> str:
+        return f"{results}/{self.dataset}/segmenters/{self.segmenter}/{self.training_set}/{self.augmentation}"
+
+    def files(self, results: str, name: str) -> list[str]:
+        """The file `name` of every repeat."""
+        return [f"{self.folder(results)}/repeat{repeat}/{name}" for repeat in range(1, self.repeats + 1)]
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def training_sets(generators: list[str], kinds: list[str], negative_control: bool) -> list[str]:
+    """Names in table order: real, then each generator's mixtures, then each generator alone, then the control."""
+    names = [REAL] if REAL in kinds else []
+    names += [f"{REAL}+{g}" for g in generators if "real+synthetic" in kinds]
+    names += [g for g in generators if "synthetic" in kinds]
+    return names + [SHUFFLED] * negative_control
+
+
+def parts(training_set: str) -> list[str]:
+    """The sources that a training set is mixed of, equally often: real+stylegan2 -> [real, stylegan2]."""
+    return training_set.split("+")
+
+
+def generators_of(training_set: str) -> list[str]:
+    return [part for part in parts(training_set) if part not in RESERVED]
+
+
+def grid(config: Mapping) -> Iterator[Setting]:
+    """Every setting of a validated config."""
+    experiments = config["experiments"]
+    sets = training_sets(list(config["generators"]), experiments["training_sets"], experiments["negative_control"])
+    augmentations = experiments["augmentations"]
+    for dataset, segmenter in product(config["datasets"], config["segmenters"]):
+        for training_set, augmentation in product(sets, augmentations):
+            yield Setting(dataset, segmenter, training_set, augmentation, experiments["repeats"])

@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from understudy.evaluate import dice, hausdorff
+from understudy.evaluate.scores import (
+    COLUMNS,
+    apply_policy,
+    count_empties,
+    read_scores,
+    score_volume,
+    write_scores,
+)
+
+LABELS = ["ncr_net", "ed", "et"]
+KEY = {"dataset": "d", "segmenter": "unet", "training_set": "real", "augmentation": "plain", "repeat": 0}
+
+
+def rows_of(*pairs) -> list[dict]:
+    """Rows from (dice, mm, reference voxels, predicted voxels)."""
+    return [
+        KEY | {"subject": f"s{i}", "label": "et", **dict(zip(COLUMNS[7:], pair, strict=True))}
+        for i, pair in enumerate(pairs)
+    ]
+
+
+EMPTIES = rows_of((0.5, 3.0, 10, 10), (np.nan, np.nan, 0, 0), (0.0, np.nan, 0, 7), (0.0, np.nan, 7, 0))
+
+
+def test_each_label_scores_as_its_masks_do():
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, 4, (12, 14, 16)).astype(np.uint8) for _ in range(2))
+    a[:3], b[:2] = 0, 0
+    for row, c in zip(score_volume(a, b, LABELS, (2, 1, 0.5)), (1, 2, 3), strict=True):
+        assert row == {
+            "label": LABELS[c - 1],
+            "dice": pytest.approx(dice(a == c, b == c)),
+            "hausdorff_mm": pytest.approx(hausdorff(a == c, b == c, (2, 1, 0.5))),
+            "reference_voxels": (b == c).sum(),
+            "predicted_voxels": (a == c).sum(),
+        }
+
+
+def test_absent_labels_are_undefined_and_counted():
+    prediction, reference = np.zeros((2, 3, 4, 5), np.uint8)
+    prediction[1, 1, 1] = 2
+    reference[1, 1, 2] = 3
+    ncr_net, ed, et = score_volume(prediction, reference, LABELS)
+    assert np.isnan(ncr_net["dice"]) and np.isnan(ncr_net["hausdorff_mm"])
+    assert (ed["dice"], ed["reference_voxels"], ed["predicted_voxels"]) == (0, 0, 1) and np.isnan(ed["hausdorff_mm"])
+    assert (et["dice"], et["reference_voxels"], et["predicted_voxels"]) == (0, 1, 0) and np.isnan(et["hausdorff_mm"])
+    assert all(np.isnan(row["dice"]) for row in score_volume(reference * 0, reference * 0, LABELS))
+
+
+def test_wrong_volumes_are_named():
+    volume = np.zeros((3, 4, 5), np.uint8)
+    with pytest.raises(ValueError, match="found class 4, expected 0 to 3"):
+        score_volume(volume + 4, volume, LABELS)
+    with pytest.raises(ValueError, match=r"\(3, 4, 5\).*\(3, 4, 4\)"):
+        score_volume(volume, volume[..., 1:], LABELS)
+    with pytest.raises(ValueError, match="whole class numbers"):
+        score_volume(volume - 0.5, volume, LABELS)
+
+
+def test_file_keeps_undefined_values_as_empty_cells_and_every_digit(tmp_path):
+    rows = rows_of((1 / 3, 149.58943813, 10, 20), (np.nan, np.nan, 0, 0))
+    path = tmp_path / "scores.csv"
+    write_scores(path, rows)
+    lines = path.read_text().splitlines()
+    assert lines[0] == ",".join(COLUMNS)
+    assert lines[1] == "d,unet,real,plain,0,s0,et,0.3333333333333333,149.58943813,10,20"
+    assert lines[2] == "d,unet,real,plain,0,s1,et,,,0,0"
+    pd.testing.assert_frame_equal(read_scores(path), pd.DataFrame(rows, columns=COLUMNS), check_dtype=False)
+    again = tmp_path / "again.csv"
+    write_scores(again, read_scores(path).to_dict("records"))
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_subject_may_be_called_na(tmp_path):
+    write_scores(tmp_path / "scores.csv", [EMPTIES[0] | {"subject": "NA"}])
+    assert read_scores(tmp_path / "scores.csv")["subject"].tolist() == ["NA"]
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\nd,u,r,p,x,s,et,0,0,0,0\n"])
+def test_a_file_that_is_no_scores_is_named(tmp_path, text):
+    (tmp_path / "scores.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"scores\.csv: found .* expected"):
+        read_scores(tmp_path / "scores.csv")
+    with pytest.raises(ValueError, match="no such scores"):
+        read_scores(tmp_path / "other.csv")
+
+
+@pytest.mark.parametrize(
+    "policy, dice_of_each, mm_of_each",
+    [
+        ("study", [0.5, np.nan, 0, 0], [3, np.nan, np.nan, np.nan]),
+        ("challenge", [0.5, 1, 0, 0], [3, 0, 373.12866, 373.12866]),
+        ("nan", [0.5, np.nan, np.nan, np.nan], [3, np.nan, np.nan, np.nan]),
+    ],
+)
+def test_policies(policy, dice_of_each, mm_of_each):
+    scores = pd.DataFrame(EMPTIES)
+    after = apply_policy(scores, policy)
+    np.testing.assert_array_equal(after["dice"], dice_of_each)
+    np.testing.assert_array_equal(after["hausdorff_mm"], mm_of_each)
+    assert scores.equals(pd.DataFrame(EMPTIES))
+
+
+def test_policy_for_another_field_of_view_and_an_unknown_one():
+    assert apply_policy(pd.DataFrame(EMPTIES), "challenge", 100.0)["hausdorff_mm"].max() == 100
+    assert 373.12866 == pytest.approx(np.sqrt(240**2 + 240**2 + 155**2), abs=5e-6)
+    with pytest.raises(ValueError, match="study, challenge, nan"):
+        apply_policy(pd.DataFrame(EMPTIES), "none")
+
+
+def test_empties_are_counted_per_kind():
+    (row,) = count_empties(pd.DataFrame(EMPTIES)).to_dict("records")
+    assert [row[c] for c in ("volumes", "both_empty", "reference_empty", "prediction_empty")] == [4, 1, 1, 1]
+    assert (row["segmenter"], row["label"]) == ("unet", "et")
