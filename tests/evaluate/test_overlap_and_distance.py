@@ -52,11 +52,6 @@ def test_known_distances(a, b, mm):
     assert hausdorff(a, b) == hausdorff(b, a) == pytest.approx(mm, abs=5e-5)
 
 
-def test_stray_voxel_counts_in_voxels_of_its_position():
-    # (10, 10, 10) in x, y, z is where the known value has its stray voxel; the axes of the ball differ in z only
-    assert np.linalg.norm(np.subtract((77, 120, 120), (10, 10, 10))) > 149.5894 > 149
-
-
 def test_distance_is_in_millimetres():
     a, b = voxel(10, 10, 10), voxel(13, 14, 22)
     assert hausdorff(a, b, (2, 2, 2)) == 26
@@ -102,10 +97,8 @@ def test_equal_to_monai(seed, shape, smooth, share, spacing):
 def test_does_not_depend_on_where_the_masks_lie():
     rng = np.random.default_rng(1)
     a, b = (ndimage.binary_opening(rng.random((20, 20, 20)) > 0.3) for _ in range(2))
-    near, far = (
-        (np.pad(x, [(1, 30), (1, 9), (1, 9)]) for x in (a, b)),
-        (np.pad(x, [(25, 6), (5, 5), (9, 1)]) for x in (a, b)),
-    )
+    near = [np.pad(x, [(1, 30), (1, 9), (1, 9)]) for x in (a, b)]
+    far = [np.pad(x, [(25, 6), (5, 5), (9, 1)]) for x in (a, b)]
     assert hausdorff(*near) == hausdorff(*far)
 
 

@@ -108,7 +108,7 @@ def test_policies(policy, dice_of_each, mm_of_each):
 
 def test_policy_for_another_field_of_view_and_an_unknown_one():
     assert apply_policy(pd.DataFrame(EMPTIES), "challenge", 100.0)["hausdorff_mm"].max() == 100
-    assert 373.12866 == pytest.approx(np.sqrt(240**2 + 240**2 + 155**2), abs=5e-6)
+    assert pytest.approx(np.sqrt(240**2 + 240**2 + 155**2), abs=5e-6) == 373.12866
     with pytest.raises(ValueError, match="study, challenge, nan"):
         apply_policy(pd.DataFrame(EMPTIES), "none")
 

@@ -1,4 +1,4 @@
-"""Layers that the style-based generators share, in plain PyTorch: no compiler, no CUDA extension, any order of gradient.
+"""Layers that the style-based generators share, in plain PyTorch: nothing to compile, gradients of any order.
 
 Sources: equalised learning rate and minibatch standard deviation, Karras et al. 2018 (sections 4.1, 3); FIR resampling
 and modulated convolution, Karras et al. 2020 (StyleGAN 2, section 2.2 and appendix B).

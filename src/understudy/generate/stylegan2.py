@@ -20,11 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import gan
-from .layers import Conv, Dense, activate, append_minibatch_stddev, modulated_conv, normalize_second_moment, upsample
-
-REDUCED_RESOLUTIONS = 4  # that many, the highest ones, compute in reduced precision
-CLAMP = 256.0  # of activations, where anything is in reduced precision
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from .stylegan2_networks import DTYPES, Discriminator, Generator
 
 
 @dataclass(frozen=True)
@@ -58,193 +54,9 @@ class Options:
     microbatch: int | None = None  # images in a forward pass, gradients are accumulated; the machine's, not the study's
 
 
-# ------------------------------------------------------------------------------------------------ networks
-class Precision(NamedTuple):
-    """Which resolutions compute in which type, and what activations are clamped to."""
-
-    dtype: torch.dtype
-    lowest: int  # resolution from which on dtype applies
-    clamp: float | None
-
-    @classmethod
-    def of(cls, name: str, size: int) -> "Precision":
-        lowest = max(size >> (REDUCED_RESOLUTIONS - 1), 8)
-        return cls(DTYPES[name], lowest, None if name == "fp32" else CLAMP)
-
-    def at(self, resolution: int, x: Tensor) -> torch.dtype:
-        if resolution < self.lowest or (self.dtype == torch.float16 and x.device.type == "cpu"):
-            return torch.float32
-        return self.dtype
-
-
-def resolutions(size: int) -> list[int]:
-    """[4, 8, ..., size]."""
-    return [2**k for k in range(2, size.bit_length())]
-
-
-def feature_maps(resolution: int, base: int, limit: int) -> int:
-    return min(base // resolution, limit)
-
-
-class Mapping(nn.Sequential):
-    """z -> w, figure 2: normalised latent, fully connected layers at a hundredth of the learning rate."""
-
-    def __init__(self, latent_size: int, layers: int):
-        super().__init__(*(Dense(latent_size, latent_size, active=True, lr_multiplier=0.01) for _ in range(layers)))
-
-    def forward(self, z_NK: Tensor) -> Tensor:
-        return super().forward(normalize_second_moment(z_NK))
-
-
-class SynthesisLayer(nn.Module):
-    """Modulated 3 x 3 convolution, noise, bias, activation (section 2.2, figure 2c and d)."""
-
-    def __init__(self, inputs: int, outputs: int, latent_size: int, resolution: int, *, up: bool, clamp: float | None):
-        super().__init__()
-        self.up, self.clamp = up, clamp
-        self.affine = Dense(latent_size, inputs, bias=1)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("noise_HW", torch.randn(resolution, resolution))  # for sampling
-
-    def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor | None) -> Tensor:
-        x_NCHW = modulated_conv(x_NCHW, self.weight, self.affine(w_NK), up=self.up)
-        noise = self.noise_HW if noise_N1HW is None else noise_N1HW
-        return activate(x_NCHW + (noise * self.noise_strength).to(x_NCHW.dtype), self.bias, clamp=self.clamp)
-
-
-class ToImage(nn.Module):
-    """Modulated 1 x 1 convolution to the image's channels, not demodulated, linear."""
-
-    def __init__(self, inputs: int, channels: int, latent_size: int, clamp: float | None):
-        super().__init__()
-        self.clamp = clamp
-        self.affine = Dense(latent_size, inputs, bias=1)
-        self.weight = nn.Parameter(torch.randn(channels, inputs, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x_NCHW: Tensor, w_NK: Tensor) -> Tensor:
-        style_NC = self.affine(w_NK) / math.sqrt(self.weight.shape[1])
-        y = modulated_conv(x_NCHW, self.weight, style_NC, demodulate=False)
-        y = y + self.bias.to(y.dtype)[:, None, None]
-        return (y if self.clamp is None else y.clamp(-self.clamp, self.clamp)).float()
-
-
-class SynthesisBlock(nn.Module):
-    """One resolution: doubles the size, convolves, adds its image to the up-sampled one (skip, figure 7b)."""
-
-    def __init__(
-        self, inputs: int, outputs: int, channels: int, latent_size: int, resolution: int, precision: Precision
-    ):
-        super().__init__()
-        self.resolution, self.precision = resolution, precision
-        clamp = precision.clamp
-        if resolution == 4:
-            self.constant_CHW = nn.Parameter(torch.randn(outputs, 4, 4))
-        else:
-            self.conv0 = SynthesisLayer(inputs, outputs, latent_size, resolution, up=True, clamp=clamp)
-        self.conv1 = SynthesisLayer(outputs, outputs, latent_size, resolution, up=False, clamp=clamp)
-        self.to_image = ToImage(outputs, channels, latent_size, clamp)
-
-    def forward(self, x_NCHW: Tensor | None, image_NCHW: Tensor | None, w_NLK: Tensor, noises: Iterator[Tensor | None]):
-        ws = iter(w_NLK.unbind(1))
-        dtype = self.precision.at(self.resolution, w_NLK)
-        if self.resolution == 4:
-            x_NCHW = self.constant_CHW.to(dtype).expand(len(w_NLK), -1, -1, -1)
-        else:
-            x_NCHW = self.conv0(x_NCHW.to(dtype), next(ws), next(noises))
-        x_NCHW = self.conv1(x_NCHW, next(ws), next(noises))
-        y_NCHW = self.to_image(x_NCHW, next(ws))  # shares its w with conv0 of the next block
-        return x_NCHW, y_NCHW if image_NCHW is None else upsample(image_NCHW) + y_NCHW
-
-
-class Generator(nn.Module):
-    """Latents z (N, K) -> images (N, C, size, size), no output nonlinearity."""
-
-    def __init__(self, channels: int, size: int, options: Options):
-        super().__init__()
-        o = options
-        precision = Precision.of(o.precision, size)
-        maps = [feature_maps(r, o.channel_base, o.channel_max) for r in resolutions(size)]
-        self.layers = 2 * len(maps)  # number of w that an image takes
-        self.noise_sizes = [4] + [r for r in resolutions(size)[1:] for _ in range(2)]
-        self.mapping = Mapping(o.latent_size, o.mapping_layers)
-        self.blocks = nn.ModuleDict(
-            {
-                f"b{r}": SynthesisBlock(inputs, outputs, channels, o.latent_size, r, precision)
-                for r, inputs, outputs in zip(resolutions(size), [0, *maps], maps, strict=False)
-            }
-        )
-        self.register_buffer("w_mean_K", torch.zeros(o.latent_size))
-
-    def synthesis(self, w_NLK: Tensor, noises: list[Tensor] | None = None) -> Tensor:
-        """Images of one w for each layer; noises (N, 1, r, r) of `noise_sizes`, or the constant ones."""
-        supply = iter([None] * len(self.noise_sizes) if noises is None else noises)
-        x_NCHW = image_NCHW = None
-        for i, block in enumerate(self.blocks.values()):
-            start = max(2 * i - 1, 0)
-            x_NCHW, image_NCHW = block(x_NCHW, image_NCHW, w_NLK[:, start:], supply)
-        return image_NCHW
-
-    def truncate(self, w_NK: Tensor, psi: float, cutoff: int | None) -> Tensor:
-        """(N, layers, K): the first `cutoff` layers, or all, are drawn to the mean w (psi 1: not at all)."""
-        truncated_NK = self.w_mean_K.lerp(w_NK, psi)
-        cutoff = self.layers if cutoff is None else cutoff
-        return torch.stack([truncated_NK if i < cutoff else w_NK for i in range(self.layers)], 1)
-
-    def forward(self, z_NK: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        return self.synthesis(self.truncate(self.mapping(z_NK), psi, cutoff))
-
-
-class DiscriminatorBlock(nn.Module):
-    """One resolution, residual (figure 7c): two convolutions and a linear skip, both halve the size."""
-
-    def __init__(self, inputs: int, outputs: int, resolution: int, precision: Precision):
-        super().__init__()
-        self.resolution, self.precision = resolution, precision
-        self.conv0 = Conv(inputs, inputs, 3, clamp=precision.clamp)
-        self.conv1 = Conv(inputs, outputs, 3, down=True, clamp=precision.clamp)
-        self.skip = Conv(inputs, outputs, 1, down=True, active=False)
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = x_NCHW.to(self.precision.at(self.resolution, x_NCHW))
-        gain = math.sqrt(0.5)  # the sum of the two keeps unit variance
-        return self.skip(x_NCHW, gain) + self.conv1(self.conv0(x_NCHW), gain)
-
-
-class Discriminator(nn.Module):
-    """Images (N, C, size, size) -> logits (N,), larger for what looks real."""
-
-    def __init__(self, channels: int, size: int, options: Options):
-        super().__init__()
-        o = options
-        self.size, self.precision, self.group = size, Precision.of(o.precision, size), o.minibatch_std_group
-        falling = resolutions(size)[::-1]
-        maps = [feature_maps(r, o.channel_base, o.channel_max) for r in falling]
-        clamp = self.precision.clamp
-        self.from_image = Conv(channels, maps[0], 1, clamp=clamp)
-        self.blocks = nn.ModuleDict(
-            {
-                f"b{r}": DiscriminatorBlock(inputs, outputs, r, self.precision)
-                for r, inputs, outputs in zip(falling[:-1], maps, maps[1:], strict=False)
-            }
-        )
-        self.conv = Conv(maps[-1] + 1, maps[-1], 3, clamp=clamp)
-        self.dense = Dense(maps[-1] * 16, maps[-1], active=True)
-        self.out = Dense(maps[-1], 1)
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = self.from_image(x_NCHW.to(self.precision.at(self.size, x_NCHW)))
-        for block in self.blocks.values():
-            x_NCHW = block(x_NCHW)
-        x_NCHW = self.conv(append_minibatch_stddev(x_NCHW.float(), self.group))
-        return self.out(self.dense(x_NCHW.flatten(1))).squeeze(1)
-
-
 # ------------------------------------------------------------------------------------------------ regularisation
 def r1_penalty(discriminator: nn.Module, real_NCHW: Tensor) -> Tensor:
-    """Squared norm of the gradient of the logit with respect to each real image, (N,) (Mescheder et al. 2018, eq. 9)."""
+    """||grad_x D(x)||^2 of each real image, (N,) (Mescheder et al. 2018, equation 9)."""
     real_NCHW = real_NCHW.detach().requires_grad_()
     (g_NCHW,) = torch.autograd.grad(discriminator(real_NCHW).sum(), real_NCHW, create_graph=True)
     return g_NCHW.square().sum((1, 2, 3))
@@ -262,8 +74,8 @@ def path_lengths(image_NCHW: Tensor, w_NLK: Tensor, y_NCHW: Tensor) -> Tensor:
 class Draw(NamedTuple):
     """The random numbers of one batch of fakes."""
 
-    z_NK: Tensor
-    z_mix_NK: Tensor
+    z: Tensor  # (N, K)
+    z_mix: Tensor  # (N, K)
     cutoff: Tensor  # () layers below it take the first latent, the others the second
     noises: list[Tensor]  # (N, 1, r, r)
 
@@ -375,7 +187,7 @@ class StyleGAN2:
         o, generator, discriminator = self.options, self.networks["generator"], self.networks["discriminator"]
         draw, fakes, reals = self._draw(o.batch, rng), [], []
         with torch.no_grad():
-            generator.w_mean_K.lerp_(generator.mapping(draw.z_NK).mean(0), 1 - o.mapping_ema)
+            generator.w_mean_K.lerp_(generator.mapping(draw.z).mean(0), 1 - o.mapping_ema)
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds():
@@ -421,7 +233,7 @@ class StyleGAN2:
     def _fake(self, draw: Draw, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) with mixed styles, and their w (N, layers, K)."""
         network = self.networks["generator"]
-        w_NK, w_mix_NK = network.mapping(draw.z_NK[chosen]), network.mapping(draw.z_mix_NK[chosen])
+        w_NK, w_mix_NK = network.mapping(draw.z[chosen]), network.mapping(draw.z_mix[chosen])
         first_L = torch.arange(network.layers, device=self.device) < draw.cutoff
         w_NLK = torch.where(first_L[:, None], w_NK[:, None], w_mix_NK[:, None])
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises]), w_NLK

@@ -31,7 +31,7 @@ class Volume:
     to it. stored_* describe the file as it was. crc32 covers the whole uncompressed file, 8 hex digits.
     """
 
-    data_XYZ: np.ndarray
+    data_XYZ: np.ndarray  # noqa: N815  (shapes in names)
     affine: np.ndarray
     spacing_mm: tuple[float, float, float]
     crc32: str
@@ -56,6 +56,8 @@ def read_volumes(path: str | Path, indices: Sequence[int | None], axcodes: str =
     """
     path = Path(path)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"found a file of more than {MAX_BYTES >> 20} MB, expected one volume.")
         source = _Source(path.read_bytes())
         header = _parse_header(source.read(_HEADER))
         shape, dtype, affine = _shape(header, indices), header.get_data_dtype(), _affine(header)
@@ -85,7 +87,7 @@ class _Source:
         piece = self._inflate(count) if self._gzip else self._input[self._at : self._at + count]
         if len(piece) < count:
             raise ValueError(
-                f"found {self._at + len(piece)} bytes, expected {self._at + count}: the file is truncated. Copy it again."
+                f"found {self._at + len(piece)} bytes, expected {self._at + count}: truncated. Copy the file again."
             )
         self._at += count
         self._crc32 = isal_zlib.crc32(piece, self._crc32)
@@ -104,13 +106,18 @@ class _Source:
 
     def _inflate(self, count: int) -> bytes:
         pieces, missing = [], count
-        while missing and not self._gzip.eof and (self._input or self._rest):
+        while missing and not self._gzip.eof:
             if not self._input or missing > _PROBE:
                 self._input, self._rest = self._input + self._rest, b""
+            ended = not self._input
             try:
                 pieces.append(self._gzip.decompress(self._input, missing))
             except isal_zlib.IsalError as error:
-                raise ValueError(f"found a damaged gzip stream ({error}), expected an intact one. Copy it again.") from error
+                raise ValueError(
+                    f"found a damaged gzip stream ({error}), expected an intact one. Copy it again."
+                ) from error
+            if ended and not pieces[-1]:
+                break
             missing -= len(pieces[-1])
             self._input = self._gzip.unconsumed_tail
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -125,12 +132,14 @@ def _parse_header(block: bytes) -> nibabel.Nifti1Header:
         raise ValueError(f"found {known} ({magic!r}), expected a single-file NIfTI-1 volume. Convert it to .nii.gz.")
     try:
         dtype = header.get_data_dtype()
-    except HeaderDataError as error:
+    except (KeyError, HeaderDataError) as error:
         raise ValueError(f"found data type code {header['datatype']}, expected an integer or float type.") from error
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise ValueError(f"found voxels of type {dtype}, expected integers or floats of at most 64 bits.")
     if header["bitpix"] != 8 * dtype.itemsize:
-        raise ValueError(f"found bitpix {header['bitpix']}, expected {8 * dtype.itemsize} for {dtype}: a broken header.")
+        raise ValueError(
+            f"found bitpix {header['bitpix']}, expected {8 * dtype.itemsize} for {dtype}: a broken header."
+        )
     offset = float(header["vox_offset"])
     if not (_FIRST_VOXEL <= offset <= _MAX_OFFSET and offset == int(offset)):  # also refuses NaN
         raise ValueError(f"found vox_offset {offset}, expected {_FIRST_VOXEL} or a little more: a broken header.")
@@ -144,7 +153,9 @@ def _shape(header: nibabel.Nifti1Header, indices: Sequence[int | None]) -> tuple
     if not 3 <= dim[0] <= 7 or min(shape) < 1:
         raise ValueError(f"found dimensions {shape}, expected at least three, all of them positive: a broken header.")
     if np.prod([float(n) for n in shape]) * header.get_data_dtype().itemsize > MAX_BYTES:
-        raise ValueError(f"found dimensions {shape}, expected a volume of at most {MAX_BYTES >> 20} MB: a broken header?")
+        raise ValueError(
+            f"found dimensions {shape}, expected a volume of at most {MAX_BYTES >> 20} MB: a broken header?"
+        )
     volumes = shape[3] if len(shape) > 3 else 1
     if any(n != 1 for n in shape[4:]) or (volumes > 1 and None in indices):
         raise ValueError(
@@ -162,7 +173,9 @@ def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
     try:
         affine = header.get_best_affine()
     except (HeaderDataError, ValueError) as error:
-        raise ValueError(f"found no valid orientation in the header ({error}), expected an sform or a qform.") from error
+        raise ValueError(
+            f"found no valid orientation in the header ({error}), expected an sform or a qform."
+        ) from error
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise ValueError(f"found the affine {affine[:3].tolist()}, expected finite numbers and three independent axes.")
     return affine

@@ -1,0 +1,147 @@
+# What all rules share: the validated config, where things are, small named helpers. No rules.
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(str(workflow.current_basedir)).parent
+sys.path.insert(0, str(ROOT / "src"))
+# the library, for jobs in an environment that has only its dependencies (conda, apptainer)
+os.environ["PYTHONPATH"] = str(ROOT / "src")
+
+from snakemake.exceptions import WorkflowError
+
+from understudy.core.config import complete, load_yaml
+from understudy.core.files import canonical_json
+from understudy.core.grid import generators_of, grid, parts
+
+try:
+    config = complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
+SCRIPTS = str(ROOT / "scripts")
+RESULTS = config["results"]
+RUNS = config["runs"]
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+DATASET = f"{RESULTS}/{{dataset}}"
+STACKS = f"{DATASET}/stacks"
+GENERATOR = f"{DATASET}/generators/{{generator}}"
+SEGMENTER = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}"
+SETTINGS = list(grid(config))
+
+
+def one_of(names):
+    return "|".join(map(re.escape, names)) or "none"
+
+
+wildcard_constraints:
+    dataset=one_of(config["datasets"]),
+    generator=one_of(config["generators"]),
+    segmenter=one_of(config["segmenters"]),
+    training_set=one_of({setting.training_set for setting in SETTINGS}),
+    augmentation="augmented|plain",
+    repeat=r"[1-9]\d*",
+
+
+def dataset_options(wildcards):
+    return canonical_json(config["datasets"][wildcards.dataset])
+
+
+def phantom_options(wildcards):
+    return canonical_json(config["datasets"][wildcards.dataset]["phantom"])
+
+
+def images_options(wildcards):
+    return canonical_json(config["images"])
+
+
+def generator_options(wildcards):
+    return canonical_json(config["generators"][wildcards.generator])
+
+
+def segmenter_options(wildcards):
+    return canonical_json(config["segmenters"][wildcards.segmenter])
+
+
+def raw_root(wildcards):
+    """Folder of the raw files: the user's, or that of the phantoms."""
+    return (
+        config["datasets"][wildcards.dataset]["root"]
+        or f"{RESULTS}/{wildcards.dataset}/raw"
+    )
+
+
+def index_inputs(wildcards):
+    """The files beside the raw data that decide the index; raw data itself is no input, so a dry run needs none."""
+    dataset = config["datasets"][wildcards.dataset]
+    phantom = (
+        [f"{RESULTS}/{wildcards.dataset}/raw/phantom.json"]
+        if dataset["phantom"]
+        else []
+    )
+    return phantom + [dataset[key] for key in ("split", "identities") if dataset[key]]
+
+
+def source_files(wildcards, stack, manifest):
+    """One file per part of a training set: of the real images, or of a generator's samples."""
+    folder = f"{RESULTS}/{wildcards.dataset}"
+    return [
+        (
+            f"{folder}/generators/{part}/{stack}"
+            if generators_of(part)
+            else f"{folder}/stacks/{manifest}"
+        )
+        for part in parts(wildcards.training_set)
+    ]
+
+
+def training_stacks(wildcards):
+    return source_files(wildcards, "samples.zip", "train.zip")
+
+
+def training_manifests(wildcards):
+    return source_files(wildcards, "samples.json", "stacks.json")
+
+
+def every(name, settings=SETTINGS):
+    """The file `name` of every training of the settings."""
+    return [path for setting in settings for path in setting.files(RESULTS, name)]
+
+
+def using(generator):
+    """The settings whose training set has images of a generator."""
+    return [s for s in SETTINGS if generator in generators_of(s.training_set)]
+
+
+def dataset_settings(wildcards):
+    return canonical_json(
+        [s.as_dict() for s in SETTINGS if s.dataset == wildcards.dataset]
+    )
+
+
+FIGURES = (
+    ["samples"] * bool(config["generators"])
+    + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
+    + ["dice"]
+)
+FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
+
+
+def figure_examples(wildcards):
+    """The example predictions of the first trainings of every setting of a dataset."""
+    settings = [s for s in SETTINGS if s.dataset == wildcards.dataset]
+    return [
+        path
+        for s in settings
+        for path in s.files(RESULTS, "example.png")[:FIGURE_REPEATS]
+    ]
+
+
+def figure_samples(name):
+    """The file `name` of every generator of a dataset."""
+    return expand(
+        f"{DATASET}/generators/{{generator}}/{name}",
+        generator=config["generators"],
+        allow_missing=True,
+    )

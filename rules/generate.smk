@@ -1,0 +1,66 @@
+# generate: a training stack -> weights -> a synthetic stack.
+#
+# Large files are `ancient`, and each has a small manifest with its SHA-256 beside it, which is an ordinary input:
+# Snakemake compares small files by content, so touching a stack reruns nothing and another stack reruns what used it.
+
+
+rule train_generator:
+    input:
+        stack=ancient(f"{STACKS}/train.zip"),
+        manifest=f"{STACKS}/stacks.json",
+    output:
+        weights=f"{GENERATOR}/weights.safetensors",
+        manifest=f"{GENERATOR}/weights.json",
+    log:
+        f"{LOGS}/train_generator/{{dataset}}/{{generator}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train_generator/{{dataset}}/{{generator}}.tsv"
+    priority: 10
+    conda:
+        "../envs/generate.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=64000,
+        runtime=2880,
+    params:
+        options=generator_options,
+        seed=config["seed"],
+        runs=f"{RUNS}/{{dataset}}/generators/{{generator}}",
+    shell:
+        "python {SCRIPTS}/train_generator.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
+        " --options {params.options:q} --stack {input.stack} --output {output.weights} --seed {params.seed}"
+        " --runs {params.runs} --budget-min {resources.runtime} --threads {threads} > {log} 2>&1"
+
+
+rule sample_generator:
+    input:
+        weights=ancient(f"{GENERATOR}/weights.safetensors"),
+        manifest=f"{GENERATOR}/weights.json",
+    output:
+        stack=f"{GENERATOR}/samples.zip",
+        manifest=f"{GENERATOR}/samples.json",
+        grid=report(
+            f"{GENERATOR}/samples.png",
+            caption="../workflow/report/grid.rst",
+            category="Samples",
+            labels={"dataset": "{dataset}", "generator": "{generator}"},
+        ),
+    log:
+        f"{LOGS}/sample_generator/{{dataset}}/{{generator}}.log",
+    benchmark:
+        f"{BENCHMARKS}/sample_generator/{{dataset}}/{{generator}}.tsv"
+    priority: 10
+    conda:
+        "../envs/generate.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=240,
+    params:
+        images=config["samples"]["count"],
+        seed=config["seed"],
+    shell:
+        "python {SCRIPTS}/sample_generator.py --weights {input.weights} --output {output.stack} --grid {output.grid}"
+        " --count {params.images} --seed {params.seed} --threads {threads} > {log} 2>&1"

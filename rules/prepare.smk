@@ -1,0 +1,75 @@
+# prepare: raw NIfTI -> an index that has been checked to the last byte -> PNG stacks.
+
+
+rule make_phantom:
+    output:
+        f"{DATASET}/raw/phantom.json",
+    log:
+        f"{LOGS}/make_phantom/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/make_phantom/{{dataset}}.tsv"
+    conda:
+        "../envs/prepare.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        options=phantom_options,
+    shell:
+        "python {SCRIPTS}/make_phantom.py --options {params.options:q} --output {output} --workers {threads} > {log} 2>&1"
+
+
+rule index_subjects:
+    input:
+        index_inputs,
+    output:
+        f"{DATASET}/subjects.csv",
+    log:
+        f"{LOGS}/index_subjects/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/index_subjects/{{dataset}}.tsv"
+    conda:
+        "../envs/prepare.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        options=dataset_options,
+        images=images_options,
+        root=raw_root,
+        work=f"{RUNS}/{{dataset}}/index",
+        seed=config["seed"],
+    shell:
+        "python {SCRIPTS}/index_subjects.py --dataset {wildcards.dataset} --options {params.options:q}"
+        " --images {params.images:q} --root {params.root:q} --seed {params.seed} --work {params.work}"
+        " --output {output} --workers {threads} > {log} 2>&1"
+
+
+rule slice_volumes:
+    input:
+        f"{DATASET}/subjects.csv",
+    output:
+        train=f"{STACKS}/train.zip",
+        test=f"{STACKS}/test.zip",
+        manifest=f"{STACKS}/stacks.json",
+    log:
+        f"{LOGS}/slice_volumes/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/slice_volumes/{{dataset}}.tsv"
+    conda:
+        "../envs/prepare.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        options=dataset_options,
+        images=images_options,
+        root=raw_root,
+        work=f"{RUNS}/{{dataset}}/slices",
+    shell:
+        "python {SCRIPTS}/slice_volumes.py --dataset {wildcards.dataset} --options {params.options:q}"
+        " --images {params.images:q} --root {params.root:q} --index {input} --work {params.work}"
+        " --train {output.train} --test {output.test} --manifest {output.manifest} --workers {threads} > {log} 2>&1"

@@ -1,0 +1,73 @@
+# report: scores and examples -> tables and figures.
+
+TABLES = ["dice", "hausdorff", "relative_dice", "ranking", "empties"]
+PUBLISHED = {
+    name: d["published"] for name, d in config["datasets"].items() if d["published"]
+}
+
+
+rule make_tables:
+    input:
+        every("scores.csv"),
+    output:
+        csv=report(
+            expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+        ),
+        md=expand(f"{RESULTS}/tables/{{table}}.md", table=TABLES),
+        tex=expand(f"{RESULTS}/tables/{{table}}.tex", table=TABLES),
+    log:
+        f"{LOGS}/make_tables.log",
+    benchmark:
+        f"{BENCHMARKS}/make_tables.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
+        evaluation=canonical_json(config["evaluation"]),
+        published=canonical_json(PUBLISHED),
+    shell:
+        "python {SCRIPTS}/make_tables.py --results {RESULTS} --settings {params.settings:q}"
+        " --evaluation {params.evaluation:q} --published {params.published:q} --output {RESULTS}/tables > {log} 2>&1"
+
+
+rule make_figures:
+    input:
+        table=f"{RESULTS}/tables/dice.csv",
+        examples=figure_examples,
+        real=ancient(f"{STACKS}/train.zip"),
+        real_manifest=f"{STACKS}/stacks.json",
+        samples=ancient(figure_samples("samples.zip")),
+        sample_manifests=figure_samples("samples.json"),
+    output:
+        png=report(
+            expand(
+                f"{RESULTS}/figures/{{{{dataset}}}}/{{figure}}.png", figure=FIGURES
+            ),
+            caption="../workflow/report/figures.rst",
+            category="Figures",
+            subcategory="{dataset}",
+        ),
+        pdf=expand(f"{RESULTS}/figures/{{{{dataset}}}}/{{figure}}.pdf", figure=FIGURES),
+    log:
+        f"{LOGS}/make_figures/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/make_figures/{{dataset}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=dataset_settings,
+        generators=" ".join(config["generators"]),
+    shell:
+        "python {SCRIPTS}/make_figures.py --dataset {wildcards.dataset} --results {RESULTS}"
+        " --settings {params.settings:q} --table {input.table} --generators {params.generators}"
+        " --output {RESULTS}/figures/{wildcards.dataset} > {log} 2>&1"

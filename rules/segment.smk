@@ -1,0 +1,37 @@
+# segment: a training set -> a segmenter, its predictions of the test volumes, and their scores.
+
+
+rule train_segmenter:
+    input:
+        stacks=ancient(training_stacks),
+        manifests=training_manifests,
+        test=ancient(f"{STACKS}/test.zip"),
+        test_manifest=f"{STACKS}/stacks.json",
+    output:
+        weights=f"{SEGMENTER}/weights.safetensors",
+        history=f"{SEGMENTER}/history.csv",
+        scores=f"{SEGMENTER}/scores.csv",
+        example=f"{SEGMENTER}/example.png",
+    log:
+        f"{LOGS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}.tsv"
+    conda:
+        "../envs/segment.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=64000,
+        runtime=1440,
+    params:
+        options=segmenter_options,
+        slices=config["evaluation"]["slices"],
+        seed=config["seed"],
+        runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}",
+    shell:
+        "python {SCRIPTS}/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
+        " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeat {wildcards.repeat}"
+        " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} --test {input.test}"
+        " --slices {params.slices} --weights {output.weights} --history {output.history} --scores {output.scores}"
+        " --example {output.example} --runs {params.runs} --budget-min {resources.runtime} --threads {threads}"
+        " > {log} 2>&1"

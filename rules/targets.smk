@@ -1,0 +1,54 @@
+# Targets: what a person asks for by name (`all`, the default, stands in workflow/Snakefile).
+
+
+localrules:
+    prepare,
+    segmenters,
+    tables,
+    figures,
+
+
+rule prepare:
+    input:
+        expand(rules.slice_volumes.output, dataset=config["datasets"]),
+
+
+rule segmenters:
+    input:
+        every("scores.csv"),
+
+
+rule tables:
+    input:
+        rules.make_tables.output,
+
+
+rule figures:
+    input:
+        expand(rules.make_figures.output, dataset=config["datasets"]),
+
+
+# one target per generator: its branch in every dataset, from training to the scores of all that learned from it
+for generator in config["generators"]:
+
+    rule:
+        name:
+            generator
+        input:
+            expand(
+                rules.sample_generator.output,
+                dataset=config["datasets"],
+                generator=generator,
+            ),
+            every("scores.csv", using(generator)),
+        localrule: True
+
+
+onsuccess:
+    print(f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Logs: {LOGS}")
+
+
+onerror:
+    print(
+        f"\nA job failed; what was finished is kept. Its log is named above and lies in {LOGS}."
+    )

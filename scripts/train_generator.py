@@ -1,0 +1,70 @@
+"""Trains a generator on a stack and publishes its averaged weights; the same command resumes what was interrupted."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from understudy.core.cli import named_os_errors, run
+from understudy.core.data import DeviceImages
+from understudy.core.files import sha256_of_file
+from understudy.core.stack import Stack
+from understudy.core.training import EXIT_BUDGET, run_directory, train
+from understudy.generate import train as stage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="name that the weights are labelled with")
+    parser.add_argument("--generator", required=True, help="stylegan2, ...")
+    parser.add_argument("--options", default="{}", help="the generator's config block, a JSON object")
+    parser.add_argument("--stack", type=Path, required=True, help="training images, train.zip")
+    parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the resumable state of trainings")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--budget-min", type=float, help="minutes that the process may take; then it exits with 75")
+    parser.add_argument("--margin-min", type=float, default=20, help="minutes of the budget that are kept for saving")
+    parser.add_argument("--checkpoint-min", type=float, default=30, help="minutes between checkpoints")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: torch's choice")
+    args = parser.parse_args()
+
+    device = stage.use_device(args.device, args.threads)
+    with named_os_errors():
+        stack = Stack.open(args.stack)
+        channels, height, width = stack.shape_CHW
+        if height != width or not len(stack):
+            raise ValueError(f"{args.stack}: found {len(stack)} images of {height} x {width}, expected square ones")
+        options = read_options(args.options)
+        generator = stage.seeded_build(args.generator, channels, height, args.seed, **options).to(device)
+        trainee = stage.GeneratorTrainee(generator, DeviceImages(stack.read(), device), args.seed)
+        config = stage.identity(args.generator, asdict(generator.options), args.seed, sha256_of_file(args.stack))
+        outcome = train(
+            trainee,
+            run_directory(args.runs, config),
+            round(generator.options.kimg * 1000),
+            config=config,
+            checkpoint_minutes=args.checkpoint_min,
+            budget_minutes=args.budget_min,
+            margin_minutes=args.margin_min,
+        )
+        if not outcome.finished:
+            sys.exit(EXIT_BUDGET)
+        about = {"dataset": args.dataset, "seed": args.seed, "images_seen": outcome.images_seen}
+        metadata = stage.describe(args.generator, generator, stack.meta, **about)
+        stage.publish_weights(trainee.ema, args.output, metadata)
+
+
+def read_options(text: str) -> dict:
+    try:
+        options = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--options: found {text!r} ({error}), expected a JSON object") from error
+    if not isinstance(options, dict):
+        raise ValueError(f"--options: found {text!r}, expected a JSON object")
+    return options
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,99 @@
+"""One table, three files: CSV with every digit for programs, Markdown and LaTeX with `mean ± sd` for people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from understudy.core.files import write_text_atomically
+
+NOTHING = "–"
+DECIMALS = {"dice": 3, "hausdorff": 1, "relative_dice": 2, "ranking": 2, "empties": 0}
+CAPTIONS = {
+    "dice": "Dice, mean ± standard deviation over the repeats; `mean` is the average of the labels.",
+    "hausdorff": "Hausdorff distance in mm, mean ± standard deviation over the repeats; `mean` is over the labels of "
+    "each subject, then over subjects.",
+    "relative_dice": "Mean Dice in percent of that of the same network trained on real images with augmentation.",
+    "ranking": "Ranks of the generators, 1 is best, by training on their images alone. `criteria`: how many ranks the "
+    "mean is taken over.",
+    "empties": "In how many of the scored volumes a label is missing from both, from the reference, or from the "
+    "prediction alone, over all repeats.",
+}
+
+
+def write_tables(folder: str | Path, tables: Mapping[str, pd.DataFrame], policy: str) -> None:
+    """Writes {folder}/{name}.csv, .md and .tex of every table."""
+    notes = {name: CAPTIONS[name] for name in tables}
+    for name in notes.keys() & {"dice", "hausdorff"}:
+        notes[name] += " " + empties_note(tables["empties"], policy)
+    for name, table in tables.items():
+        cells = display(table, DECIMALS[name])
+        write_text_atomically(Path(folder) / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_text_atomically(Path(folder) / f"{name}.md", markdown(cells, notes[name]))
+        write_text_atomically(Path(folder) / f"{name}.tex", latex(cells, notes[name]))
+
+
+def empties_note(empties: pd.DataFrame, policy: str) -> str:
+    total = {kind: int(empties[f"{kind}_empty"].sum()) for kind in ("both", "reference", "prediction")}
+    return (
+        f"Empty labels (policy `{policy}`): of {int(empties['volumes'].sum())} scored labels, {total['both']} are empty "
+        f"in both volumes, {total['reference']} in the reference alone, {total['prediction']} in the prediction alone."
+    )
+
+
+def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
+    """Text of every cell; {name}_mean and {name}_sd become one column; a missing value is a dash."""
+    columns = {}
+    for name in table.columns:
+        stem = name.removesuffix("_mean")
+        if name.endswith("_sd") and name.removesuffix("_sd") + "_mean" in table:
+            continue
+        if name != stem and f"{stem}_sd" in table:
+            pairs = zip(table[name], table[f"{stem}_sd"], strict=True)
+            columns[title(stem)] = [_with_sd(mean, sd, decimals) for mean, sd in pairs]
+        else:
+            columns[title(name)] = [_cell(value, decimals) for value in table[name]]
+    return pd.DataFrame(columns, dtype=object)
+
+
+def title(name: str) -> str:
+    known = {"et": "ET", "ed": "ED", "ncr_net": "NCR/NET", "percent": "%", "published_percent": "published %"}
+    return known.get(name, name.replace("_", " "))
+
+
+def _with_sd(mean: float, sd: float, decimals: int) -> str:
+    return NOTHING if pd.isna(mean) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}"
+
+
+def _cell(value: object, decimals: int) -> str:
+    if pd.isna(value) or value == "":
+        return NOTHING
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.{decimals}f}"
+    return f"{value:.{decimals}f}" if isinstance(value, float) and decimals > 2 else _whole(value)
+
+
+def _whole(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) else str(value)
+
+
+def markdown(cells: pd.DataFrame, note: str) -> str:
+    rows = [list(cells.columns), *cells.to_numpy().tolist()]
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(cells.columns))]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
+    rule = "| " + " | ".join("-" * w for w in widths) + " |"
+    return "\n".join([note, "", lines[0], rule, *lines[1:]]) + "\n"
+
+
+def latex(cells: pd.DataFrame, note: str) -> str:
+    """A booktabs tabular, to \\input; the note stands above it as a comment."""
+    body = [" & ".join(map(_escaped, row)) + r" \\" for row in cells.to_numpy().tolist()]
+    head = " & ".join(map(_escaped, cells.columns)) + r" \\"
+    begin = r"\begin{tabular}{" + "l" * len(cells.columns) + "}"
+    return "\n".join(["% " + note, begin, r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _escaped(text: str) -> str:
+    for character in "&%$#_":
+        text = text.replace(character, "\\" + character)
+    return text.replace("±", r"$\pm$").replace(NOTHING, "--")
