@@ -15,19 +15,28 @@ from understudy.report.tables import load_scores, make_tables, settings_of
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores.csv of each training")
-    parser.add_argument("--scores-list", type=Path, help="a text file with one path of a scores.csv per line")
+    parser.add_argument("--results", type=Path, help="the results folder; scores.csv of every setting are found there")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="or: scores.csv of each training")
+    parser.add_argument("--scores-list", type=Path, help="or: a text file with one path of a scores.csv per line")
     parser.add_argument("--settings", help="JSON list of {dataset, segmenter, training_set, augmentation, repeats}")
     parser.add_argument("--evaluation", default="{}", help="JSON, the config's section: empties = study|challenge|nan")
     parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021 or null")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     args = parser.parse_args()
     with named_os_errors():
-        listed = args.scores_list.read_text().split("\n") if args.scores_list else []
-        scores = load_scores([*args.scores, *(Path(line) for line in listed if line)])
-        settings = [Setting(**s) for s in json.loads(args.settings)] if args.settings else settings_of(scores)
+        settings = [Setting(**s) for s in json.loads(args.settings or "[]")]
+        scores = load_scores(scores_files(args, settings))
+        settings = settings if args.settings else settings_of(scores)
         policy = json.loads(args.evaluation).get("empties", "study")
         write_tables(args.output, make_tables(scores, settings, policy, json.loads(args.published)), policy)
+
+
+def scores_files(args: argparse.Namespace, settings: list[Setting]) -> list[Path]:
+    if args.results and not args.settings:
+        raise ValueError("--results: found no --settings, expected them to know which scores to look for")
+    listed = args.scores_list.read_text().split("\n") if args.scores_list else []
+    of_settings = [path for s in settings for path in s.files(str(args.results), "scores.csv")] if args.results else []
+    return [*args.scores, *(Path(path) for path in [*listed, *of_settings] if path)]
 
 
 if __name__ == "__main__":

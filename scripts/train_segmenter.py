@@ -13,6 +13,7 @@ import torch
 
 from understudy.core import cli
 from understudy.core.grid import SHUFFLED, parts
+from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
@@ -64,7 +65,7 @@ def main() -> None:
         seed=seed,
         device=device,
     )
-    labels = list(test.meta["labels"])
+    labels = label_names(test.meta["labels"])
     trainee = SegmenterTrainee(
         a.segmenter,
         a.options,

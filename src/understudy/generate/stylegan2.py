@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import gan
-from .stylegan2_networks import DTYPES, Discriminator, Generator
+from .stylegan2_networks import REDUCED, Discriminator, Generator
 
 
 @dataclass(frozen=True)
@@ -262,11 +262,14 @@ def _merge(statistics: dict[str, Tensor], more: dict[str, Tensor]) -> None:
 
 
 def _check(size: int, o: Options) -> None:
-    group = min(o.minibatch_std_group, o.batch)
+    group = max(min(o.minibatch_std_group, o.batch), 1)
     if size < 8 or size & (size - 1):
         raise ValueError(f"stylegan2: size {size}: expected a power of two of at least 8 (images.size in the config)")
-    if o.precision not in DTYPES:
-        raise ValueError(f"stylegan2: precision {o.precision!r}: expected one of {', '.join(DTYPES)}")
+    if o.precision not in REDUCED:
+        raise ValueError(f"stylegan2: precision {o.precision!r}: expected one of {', '.join(REDUCED)}")
+    for name in ("batch", "r1_interval", "path_length_interval", "minibatch_std_group"):
+        if getattr(o, name) < 1:
+            raise ValueError(f"stylegan2: {name} {getattr(o, name)}: expected at least 1")
     if o.batch % group:
         raise ValueError(f"stylegan2: batch {o.batch}: expected a multiple of minibatch_std_group, {group}")
     if o.microbatch is not None and (o.microbatch % group or o.batch % o.microbatch):

@@ -15,25 +15,25 @@ from .layers import Conv, Dense, activate, append_minibatch_stddev, modulated_co
 
 REDUCED_RESOLUTIONS = 4  # that many, the highest ones, compute in reduced precision
 CLAMP = 256.0  # of activations, where anything is in reduced precision
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+REDUCED = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Precision(NamedTuple):
     """Which resolutions compute in which type, and what activations are clamped to."""
 
-    dtype: torch.dtype
-    lowest: int  # resolution from which on dtype applies
+    reduced: torch.dtype | None
+    lowest: int  # resolution from which on the reduced type applies
     clamp: float | None
 
     @classmethod
     def of(cls, name: str, size: int) -> "Precision":
         lowest = max(size >> (REDUCED_RESOLUTIONS - 1), 8)
-        return cls(DTYPES[name], lowest, None if name == "fp32" else CLAMP)
+        return cls(REDUCED[name], lowest, None if name == "fp32" else CLAMP)
 
-    def at(self, resolution: int, x: Tensor) -> torch.dtype:
-        if resolution < self.lowest or (self.dtype == torch.float16 and x.device.type == "cpu"):
-            return torch.float32
-        return self.dtype
+    def at(self, resolution: int, full: Tensor) -> torch.dtype:
+        """The type of a resolution: where it is not reduced, that of `full`."""
+        slow = self.reduced == torch.float16 and full.device.type == "cpu"
+        return full.dtype if self.reduced is None or resolution < self.lowest or slow else self.reduced
 
 
 def resolutions(size: int) -> list[int]:
@@ -87,7 +87,7 @@ class ToImage(nn.Module):
         style_NC = self.affine(w_NK) / math.sqrt(self.weight.shape[1])
         y = modulated_conv(x_NCHW, self.weight, style_NC, demodulate=False)
         y = y + self.bias.to(y.dtype)[:, None, None]
-        return (y if self.clamp is None else y.clamp(-self.clamp, self.clamp)).float()
+        return (y if self.clamp is None else y.clamp(-self.clamp, self.clamp)).to(w_NK.dtype)
 
 
 class SynthesisBlock(nn.Module):
@@ -159,15 +159,14 @@ class Generator(nn.Module):
 class DiscriminatorBlock(nn.Module):
     """One resolution, residual (figure 7c): two convolutions and a linear skip, both halve the size."""
 
-    def __init__(self, inputs: int, outputs: int, resolution: int, precision: Precision):
+    def __init__(self, inputs: int, outputs: int, resolution: int, clamp: float | None):
         super().__init__()
-        self.resolution, self.precision = resolution, precision
-        self.conv0 = Conv(inputs, inputs, 3, clamp=precision.clamp)
-        self.conv1 = Conv(inputs, outputs, 3, down=True, clamp=precision.clamp)
+        self.resolution = resolution
+        self.conv0 = Conv(inputs, inputs, 3, clamp=clamp)
+        self.conv1 = Conv(inputs, outputs, 3, down=True, clamp=clamp)
         self.skip = Conv(inputs, outputs, 1, down=True, active=False)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = x_NCHW.to(self.precision.at(self.resolution, x_NCHW))
         gain = math.sqrt(0.5)  # the sum of the two keeps unit variance
         return self.skip(x_NCHW, gain) + self.conv1(self.conv0(x_NCHW), gain)
 
@@ -185,7 +184,7 @@ class Discriminator(nn.Module):
         self.from_image = Conv(channels, maps[0], 1, clamp=clamp)
         self.blocks = nn.ModuleDict(
             {
-                f"b{r}": DiscriminatorBlock(inputs, outputs, r, self.precision)
+                f"b{r}": DiscriminatorBlock(inputs, outputs, r, clamp)
                 for r, inputs, outputs in zip(falling[:-1], maps, maps[1:], strict=False)
             }
         )
@@ -193,9 +192,9 @@ class Discriminator(nn.Module):
         self.dense = Dense(maps[-1] * 16, maps[-1], active=True)
         self.out = Dense(maps[-1], 1)
 
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = self.from_image(x_NCHW.to(self.precision.at(self.size, x_NCHW)))
+    def forward(self, image_NCHW: Tensor) -> Tensor:
+        x_NCHW = self.from_image(image_NCHW.to(self.precision.at(self.size, image_NCHW)))
         for block in self.blocks.values():
-            x_NCHW = block(x_NCHW)
-        x_NCHW = self.conv(append_minibatch_stddev(x_NCHW.float(), self.group))
+            x_NCHW = block(x_NCHW.to(self.precision.at(block.resolution, image_NCHW)))
+        x_NCHW = self.conv(append_minibatch_stddev(x_NCHW.to(image_NCHW.dtype), self.group))
         return self.out(self.dense(x_NCHW.flatten(1))).squeeze(1)

@@ -36,8 +36,9 @@ def write_tables(folder: str | Path, tables: Mapping[str, pd.DataFrame], policy:
 def empties_note(empties: pd.DataFrame, policy: str) -> str:
     total = {kind: int(empties[f"{kind}_empty"].sum()) for kind in ("both", "reference", "prediction")}
     return (
-        f"Empty labels (policy `{policy}`): of {int(empties['volumes'].sum())} scored labels, {total['both']} are empty "
-        f"in both volumes, {total['reference']} in the reference alone, {total['prediction']} in the prediction alone."
+        f"Empty labels (policy `{policy}`): of {int(empties['volumes'].sum())} scored labels, {total['both']} are "
+        f"empty in both volumes, {total['reference']} in the reference alone, "
+        f"{total['prediction']} in the prediction alone."
     )
 
 
@@ -52,7 +53,7 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
             pairs = zip(table[name], table[f"{stem}_sd"], strict=True)
             columns[title(stem)] = [_with_sd(mean, sd, decimals) for mean, sd in pairs]
         else:
-            columns[title(name)] = [_cell(value, decimals) for value in table[name]]
+            columns[title(name)] = _column(table[name], decimals)
     return pd.DataFrame(columns, dtype=object)
 
 
@@ -65,16 +66,12 @@ def _with_sd(mean: float, sd: float, decimals: int) -> str:
     return NOTHING if pd.isna(mean) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}"
 
 
-def _cell(value: object, decimals: int) -> str:
-    if pd.isna(value) or value == "":
-        return NOTHING
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.{decimals}f}"
-    return f"{value:.{decimals}f}" if isinstance(value, float) and decimals > 2 else _whole(value)
-
-
-def _whole(value: object) -> str:
-    return str(int(value)) if isinstance(value, float) else str(value)
+def _column(values: pd.Series, decimals: int) -> list[str]:
+    """Text, or numbers that all have the same decimals: none where all are whole (counts, ranks, lists)."""
+    numbers = values[values.notna()] if pd.api.types.is_float_dtype(values) else []
+    decimals = 0 if all(float(v).is_integer() for v in numbers) else decimals
+    as_text = [f"{v:.{decimals}f}" if isinstance(v, float) else str(v) for v in values]
+    return [NOTHING if pd.isna(v) or v == "" else text for v, text in zip(values, as_text, strict=True)]
 
 
 def markdown(cells: pd.DataFrame, note: str) -> str:

@@ -157,6 +157,15 @@ def _beside(table: pd.DataFrame, theirs: Mapping[str, pd.DataFrame], columns: li
     return table.merge(known, on=KEYS, how="left", validate="one_to_one")
 
 
+def published_of(table: pd.DataFrame, dataset: str) -> pd.DataFrame | None:
+    """Columns segmenter, training_set, augmentation, mean_mean: the published means in a score table; None if none."""
+    if "published_mean_mean" not in table:
+        return None
+    theirs = table[table["dataset"] == dataset].dropna(subset="published_mean_mean")
+    theirs = theirs[[*KEYS[1:], "published_mean_mean"]].rename(columns={"published_mean_mean": "mean_mean"})
+    return theirs if len(theirs) else None
+
+
 def relative_dice(dice: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame:
     """Mean Dice in percent of that of the same dataset and segmenter trained on real images with augmentation."""
     is_baseline = (dice["training_set"] == BASELINE[0]) & (dice["augmentation"] == BASELINE[1])

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device (STUDY: rotation, scaling, noise, blur, low resolution, gamma, z-score).
+"""Augmentation of whole batches on the device (the study's: rotation, scaling, noise, blur, low resolution, gamma, z-score).
 
 A CPU library augments about 3 images a second and core, a U-Net on a GPU wants hundreds: this was the bottleneck of the
 study's augmented trainings. Whether an operation happens, and how strongly, is drawn on the host, so an operation that
@@ -21,7 +21,7 @@ _TINY = 1e-8
 
 
 def normalised(x_NCHW: torch.Tensor) -> torch.Tensor:
-    """z-score per image and channel over its foreground, the pixels above its minimum (STUDY.md section 4)."""
+    """z-score per image and channel over its foreground, the pixels above its minimum."""
     inside = x_NCHW > x_NCHW.amin((2, 3), keepdim=True)
     mean, sd = _foreground_moments(x_NCHW, inside)
     return (x_NCHW - mean) / sd.clamp(min=_TINY)

@@ -37,7 +37,7 @@ class TrainingSet:
     def batch(self, position: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(uint8 modalities (N, C, H, W), int64 classes (N, H, W)) at a place of the endless training sequence.
 
-        Sources take turns, so each is seen equally often whatever its size (STUDY.md section 4).
+        Sources take turns, so each is seen equally often whatever its size.
         """
         places = np.arange(position, position + count)
         batches = []

@@ -1,4 +1,4 @@
-"""Training a segmenter: what an iteration is, how the best weights are chosen (STUDY.md section 4).
+"""Training a segmenter: what an iteration is, how the best weights are chosen.
 
 Runs with real images keep the weights of the best mean 3D Dice over their validation subjects; runs on synthetic
 images alone those of the best Dice pooled over their validation images. An epoch is a fixed number of images, so

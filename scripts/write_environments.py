@@ -1,0 +1,49 @@
+"""Writes envs/<stage>.yaml: conda environments whose pins are those of requirements.lock (a test compares them).
+
+Run it after the lock has changed. The files are thin on purpose: Python and pip from conda, the rest by pip.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from packaging.markers import Marker
+
+from understudy.core import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = "3.11"
+CORE = ["numpy", "opencv-python-headless", "tqdm"]
+NEEDS = {
+    "prepare": [*CORE, "isal", "nibabel", "pandas", "scipy"],
+    "generate": [*CORE, "safetensors", "torch"],
+    "segment": [*CORE, "pandas", "safetensors", "scipy", "torch"],
+    "report": [*CORE, "matplotlib", "pandas", "scipy"],
+}
+
+
+def pins(lock: str) -> dict[str, str]:
+    """{package: version} of a lock for this Python on Linux."""
+    machine = {"python_full_version": f"{PYTHON}.0", "sys_platform": "linux", "platform_machine": "x86_64"}
+    found = re.findall(r"^([\w.-]+)==(\S+) ; (.*?) \\$", lock, re.MULTILINE)
+    return {name: version for name, version, marker in found if Marker(marker).evaluate(machine)}
+
+
+def environment(stage: str, pinned: dict[str, str]) -> str:
+    lines = [f"      - {name}=={pinned[name]}" for name in sorted(NEEDS[stage])]
+    head = f"# Environment of the {stage} rules; written by scripts/write_environments.py from requirements.lock."
+    body = ["channels: [conda-forge]", "dependencies:", f"  - python={PYTHON}", "  - pip", "  - pip:", *lines]
+    return "\n".join([head, *body]) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=ROOT / "envs", help="folder of the environment files")
+    a = parser.parse_args()
+    pinned = pins((ROOT / "requirements.lock").read_text())
+    for stage in NEEDS:
+        (a.output / f"{stage}.yaml").write_text(environment(stage, pinned))
+
+
+if __name__ == "__main__":
+    cli.run(main)

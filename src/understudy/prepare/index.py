@@ -1,0 +1,270 @@
+"""The index of a data set: every subject found, split, and checked to the last byte, before anything is spent on it.
+
+Problems of all subjects are collected and told at once, one line each. The check of a subject is kept in a work folder
+until its files or the settings change, so an index that was killed, or whose data was corrected, only does the rest.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.files import hash_of, write_json, write_text_atomically
+
+from .layouts import LABEL_CHANNEL, Layout, Subject, by_file, find_subjects, layouts_of
+from .nifti import Volume, read_volumes
+from .pool import map_subjects
+from .splits import check_identities, identities, split_subjects
+
+CHECKS = 1  # version of the checks: a larger number makes those of the work folder be done again
+_TOLERANCE = 1e-3  # mm, within which affines of one subject agree
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the check of one subject depends on, beside its files."""
+
+    root: Path
+    channels: tuple[str, ...]
+    size: int
+    orientation: str
+    labels: tuple[str, ...]
+    work: Path
+
+
+def index_subjects(
+    dataset: str,
+    root: str | Path,
+    options: Mapping,
+    images: Mapping,
+    seed: int,
+    output: str | Path,
+    work: str | Path,
+    workers: int = 1,
+) -> None:
+    """Checks all subjects of a data set and writes its subjects.csv, sorted by subject.
+
+    Args:
+        options: config datasets.NAME: layout, labels, split or test_subjects, subjects, identities.
+        images: config images: size, channels, labels, decisive, orientation.
+        work: folder for the finished checks of single subjects.
+    Raises:
+        ValueError: one line per problem of files, names and split; when these are right, of the volumes.
+    """
+    layouts = layouts_of(options.get("layout") or "brats2020", options.get("labels"))
+    _check_label_names(layouts, images)
+    subjects, problems = find_subjects(root, layouts, images["channels"])
+    split, identity = {}, {}
+    if subjects:
+        try:
+            split = split_subjects([s.name for s in subjects], options, seed)
+            identity = identities(dataset, split, options.get("identities"))
+            problems += check_identities(split, identity)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+
+    settings = Settings(
+        Path(root),
+        tuple(images["channels"]),
+        images["size"],
+        images["orientation"],
+        tuple(images["labels"]),
+        Path(work),
+    )
+    results = map_subjects(partial(check_subject, settings), subjects, workers, f"index {dataset}")
+    rows = [
+        {
+            "subject": s.name,
+            "split": split[s.name],
+            "identity": identity[s.name],
+            "layout": s.layout.name,
+            **result["row"],
+        }
+        for s, result in zip(subjects, results, strict=True)
+    ]
+    problems = [line for result in results for line in result["problems"]]
+    problems += _same_image(rows, images["decisive"])
+    if problems:
+        raise ValueError("\n".join(problems))
+    _tell_empty(rows)
+    write_text_atomically(output, _csv(rows))
+
+
+def read_index(path: str | Path) -> list[dict[str, str]]:
+    """The rows of a subjects.csv. Raises ValueError where there is none."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise ValueError(f"{path}: found {error.strerror}, expected the index. Run index_subjects.") from error
+    if not rows or not {"subject", "split", "identity", "layout"} <= rows[0].keys():
+        raise ValueError(f"{path}: found no subjects, expected the index of a data set. Run index_subjects again.")
+    return rows
+
+
+def check_subject(settings: Settings, subject: Subject) -> dict:
+    """{"row": columns of subjects.csv, "problems": lines}; from the work folder where nothing changed since."""
+    key = hash_of([CHECKS, _as_json(settings), subject.layout.labels, subject.files, _state(settings.root, subject)])
+    kept = settings.work / f"{subject.name}.json"
+    try:
+        result = json.loads(kept.read_text(encoding="utf-8"))
+        if result.get("key") == key:
+            return result
+    except (OSError, ValueError):
+        pass  # nothing kept, or nothing that can be read: then it is checked again
+    row, problems = _check_volumes(settings, subject)
+    result = {"key": key, "row": row, "problems": problems}
+    if not problems:
+        write_json(kept, result)
+    return result
+
+
+def _as_json(settings: Settings) -> list:
+    return [settings.channels, settings.size, settings.orientation, settings.labels]
+
+
+def _state(root: Path, subject: Subject) -> list:
+    """Sizes and times of the files, which tell that one has changed."""
+    found = [(root / file).stat() if (root / file).exists() else None for file in by_file(subject.files)]
+    return [(stat.st_size, stat.st_mtime_ns) if stat else None for stat in found]
+
+
+def _check_volumes(settings: Settings, subject: Subject) -> tuple[dict, list[str]]:
+    row, problems = {}, []
+    first: Volume | None = None
+    for file, channels in by_file(subject.files).items():
+        try:
+            volumes = read_volumes(settings.root / file, list(channels.values()), settings.orientation)
+        except ValueError as error:
+            problems.append(f"{subject.name}  {error}")
+            continue
+        first = first or volumes[0]
+        problems += [
+            f"{subject.name}  {volumes[0].path}: {text}" for text in _geometry(volumes[0], first, settings.size)
+        ]
+        for channel, volume in zip(channels, volumes, strict=True):
+            columns, found = _check_values(volume, channel, settings, subject.layout)
+            problems += [f"{subject.name}  {volume.path}: {text}" for text in found]
+            row |= {f"{channel}_file": subject.files[channel], f"{channel}_crc32": volume.crc32, **columns}
+    if first:
+        row |= {
+            "shape": "x".join(map(str, first.data_XYZ.shape)),
+            "spacing_mm": "x".join(f"{mm:.6g}" for mm in first.spacing_mm),
+            "orientation": first.stored_axcodes,
+        }
+    return row, problems
+
+
+def _geometry(volume: Volume, first: Volume, size: int) -> list[str]:
+    """What is wrong with shape and place of a volume, compared with the subject's first."""
+    if volume.stored_shape != first.stored_shape:
+        return [f"found shape {volume.stored_shape}, expected {first.stored_shape} as in {first.path.name}."]
+    problems = []
+    if not np.allclose(volume.stored_affine, first.stored_affine, rtol=0, atol=_TOLERANCE):
+        problems.append(
+            f"found affine {_shown(volume)}, expected {_shown(first)} as in {first.path.name}. "
+            "All files of a subject must lie in one grid: register and resample them first."
+        )
+    x, y, _ = volume.data_XYZ.shape
+    if volume is first and max(x, y) > size:
+        problems.append(f"found slices of {x} x {y} pixels, expected at most {size} x {size}. Raise images.size.")
+    return problems
+
+
+def _shown(volume: Volume) -> str:
+    return f"{volume.stored_axcodes} {np.round(volume.stored_affine[:3], 3).tolist()}"
+
+
+def _check_values(volume: Volume, channel: str, settings: Settings, layout: Layout) -> tuple[dict, list[str]]:
+    """Columns of one channel, and what is wrong with its voxels."""
+    voxels = volume.data_XYZ.ravel(order="K")  # as they lie in memory
+    low, high = voxels.min(), voxels.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        count = np.count_nonzero(~np.isfinite(voxels))
+        return {}, [f"found {count} voxels of NaN or infinity in {channel}, expected finite numbers."]
+    columns = {f"{channel}_max": _number(high)}
+    if channel == LABEL_CHANNEL:
+        counts, problems = _count_labels(voxels, layout)
+        names = {name: sum(counts[v] for v in counts if layout.labels.get(v) == name) for name in settings.labels}
+        columns["labels"] = " ".join(map(str, counts))
+        return columns | {f"voxels_{name}": n for name, n in names.items()}, problems
+    if low < 0:
+        hint = "A z-scored release? Take the one with intensities as acquired."
+        return columns, [f"found intensities down to {_number(low)} in {channel}, expected none below 0. {hint}"]
+    if low == high:
+        return columns, [f"found {_number(high)} in every voxel of {channel}, expected an image."]
+    return columns, []
+
+
+def _count_labels(voxels: np.ndarray, layout: Layout) -> tuple[dict[int, int], list[str]]:
+    """Raw value -> voxels of it, background left out; and what is wrong with the values."""
+    values, counts = np.unique(voxels[voxels != 0], return_counts=True)
+    wrong = [value for value in values.tolist() if value not in layout.labels]  # 1.0 is 1 to a mapping, 0.9999 is not
+    if wrong:
+        shown = ", ".join(_number(v) for v in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
+        known = ", ".join(f"{value} ({name})" for value, name in layout.labels.items())
+        hint = "Other years of BraTS code ET as 3 or 4: check `layout` and `labels`."
+        return {}, [f"found label {shown}, expected 0 or one of {known}. {hint}"]
+    return {int(v): int(n) for v, n in zip(values, counts, strict=True)}, []
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def _check_label_names(layouts: Sequence[Layout], images: Mapping) -> None:
+    if LABEL_CHANNEL in images["channels"]:
+        for name in (name for layout in layouts for name in layout.labels.values()):
+            if name not in images["labels"]:
+                known = ", ".join(images["labels"])
+                raise ValueError(f"labels: found {name!r}, expected one of images.labels ({known}).")
+
+
+def _same_image(rows: Sequence[Mapping], decisive: str) -> list[str]:
+    """Subjects that are copies of each other: a problem across the split, a warning within it."""
+    copies: dict[str, list[Mapping]] = {}
+    for row in rows:
+        if f"{decisive}_crc32" in row:
+            copies.setdefault(row[f"{decisive}_crc32"], []).append(row)
+    problems = []
+    for same in (group for group in copies.values() if len(group) > 1):
+        names = " and ".join(row["subject"] for row in same)
+        if len({row["split"] for row in same}) > 1:
+            problems.append(
+                f"{names}: found the same {decisive} image in train and test, expected one split. Correct the split."
+            )
+        else:
+            print(f"warning: {names} have the same {decisive} image: one patient under several names?", flush=True)
+    return problems
+
+
+def _tell_empty(rows: Sequence[Mapping]) -> None:
+    empty = [row["subject"] for row in rows if row.get("labels") == ""]
+    if empty:
+        shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
+        print(f"{len(empty)} of {len(rows)} subjects have an empty segmentation: {shown}", flush=True)
+
+
+def _csv(rows: Sequence[Mapping]) -> str:
+    """Columns: subject, split, identity, layout; file, crc32 and max of each channel; geometry; labels and voxels."""
+    columns = sorted(rows[0], key=_rank)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _rank(column: str) -> int:
+    if column in ("subject", "split", "identity", "layout"):
+        return 0
+    if column.endswith(("_file", "_crc32", "_max")):
+        return 1
+    return 2 if column in ("shape", "spacing_mm", "orientation") else 3

@@ -1,0 +1,139 @@
+"""Who is train and who is test, and who is who: splits from a file or drawn by seed, identities across data sets."""
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+SPLITS = ("train", "test")
+
+
+def split_subjects(names: Iterable[str], options: Mapping, seed: int) -> dict[str, str]:
+    """Subject -> split as a dataset's options say: `split` (a CSV) with `subjects`, or `test_subjects` (drawn).
+
+    Raises:
+        ValueError: one line per problem, see read_split and draw_split.
+    """
+    if bool(options.get("split")) == (options.get("test_subjects") is not None):
+        raise ValueError(
+            "dataset: found both or neither, expected one of `split` (a CSV) and `test_subjects` (a number)."
+        )
+    if options.get("split"):
+        return read_split(options["split"], names, options.get("subjects") or "all")
+    return draw_split(names, options["test_subjects"], seed)
+
+
+def read_split(path: str | Path, names: Iterable[str], subjects: str = "all") -> dict[str, str]:
+    """Subject -> split from a CSV with the columns subject and split (train or test).
+
+    Args:
+        names: the subjects that there is data of.
+        subjects: "all" wants data of every subject of the file; "available" drops those without, and says how many.
+    Raises:
+        ValueError: one line per problem: a subject twice or in both splits, another word than train or test, a
+            subject of only one of file and data, an empty split.
+    """
+    if subjects not in ("all", "available"):
+        raise ValueError(f"subjects: found {subjects!r}, expected all or available.")
+    names = set(names)
+    rows = _read_rows(path, ("subject", "split"))
+    split: dict[str, str] = {}
+    problems = []
+    for number, row in rows:
+        name, word = row["subject"], row["split"]
+        if word not in SPLITS:
+            problems.append(f"{path}, line {number}: found split {word!r}, expected train or test.")
+        if name in split:
+            problems.append(
+                f"{path}, line {number}: found {name} again ({split[name]}, then {word}), expected it once."
+            )
+        split.setdefault(name, word)
+    problems += [
+        f"{name}  {path}: found data but no line, expected train or test." for name in sorted(names - split.keys())
+    ]
+    absent = sorted(split.keys() - names)
+    if subjects == "all":
+        hint = "Correct `root`, or set `subjects: available`."
+        problems += [f"{name}  {path}: found a line but no data, expected its files. {hint}" for name in absent]
+    if problems:
+        raise ValueError("\n".join(problems))
+    if absent:
+        print(f"{path}: {len(absent)} of {len(split)} subjects have no data here, {len(names)} are used", flush=True)
+    return _with_both({name: split[name] for name in sorted(names)}, str(path))
+
+
+def draw_split(names: Iterable[str], test_subjects: int, seed: int) -> dict[str, str]:
+    """Draws the test subjects; a function of the set of names and the seed alone."""
+    ordered = sorted(names)
+    if not 0 < test_subjects < len(ordered):
+        raise ValueError(
+            f"test_subjects: found {test_subjects} of {len(ordered)} subjects, expected some of both splits."
+        )
+    drawn = set(np.random.default_rng(seed).permutation(len(ordered))[:test_subjects].tolist())
+    return {name: "test" if i in drawn else "train" for i, name in enumerate(ordered)}
+
+
+def _with_both(split: dict[str, str], where: str) -> dict[str, str]:
+    count = Counter(split.values())
+    if not all(count[word] for word in SPLITS):
+        raise ValueError(
+            f"{where}: found {count['train']} train and {count['test']} test subjects, expected some of each."
+        )
+    return split
+
+
+def identities(dataset: str, names: Iterable[str], path: str | Path | None = None) -> dict[str, str]:
+    """Subject -> identity: 16 hex digits that are the same wherever the patient appears, under whatever name.
+
+    Args:
+        path: CSV with one column per dataset and one row per patient; cells may be empty. Rows that share a cell are
+            the same patient. A subject that no row names stands for itself.
+    """
+    canonical = _canonical(dataset, path) if path else {}
+    texts = {name: canonical.get((dataset, name), f"{dataset}/{name}") for name in names}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
+
+
+def _canonical(dataset: str, path: str | Path) -> dict[tuple[str, str], str]:
+    """(dataset, subject) -> "dataset/subject" of the patient's first entry, in the order of the file."""
+    rows = _read_rows(path, (dataset,))
+    patient: dict[tuple[str, str], list[tuple[str, str]]] = {}  # entries of one patient share one list
+    for _, row in rows:
+        entries = [(column, cell) for column, cell in row.items() if cell]
+        known = {id(patient[e]): patient[e] for e in entries if e in patient}
+        merged = list(dict.fromkeys([e for same in known.values() for e in same] + entries))
+        patient.update(dict.fromkeys(merged, merged))
+    order = list(rows[0][1]) if rows else []
+    return {entry: "/".join(min(same, key=lambda e: (order.index(e[0]), e[1]))) for entry, same in patient.items()}
+
+
+def check_identities(split: Mapping[str, str], identity: Mapping[str, str]) -> list[str]:
+    """One line per patient that is in train and in test."""
+    members: dict[str, list[str]] = {}
+    for name in split:
+        members.setdefault(identity[name], []).append(name)
+    return [
+        f"{' and '.join(same)}: found one patient in train and test, expected one split. Correct the split file."
+        for same in members.values()
+        if len({split[name] for name in same}) > 1
+    ]
+
+
+def _read_rows(path: str | Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """(line number, row) of a CSV that has at least these columns; blank lines are skipped, cells stripped."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restkey="", restval="")
+            header = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = header
+            rows = [(reader.line_num, {k: v.strip() for k, v in row.items() if k}) for row in reader]
+    except OSError as error:
+        raise ValueError(f"{path}: found {error.strerror}, expected a CSV file.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: found bytes that are no UTF-8 text, expected a CSV file.") from error
+    if missing := [name for name in columns if name not in header]:
+        raise ValueError(f"{path}: found the columns {', '.join(header) or 'none'}, expected {', '.join(missing)} too.")
+    return rows
