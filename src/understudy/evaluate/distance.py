@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from .overlap import as_masks
 
-CELL_VOXELS = 6  # of the grid whose first voxels are looked up first
+CELLS_VOXELS = (6, 3)  # grids whose first voxels are looked up first, coarse to fine
 
 
 def hausdorff(
@@ -96,13 +96,15 @@ def _largest_distance(at_p: np.ndarray, at_r: np.ndarray, shape: tuple[int, ...]
 
 def _directed(from_NK: np.ndarray, index_NK: np.ndarray, to_MK: np.ndarray, largest: float) -> float:
     """max(largest, max over `from` of the distance to the nearest of `to`), looking up as few as possible."""
-    if not len(from_NK):
-        return largest
-    tree = cKDTree(to_MK, leafsize=16, compact_nodes=False, balanced_tree=False)
-    cell = np.ravel_multi_index(tuple((index_NK // CELL_VOXELS).T), index_NK.max(axis=0) // CELL_VOXELS + 1)
-    _, first, cell_of = np.unique(cell, return_index=True, return_inverse=True)
-    known = tree.query(from_NK[first])[0]
-    largest = max(largest, known.max())
-    bound = known[cell_of] + np.sqrt(((from_NK - from_NK[first][cell_of]) ** 2).sum(axis=1))
-    open_ = bound > largest
-    return max(largest, tree.query(from_NK[open_])[0].max(initial=0.0))
+    tree = cKDTree(to_MK, leafsize=16, compact_nodes=False, balanced_tree=False) if len(from_NK) else None
+    for cell_voxels in CELLS_VOXELS:
+        if not len(from_NK):
+            return largest
+        cell_NK = index_NK // cell_voxels
+        cell = np.ravel_multi_index(tuple(cell_NK.T), cell_NK.max(axis=0) + 1)
+        _, first, cell_of = np.unique(cell, return_index=True, return_inverse=True)
+        known = tree.query(from_NK[first])[0]
+        largest = max(largest, known.max())
+        bound = known[cell_of] + np.sqrt(((from_NK - from_NK[first][cell_of]) ** 2).sum(axis=1))
+        from_NK, index_NK = from_NK[bound > largest], index_NK[bound > largest]
+    return max(largest, tree.query(from_NK)[0].max(initial=0.0)) if len(from_NK) else largest

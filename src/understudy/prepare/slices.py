@@ -9,10 +9,10 @@ A volume in LPS order x_XYZ gives the slices x_XYZ[:, :, k].T, (Y, X): rows run 
 columns from the patient's right at the left to the patient's left. That is the radiological convention.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,19 +67,203 @@ def slice_volumes(
         ValueError: a file that has changed since the index, a split none of whose slices is kept, a full disk.
     """
     rows = read_index(index)
-    work, outputs = Path(work), {"train": Path(train), "test": Path(test)}
-    greys = _greys(options, images)
-    tasks = [Task(row, _rule(images, greys[row["layout"]]), row["split"] == "test", Path(root), work) for row in rows]
-    results = map_subjects(cut_subject, tasks, workers, f"slice {dataset}")
-    summary = {}
+    root, work, outputs = Path(root), Path(work), {"train": Path(train), "test": Path(test)}
+    if not root.is_dir():
+        raise ValueError(f"{root}: found nothing, expected the folder of the raw data. Correct the dataset's `root`.")
+    rules = {name: _rule(images, grey) for name, grey in _greys(options, images).items()}
+    tasks = [Task(row, rules[row["layout"]], row["split"] == "test", root, work) for row in rows]
+    cut = dict(zip((row["subject"] for row in rows), map_subjects(cut_subject, tasks, workers, "slice"), strict=True))
+    members = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
     for split in SPLITS:
-        parts = [(row, r) for row, r in zip(rows, results, strict=True) if row["split"] == split]
-        _tell_kept(split, parts, images)
-        meta = _meta(dataset, split, parts, images)
-        with StackWriter(outputs[split], meta) as stack:
-            for _, result in parts:
-                _append(stack, result["file"])
-        summary[split] = _summary(outputs[split], meta, parts)
+        _tell_kept(split, {row["subject"]: cut[row["subject"]] for row in members[split]}, images)
+    summary = {}
+    for split, path in outputs.items():
+        meta = _meta(dataset, split, members[split], cut, images)
+        with StackWriter(path, meta) as stack:
+            for row in members[split]:
+                part = Stack.open(cut[row["subject"]].path)
+                for i, name in enumerate(part.names):
+                    stack.add_png(name, part.png(i))
+        summary[split] = _summary(path, meta)
     write_json(manifest, {"dataset": dataset, "images": dict(images), "splits": summary})
-    for result in results:
-        Path(result["file"]).unlink()
+    _clean(work, outputs.values())
+
+
+@dataclass(frozen=True)
+class Task:
+    """One subject to cut: its row of subjects.csv; `whole` keeps every slice, as test stacks do."""
+
+    row: Mapping[str, str]
+    rule: Rule
+    whole: bool
+    root: Path
+    work: Path
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A subject that is cut: the stack of its slices, which numbers passed the rule, and how near the best one came."""
+
+    path: Path
+    included: list[int]
+    spacing_mm: list[float]  # z, y, x
+    largest_fraction: float
+
+
+def cut_subject(task: Task) -> Cut:
+    """Writes the stack of one subject to the work folder, unless it is there.
+
+    Raises:
+        ValueError: a file has changed since the index, or the disk is full.
+    """
+    name, rule = task.row["subject"], task.rule
+    crcs = [task.row[f"{channel}_crc32"] for channel in rule.channels]
+    path = task.work / f"{name}.{hash_of([RULE, asdict(rule), task.whole, crcs])}.zip"
+    if not path.exists():
+        _write_cut(task, path)
+    about = Stack.open(path).meta["cut"]
+    return Cut(path, about["included"], about["spacing_mm"], about["largest_fraction"])
+
+
+def _write_cut(task: Task, path: Path) -> None:
+    rule, name = task.rule, task.row["subject"]
+    files = by_file({channel: task.row[f"{channel}_file"] for channel in rule.channels})
+    images_NCHW = numbers = None
+    # the file with the decisive modality comes first, as it tells which slices the others are needed for
+    for file in sorted(files, key=lambda file: rule.decisive not in files[file]):
+        volumes = dict(zip(files[file], _read_unchanged(task, file, files[file]), strict=True))
+        if numbers is None:
+            decisive = volumes[rule.decisive]
+            fraction_Z = bright_fraction(decisive.data_XYZ, rule.intensity_threshold, rule.size)
+            included = np.flatnonzero(fraction_Z > rule.area_fraction)
+            numbers = np.arange(len(fraction_Z)) if task.whole else included
+            images_NCHW = np.zeros((len(numbers), len(rule.channels), rule.size, rule.size), np.uint8)
+        for channel, volume in volumes.items():
+            scale = _grey_of_labels(rule.grey) if channel == LABEL_CHANNEL else grey_scale(volume.data_XYZ)
+            _fill(images_NCHW[:, rule.channels.index(channel)], volume.data_XYZ, numbers, scale)
+    about = {
+        "included": included.tolist(),
+        "spacing_mm": list(decisive.spacing_mm[::-1]),
+        "largest_fraction": float(fraction_Z.max()),
+    }
+    shape = {"channels": rule.channels, "labels": {}, "height": rule.size, "width": rule.size}
+    with StackWriter(path, shape | {"source": {"subject": name}, "lineage": [], "cut": about}) as stack:
+        for number, x_CHW in zip(numbers, images_NCHW, strict=True):
+            stack.add(f"{name}/{number:03d}.png", x_CHW)
+
+
+def _read_unchanged(task: Task, file: str, channels: Mapping[str, int | None]) -> list[Volume]:
+    volumes = read_volumes(task.root / file, list(channels.values()), task.rule.orientation)
+    for channel, volume in zip(channels, volumes, strict=True):
+        indexed = task.row[f"{channel}_crc32"]
+        if volume.crc32 != indexed:
+            raise ValueError(
+                f"{task.row['subject']}  {volume.path}: found CRC {volume.crc32}, expected {indexed} as in the index: "
+                "the file has changed since. Run index_subjects again."
+            )
+    return volumes
+
+
+def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int) -> np.ndarray:
+    """(Z,) share of each slice's size * size padded pixels with v / max(v) * 255 > threshold, nothing rounded."""
+    high = x_XYZ.max()
+    if x_XYZ.dtype.kind in "iu":  # v > floor(limit) is v > limit for whole numbers, and stays in their type
+        above = x_XYZ.T > math.floor(Fraction(threshold) * int(high) / 255)
+    else:
+        above = x_XYZ.T.astype(np.float64) * 255 > threshold * float(high)
+    return np.count_nonzero(above, axis=(1, 2)) / (size * size)
+
+
+def grey_scale(x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The function voxels -> uint8 grey, v / max(v) * 255 rounded half up; by a table where voxels are whole numbers."""
+    high = x_XYZ.max()
+    if x_XYZ.dtype.kind in "iu" and high < _TABLE:
+        v, high = np.arange(int(high) + 1), int(high)
+        table = ((2 * 255 * v + high) // (2 * high)).astype(np.uint8)
+        return lambda voxels: table[voxels]
+    return lambda voxels: np.floor(voxels.astype(np.float64) * 255 / float(high) + 0.5).astype(np.uint8)
+
+
+def _grey_of_labels(grey: Mapping[int, int]) -> Callable[[np.ndarray], np.ndarray]:
+    """The function raw label values -> grey levels. The index has seen that there are no other values."""
+    table = np.zeros(max(grey) + 1, np.uint8)
+    table[list(grey)] = list(grey.values())
+    return lambda voxels: table[voxels.astype(np.intp)]
+
+
+def _fill(images_NHW: np.ndarray, x_XYZ: np.ndarray, numbers: np.ndarray, scale: Callable) -> None:
+    """Puts the scaled slices into the middle of the zero images; an odd pixel more goes below and right."""
+    size, (width, height, _) = images_NHW.shape[1], x_XYZ.shape
+    top, left = (size - height) // 2, (size - width) // 2
+    for image_HW, k in zip(images_NHW, numbers, strict=True):
+        image_HW[top : top + height, left : left + width] = scale(x_XYZ[:, :, k].T)
+
+
+def _rule(images: Mapping, grey: Mapping[int, int]) -> Rule:
+    names = ("size", "decisive", "intensity_threshold", "area_fraction", "orientation")
+    return Rule(channels=tuple(images["channels"]), grey=grey, **{name: images[name] for name in names})
+
+
+def _greys(options: Mapping, images: Mapping) -> dict[str, dict[int, int]]:
+    """Layout name -> raw label value -> grey level."""
+    layouts = layouts_of(options.get("layout") or "brats2020", options.get("labels"))
+    return {one.name: {value: images["labels"][name] for value, name in one.labels.items()} for one in layouts}
+
+
+def _tell_kept(split: str, cut: Mapping[str, Cut], images: Mapping) -> None:
+    """Raises ValueError where the rule keeps no slice of a whole split; names the subjects that it keeps none of."""
+    without = [name for name, one in cut.items() if not one.included]
+    if len(without) == len(cut):
+        largest = max(one.largest_fraction for one in cut.values())
+        raise ValueError(
+            f"{split}: found no slice to keep in {len(cut)} subjects; at best {largest:.2%} of the padded pixels have "
+            f"{images['decisive']} above {images['intensity_threshold']}, expected more than "
+            f"{images['area_fraction']:.2%}. Lower images.area_fraction or images.intensity_threshold."
+        )
+    if without:
+        shown = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
+        print(f"warning: no slice of {len(without)} {split} subjects is kept: {shown}", flush=True)
+
+
+def _meta(dataset: str, split: str, rows: Sequence[Mapping], cut: Mapping[str, Cut], images: Mapping) -> dict:
+    """What a stack says of itself; lineage names all its subjects, also those that no slice is kept of."""
+    return {
+        "channels": list(images["channels"]),
+        "labels": dict(images["labels"]),
+        "height": images["size"],
+        "width": images["size"],
+        "source": {"dataset": dataset, "split": split},
+        "lineage": sorted({row["identity"] for row in rows}),
+        "subjects": {
+            row["subject"]: {
+                "identity": row["identity"],
+                "spacing_mm": cut[row["subject"]].spacing_mm,
+                "included": cut[row["subject"]].included,
+            }
+            for row in rows
+        },
+    }
+
+
+def _summary(path: Path, meta: Mapping) -> dict:
+    kept = {name: len(subject["included"]) for name, subject in meta["subjects"].items()}
+    return {
+        "file": path.name,
+        "sha256": sha256_of_file(path),
+        "count": len(Stack.open(path)),
+        "included": sum(kept.values()),
+        "size": meta["height"],
+        "channels": meta["channels"],
+        "lineage": meta["lineage"],
+        "subjects": kept,
+    }
+
+
+def _clean(work: Path, published: Iterable[Path]) -> None:
+    """Removes the subjects' own stacks, and what killed runs left beside them and beside the published ones."""
+    for path in [*work.glob("*.zip"), *work.glob(".*.zip.*.tmp")]:
+        path.unlink()
+    for path in published:
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+            leftover.unlink()
+    work.rmdir()

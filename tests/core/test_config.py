@@ -1,0 +1,92 @@
+"""A config is checked before anything runs: each mistake is one line with the key, what was found, what is allowed."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from understudy.core.config import complete, load_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = load_yaml(ROOT / "workflow/schemas/config.schema.yaml")
+SMALL = {"datasets": {"made": {"phantom": {}, "test_subjects": 5}}, "generators": {"stylegan2": {}}}
+
+
+def with_value(path, value):
+    config = copy.deepcopy(SMALL)
+    *parents, last = path.split(".")
+    place = config
+    for key in parents:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return config
+
+
+def test_the_full_config_shows_every_default():
+    """config.yaml says nothing else than the schema's defaults, and leaves no default out."""
+    shown = load_yaml(ROOT / "config/config.yaml")
+    bare = {"datasets": shown["datasets"], "generators": dict.fromkeys(shown["generators"], {})}
+    filled = complete(bare, SCHEMA, ROOT)
+    assert {k: v for k, v in shown.items() if k != "datasets"} == {k: v for k, v in filled.items() if k != "datasets"}
+
+
+def test_schema_defaults_are_those_of_the_code():
+    from dataclasses import asdict
+
+    from understudy.generate.stylegan2 import Options
+
+    options = complete(SMALL, SCHEMA)["generators"]["stylegan2"]
+    code = asdict(Options())
+    code.pop("microbatch")  # the machine's, not the study's
+    assert options == {**code, "adam_betas": list(code["adam_betas"])}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("genrators", {}, "top level: found unknown key `genrators` (did you mean `generators`?)"),
+        ("generators.stylegan2.r1_gama", 1, "generators.stylegan2: found unknown key `r1_gama` (did you mean `r1_gamma`"),
+        ("generators.stylegan2.batch", "32", "generators.stylegan2.batch: found '32' (str); allowed: an integer"),
+        ("generators.stylegan2.batch", 0, "generators.stylegan2.batch: found 0; allowed: at least 1"),
+        ("generators.stylegan2.precision", "fp8", "found 'fp8'; allowed: 'fp32', 'bf16', 'fp16'"),
+        ("generators.stylegan5", {}, "found unknown key `stylegan5` (did you mean `stylegan2`?)"),
+        ("experiments.augmentations", ["augmentd"], "found 'augmentd'; allowed: 'augmented', 'plain' (did you mean"),
+        ("experiments.repeats", 2.5, "experiments.repeats: found 2.5 (float); allowed: an integer"),
+        ("datasets.made.layout", "brats2022", "datasets.made.layout: found 'brats2022'; allowed: 'brats2018'"),
+        ("datasets.made.phantom.size", 500, "datasets.made.phantom.size: found 500; allowed: at most 240"),
+        ("datasets.Made up", {}, "small letters, digits and _"),
+        ("datasets", {}, "datasets: found {}; allowed: at least 1 entries"),
+        ("images.size", 96, "images.size: found 96; stylegan2 makes images of 2^n pixels"),
+        ("images.labels", {"ed": 102, "et": 102}, "images.labels: found grey levels [102, 102]; allowed: ascending"),
+        ("images.decisive", "t3", "images.decisive: found 't3'; allowed: one of ['t1', 't1ce', 't2', 'flair']"),
+        ("images.channels", ["t1", "t2"], "then 'seg' as the last"),
+        ("datasets.made.split", str(ROOT / "config/splits/brats2020.csv"), "found split and test_subjects; allowed: one of"),
+        ("datasets.made.root", "data", "allowed: one of `root` (a folder of NIfTI files) and `phantom`"),
+        ("datasets.made.identities", "no.csv", "datasets.made.identities: found 'no.csv', which is no file"),
+        ("datasets.made.test_subjects", 40, "found 40 of 40 phantoms; some must be left to train"),
+        ("generators", {}, "experiments.training_sets: found ['real+synthetic', 'synthetic'] but no generators"),
+        ("segmenters.unet.depth", 10, "segmenters.unet.depth: found 10; 256 pixels cannot be halved that often"),
+        ("segmenters.unet.samples", 10, "found 80000, more than its samples"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_its_key(path, value, message):
+    with pytest.raises(ValueError, match="^config, ") as error:
+        complete(with_value(path, value), SCHEMA)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1, error.value
+
+
+def test_all_mistakes_are_told_at_once():
+    config = with_value("experiments.repeats", 0) | {"sed": 3}
+    with pytest.raises(ValueError) as error:
+        complete(config, SCHEMA)
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [", "broken YAML"), ("- a", "found list, expected sections")])
+def test_a_file_that_is_no_config_is_named(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_yaml(tmp_path / "c.yaml")
+    with pytest.raises(ValueError, match="no such file"):
+        load_yaml(tmp_path / "missing.yaml")
