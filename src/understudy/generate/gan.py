@@ -24,7 +24,7 @@ def read_options(kind: type, name: str, given: dict):
 
 def adam(parameters: Iterable[Tensor], learning_rate: float, betas: tuple, epsilon: float, lazy_interval: int | None):
     """Adam, corrected for a regularisation that makes its own step every `lazy_interval` iterations: k + 1 steps in
-    place of k, so learning rate and decays are taken to the power k / (k + 1) (StyleGAN 2, appendix B)."""
+    place of k, so c = k / (k + 1) multiplies the learning rate and is the power of the decays (StyleGAN 2, app. B)."""
     parameters = list(parameters)
     c = lazy_interval / (lazy_interval + 1) if lazy_interval else 1.0
     fused = parameters[0].device.type in ("cpu", "cuda")

@@ -4,6 +4,7 @@ Sources: equalised learning rate and minibatch standard deviation, Karras et al.
 and modulated convolution, Karras et al. 2020 (StyleGAN 2, section 2.2 and appendix B).
 """
 
+import functools
 import math
 
 import torch
@@ -20,10 +21,16 @@ _FIR = (1.0, 3.0, 3.0, 1.0)  # binomial low-pass filter, separable, the same in 
 # what the forward pass costs (the native double backward of a depthwise convolution is 3 to 6 times slower on a CPU).
 
 
+@functools.cache
+def _fir_kernel_44(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The 4 x 4 filter of sum 1. Kept, since a copy to a GPU would wait for it, in every layer."""
+    f = torch.tensor(_FIR, device=device, dtype=dtype) / sum(_FIR)
+    return torch.outer(f, f)
+
+
 def _fir_kernel(x_NCHW: Tensor) -> Tensor:
-    """The 4 x 4 filter of sum 1, one for each channel (C, 1, 4, 4)."""
-    f = torch.tensor(_FIR, dtype=x_NCHW.dtype, device=x_NCHW.device) / sum(_FIR)
-    return torch.outer(f, f).expand(x_NCHW.shape[1], 1, 4, 4)
+    """One filter for each channel, (C, 1, 4, 4)."""
+    return _fir_kernel_44(x_NCHW.device, x_NCHW.dtype).expand(x_NCHW.shape[1], 1, 4, 4)
 
 
 def _fir(x_NCHW: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.files import hash_of, write_json, write_text_atomically
+from understudy.core.labels import label_names
 
 from .layouts import LABEL_CHANNEL, Layout, Subject, by_file, find_subjects, layouts_of
 from .nifti import Volume, read_volumes
@@ -75,7 +76,7 @@ def index_subjects(
         tuple(images["channels"]),
         images["size"],
         images["orientation"],
-        tuple(images["labels"]),
+        tuple(label_names(images["labels"])),
         Path(work),
     )
     results = map_subjects(partial(check_subject, settings), subjects, workers, f"index {dataset}")
@@ -94,7 +95,7 @@ def index_subjects(
     if problems:
         raise ValueError("\n".join(problems))
     _tell_empty(rows)
-    write_text_atomically(output, _csv(rows))
+    write_text_atomically(output, _csv(rows, settings))
 
 
 def read_index(path: str | Path) -> list[dict[str, str]]:
@@ -252,19 +253,14 @@ def _tell_empty(rows: Sequence[Mapping]) -> None:
         print(f"{len(empty)} of {len(rows)} subjects have an empty segmentation: {shown}", flush=True)
 
 
-def _csv(rows: Sequence[Mapping]) -> str:
-    """Columns: subject, split, identity, layout; file, crc32 and max of each channel; geometry; labels and voxels."""
-    columns = sorted(rows[0], key=_rank)
+def _csv(rows: Sequence[Mapping], settings: Settings) -> str:
+    columns = ["subject", "split", "identity", "layout"]
+    columns += [f"{channel}_{what}" for channel in settings.channels for what in ("file", "crc32", "max")]
+    columns += ["shape", "spacing_mm", "orientation"]
+    if LABEL_CHANNEL in settings.channels:
+        columns += ["labels", *(f"voxels_{name}" for name in settings.labels)]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _rank(column: str) -> int:
-    if column in ("subject", "split", "identity", "layout"):
-        return 0
-    if column.endswith(("_file", "_crc32", "_max")):
-        return 1
-    return 2 if column in ("shape", "spacing_mm", "orientation") else 3

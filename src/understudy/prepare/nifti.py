@@ -125,10 +125,12 @@ class _Source:
 
 def _parse_header(block: bytes) -> nibabel.Nifti1Header:
     """A header whose magic, data type and voxel offset make sense; of either byte order."""
-    header = nibabel.Nifti1Header(block, check=False)
+    # left to itself, nibabel guesses the byte order from dim, which may be what is broken
+    order = ">" if int.from_bytes(block[:4], "big") == _HEADER else "<"
+    header = nibabel.Nifti1Header(block, order, check=False)
     magic = header["magic"].item()
     if header["sizeof_hdr"] != _HEADER or magic != b"n+1":
-        known = {b"ni1": "a header with a separate .img file", b"n+2": "NIfTI-2"}.get(magic, "no NIfTI-1 magic")
+        known = {b"ni1": "a header with a separate .img file", b"n+2": "NIfTI-2"}.get(magic, "no NIfTI-1 header")
         raise ValueError(f"found {known} ({magic!r}), expected a single-file NIfTI-1 volume. Convert it to .nii.gz.")
     try:
         dtype = header.get_data_dtype()

@@ -168,20 +168,26 @@ def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int) -> np.ndarra
     """(Z,) share of each slice's size * size padded pixels with v / max(v) * 255 > threshold, nothing rounded."""
     high = x_XYZ.max()
     if x_XYZ.dtype.kind in "iu":  # v > floor(limit) is v > limit for whole numbers, and stays in their type
-        above = x_XYZ.T > math.floor(Fraction(threshold) * int(high) / 255)
+        limit = math.floor(Fraction(threshold) * int(high) / 255)
+        above = np.greater(x_XYZ.T, limit)
     else:
         above = x_XYZ.T.astype(np.float64) * 255 > threshold * float(high)
     return np.count_nonzero(above, axis=(1, 2)) / (size * size)
 
 
 def grey_scale(x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The function voxels -> uint8 grey, v / max(v) * 255 rounded half up; by a table where voxels are whole numbers."""
+    """The function voxels -> uint8 grey: v / max(v) * 255 rounded half up, exactly for whole numbers."""
     high = x_XYZ.max()
-    if x_XYZ.dtype.kind in "iu" and high < _TABLE:
-        v, high = np.arange(int(high) + 1), int(high)
-        table = ((2 * 255 * v + high) // (2 * high)).astype(np.uint8)
-        return lambda voxels: table[voxels]
-    return lambda voxels: np.floor(voxels.astype(np.float64) * 255 / float(high) + 0.5).astype(np.uint8)
+    if x_XYZ.dtype.kind not in "iu" or high >= _TABLE:
+        return lambda voxels: np.floor(voxels.astype(np.float64) * 255 / float(high) + 0.5).astype(np.uint8)
+    whole, maximum = np.arange(int(high) + 1), int(high)
+    table = ((2 * 255 * whole + maximum) // (2 * maximum)).astype(np.uint8)
+    # float32 arithmetic is four times faster than a table; taken where it gives the table for every possible value,
+    # as it does below maxima of 14 000. The half is raised by half the distance between a tie and its neighbours.
+    slope, half = np.float32(255 / maximum), np.float32(0.5 + 1 / (4 * maximum))
+    if np.array_equal((whole.astype(x_XYZ.dtype) * slope + half).astype(np.uint8), table):
+        return lambda voxels: (voxels * slope + half).astype(np.uint8)
+    return lambda voxels: table[voxels]
 
 
 def _grey_of_labels(grey: Mapping[int, int]) -> Callable[[np.ndarray], np.ndarray]:
