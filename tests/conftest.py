@@ -1,50 +1,9 @@
-"""What tests of several stages share: a small stack made on the spot; one CPU thread, as bits are compared."""
+"""One CPU thread for all tests: results are compared bit for bit."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-
-from understudy.core.stack import Stack, StackWriter
-
-ROOT = Path(__file__).resolve().parent.parent
-LEVELS = {"ncr_net": 51, "ed": 102, "et": 204}
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     torch.set_num_threads(1)
-
-
-def make_stack(path: Path, subjects: list[str], slices: int, size: int = 16, seed: int = 0, **meta) -> Stack:
-    """A stack of noise with a square tumor whose brightness follows its label; every slice passes the slice rule."""
-    host = np.random.default_rng(seed)
-    head = {
-        "channels": ["t1", "t1ce", "t2", "flair", "seg"],
-        "labels": LEVELS,
-        "height": size,
-        "width": size,
-        "source": {"dataset": "made"},
-        "lineage": sorted(f"identity-{s}" for s in subjects),
-        "subjects": {
-            s: {"identity": f"identity-{s}", "spacing_mm": [1.0, 1.0, 1.0], "included": list(range(slices))}
-            for s in subjects
-        },
-        **meta,
-    }
-    with StackWriter(path, head) as writer:
-        for subject in subjects:
-            for number in range(slices):
-                x_CHW = host.integers(20, 60, (5, size, size), dtype=np.uint8)
-                x_CHW[-1] = 0
-                row, column = host.integers(1, size // 2, 2)
-                for label, level in enumerate(LEVELS.values()):
-                    part = (
-                        slice(row + label, row + size // 2 - label),
-                        slice(column + label, column + size // 2 - label),
-                    )
-                    x_CHW[:4, part[0], part[1]] = 100 + 40 * label
-                    x_CHW[-1][part] = level
-                writer.add(f"{subject}/{number:03d}.png", x_CHW)
-    return Stack.open(path)

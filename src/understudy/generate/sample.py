@@ -1,7 +1,7 @@
 """Synthetic images of a trained generator, as a stack of the same format as the real one, and a grid to look at."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from understudy.core.config import LABEL_CHANNEL
 from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
 from understudy.core.labels import classes_of_grey, grey_of_classes
-from understudy.core.stack import StackWriter, encode_png
+from understudy.core.stack import Stack, StackWriter, encode_png
 
 from .train import load_generator
 
@@ -42,11 +42,23 @@ def snap_labels(x_NCHW: np.ndarray, channels: list[str], labels: dict[str, int])
     return x_NCHW
 
 
-def sample_blocks(generator, metadata: dict, count: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
-    """(first index, uint8 (N, C, H, W)), blocks of BLOCK images up to `count`."""
+def sample_blocks(generator, metadata: dict, count: int, seed: int) -> Iterator[np.ndarray]:
+    """uint8 (N, C, H, W), blocks of BLOCK images up to `count`."""
     for first in range(0, count, BLOCK):
         x_NCHW = to_uint8(generator.sample(min(BLOCK, count - first), seed, first))
-        yield first, snap_labels(x_NCHW, metadata["channels"], metadata["labels"])
+        yield snap_labels(x_NCHW, metadata["channels"], metadata["labels"])
+
+
+def encoded(blocks: Iterable[np.ndarray], threads: int) -> Iterator[bytes]:
+    """PNGs in order; the device computes a block while the two before it are encoded."""
+    waiting: deque[Iterator[bytes]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for x_NCHW in blocks:
+            waiting.append(pool.map(encode_png, x_NCHW))
+            if len(waiting) > 2:
+                yield from waiting.popleft()
+        for pngs in waiting:
+            yield from pngs
 
 
 def sample_to_stack(
@@ -79,26 +91,13 @@ def sample_to_stack(
         "source": source,
         "lineage": metadata["lineage"],
     }
-    bar = tqdm(total=count, unit="img", desc="sample", mininterval=2)
-    waiting: deque = deque()
-    shown_NCHW = None
-    with StackWriter(output, meta) as writer, ThreadPoolExecutor(threads) as pool, bar:
-
-        def write_oldest() -> None:
-            first, pngs = waiting.popleft()
-            for i, png in enumerate(pngs):
-                writer.add_png(f"{first + i:06d}.png", png)
-                bar.update()
-
-        for first, x_NCHW in sample_blocks(generator, metadata, count, seed):
-            shown_NCHW = x_NCHW[:GRID_IMAGES] if shown_NCHW is None else shown_NCHW
-            waiting.append((first, pool.map(encode_png, x_NCHW)))
-            if len(waiting) > 2:  # the device computes while two blocks are encoded
-                write_oldest()
-        while waiting:
-            write_oldest()
+    with StackWriter(output, meta) as writer:
+        pngs = encoded(sample_blocks(generator, metadata, count, seed), threads)
+        for i, png in enumerate(tqdm(pngs, "sample", count, unit="img", mininterval=2)):
+            writer.add_png(f"{i:06d}.png", png)
     if grid is not None:
-        write_picture(grid, grid_picture(shown_NCHW, metadata["channels"], metadata["labels"]))
+        x_NCHW = Stack.open(output).read(range(min(count, GRID_IMAGES)))
+        write_picture(grid, grid_picture(x_NCHW, metadata["channels"], metadata["labels"]))
     manifest = {
         **{key: value for key, value in meta.items() if key != "lineage"},
         "lineage_hash": hash_of(metadata["lineage"]),

@@ -72,7 +72,8 @@ def slice_volumes(
         raise ValueError(f"{root}: found nothing, expected the folder of the raw data. Correct the dataset's `root`.")
     rules = {name: _rule(images, grey) for name, grey in _greys(options, images).items()}
     tasks = [Task(row, rules[row["layout"]], row["split"] == "test", root, work) for row in rows]
-    cut = dict(zip((row["subject"] for row in rows), map_subjects(cut_subject, tasks, workers, "slice"), strict=True))
+    cuts = map_subjects(cut_subject, tasks, workers, f"slice {dataset}")
+    cut = {row["subject"]: one for row, one in zip(rows, cuts, strict=True)}
     members = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
     for split in SPLITS:
         _tell_kept(split, {row["subject"]: cut[row["subject"]] for row in members[split]}, images)
@@ -272,4 +273,5 @@ def _clean(work: Path, published: Iterable[Path]) -> None:
     for path in published:
         for leftover in path.parent.glob(f".{path.name}.*.tmp"):
             leftover.unlink()
-    work.rmdir()
+    if not any(work.iterdir()):
+        work.rmdir()

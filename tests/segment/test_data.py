@@ -1,0 +1,98 @@
+"""Training sets: sources equally often, validation by subject, a control that is shuffled, no test subject."""
+
+import numpy as np
+import pytest
+import torch
+from made import make_stack
+
+from understudy.core.labels import classes_of_grey
+from understudy.core.lineage import check_training_stacks
+from understudy.core.stack import Stack
+from understudy.segment.data import derangement, hold_out, load_training_set
+
+
+def stacks(folder):
+    real = make_stack(folder / "train.zip", [f"s{i}" for i in range(5)], 4)
+    synthetic = make_stack(folder / "samples.zip", ["x"], 30, seed=1)
+    del synthetic.meta["subjects"]
+    return real, synthetic
+
+
+@pytest.fixture
+def paths(tmp_path):
+    real, synthetic = stacks(tmp_path)
+    from understudy.core.stack import StackWriter
+
+    meta = {k: v for k, v in synthetic.meta.items() if k != "count"}
+    with StackWriter(tmp_path / "samples.zip", meta) as writer:
+        for i in range(30):
+            writer.add(f"{i:06d}.png", synthetic[i])
+    return {"real": real.path, "gan": tmp_path / "samples.zip", "shuffled": real.path}
+
+
+def load(name, paths, seed=1):
+    return load_training_set(name, paths, fraction=0.2, limit=100, split_seed=9, seed=seed, device="cpu")
+
+
+def test_a_mixture_shows_its_sources_equally_often(paths):
+    data = load("real+gan", paths)
+    x_NCHW, classes_NHW = data.batch(0, 40)
+    assert x_NCHW.shape == (40, 4, 16, 16) and classes_NHW.shape == (40, 16, 16) and classes_NHW.max() == 3
+    real = {data.sources[0].images.images_NCHW[i].numpy().tobytes() for i in data.sources[0].train}
+    whole = torch.cat([x_NCHW, classes_NHW[:, None].to(torch.uint8)], 1)
+    assert sum(x.numpy().tobytes() in real for x in whole) == 20
+    assert data.judge is data.sources[0]
+
+
+def test_any_batch_can_be_made_alone(paths):
+    data = load("real+gan", paths)
+    whole = data.batch(0, 24)[0]
+    pieces = torch.cat([data.batch(start, 8)[0] for start in (0, 8, 16)])
+    assert sorted(x.sum().item() for x in whole) == sorted(x.sum().item() for x in pieces)
+
+
+def test_validation_is_by_subject_for_real_images_and_the_same_for_all_repeats(paths):
+    data = load("real", paths)
+    held_out = set(data.sources[0].validation)
+    assert len(held_out) == 1 and len(data.sources[0].train) == 16
+    names = Stack.open(paths["real"]).names
+    assert not held_out & {names[i].split("/")[0] for i in data.sources[0].train}
+    assert set(load("real", paths, seed=2).sources[0].validation) == held_out
+    synthetic = load("gan", paths).sources[0]
+    assert list(synthetic.validation) == [""] and len(synthetic.train) == 24 and len(synthetic.validation[""]) == 6
+
+
+def test_the_control_has_every_annotation_and_none_in_its_place(paths):
+    shuffled = load("shuffled", paths).sources[0]
+    stack = Stack.open(paths["real"])
+    real_NCHW = stack.read()
+    classes = classes_of_grey(real_NCHW[:, -1], stack.meta["labels"])
+    found = shuffled.images.images_NCHW.numpy()
+    np.testing.assert_array_equal(found[:, :-1], real_NCHW[:, :-1])
+    assert sorted(x.tobytes() for x in found[:, -1]) == sorted(x.tobytes() for x in classes)
+    assert not shuffled.by_subject
+    for n in (2, 3, 50):
+        order = derangement(n, 1)
+        assert sorted(order) == list(range(n)) and (order != np.arange(n)).all()
+
+
+def test_holding_out_rounds_as_the_study_and_leaves_no_part_empty():
+    train, validation = hold_out(313, [f"s{i}" for i in range(313)], 0.2, 9, 1)
+    assert len(train) == 250 and len(validation) == 63  # floor(0.8 * 313 + 0.5)
+    with pytest.raises(ValueError, match="1 subjects: cannot hold out"):
+        hold_out(5, ["a"] * 5, 0.2, 9, 1)
+
+
+def test_a_test_subject_behind_a_training_stack_stops_the_training(tmp_path):
+    test = make_stack(tmp_path / "test.zip", ["t1", "t2"], 2)
+    clean = make_stack(tmp_path / "train.zip", ["a", "b"], 2)
+    check_training_stacks([clean], test)
+    leaked = make_stack(tmp_path / "leak.zip", ["a", "t2"], 2)
+    with pytest.raises(ValueError, match=r"leak.zip: has seen 1 test subjects .*\(t2\)"):
+        check_training_stacks([clean, leaked], test)
+    sampled = make_stack(tmp_path / "samples.zip", ["x"], 2, lineage=["identity-t1"])
+    with pytest.raises(ValueError, match="has seen 1 test subjects"):
+        check_training_stacks([sampled], test)
+    larger = make_stack(tmp_path / "large.zip", ["a"], 2, size=32)
+    with pytest.raises(ValueError, match="large.zip: found height 32, expected 16"):
+        check_training_stacks([larger], test)
