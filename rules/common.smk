@@ -6,20 +6,22 @@ from pathlib import Path
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "src"))
 # the library, for jobs in an environment that has only its dependencies (conda, apptainer)
-os.environ["PYTHONPATH"] = str(ROOT / "src")
+os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
 from snakemake.exceptions import WorkflowError
 
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json
 from understudy.core.grid import generators_of, grid, parts
+from understudy.prepare.splits import check_split_file
 
 try:
     config = complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    for name, options in config["datasets"].items():
+        check_split_file(name, options)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
-SCRIPTS = str(ROOT / "scripts")
 RESULTS = config["results"]
 RUNS = config["runs"]
 LOGS = f"{RESULTS}/logs"
@@ -42,6 +44,10 @@ wildcard_constraints:
     training_set=one_of({setting.training_set for setting in SETTINGS}),
     augmentation="augmented|plain",
     repeat=r"[1-9]\d*",
+
+
+def results_folder(wildcards):
+    return RESULTS
 
 
 def dataset_options(wildcards):

@@ -28,7 +28,7 @@ rule train_generator:
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/generators/{{generator}}",
     shell:
-        "python {SCRIPTS}/train_generator.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
+        "python scripts/train_generator.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
         " --options {params.options:q} --stack {input.stack} --output {output.weights} --seed {params.seed}"
         " --runs {params.runs} --budget-min {resources.runtime} --threads {threads} > {log} 2>&1"
 
@@ -62,5 +62,5 @@ rule sample_generator:
         images=config["samples"]["count"],
         seed=config["seed"],
     shell:
-        "python {SCRIPTS}/sample_generator.py --weights {input.weights} --output {output.stack} --grid {output.grid}"
+        "python scripts/sample_generator.py --weights {input.weights} --output {output.stack} --grid {output.grid}"
         " --count {params.images} --seed {params.seed} --threads {threads} > {log} 2>&1"

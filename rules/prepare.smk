@@ -17,7 +17,7 @@ rule make_phantom:
     params:
         options=phantom_options,
     shell:
-        "python {SCRIPTS}/make_phantom.py --options {params.options:q} --output {output} --workers {threads} > {log} 2>&1"
+        "python scripts/make_phantom.py --options {params.options:q} --output {output} --workers {threads} > {log} 2>&1"
 
 
 rule index_subjects:
@@ -42,7 +42,7 @@ rule index_subjects:
         work=f"{RUNS}/{{dataset}}/index",
         seed=config["seed"],
     shell:
-        "python {SCRIPTS}/index_subjects.py --dataset {wildcards.dataset} --options {params.options:q}"
+        "python scripts/index_subjects.py --dataset {wildcards.dataset} --options {params.options:q}"
         " --images {params.images:q} --root {params.root:q} --seed {params.seed} --work {params.work}"
         " --output {output} --workers {threads} > {log} 2>&1"
 
@@ -70,6 +70,6 @@ rule slice_volumes:
         root=raw_root,
         work=f"{RUNS}/{{dataset}}/slices",
     shell:
-        "python {SCRIPTS}/slice_volumes.py --dataset {wildcards.dataset} --options {params.options:q}"
+        "python scripts/slice_volumes.py --dataset {wildcards.dataset} --options {params.options:q}"
         " --images {params.images:q} --root {params.root:q} --index {input} --work {params.work}"
         " --train {output.train} --test {output.test} --manifest {output.manifest} --workers {threads} > {log} 2>&1"

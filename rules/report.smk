@@ -28,12 +28,13 @@ rule make_tables:
         mem_mb=4000,
         runtime=30,
     params:
+        results=results_folder,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
         evaluation=canonical_json(config["evaluation"]),
         published=canonical_json(PUBLISHED),
     shell:
-        "python {SCRIPTS}/make_tables.py --results {RESULTS} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q} --output {RESULTS}/tables > {log} 2>&1"
+        "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
+        " --evaluation {params.evaluation:q} --published {params.published:q} --output {params.results}/tables > {log} 2>&1"
 
 
 rule make_figures:
@@ -65,9 +66,11 @@ rule make_figures:
         mem_mb=8000,
         runtime=60,
     params:
+        results=results_folder,
         settings=dataset_settings,
+        evaluation=canonical_json(config["evaluation"]),
         generators=" ".join(config["generators"]),
     shell:
-        "python {SCRIPTS}/make_figures.py --dataset {wildcards.dataset} --results {RESULTS}"
-        " --settings {params.settings:q} --table {input.table} --generators {params.generators}"
-        " --output {RESULTS}/figures/{wildcards.dataset} > {log} 2>&1"
+        "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"
+        " --settings {params.settings:q} --table {input.table} --evaluation {params.evaluation:q} --generators {params.generators}"
+        " --output {params.results}/figures/{wildcards.dataset} > {log} 2>&1"

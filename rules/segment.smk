@@ -29,7 +29,7 @@ rule train_segmenter:
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}",
     shell:
-        "python {SCRIPTS}/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
+        "python scripts/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
         " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeat {wildcards.repeat}"
         " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} --test {input.test}"
         " --slices {params.slices} --weights {output.weights} --history {output.history} --scores {output.scores}"

@@ -65,6 +65,17 @@ def read_split(path: str | Path, names: Iterable[str], subjects: str = "all") ->
     return _with_both({name: split[name] for name in sorted(names)}, str(path))
 
 
+def check_split_file(dataset: str, options: Mapping) -> None:
+    """What can be told of a dataset's split before there is data: read when a workflow starts, so that a test subject
+    among the training subjects stops it before any job is submitted. Raises ValueError."""
+    if not options["split"]:
+        return
+    names = {row["subject"] for _, row in _read_rows(options["split"], ("subject", "split"))}
+    split = read_split(options["split"], names)
+    if problems := check_identities(split, identities(dataset, names, options["identities"])):
+        raise ValueError("\n".join(f"{options['split']}: {problem}" for problem in problems))
+
+
 def draw_split(names: Iterable[str], test_subjects: int, seed: int) -> dict[str, str]:
     """Draws the test subjects; a function of the set of names and the seed alone."""
     ordered = sorted(names)

@@ -1,0 +1,33 @@
+"""Prints what a finished study says and where its tables and figures are."""
+
+import argparse
+from pathlib import Path
+
+from understudy.core import cli
+from understudy.core.config import complete, load_yaml
+from understudy.core.grid import grid
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, type=Path)
+    a = parser.parse_args()
+    config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    results = Path(config["results"])
+    table = results / "tables/dice.md"
+    if not table.is_file():
+        raise ValueError(f"{table}: no such file; the study of {a.config} is not finished")
+    print(table.read_text())
+    print(f"{sum(s.repeats for s in grid(config))} trainings of segmenters. Look at:")
+    print(f"  tables    {results / 'tables'} (CSV, Markdown, LaTeX)")
+    for dataset in config["datasets"]:
+        print(f"  figures   {results / 'figures' / dataset}")
+        for generator in config["generators"]:
+            print(f"  samples   {results / dataset / 'generators' / generator / 'samples.png'}")
+    print(f"  logs      {results / 'logs'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

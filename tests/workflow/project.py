@@ -1,0 +1,58 @@
+"""A copy of the project in a folder of its own, and Snakemake run in it as a user would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ["Snakefile", "workflow", "rules", "scripts", "src", "envs", "config", "profiles"]
+TINY = """
+datasets:
+  made: {phantom: {subjects: 6, size: 32}, test_subjects: 2}
+images: {size: 32}
+generators:
+  stylegan2: {channel_base: 128, channel_max: 8, latent_size: 8, mapping_layers: 2, batch: 4, kimg: 0.02, precision: fp32}
+samples: {count: 30}
+segmenters:
+  unet: {depth: 3, base_filters: 4, samples: 60, epoch_samples: 30, batch: 4, background_warmup_epochs: 0}
+experiments: {repeats: 2, negative_control: true}
+"""
+
+
+class Project:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for name in PARTS:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def run(self, *arguments: str, path_first: Path | None = None) -> subprocess.CompletedProcess:
+        first = f"{path_first}:" if path_first else ""
+        # the environment's programs come first, as after `source .venv/bin/activate`
+        environment = {**os.environ, "PATH": f"{first}{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        environment.pop("PYTHONPATH", None)
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def made(self, *arguments: str) -> str:
+        """Runs Snakemake, which must succeed; its output."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+        return done.stdout + done.stderr
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs per rule of a dry run."""
+        return job_counts(self.made("-n", *arguments))
+
+
+def job_counts(text: str) -> dict[str, int]:
+    if "Nothing to be done" in text:
+        return {}
+    table = text.split("Job stats:")[1].split("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}

@@ -1,0 +1,126 @@
+"""The DAG is the one we mean: job counts and the rule graph are golden files; mistakes stop it before any job."""
+
+import re
+from pathlib import Path
+
+import pytest
+from project import ROOT, TINY, Project
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+def golden(name):
+    return (GOLDEN / name).read_text()
+
+
+def as_text(counts):
+    return "".join(f"{name} {count}\n" for name, count in counts.items())
+
+
+@pytest.mark.parametrize("name", ["config", "demo"])
+def test_job_counts(project, name):
+    """Also: the full study is planned without any data."""
+    assert as_text(project.planned("--configfile", f"config/{name}.yaml")) == golden(f"{name}_jobs.txt")
+
+
+def test_the_default_config_is_the_full_study(project):
+    assert as_text(project.planned()) == golden("config_jobs.txt")
+    assert as_text(project.planned("-s", "workflow/Snakefile")) == golden("config_jobs.txt")
+
+
+def test_rule_graph(project):
+    graph = project.run("--rulegraph", "dot", "--configfile", "config/demo.yaml").stdout
+    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
+    edges = sorted(f"{names[a]} -> {names[b]}" for a, b in re.findall(r"(\d+) -> (\d+)", graph))
+    assert "\n".join(edges) + "\n" == golden("rulegraph.txt")
+
+
+@pytest.mark.parametrize(
+    ("target", "jobs"),
+    [
+        ("prepare", {"index_subjects": 2, "slice_volumes": 2}),
+        ("stylegan2", {"train_generator": 2, "sample_generator": 2, "train_segmenter": 80}),
+        ("segmenters", {"train_segmenter": 120}),
+        ("tables", {"make_tables": 1, "train_segmenter": 120}),
+        ("figures", {"make_figures": 2, "make_tables": 1}),
+    ],
+)
+def test_named_targets(project, target, jobs):
+    planned = project.planned(target)
+    assert {name: planned.get(name) for name in jobs} == jobs
+    assert ("train_segmenter" in planned) == (target != "prepare")
+
+
+def test_a_config_on_the_command_line_replaces_the_default(project):
+    project.write("config/tiny.yaml", TINY)
+    assert project.planned("--configfile", "config/tiny.yaml")["train_segmenter"] == 16
+
+
+def test_a_mistake_in_the_config_is_one_line(project):
+    project.write("config/wrong.yaml", TINY.replace("repeats: 2", "repeat: 2"))
+    done = project.run("-n", "--configfile", "config/wrong.yaml")
+    assert done.returncode != 0
+    text = done.stdout + done.stderr
+    assert "config, experiments: found unknown key `repeat` (did you mean `repeats`?); allowed: training_sets" in text
+    assert "Traceback" not in text
+
+
+def test_a_test_subject_among_the_training_subjects_stops_the_workflow(project):
+    split = project.folder / "config/splits/brats2020.csv"
+    before = split.read_text()
+    try:
+        split.write_text(before + "BraTS20_Training_123,test\n")
+        done = project.run("-n")
+        assert done.returncode != 0
+        assert "BraTS20_Training_123 again (train, then test), expected it once" in done.stdout + done.stderr
+    finally:
+        split.write_text(before)
+
+
+def test_one_patient_under_two_names_stops_the_workflow(project):
+    text = TINY.replace(
+        "phantom: {subjects: 6, size: 32}, test_subjects: 2", "root: x, split: s.csv, identities: i.csv"
+    )
+    project.write("config/twice.yaml", text)
+    project.write("s.csv", "subject,split\na,train\nb,test\n")
+    project.write("i.csv", "made,other\na,p1\nb,p1\n")
+    done = project.run("-n", "--configfile", "config/twice.yaml")
+    assert done.returncode != 0 and "found one patient in train and test" in done.stdout + done.stderr
+
+
+def rules():
+    """{name: text} of every rule that runs something."""
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    blocks = re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name: block for name, block in blocks if "shell:" in block}
+
+
+@pytest.mark.parametrize("name", rules())
+def test_every_rule_says_what_it_needs(name):
+    block = rules()[name]
+    for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "shell"):
+        assert f"    {directive}:" in block, directive
+    assert "mem_mb=" in block and "runtime=" in block
+    assert ("gpu=" in block) == (name in {"train_generator", "sample_generator", "train_segmenter"})
+    assert f"python scripts/{name}.py" in block and (ROOT / f"scripts/{name}.py").is_file()
+    stage = next(p.stem for p in (ROOT / "rules").glob("*.smk") if f"rule {name}:" in p.read_text())
+    assert f'"../envs/{stage}.yaml"' in block
+
+
+def test_the_published_splits_are_the_studys_own():
+    """Sizes and the hash of the permuted ids, in order, as the study's release has them."""
+    import hashlib
+
+    known = {
+        "brats2020": (313, "1cf60d7bfdf112e39dbb1f1e648d039f1a4651820c2062812dd1ec4d3f562461"),
+        "brats2021": (1195, "cda0d27cc8671ea088ae3956f1fdee508883640a2b633ba2a87251e4872eee01"),
+    }
+    for name, (train, digest) in known.items():
+        rows = [line.split(",") for line in (ROOT / f"config/splits/{name}.csv").read_text().split()[1:]]
+        assert [split for _, split in rows] == ["train"] * train + ["test"] * 56
+        assert hashlib.sha256("\n".join(subject for subject, _ in rows).encode()).hexdigest() == digest

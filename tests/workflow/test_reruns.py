@@ -1,0 +1,92 @@
+"""A whole small study runs; then nothing reruns that need not, and what must rerun does."""
+
+import os
+import time
+
+import pandas as pd
+import pytest
+from project import TINY, Project
+
+RUN = ("--cores", "2", "--configfile", "config/tiny.yaml", "--profile", "profiles/local")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("study"))
+    project.write("config/tiny.yaml", TINY)
+    project.made(*RUN)
+    return project
+
+
+def planned(study, config=TINY):
+    study.write("config/tiny.yaml", config)
+    try:
+        return study.planned(*RUN)
+    finally:
+        study.write("config/tiny.yaml", TINY)
+
+
+def test_tables_and_figures_are_there(study):
+    table = pd.read_csv(study.folder / "results/tables/dice.csv")
+    settings = {(row.training_set, row.augmentation) for row in table.itertuples()}
+    sets = ["real", "stylegan2", "real+stylegan2", "shuffled"]
+    assert settings == {(s, a) for s in sets for a in ("augmented", "plain")}
+    assert (table["repeats"] == 2).all()
+    for name in ("samples", "predictions_unet", "dice"):
+        assert (study.folder / f"results/figures/made/{name}.png").stat().st_size > 5000
+    for log in (study.folder / "results/logs").rglob("*.log"):
+        assert "Traceback" not in log.read_text(), log
+
+
+def test_a_second_run_has_nothing_to_do(study):
+    assert "Nothing to be done" in study.made(*RUN)
+
+
+def test_touching_files_reruns_nothing(study):
+    later = time.time() + 5
+    touched = [
+        p for folder in ("scripts", "src", "rules", "envs", "results/made") for p in (study.folder / folder).rglob("*")
+    ]
+    for path in touched:
+        if path.is_file():
+            os.utime(path, (later, later))
+    assert planned(study) == {}
+
+
+def test_editing_comments_and_scripts_reruns_nothing(study):
+    for name in (
+        "scripts/train_segmenter.py",
+        "rules/segment.smk",
+        "envs/segment.yaml",
+        "src/understudy/segment/unet.py",
+    ):
+        path = study.folder / name
+        path.write_text(f"# a remark\n{path.read_text()}")
+    assert planned(study, f"# a remark\n{TINY}") == {}
+
+
+def test_a_generator_option_reruns_that_branch_alone(study):
+    jobs = planned(study, TINY.replace("batch: 4, kimg: 0.02", "batch: 4, kimg: 0.02, learning_rate_generator: 0.001"))
+    expected = {"train_generator": 1, "sample_generator": 1, "train_segmenter": 8, "make_tables": 1, "make_figures": 1}
+    assert jobs == {**expected, "all": 1, "total": 13}
+
+
+def test_a_segmenter_option_retrains_no_generator(study):
+    jobs = planned(study, TINY.replace("depth: 3", "depth: 3, learning_rate: 0.01"))
+    assert jobs["train_segmenter"] == 16 and "train_generator" not in jobs and "slice_volumes" not in jobs
+
+
+def test_another_slice_rule_reruns_what_comes_after(study):
+    jobs = planned(study, TINY.replace("images: {size: 32}", "images: {size: 32, area_fraction: 0.2}"))
+    assert jobs["slice_volumes"] == 1 and jobs["train_generator"] == 1 and "make_phantom" not in jobs
+
+
+def test_a_lost_result_is_published_again_without_training(study):
+    folder = study.folder / "results/made/generators/stylegan2"
+    weights = folder / "weights.safetensors"
+    before = weights.read_bytes()
+    (progress,) = (study.folder / "runs/made/generators/stylegan2").glob("*/progress.jsonl")
+    lines = progress.read_text()
+    weights.unlink()
+    study.made(str(weights.relative_to(study.folder)), *RUN)
+    assert weights.read_bytes() == before and progress.read_text() == lines
