@@ -1,12 +1,12 @@
 # What all rules share: the validated config, where things are, small named helpers. No rules.
-import os
+import shlex
 import sys
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "src"))
-# the library, for jobs in an environment that has only its dependencies (conda, apptainer)
-os.environ.update(PYTHONPATH=str(ROOT / "src"))
+# jobs in an environment that has only the library's dependencies (conda, apptainer) find the library here
+shell.prefix(f"export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; ")
 
 from snakemake.exceptions import WorkflowError
 

@@ -14,7 +14,8 @@ datasets:
   made: {phantom: {subjects: 6, size: 32}, test_subjects: 2}
 images: {size: 32}
 generators:
-  stylegan2: {channel_base: 128, channel_max: 8, latent_size: 8, mapping_layers: 2, batch: 4, kimg: 0.02, precision: fp32}
+  stylegan2:
+    {channel_base: 128, channel_max: 8, latent_size: 8, mapping_layers: 2, batch: 4, kimg: 0.02, precision: fp32}
 samples: {count: 30}
 segmenters:
   unet: {depth: 3, base_filters: 4, samples: 60, epoch_samples: 30, batch: 4, background_warmup_epochs: 0}

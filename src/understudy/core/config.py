@@ -12,8 +12,8 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from .grid import RESERVED
+from .labels import LABEL_CHANNEL
 
-LABEL_CHANNEL = "seg"
 Problem = tuple[str, str]  # dotted key, what is wrong with it
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+LABEL_CHANNEL = "seg"  # its name in every stack; always the last channel
+
 
 def label_names(levels: Mapping[str, int]) -> list[str]:
     """Names of classes 1, 2, ...: by ascending grey level, as a mapping read from JSON has no order to rely on."""

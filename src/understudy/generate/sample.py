@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from understudy.core.config import LABEL_CHANNEL
 from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
-from understudy.core.labels import classes_of_grey, grey_of_classes
+from understudy.core.labels import LABEL_CHANNEL, classes_of_grey, grey_of_classes
 from understudy.core.stack import Stack, StackWriter, encode_png
 
 from .train import load_generator

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.files import hash_of, write_json, write_text_atomically
-from understudy.core.labels import label_names
+from understudy.core.labels import LABEL_CHANNEL, label_names
 
-from .layouts import LABEL_CHANNEL, Layout, Subject, by_file, find_subjects, layouts_of
+from .layouts import Layout, Subject, by_file, find_subjects, layouts_of
 from .nifti import Volume, read_volumes
 from .pool import map_subjects
 from .splits import check_identities, identities, split_subjects

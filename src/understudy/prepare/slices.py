@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.files import hash_of, sha256_of_file, write_json
+from understudy.core.labels import LABEL_CHANNEL
 from understudy.core.stack import Stack, StackWriter
 
 from .index import read_index
-from .layouts import LABEL_CHANNEL, by_file, layouts_of
+from .layouts import by_file, layouts_of
 from .nifti import Volume, read_volumes
 from .pool import map_subjects
 from .splits import SPLITS

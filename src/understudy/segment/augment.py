@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device (the study's: rotation, scaling, noise, blur, low resolution, gamma, z-score).
+"""Augmentation of whole batches on the device: rotation, scaling, noise, blur, low resolution, gamma, z-score.
 
 A CPU library augments about 3 images a second and core, a U-Net on a GPU wants hundreds: this was the bottleneck of the
 study's augmented trainings. Whether an operation happens, and how strongly, is drawn on the host, so an operation that
