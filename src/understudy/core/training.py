@@ -15,6 +15,7 @@ import math
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,13 +61,13 @@ class _Progress:
     images: int
     bar: tqdm
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
-    steps: int = 0
+    counts: Counter = field(default_factory=Counter)  # per name: a penalty is not taken in every iteration
     since: float = field(default_factory=time.monotonic)
     since_images: int = 0
     diverged: int = 0
 
     def add(self, statistics: dict[str, torch.Tensor]) -> None:
-        self.steps += 1
+        self.counts.update(statistics.keys())
         for name, value in statistics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
@@ -74,7 +75,7 @@ class _Progress:
         return time.monotonic() - self.since >= LOG_SECONDS
 
     def line(self, images_seen: int, seconds: float) -> None:
-        means = {name: float(total) / self.steps for name, total in self.sums.items()}
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
         rate = (time.monotonic() - self.since) / max(images_seen - self.since_images, 1) * 1000
         record = {
             "images_seen": images_seen,
@@ -93,7 +94,7 @@ class _Progress:
             losses = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
             print(f"{images_seen} of {self.images} images  {rate:.1f} s/kimg  {hours:.2f} h left  {losses}", flush=True)
         self.diverged = 0 if all(map(math.isfinite, means.values())) else self.diverged + 1
-        self.sums, self.steps, self.since, self.since_images = {}, 0, time.monotonic(), images_seen
+        self.sums, self.counts, self.since, self.since_images = {}, Counter(), time.monotonic(), images_seen
         if self.diverged >= DIVERGED_AFTER:
             broken = [name for name, value in means.items() if not math.isfinite(value)]
             raise ValueError(
