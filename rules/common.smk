@@ -8,10 +8,11 @@ sys.path.insert(0, str(ROOT / "src"))
 # jobs in an environment that has only the library's dependencies (conda, apptainer) find the library here
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; ")
 
+import yaml
 from snakemake.exceptions import WorkflowError
 
 from understudy.core.config import complete, load_yaml
-from understudy.core.files import canonical_json
+from understudy.core.files import canonical_json, write_text_atomically
 from understudy.core.grid import generators_of, grid, parts
 from understudy.prepare.splits import check_split_file
 

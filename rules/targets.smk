@@ -44,6 +44,13 @@ for generator in config["generators"]:
         localrule: True
 
 
+onstart:
+    # what was asked for, defaults included, beside what comes of it
+    write_text_atomically(
+        f"{RESULTS}/config.yaml", yaml.safe_dump(config, sort_keys=False)
+    )
+
+
 onsuccess:
     print(f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Logs: {LOGS}")
 

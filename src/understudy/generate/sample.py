@@ -27,16 +27,11 @@ def to_uint8(x_NCHW: torch.Tensor) -> np.ndarray:
     return (x_NCHW * 127.5 + 128).floor().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
-def in_order(labels: dict[str, int]) -> dict[str, int]:
-    """{name: grey}, darkest first."""
-    return dict(sorted(labels.items(), key=lambda item: item[1]))
-
-
 def snap_labels(x_NCHW: np.ndarray, channels: list[str], labels: dict[str, int]) -> np.ndarray:
     """Every pixel of the annotation becomes the nearest grey level that has a meaning (in place)."""
     if LABEL_CHANNEL in channels and labels:
-        levels, place = in_order(labels), channels.index(LABEL_CHANNEL)
-        table_256 = grey_of_classes(classes_of_grey(np.arange(256), levels), levels)
+        place = channels.index(LABEL_CHANNEL)
+        table_256 = grey_of_classes(classes_of_grey(np.arange(256), labels), labels)
         x_NCHW[:, place] = table_256[x_NCHW[:, place]]
     return x_NCHW
 
@@ -117,7 +112,7 @@ def grid_picture(x_NCHW: np.ndarray, channels: list[str], labels: dict[str, int]
         row_NHW3 = np.stack([x_NHW] * 3, -1)
         if channel == LABEL_CHANNEL and labels:
             colours = np.array([COLOURS_RGB[i % len(COLOURS_RGB)] for i in range(len(labels) + 1)], np.uint8)
-            row_NHW3 = colours[classes_of_grey(x_NHW, in_order(labels))]
+            row_NHW3 = colours[classes_of_grey(x_NHW, labels)]
         rows.append(np.concatenate(list(row_NHW3), 1))
     return np.concatenate(rows).repeat(zoom, 0).repeat(zoom, 1)
 
