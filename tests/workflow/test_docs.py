@@ -1,0 +1,128 @@
+"""The documents agree with the project: links lead somewhere, tables are those of the code, examples run."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from made import LEVELS, make_stack
+from project import ROOT
+
+from understudy.core.lineage import check_training_stacks
+from understudy.evaluate.scores import score_volume, write_scores
+from understudy.generate.train import describe, publish_weights, seeded_build
+from understudy.segment.data import load_training_set
+from understudy.segment.publish import predicted_volumes, publish
+from understudy.segment.train import SegmenterTrainee
+
+FOLDERS = [".", "config", "docs", "profiles", "workflow", "benchmarks"]
+DOCUMENTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def without_code(text):
+    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(text):
+    """Of headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document):
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        assert target.exists() and target.is_relative_to(ROOT), f"{document}: {link}"
+        if anchor:
+            assert anchor in anchors(target.read_text()), f"{document}: {link}"
+
+
+def test_the_config_reference_is_that_of_the_schema(tmp_path):
+    copy = tmp_path / "README.md"
+    copy.write_text((ROOT / "config/README.md").read_text())
+    subprocess.run([sys.executable, ROOT / "scripts/write_config_reference.py", "--output", copy], check=True)
+    assert copy.read_text() == (ROOT / "config/README.md").read_text()
+
+
+def test_the_config_reference_explains_every_key():
+    for line in (ROOT / "config/README.md").read_text().splitlines():
+        if line.startswith("| `"):
+            assert not line.endswith("|  |"), line
+
+
+def test_the_pictures_show_the_rule_graph():
+    readme = (ROOT / "workflow/README.md").read_text()
+    edges = sorted(f"{a} -> {b}" for a, b in re.findall(r"^  (\w+) --> (\w+)$", readme, re.MULTILINE))
+    golden = (GOLDEN / "rulegraph.txt").read_text().splitlines()
+    assert edges == golden
+    drawn = set(re.findall(r'<g id="(\w+)">', (ROOT / "docs/dag.svg").read_text()))
+    assert drawn == set(" -> ".join(golden).split(" -> ")) - {"all"}
+
+
+def test_the_table_of_rules_has_their_resources():
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    blocks = re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = {}
+    for name, block in blocks:
+        if "shell:" in block:
+            patterns = (r"threads: (\d+)", r"mem_mb=(\d+)", r"runtime=(\d+)", r"gpu=(\d+)")
+            matches = [re.search(pattern, block) for pattern in patterns]
+            found[name] = [match[1] if match else "-" for match in matches]
+    table = (ROOT / "workflow/README.md").read_text().split("## Rules")[1].split("## Targets")[0]
+    rows = re.findall(r"^\| `(\w+)` \|(.*) \|$", table, re.MULTILINE)
+    assert {name: [cell.strip() for cell in cells.split("|")[-4:]] for name, cells in rows} == found
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """The files that the examples of docs/files.md open, made by untrained networks."""
+    torch.manual_seed(0)
+    folder = tmp_path / "results/phantom"
+    train = make_stack(folder / "stacks/train.zip", ["a", "b", "c"], 4, seed=1)
+    test = make_stack(folder / "stacks/test.zip", ["d"], 3, seed=2)
+    check_training_stacks([train], test)
+    options = {"channel_base": 64, "channel_max": 4, "latent_size": 4, "mapping_layers": 1, "precision": "fp32"}
+    generator = seeded_build("stylegan2", 5, 16, 0, **options)
+    about = describe("stylegan2", generator, train.meta, dataset="phantom", seed=0, images_seen=0)
+    path = folder / "generators/stylegan2/weights.safetensors"
+    path.parent.mkdir(parents=True)
+    publish_weights(generator.networks["generator"], path, about)
+
+    options = {
+        "depth": 2, "base_filters": 2, "padding": "same", "deep_supervision": True, "samples": 4, "epoch_samples": 4,
+        "batch": 4, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0, "poly_power": 0.9, "gradient_clip": 12,
+        "background_warmup_epochs": 0, "precision": "fp32", "augmentation": {},
+    }  # fmt: skip
+    how = {"fraction": 0.34, "limit": 10, "split_seed": 0, "seed": 0, "device": "cpu"}
+    data = load_training_set("real", {"real": train.path}, **how)
+    trainee = SegmenterTrainee(
+        "unet", options, data, channels=4, classes=4, size=16, augmented=False, seed=0, device="cpu"
+    )
+    trainee.step(0)
+    path = folder / "segmenters/unet/real/plain/repeat1/weights.safetensors"
+    path.parent.mkdir(parents=True)
+    about = {"segmenter": "unet", "options": options, "channels": 4, "classes": 4, "size": 16}
+    publish(trainee, path, path.with_name("history.csv"), about)
+    keys = {"dataset": "phantom", "segmenter": "unet", "training_set": "real", "augmentation": "plain", "repeat": 1}
+    rows = [
+        {**keys, "subject": subject, **score}
+        for subject, *volumes, spacing_mm in predicted_volumes(trainee.network, test, "all", "cpu", "fp32")
+        for score in score_volume(*volumes, list(LEVELS), spacing_mm)
+    ]
+    write_scores(path.with_name("scores.csv"), rows)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_examples_run(results):
+    text = (ROOT / "docs/files.md").read_text()
+    examples = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 4
+    for example in examples:
+        exec(compile(example, "docs/files.md", "exec"), {})
