@@ -52,7 +52,15 @@ def results_folder(wildcards):
 
 
 def dataset_options(wildcards):
-    return canonical_json(config["datasets"][wildcards.dataset])
+    """What decides a dataset's index and slices; not the published table beside its own, nor how phantoms are made."""
+    options = config["datasets"][wildcards.dataset]
+    return canonical_json(
+        {
+            key: value
+            for key, value in options.items()
+            if key not in ("published", "phantom")
+        }
+    )
 
 
 def phantom_options(wildcards):
@@ -68,7 +76,10 @@ def generator_options(wildcards):
 
 
 def segmenter_options(wildcards):
-    return canonical_json(config["segmenters"][wildcards.segmenter])
+    options = dict(config["segmenters"][wildcards.segmenter])
+    if wildcards.augmentation == "plain":
+        del options["augmentation"]
+    return canonical_json(options)
 
 
 def raw_root(wildcards):

@@ -37,6 +37,26 @@ rule make_tables:
         " --evaluation {params.evaluation:q} --published {params.published:q} --output {params.results}/tables > {log} 2>&1"
 
 
+rule tables_so_far:  # of the trainings that are finished; the others are listed as failed. No output: runs when asked
+    log:
+        f"{LOGS}/tables_so_far.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        results=results_folder,
+        settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
+        evaluation=canonical_json(config["evaluation"]),
+        published=canonical_json(PUBLISHED),
+    shell:
+        "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
+        " --evaluation {params.evaluation:q} --published {params.published:q} --output {params.results}/tables_so_far"
+        " > {log} 2>&1"
+
+
 rule make_figures:
     input:
         table=f"{RESULTS}/tables/dice.csv",

@@ -63,6 +63,8 @@ def test_schema_defaults_are_those_of_the_code():
         ("datasets.made.split", str(ROOT / "config/splits/brats2020.csv"), "found split and test_subjects"),
         ("datasets.made.root", "data", "allowed: one of `root` (a folder of NIfTI files) and `phantom`"),
         ("datasets.made.identities", "no.csv", "datasets.made.identities: found 'no.csv', which is no file"),
+        ("datasets.made.labels", {1: "necrosis"}, "datasets.made.labels: found necrosis; allowed: the names of"),
+        ("results", "my results", "results: found 'my results'; allowed: folder of everything that is made; letters"),
         ("datasets.made.test_subjects", 40, "found 40 of 40 phantoms; some must be left to train"),
         ("generators", {}, "experiments.training_sets: found ['real+synthetic', 'synthetic'] but no generators"),
         ("segmenters.unet.depth", 10, "segmenters.unet.depth: found 10; 256 pixels cannot be halved that often"),

@@ -81,6 +81,30 @@ def test_another_slice_rule_reruns_what_comes_after(study):
     assert jobs["slice_volumes"] == 1 and jobs["train_generator"] == 1 and "make_phantom" not in jobs
 
 
+def test_tables_so_far_list_what_is_missing(study):
+    lost = study.folder / "results/made/segmenters/unet/real/plain/repeat2/scores.csv"
+    content = lost.read_bytes()
+    lost.unlink()
+    try:
+        study.made("tables_so_far", *RUN)
+    finally:
+        lost.write_bytes(content)
+    table = pd.read_csv(study.folder / "results/tables_so_far/dice.csv", dtype={"failed": str})
+    row = table[(table.training_set == "real") & (table.augmentation == "plain")].iloc[0]
+    assert row["repeats"] == 1 and row["failed"] == "2"
+    assert (table["repeats"] == 2).sum() == len(table) - 1
+
+
+def test_augmentation_options_leave_plain_trainings_alone(study):
+    jobs = planned(study, TINY.replace("depth: 3", "depth: 3, augmentation: {rotation: 10}"))
+    assert jobs["train_segmenter"] == 8 and "train_generator" not in jobs
+
+
+def test_a_published_table_beside_ours_reruns_the_tables_alone(study):
+    jobs = planned(study, TINY.replace("test_subjects: 2", "test_subjects: 2, published: brats2020"))
+    assert jobs == {"make_tables": 1, "make_figures": 1, "all": 1, "total": 3}
+
+
 def test_a_lost_result_is_published_again_without_training(study):
     folder = study.folder / "results/made/generators/stylegan2"
     weights = folder / "weights.safetensors"

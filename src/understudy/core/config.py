@@ -20,7 +20,8 @@ Problem = tuple[str, str]  # dotted key, what is wrong with it
 def load_yaml(path: str | Path) -> dict:
     """Raises ValueError where the file is missing or is no YAML mapping."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        # the C parser is fifteen times faster, and a config is read in every job
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such file, expected a config (see config/README.md)") from error
     except yaml.YAMLError as error:
@@ -133,7 +134,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     """Combinations that are well-formed and cannot work."""
     yield from _impossible_images(config["images"])
     for name, dataset in config["datasets"].items():
-        yield from _impossible_dataset(f"datasets.{name}", dataset, root)
+        yield from _impossible_dataset(f"datasets.{name}", dataset, config["images"]["labels"], root)
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     needs_generator = {"synthetic", "real+synthetic"} & set(config["experiments"]["training_sets"])
@@ -163,7 +164,7 @@ def _impossible_images(images: Mapping) -> Iterator[Problem]:
         yield "images.decisive", f"found {images['decisive']!r}; allowed: one of {images['channels'][:-1]}"
 
 
-def _impossible_dataset(key: str, dataset: Mapping, root: Path) -> Iterator[Problem]:
+def _impossible_dataset(key: str, dataset: Mapping, labels: Mapping, root: Path) -> Iterator[Problem]:
     given = [k for k in ("split", "test_subjects") if dataset[k] is not None]
     if len(given) != 1:
         yield (
@@ -175,6 +176,8 @@ def _impossible_dataset(key: str, dataset: Mapping, root: Path) -> Iterator[Prob
     for file in ("split", "identities"):
         if dataset[file] is not None and not (root / dataset[file]).is_file():
             yield f"{key}.{file}", f"found {dataset[file]!r}, which is no file; allowed: a CSV (see config/README.md)"
+    if unknown := sorted(set((dataset["labels"] or {}).values()) - set(labels)):
+        yield f"{key}.labels", f"found {', '.join(unknown)}; allowed: the names of images.labels, {', '.join(labels)}"
     phantom = dataset["phantom"]
     if phantom and dataset["test_subjects"] and phantom["subjects"] <= dataset["test_subjects"]:
         yield (

@@ -17,7 +17,7 @@ import numpy as np
 from understudy.core.files import hash_of, write_json, write_text_atomically
 from understudy.core.labels import LABEL_CHANNEL, label_names
 
-from .layouts import Layout, Subject, by_file, find_subjects, layouts_of
+from .layouts import Layout, Subject, by_file, find_subjects, is_safe_id, layouts_of
 from .nifti import Volume, read_volumes
 from .pool import map_subjects
 from .splits import check_identities, identities, split_subjects
@@ -55,7 +55,7 @@ def index_subjects(
         images: config images: size, channels, labels, decisive, orientation.
         work: folder for the finished checks of single subjects.
     Raises:
-        ValueError: one line per problem of files, names and split; when these are right, of the volumes.
+        ValueError: one line per problem of files, names, split and volumes, of all subjects at once.
     """
     layouts = layouts_of(options.get("layout") or "brats2020", options.get("labels"))
     _check_label_names(layouts, images)
@@ -68,8 +68,6 @@ def index_subjects(
             problems += check_identities(split, identity)
         except ValueError as error:
             problems.append(str(error))
-    if problems:
-        raise ValueError("\n".join(problems))
 
     settings = Settings(
         Path(root),
@@ -79,7 +77,12 @@ def index_subjects(
         tuple(label_names(images["labels"])),
         Path(work),
     )
-    results = map_subjects(partial(check_subject, settings), subjects, workers, f"index {dataset}")
+    # volumes are looked at even where names or splits are wrong, so that all problems are told at once
+    whole = [s for s in subjects if len(s.files) == len(images["channels"]) and is_safe_id(s.name)]
+    results = map_subjects(partial(check_subject, settings), whole, workers, f"index {dataset}")
+    problems += [line for result in results for line in result["problems"]]
+    if problems:
+        raise ValueError("\n".join(problems))
     rows = [
         {
             "subject": s.name,
@@ -90,9 +93,7 @@ def index_subjects(
         }
         for s, result in zip(subjects, results, strict=True)
     ]
-    problems = [line for result in results for line in result["problems"]]
-    problems += _same_image(rows, images["decisive"])
-    if problems:
+    if problems := _same_image(rows, images["decisive"]):
         raise ValueError("\n".join(problems))
     _tell_empty(rows)
     write_text_atomically(output, _csv(rows, settings))

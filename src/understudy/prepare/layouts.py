@@ -216,12 +216,17 @@ def _file_problems(name: str, folder: str, layout: Layout, channels: Sequence[st
             yield f"{name}  {channel}: found {' and '.join(found)}, expected one of them. Remove the other."
 
 
+def is_safe_id(name: str) -> bool:
+    """Whether a subject id can be a file name on every system."""
+    stem = name.split(".")[0].upper()
+    return bool(_SAFE_ID.fullmatch(name)) and stem not in _WINDOWS and not name.endswith(".")
+
+
 def _id_problems(subjects: Sequence[Subject]) -> Iterator[str]:
     by_name: dict[str, list[Subject]] = {}
     for subject in subjects:
         by_name.setdefault(subject.name.lower(), []).append(subject)
-        stem = subject.name.split(".")[0].upper()
-        if not _SAFE_ID.fullmatch(subject.name) or stem in _WINDOWS or subject.name.endswith("."):
+        if not is_safe_id(subject.name):
             yield (
                 f"{subject.name!r}: found a subject id that is no safe file name, "
                 "expected letters, digits, . _ and -, a letter or digit first. Rename its files."

@@ -2,7 +2,7 @@
 
 The header is checked before anything is allocated, decompression is capped by the size that the header declares, and
 the stream is read to its very end, because only there gzip's CRC is compared: nibabel stops early and returned wrong
-voxels without an error for three of four single-bit flips (facts/reliability.md 5.1). Whether a file is compressed is
+voxels without an error for three of four single-bit flips. Whether a file is compressed is
 decided by its first bytes, not by its name.
 """
 

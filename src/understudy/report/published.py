@@ -19,7 +19,7 @@ def published_scores(metric: str, name: str) -> pd.DataFrame:
     """44 rows: segmenter, training_set, augmentation, then {et,ed,ncr_net,mean}_{mean,sd}.
 
     `metric` is "dice" or "hausdorff" (mm), `name` "brats2020" or "brats2021". The Hausdorff means of the Swin rows are
-    not the means of their labels (STUDY.md section 5); they are given as published.
+    not the means of their labels, as the two were computed differently; they are given as published.
     """
     return _with_settings(TABLES[metric, known_dataset(name)])
 

@@ -103,7 +103,7 @@ def repeat_means(counted: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Per training (index: KEYS, repeat) the mean over subjects of each label, and `mean` over the labels.
 
     The Dice `mean` is the average of the labels' means; the distance is first averaged over the labels of a subject,
-    then over subjects. The two differ only where a value is undefined (STUDY.md section 5).
+    then over subjects. The two differ only where a value is undefined.
     """
     column, training = METRICS[metric], [*KEYS, "repeat"]
     labels = list(dict.fromkeys(counted["label"]))
