@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from understudy.core import cli
-from understudy.core.grid import SHUFFLED, parts
+from understudy.core.grid import parts
 from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
 from understudy.core.seeds import seed_of
@@ -41,21 +41,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    a = arguments()
-    device = chosen_device(a)
-    test = Stack.open(a.test)
-    stacks = {part: Stack.open(path) for part, path in zip(parts(a.training_set), a.stacks, strict=True)}
-    check_training_stacks(stacks.values(), test)
-    seed = seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, a.repeat)
-    config = {
+def identity(a: argparse.Namespace, stacks: dict[str, Stack]) -> dict:
+    """What the result depends on; it names the run directory."""
+    return {
         "segmenter": a.segmenter,
         "options": a.options,
         "training_set": a.training_set,
         "augmentation": a.augmentation,
-        "seed": seed,
+        "seed": seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, a.repeat),
         "stacks": {part: stack.fingerprint for part, stack in stacks.items()},
     }
+
+
+def new_trainee(a: argparse.Namespace, stacks: dict[str, Stack], shape: dict, seed: int, device) -> SegmenterTrainee:
     training_set = load_training_set(
         a.training_set,
         {part: stack.path for part, stack in stacks.items()},
@@ -65,59 +63,62 @@ def main() -> None:
         seed=seed,
         device=device,
     )
-    labels = label_names(test.meta["labels"])
-    trainee = SegmenterTrainee(
-        a.segmenter,
-        a.options,
-        training_set,
-        channels=len(test.channels) - 1,
-        classes=len(labels) + 1,
-        size=test.meta["height"],
-        augmented=a.augmentation == "augmented",
-        seed=seed,
-        device=device,
+    augmented = a.augmentation == "augmented"
+    return SegmenterTrainee(
+        a.segmenter, a.options, training_set, **shape, augmented=augmented, seed=seed, device=device
     )
-    outcome = train(
-        trainee,
-        run_directory(a.runs, config),
-        a.options["samples"],
-        config=config,
-        checkpoint_minutes=a.checkpoint_min,
-        budget_minutes=a.budget_min,
-        margin_minutes=a.margin_min,
-    )
-    if not outcome.finished:
-        sys.exit(EXIT_BUDGET)
-    metadata = {
-        **config,
-        "channels": len(test.channels) - 1,
-        "classes": len(labels) + 1,
-        "labels": test.meta["labels"],
-        "size": test.meta["height"],
-        "images_seen": outcome.images_seen,
-        "training_seconds": round(outcome.seconds),
-        "torch": torch.__version__,
-        "lineage": sorted({identity for stack in stacks.values() for identity in stack.meta["lineage"]}),
-        "note": "labels were shuffled between images" if a.training_set == SHUFFLED else "",
-    }
-    publish(trainee, a.weights, a.history, metadata)
+
+
+def score(a: argparse.Namespace, test: Stack, device) -> None:
+    """Predicts the test volumes with the published weights and writes their scores; the scores come last, as they are
+    what says that a training is done."""
     network, _ = load_segmenter(a.weights, device)
-    keys = {
-        "dataset": a.dataset,
-        "segmenter": a.segmenter,
-        "training_set": a.training_set,
-        "augmentation": a.augmentation,
-        "repeat": a.repeat,
-    }
+    keys = {key: getattr(a, key) for key in ("dataset", "segmenter", "training_set", "augmentation", "repeat")}
+    labels, precision = label_names(test.meta["labels"]), a.options["precision"]
     rows = [
-        {**keys, "subject": subject, **score}
-        for subject, prediction, reference, spacing_mm in predicted_volumes(
-            network, test, a.slices, device, a.options["precision"]
-        )
-        for score in score_volume(prediction, reference, labels, spacing_mm)
+        {**keys, "subject": subject, **one}
+        for subject, predicted, reference, spacing_mm in predicted_volumes(network, test, a.slices, device, precision)
+        for one in score_volume(predicted, reference, labels, spacing_mm)
     ]
-    write_example(network, test, a.example, device, a.options["precision"])
+    write_example(network, test, a.example, device, precision)
     write_scores(a.scores, rows)
+
+
+def main() -> None:
+    a = arguments()
+    with cli.named_os_errors():
+        device, test = chosen_device(a), Stack.open(a.test)
+        stacks = {part: Stack.open(path) for part, path in zip(parts(a.training_set), a.stacks, strict=True)}
+        check_training_stacks(stacks.values(), test)
+        shape = {
+            "channels": len(test.channels) - 1,
+            "classes": len(test.meta["labels"]) + 1,
+            "size": test.meta["height"],
+        }
+        config = identity(a, stacks)
+        trainee = new_trainee(a, stacks, shape, config["seed"], device)
+        outcome = train(
+            trainee,
+            run_directory(a.runs, config),
+            a.options["samples"],
+            config=config,
+            checkpoint_minutes=a.checkpoint_min,
+            budget_minutes=a.budget_min,
+            margin_minutes=a.margin_min,
+        )
+        if not outcome.finished:
+            sys.exit(EXIT_BUDGET)
+        about = {
+            **config,
+            **shape,
+            "labels": test.meta["labels"],
+            "images_seen": outcome.images_seen,
+            "training_seconds": round(outcome.seconds),
+            "torch": torch.__version__,
+            "lineage": sorted({identity for stack in stacks.values() for identity in stack.meta["lineage"]}),
+        }
+        publish(trainee, a.weights, a.history, about)
+        score(a, test, device)
 
 
 if __name__ == "__main__":
