@@ -80,6 +80,7 @@ class _Source:
         self._gzip = isal_zlib.decompressobj(wbits=31) if content[:2] == b"\x1f\x8b" else None
         # a small first piece: asked for 348 of 18 million bytes, isal would copy all the rest of its input
         self._input, self._rest = (content[:_PROBE], content[_PROBE:]) if self._gzip else (content, b"")
+        self._content, self._size = content, len(content)
         self._at = 0
         self._crc32 = 0
 
@@ -90,19 +91,25 @@ class _Source:
                 f"found {self._at + len(piece)} bytes, expected {self._at + count}: truncated. Copy the file again."
             )
         self._at += count
-        self._crc32 = isal_zlib.crc32(piece, self._crc32)
+        if not self._gzip:
+            self._crc32 = isal_zlib.crc32(piece, self._crc32)
         return piece
 
     def finish(self) -> int:
-        """Makes sure that the file ends here, and returns the CRC of all that was read (compared with gzip's own)."""
+        """Makes sure that the file ends here, and returns the CRC of all that was read: gzip's own, which isal has
+        compared with the data, or of a plain file one that is computed."""
         extra = self._inflate(1) if self._gzip else self._input[self._at :]
         if extra:
             raise ValueError(f"found data after the {self._at} bytes that the header declares, expected the end.")
         if self._gzip and not self._gzip.eof:
             raise ValueError("found the end inside of the gzip stream, expected its CRC: truncated. Copy it again.")
-        if self._gzip and (self._gzip.unused_data + self._rest).strip(b"\0"):
+        if not self._gzip:
+            return self._crc32
+        after = self._gzip.unused_data + self._rest
+        if after.strip(b"\0"):
             raise ValueError("found bytes after the gzip stream, expected the end of the file. Copy it again.")
-        return self._crc32
+        end = self._size - len(after)
+        return int.from_bytes(self._content[end - 8 : end - 4], "little")
 
     def _inflate(self, count: int) -> bytes:
         pieces, missing = [], count

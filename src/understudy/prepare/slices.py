@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -188,8 +189,13 @@ def grey_scale(x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     # as it does below maxima of 14 000. The half is raised by half the distance between a tie and its neighbours.
     slope, half = np.float32(255 / maximum), np.float32(0.5 + 1 / (4 * maximum))
     if np.array_equal((whole.astype(x_XYZ.dtype) * slope + half).astype(np.uint8), table):
-        return lambda voxels: (voxels * slope + half).astype(np.uint8)
+        return partial(_scaled, slope=slope, half=half)
     return lambda voxels: table[voxels]
+
+
+def _scaled(voxels: np.ndarray, slope: np.float32, half: np.float32) -> np.ndarray:
+    grey = np.multiply(voxels, slope, dtype=np.float32)
+    return np.add(grey, half, out=grey).astype(np.uint8)
 
 
 def _grey_of_labels(grey: Mapping[int, int]) -> Callable[[np.ndarray], np.ndarray]:
