@@ -37,7 +37,8 @@ rule make_tables:
         " --evaluation {params.evaluation:q} --published {params.published:q} --output {params.results}/tables > {log} 2>&1"
 
 
-rule tables_so_far:  # of the trainings that are finished; the others are listed as failed. No output: runs when asked
+# of the trainings that are finished; the others are listed as failed. It has no output, so it runs whenever asked
+rule tables_so_far:
     log:
         f"{LOGS}/tables_so_far.log",
     conda:
