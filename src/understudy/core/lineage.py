@@ -8,11 +8,18 @@ from collections.abc import Iterable
 
 from .stack import Stack
 
+UNKNOWN = "unknown"  # source.lineage of a stack that was imported without saying who is behind it
+
 
 def check_training_stacks(training: Iterable[Stack], test: Stack) -> None:
-    """Raises ValueError where a training stack has seen a test subject, or does not fit the test stack."""
+    """Raises ValueError where a training stack has seen a test subject, or may have, or does not fit the test stack."""
     names = {subject["identity"]: name for name, subject in test.meta["subjects"].items()}
     for stack in training:
+        if stack.meta["source"].get("lineage") == UNKNOWN:
+            raise ValueError(
+                f"{stack.path}: found images of unknown lineage, expected to know whose they are. Import them "
+                "again with --lineage and the stack that their generator was trained on."
+            )
         if shared := sorted(names[identity] for identity in names.keys() & set(stack.meta["lineage"])):
             shown = ", ".join(shared[:5]) + (", ..." if len(shared) > 5 else "")
             raise ValueError(
