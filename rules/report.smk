@@ -41,6 +41,8 @@ rule make_tables:
 rule tables_so_far:
     log:
         f"{LOGS}/tables_so_far.log",
+    benchmark:
+        f"{BENCHMARKS}/tables_so_far.tsv"
     conda:
         "../envs/report.yaml"
     threads: 1

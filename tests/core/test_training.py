@@ -65,6 +65,11 @@ def test_it_leaves_within_its_time_budget(tmp_path, monkeypatch):
     assert train(Counter(), tmp_path, 40, config=CONFIG, budget_minutes=90, margin_minutes=20).finished
 
 
+def test_a_budget_that_is_all_margin_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="found 15 minutes with a margin of 20"):
+        train(Counter(), tmp_path, 40, config=CONFIG, budget_minutes=15, margin_minutes=20)
+
+
 def test_another_config_is_refused_with_the_keys_that_differ(tmp_path):
     train(Counter(), tmp_path, 40, config=CONFIG)
     with pytest.raises(ValueError, match=r"rate: 0.5 there, 0.25 now"):

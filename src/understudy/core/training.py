@@ -119,6 +119,11 @@ def train(
         ValueError: the run directory is in use, holds another config, has damaged checkpoints only, the disk is full,
             or the losses are no numbers any more.
     """
+    if budget_minutes is not None and budget_minutes <= margin_minutes:
+        raise ValueError(
+            f"time budget: found {budget_minutes:g} minutes with a margin of {margin_minutes:g}, expected more; nothing "
+            "could be trained. Raise the rule's `runtime`, or lower --margin-min."
+        )
     run_dir = Path(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     with _only_writer(run_dir), _stop_signals() as stopped:
