@@ -121,7 +121,7 @@ def train(
     """
     if budget_minutes is not None and budget_minutes <= margin_minutes:
         raise ValueError(
-            f"time budget: found {budget_minutes:g} minutes with a margin of {margin_minutes:g}, expected more; nothing "
+            f"time budget: found {budget_minutes:g} minutes with a margin of {margin_minutes:g}: nothing "
             "could be trained. Raise the rule's `runtime`, or lower --margin-min."
         )
     run_dir = Path(run_dir)
