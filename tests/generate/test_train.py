@@ -187,7 +187,7 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
     for run in ("run1", "run2"):
         where = ["--output", tmp_path / f"{run}.safetensors", "--runs", tmp_path / run]
         if run == "run2":  # no time at all: it leaves with 75, and the same command goes on
-            assert script(monkeypatch, *train, *where, "--budget-min", 1, "--margin-min", 1) == 75
+            assert script(monkeypatch, *train, *where, "--budget-min", 0.001, "--margin-min", 0) == 75
         assert script(monkeypatch, *train, *where) == 0
     assert (tmp_path / "run1.safetensors").read_bytes() == (tmp_path / "run2.safetensors").read_bytes()
     sample = ["sample_generator", "--weights", tmp_path / "run1.safetensors", "--count", 3]
