@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
+from understudy.core.training import add_device_arguments, use_device
 from understudy.generate.sample import sample_to_stack
-from understudy.generate.train import use_device
 
 
 def main() -> None:
@@ -15,8 +15,7 @@ def main() -> None:
     parser.add_argument("--grid", type=Path, help="picture of the first images, .png")
     parser.add_argument("--count", type=int, required=True, help="number of images")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads; default: torch's choice, and 2 for coding")
+    add_device_arguments(parser)
     args = parser.parse_args()
 
     device = use_device(args.device, args.threads)

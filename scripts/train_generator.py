@@ -10,7 +10,7 @@ from understudy.core.cli import named_os_errors, run
 from understudy.core.data import DeviceImages
 from understudy.core.files import sha256_of_file
 from understudy.core.stack import Stack
-from understudy.core.training import EXIT_BUDGET, run_directory, train
+from understudy.core.training import EXIT_BUDGET, add_machine_arguments, run_directory, train, use_device
 from understudy.generate import train as stage
 
 
@@ -21,16 +21,11 @@ def main() -> None:
     parser.add_argument("--options", default="{}", help="the generator's config block, a JSON object")
     parser.add_argument("--stack", type=Path, required=True, help="training images, train.zip")
     parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
-    parser.add_argument("--runs", type=Path, required=True, help="folder of the resumable state of trainings")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--budget-min", type=float, help="minutes that the process may take; then it exits with 75")
-    parser.add_argument("--margin-min", type=float, default=20, help="minutes of the budget that are kept for saving")
-    parser.add_argument("--checkpoint-min", type=float, default=30, help="minutes between checkpoints")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads; default: torch's choice")
+    add_machine_arguments(parser)
     args = parser.parse_args()
 
-    device = stage.use_device(args.device, args.threads)
+    device = use_device(args.device, args.threads)
     with named_os_errors():
         stack = Stack.open(args.stack)
         channels, height, width = stack.shape_CHW

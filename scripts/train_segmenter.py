@@ -17,7 +17,7 @@ from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
-from understudy.core.training import EXIT_BUDGET, add_machine_arguments, chosen_device, run_directory, train
+from understudy.core.training import EXIT_BUDGET, add_machine_arguments, run_directory, train, use_device
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.segment.data import load_training_set
 from understudy.segment.publish import load_segmenter, predicted_volumes, publish, write_example
@@ -87,7 +87,7 @@ def score(a: argparse.Namespace, test: Stack, device) -> None:
 def main() -> None:
     a = arguments()
     with cli.named_os_errors():
-        device, test = chosen_device(a), Stack.open(a.test)
+        device, test = use_device(a.device, a.threads), Stack.open(a.test)
         stacks = {part: Stack.open(path) for part, path in zip(parts(a.training_set), a.stacks, strict=True)}
         check_training_stacks(stacks.values(), test)
         shape = {

@@ -173,6 +173,11 @@ def run_directory(parent: str | Path, config: dict) -> Path:
     return Path(parent) / hash_of(config)
 
 
+def add_device_arguments(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU where one is")
+    parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0: its own choice")
+
+
 def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of every training script that say where and how long it runs, not what it computes."""
     group = parser.add_argument_group("machine", "never part of the result's identity")
@@ -186,14 +191,19 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--checkpoint-min", default=30, type=float, help="minutes between checkpoints")
 
 
-def chosen_device(arguments: argparse.Namespace) -> torch.device:
-    """The device that a script was asked for. Raises ValueError where it is not there."""
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device: found no usable GPU, expected one; check the driver, or use --device cpu")
-    wanted = arguments.device if arguments.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
+def use_device(name: str, threads: int = 0) -> torch.device:
+    """The device `auto`, `cpu` or `cuda`; TensorFloat-32 is off, so that fp32 means fp32, and cuDNN chooses by timing.
+
+    Raises ValueError where cuda is asked for and there is none.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ValueError("--device cuda: torch sees no GPU here; use --device cpu, or a node that has one")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and available) else "cpu")
 
 
 def _check_config(run_dir: Path, config: dict) -> None:

@@ -147,19 +147,3 @@ def load_generator(path: str | Path, device: torch.device | str = "cpu"):
     generator = seeded_build(metadata["generator"], channels, metadata["size"], 0, **metadata["options"])
     generator.networks["generator"].load_state_dict(tensors)
     return generator.to(device), metadata
-
-
-def use_device(name: str, threads: int | None = None) -> torch.device:
-    """The device `auto`, `cpu` or `cuda`, set up as the originals were: TensorFloat-32 off, cuDNN chooses by timing.
-
-    Raises:
-        ValueError: cuda is asked for, and there is none.
-    """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise ValueError("--device cuda: torch sees no GPU here; use --device cpu, or a node that has one")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and available) else "cpu")
