@@ -23,6 +23,9 @@ rule train_generator:
         gpu=1,
         mem_mb=64000,
         runtime=2880,
+        checkpoint_min=30,
+        on_budget="exit",
+        device="auto",
     params:
         options=generator_options,
         seed=config["seed"],
@@ -30,7 +33,9 @@ rule train_generator:
     shell:
         "python scripts/train_generator.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
         " --options {params.options:q} --stack {input.stack} --output {output.weights} --seed {params.seed}"
-        " --runs {params.runs} --budget-min {resources.runtime} --threads {threads} > {log} 2>&1"
+        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
+        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
+        " > {log} 2>&1"
 
 
 rule sample_generator:
@@ -58,9 +63,16 @@ rule sample_generator:
         gpu=1,
         mem_mb=16000,
         runtime=240,
+        checkpoint_min=30,
+        on_budget="exit",
+        device="auto",
     params:
         images=config["samples"]["count"],
         seed=config["seed"],
+        runs=f"{RUNS}/{{dataset}}/samples/{{generator}}",
     shell:
         "python scripts/sample_generator.py --weights {input.weights} --output {output.stack} --grid {output.grid}"
-        " --count {params.images} --seed {params.seed} --threads {threads} > {log} 2>&1"
+        " --count {params.images} --seed {params.seed}"
+        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
+        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
+        " > {log} 2>&1"

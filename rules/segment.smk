@@ -23,6 +23,9 @@ rule train_segmenter:
         gpu=1,
         mem_mb=64000,
         runtime=1440,
+        checkpoint_min=30,
+        on_budget="exit",
+        device="auto",
     params:
         options=segmenter_options,
         slices=config["evaluation"]["slices"],
@@ -33,5 +36,7 @@ rule train_segmenter:
         " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeat {wildcards.repeat}"
         " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} --test {input.test}"
         " --slices {params.slices} --weights {output.weights} --history {output.history} --scores {output.scores}"
-        " --example {output.example} --runs {params.runs} --budget-min {resources.runtime} --threads {threads}"
+        " --example {output.example}"
+        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
+        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
         " > {log} 2>&1"

@@ -2,15 +2,15 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from understudy.core import distributed, machine
 from understudy.core.cli import named_os_errors, run
 from understudy.core.data import DeviceImages
 from understudy.core.files import sha256_of_file
 from understudy.core.stack import Stack
-from understudy.core.training import EXIT_BUDGET, add_machine_arguments, run_directory, train, use_device
+from understudy.core.training import run_directory, train
 from understudy.generate import train as stage
 
 
@@ -22,11 +22,14 @@ def main() -> None:
     parser.add_argument("--stack", type=Path, required=True, help="training images, train.zip")
     parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
     parser.add_argument("--seed", type=int, default=0)
-    add_machine_arguments(parser)
+    machine.add_machine_arguments(parser)
     args = parser.parse_args()
 
-    device = use_device(args.device, args.threads)
     with named_os_errors():
+        limits = machine.limits(args)
+        if machine.spread_or_leave(args):
+            return
+        device = machine.use_device(args.device, args.threads)
         stack = Stack.open(args.stack)
         channels, height, width = stack.shape_CHW
         if height != width or not len(stack):
@@ -40,12 +43,12 @@ def main() -> None:
             run_directory(args.runs, config),
             round(generator.options.kimg * 1000),
             config=config,
-            checkpoint_minutes=args.checkpoint_min,
-            budget_minutes=args.budget_min,
-            margin_minutes=args.margin_min,
+            limits=limits,
         )
         if not outcome.finished:
-            sys.exit(EXIT_BUDGET)
+            machine.leave(outcome.reason, args.on_budget)
+        if distributed.rank():
+            return
         about = {"dataset": args.dataset, "seed": args.seed, "images_seen": outcome.images_seen}
         metadata = stage.describe(args.generator, generator, stack.meta, **about)
         stage.publish_weights(trainee.ema, args.output, metadata)

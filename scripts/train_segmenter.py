@@ -6,18 +6,17 @@ is used up, run the same command again.
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import torch
 
-from understudy.core import cli
+from understudy.core import cli, distributed, machine
 from understudy.core.grid import parts
 from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
-from understudy.core.training import EXIT_BUDGET, add_machine_arguments, run_directory, train, use_device
+from understudy.core.training import run_directory, train
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.segment.data import load_training_set
 from understudy.segment.publish import load_segmenter, predicted_volumes, publish, write_example
@@ -37,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
     for name in ("weights", "history", "scores", "example"):
         parser.add_argument(f"--{name}", required=True, type=Path, help="output")
-    add_machine_arguments(parser)
+    machine.add_machine_arguments(parser)
     return parser.parse_args()
 
 
@@ -87,7 +86,10 @@ def score(a: argparse.Namespace, test: Stack, device) -> None:
 def main() -> None:
     a = arguments()
     with cli.named_os_errors():
-        device, test = use_device(a.device, a.threads), Stack.open(a.test)
+        limits = machine.limits(a)
+        if machine.spread_or_leave(a):
+            return
+        device, test = machine.use_device(a.device, a.threads), Stack.open(a.test)
         stacks = {part: Stack.open(path) for part, path in zip(parts(a.training_set), a.stacks, strict=True)}
         check_training_stacks(stacks.values(), test)
         shape = {
@@ -102,12 +104,12 @@ def main() -> None:
             run_directory(a.runs, config),
             a.options["samples"],
             config=config,
-            checkpoint_minutes=a.checkpoint_min,
-            budget_minutes=a.budget_min,
-            margin_minutes=a.margin_min,
+            limits=limits,
         )
         if not outcome.finished:
-            sys.exit(EXIT_BUDGET)
+            machine.leave(outcome.reason, a.on_budget)
+        if distributed.rank():
+            return
         about = {
             **config,
             **shape,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from understudy.core.machine import Limits
 from understudy.core.training import train
 
 IMAGES = 240
@@ -34,12 +35,12 @@ def unet(folder: Path):
     return SegmenterTrainee("unet", options, data, channels=4, classes=4, size=16, augmented=True, seed=5, device="cpu")
 
 
-def stylegan2(folder: Path):
+def stylegan2(folder: Path, batch: int = 4):
     from understudy.core.data import DeviceImages
     from understudy.core.stack import Stack
     from understudy.generate.train import GeneratorTrainee, seeded_build
 
-    small = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "mapping_layers": 2, "batch": 4}
+    small = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "mapping_layers": 2, "batch": batch}
     generator = seeded_build("stylegan2", 5, 16, 5, precision="fp32", **small)
     return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
 
@@ -48,7 +49,8 @@ def child(kind: str, folder: Path, run_dir: Path) -> None:
     torch.set_num_threads(1)
     trainee = {"unet": unet, "stylegan2": stylegan2}[kind](folder)
     # a checkpoint per iteration: a kill then falls into a save about as often as into a step
-    outcome = train(trainee, run_dir, IMAGES, config={"kind": kind}, checkpoint_minutes=0)
+    limits = Limits(checkpoint_minutes=0, attempts=100)
+    outcome = train(trainee, run_dir, IMAGES, config={"kind": kind}, limits=limits)
     assert outcome.finished
 
 

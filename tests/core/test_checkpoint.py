@@ -1,10 +1,9 @@
 """A checkpoint that is there is whole; one that a disk has damaged is named and the one before it is used."""
 
-import numpy as np
 import pytest
 import torch
 
-from understudy.core.checkpoint import checkpoints, flatten, load_newest_checkpoint, save_checkpoint, unflatten
+from understudy.core.checkpoint import checkpoints, damage, flatten, load_newest_checkpoint, save_checkpoint, unflatten
 
 
 def state(value):
@@ -41,17 +40,24 @@ def test_half_written_folders_do_not_count(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tensors.safetensors", "values.json", "manifest.json"])
-def test_one_flipped_byte_anywhere_is_found(tmp_path, name, capsys):
+def test_one_flipped_byte_anywhere_is_found_and_its_file_named(tmp_path, name, capsys):
     save_checkpoint(tmp_path, 10, state(10))
     sound = save_checkpoint(tmp_path, 20, state(20)) / name
     content = sound.read_bytes()
-    for place in np.random.default_rng(0).integers(0, len(content), 10):
+    for place in range(0, len(content), max(1, len(content) // 300)):
         flipped = bytearray(content)
-        flipped[place] ^= 1
+        flipped[place] ^= 1 << place % 8
         sound.write_bytes(flipped)
         step, loaded = load_newest_checkpoint(tmp_path)
         assert step == 10 and loaded["list"][0]["a"] == 10
-        assert "damaged checkpoint" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"damaged checkpoint {sound.parent}" in said and name in said, place
+
+
+def test_a_lost_file_is_named(tmp_path):
+    folder = save_checkpoint(tmp_path, 20, state(20))
+    (folder / "values.json").unlink()
+    assert "values.json cannot be read" in damage(folder)
 
 
 def test_when_all_are_damaged_nothing_starts_anew_silently(tmp_path):

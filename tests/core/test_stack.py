@@ -7,6 +7,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from made import make_stack
 
 from understudy.core.stack import Stack, StackWriter, decode_png, encode_png
 
@@ -113,3 +114,19 @@ def test_only_8_bit_grey_pictures_are_decoded():
             decode_png(png, 2)
     with pytest.raises(ValueError, match="3 channels"):
         decode_png(encode_png(np.zeros((2, 4, 4), np.uint8)), 3)
+
+
+def test_any_flipped_bit_that_matters_is_found(tmp_path):
+    path, flipped = tmp_path / "sound.zip", tmp_path / "flipped.zip"
+    sound = make_stack(path, ["a"], 2, size=8)
+    pngs, content, found = [sound.png(i) for i in range(2)], path.read_bytes(), 0
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        flipped.write_bytes(changed)
+        try:
+            stack = Stack.open(flipped)
+            assert [stack.checked_png(i) for i in range(2)] == pngs and stack.names == sound.names, place
+        except ValueError:
+            found += 1
+    assert found > len(content) / 2

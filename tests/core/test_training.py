@@ -9,7 +9,8 @@ import time
 import pytest
 import torch
 
-from understudy.core import training
+from understudy.core import attempts, progress
+from understudy.core.machine import Limits
 from understudy.core.training import run_directory, train
 
 CONFIG = {"rate": 0.5, "seed": 1}
@@ -58,16 +59,11 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
     assert again.value > 0
 
 
-def test_it_leaves_within_its_time_budget(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_PROCESS_START", time.monotonic() - 3600)
-    outcome = train(Counter(), tmp_path, 40, config=CONFIG, budget_minutes=70, margin_minutes=20)
-    assert not outcome.finished and outcome.images_seen == 0
-    assert train(Counter(), tmp_path, 40, config=CONFIG, budget_minutes=90, margin_minutes=20).finished
-
-
-def test_a_budget_that_is_all_margin_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="found 15 minutes with a margin of 20"):
-        train(Counter(), tmp_path, 40, config=CONFIG, budget_minutes=15, margin_minutes=20)
+def test_it_leaves_within_its_time_budget(tmp_path):
+    late = Limits(deadline=time.time() - 1)
+    outcome = train(Counter(), tmp_path, 40, config=CONFIG, limits=late)
+    assert (outcome.finished, outcome.images_seen, outcome.reason) == (False, 0, "budget")
+    assert train(Counter(), tmp_path, 40, config=CONFIG, limits=Limits(deadline=time.time() + 600)).finished
 
 
 def test_another_config_is_refused_with_the_keys_that_differ(tmp_path):
@@ -77,33 +73,77 @@ def test_another_config_is_refused_with_the_keys_that_differ(tmp_path):
     assert run_directory(tmp_path, CONFIG) != run_directory(tmp_path, {**CONFIG, "rate": 0.25})
 
 
-def _hold(path, started):
-    train(Counter(lambda seen: (started.set(), time.sleep(60))), path, 40, config=CONFIG)
+def test_a_finished_training_keeps_its_last_checkpoint_alone(tmp_path):
+    train(Counter(), tmp_path, 40, config=CONFIG, limits=Limits(checkpoint_minutes=0))
+    assert [p.name for p in tmp_path.glob("step-*")] == ["step-000000040"]
 
 
-def test_a_second_writer_is_refused(tmp_path):
+def _hold(path, started, ends):
+    trainee = Counter(lambda seen: (started.set(), time.sleep(0.01)))
+    outcome = train(trainee, path, 400_000, config=CONFIG, limits=Limits(silent_seconds=0.6))
+    ends.put((outcome.reason, outcome.images_seen))
+
+
+def test_a_second_process_takes_over_where_the_first_was_asked_to_leave(tmp_path):
     context = multiprocessing.get_context("fork")
-    started = context.Event()
-    first = context.Process(target=_hold, args=(tmp_path, started))
+    started, ends = context.Event(), context.Queue()
+    first = context.Process(target=_hold, args=(tmp_path, started, ends))
     first.start()
-    try:
-        assert started.wait(30)
-        with pytest.raises(ValueError, match="another process"):
-            train(Counter(), tmp_path, 40, config=CONFIG)
-    finally:
-        first.kill()
-        first.join()
+    assert started.wait(30)
+    seen = []
+    trainee = Counter(seen.append)
+    late = Limits(deadline=time.time() + 3600, silent_seconds=0.6)
+    stop = Counter(lambda images: (seen.append(images), os.kill(os.getpid(), signal.SIGTERM)))
+    assert train(stop, tmp_path, 400_000, config=CONFIG, limits=late).reason == "signal"
+    reason, images_seen = ends.get(timeout=30)
+    first.join()
+    assert reason == "asked" and seen == [images_seen] and images_seen > 0
+    assert trainee.value == 0 and not (tmp_path / "leave").exists()
+
+
+def test_the_history_says_why_attempts_ended(tmp_path):
+    train(Counter(lambda seen: os.kill(os.getpid(), signal.SIGUSR1)), tmp_path, 40, config=CONFIG)
+
+    def fail(images_seen):
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError):
+        train(Counter(fail), tmp_path, 40, config=CONFIG)
+    assert train(Counter(), tmp_path, 40, config=CONFIG).finished
+    lines = [line for line in attempts.read(tmp_path) if line["event"] == "end"]
+    assert [line["reason"] for line in lines] == ["signal", "error", "finished"]
+    assert lines[1]["message"] == "RuntimeError: out of memory" and lines[2]["images_seen"] == 40
+    assert attempts.restarts(attempts.read(tmp_path)) == 2
+
+
+def test_starts_without_progress_end_with_a_message(tmp_path):
+    def fail(images_seen):
+        if images_seen == 20:
+            raise RuntimeError("CUDA is broken")
+
+    once = Limits(checkpoint_minutes=0)
+    for _ in range(5):
+        with pytest.raises(RuntimeError):
+            train(Counter(fail), tmp_path, 40, config=CONFIG, limits=once)
+    # the first of them came as far as 20, so four of them started there
+    with pytest.raises(RuntimeError):
+        train(Counter(fail), tmp_path, 40, config=CONFIG, limits=once)
+    with pytest.raises(ValueError, match=r"5 starts in a row at 20 images.*CUDA is broken.*attempts.jsonl"):
+        train(Counter(fail), tmp_path, 40, config=CONFIG, limits=once)
+    (tmp_path / "attempts.jsonl").unlink()
     assert train(Counter(), tmp_path, 40, config=CONFIG).finished
 
 
-def test_a_diverged_training_fails_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "LOG_SECONDS", 0)
+def test_a_diverged_training_fails_by_name_and_is_not_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
     with pytest.raises(ValueError, match="diverged .* loss is no number"):
         train(Counter(loss=float("nan")), tmp_path, 400, config=CONFIG)
+    with pytest.raises(ValueError, match="this run failed before .*remove .*attempts.jsonl"):
+        train(Counter(), tmp_path, 400, config=CONFIG)
 
 
 def test_progress_can_be_read_from_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "LOG_SECONDS", 0)
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
     train(Counter(), tmp_path, 20, config=CONFIG)
     lines = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
     assert [line["images_seen"] for line in lines] == [4, 8, 12, 16, 20]

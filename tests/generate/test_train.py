@@ -145,22 +145,6 @@ def test_rounding_and_labels():
     assert snapped[0, 0, 0].tolist() == greys.tolist()
 
 
-def test_samples_are_a_stack(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(sampling, "BLOCK", 10)
-    manifest = sampling.sample_to_stack(weights, tmp_path / "samples.zip", 37, 5, grid=tmp_path / "samples.png")
-    stack = Stack.open(tmp_path / "samples.zip")
-    assert len(stack) == manifest["count"] == 37 and stack.names[36] == "000036.png"
-    assert set(np.unique(stack.read()[:, 4])) <= {0, 51, 102, 204}
-    generator, metadata = stage.load_generator(weights)
-    expected = sampling.snap_labels(sampling.to_uint8(generator.sample(1, 5, first=36)), CHANNELS, metadata["labels"])
-    np.testing.assert_array_equal(stack[36], expected[0])
-    assert stack.meta["lineage"] == ["a1", "b2"]
-    assert stack.meta["source"]["weights_sha256"] == sha256_of_file(weights)
-    assert json.loads((tmp_path / "samples.json").read_text())["sha256"] == sha256_of_file(tmp_path / "samples.zip")
-    sampling.sample_to_stack(weights, tmp_path / "again.zip", 37, 5)
-    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "samples.zip").read_bytes()
-
-
 def test_picture_shows_annotations_in_colour():
     x_NCHW = np.zeros((2, 5, 64, 64), np.uint8)
     x_NCHW[1, 4, :32], x_NCHW[0, 0] = 204, 77
@@ -190,7 +174,7 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
             assert script(monkeypatch, *train, *where, "--budget-min", 0.001, "--margin-min", 0) == 75
         assert script(monkeypatch, *train, *where) == 0
     assert (tmp_path / "run1.safetensors").read_bytes() == (tmp_path / "run2.safetensors").read_bytes()
-    sample = ["sample_generator", "--weights", tmp_path / "run1.safetensors", "--count", 3]
+    sample = ["sample_generator", "--weights", tmp_path / "run1.safetensors", "--count", 3, "--runs", tmp_path / "s"]
     assert script(monkeypatch, *sample, "--output", tmp_path / "s.zip", "--grid", tmp_path / "s.png") == 0
     assert len(Stack.open(tmp_path / "s.zip")) == 3 and (tmp_path / "s.png").is_file()
     capsys.readouterr()

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from .files import FULL_DISK, full_disk_message, sha256_of_file, sync_folder, write_json
 
 KEEP = 2
+FILES = ("tensors.safetensors", "values.json")
 _SEPARATOR = "/"
 
 
@@ -55,9 +56,9 @@ def unflatten(flat: dict[str, object]) -> object:
     return {int(name[1:]) if name.startswith("#") else name: value for name, value in nested.items()}
 
 
-def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
-    """Writes folder/step-N/ and removes all but the newest two. Raises ValueError where the disk is full."""
-    final = folder / f"step-{step:09d}"
+def save_checkpoint(folder: Path, step: int, state: dict, keep: int = KEEP) -> Path:
+    """Writes folder/step-N/ and removes all but the newest `keep`. Raises ValueError where the disk is full."""
+    final = folder / _name(step)
     temporary = folder / f"{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -72,7 +73,7 @@ def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
             raise
         shutil.rmtree(temporary, ignore_errors=True)
         raise ValueError(full_disk_message(final, error)) from error
-    for old in checkpoints(folder)[KEEP:]:
+    for old in checkpoints(folder)[keep:]:
         shutil.rmtree(old)
     return final
 
@@ -83,11 +84,10 @@ def _write(folder: Path, state: dict) -> None:
     content = save({name: t.cpu().contiguous().clone() for name, t in tensors.items()})
     (folder / "tensors.safetensors").write_bytes(content)  # not save_file: it hides that a disk is full
     write_json(folder / "values.json", values)
-    files = ["tensors.safetensors", "values.json"]
-    for name in files:
+    for name in FILES:
         with open(folder / name, "rb") as file:
             os.fsync(file.fileno())
-    write_json(folder / "manifest.json", {name: sha256_of_file(folder / name) for name in files})
+    write_json(folder / "manifest.json", {name: sha256_of_file(folder / name) for name in FILES})
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -100,11 +100,16 @@ def damage(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
         manifest = json.loads((checkpoint / "manifest.json").read_text())
-        for name, expected in manifest.items():
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return f"manifest.json cannot be read ({error})"
+    if not isinstance(manifest, dict) or set(manifest) != set(FILES):
+        return f"manifest.json does not list {' and '.join(FILES)}"
+    for name, expected in manifest.items():
+        try:
             if sha256_of_file(checkpoint / name) != expected:
-                return f"{name} does not have the SHA-256 of the manifest"
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
-        return str(error)
+                return f"{name} does not have the SHA-256 of manifest.json"
+        except OSError as error:
+            return f"{name} cannot be read ({error})"
     return None
 
 
@@ -117,9 +122,8 @@ def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> 
     for checkpoint in found:
         reason = damage(checkpoint)
         if reason is None:
-            flat = load_file(checkpoint / "tensors.safetensors", device=str(device))
-            values = json.loads((checkpoint / "values.json").read_text())
-            return int(checkpoint.name.removeprefix("step-")), unflatten({**flat, **values})
+            step = int(checkpoint.name.removeprefix("step-"))
+            return step, load_step(folder, step, device)
         print(f"damaged checkpoint {checkpoint}: {reason}; using the one before it", flush=True)
     if found:
         raise ValueError(
@@ -127,3 +131,15 @@ def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> 
             "Restore one from a backup, or remove the folder to start this training anew."
         )
     return None
+
+
+def load_step(folder: Path, step: int, device: torch.device | str = "cpu") -> dict:
+    """The state of the checkpoint of that step, which is known to be sound."""
+    checkpoint = folder / _name(step)
+    flat = load_file(checkpoint / "tensors.safetensors", device=str(device))
+    values = json.loads((checkpoint / "values.json").read_text())
+    return unflatten({**flat, **values})
+
+
+def _name(step: int) -> str:
+    return f"step-{step:09d}"

@@ -1,5 +1,6 @@
 """What the scripts share: an error for a person is one line on stderr and exit code 1, a bug is a traceback."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,14 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{_process()}error: {error}", file=sys.stderr, flush=True)
         sys.exit(1)
+
+
+def _process() -> str:
+    """Which of several processes speaks; empty for a single one."""
+    rank = os.environ.get("RANK")
+    return f"process {rank}: " if rank else ""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from understudy.core import seeds
+from understudy.core import distributed, seeds
 
 CHUNK = 8  # images of one forward pass when sampling; a constant, since the batch size changes the last bits
 
@@ -32,7 +32,7 @@ def adam(parameters: Iterable[Tensor], learning_rate: float, betas: tuple, epsil
 
 
 def descend(optimizer: torch.optim.Adam, losses: Iterable[Tensor]) -> Tensor:
-    """One step down the gradient of the sum of `losses`; each is freed before the next is asked for.
+    """One step down the gradient of the sum of `losses` (of all processes); each is freed before the next is asked for.
 
     Parameters that no loss depends on keep their values and their moments. Returns the number of gradient entries that
     were not finite: NaN counts as 0, infinity as 1e5, so that one bad batch does not end a training of days.
@@ -43,7 +43,7 @@ def descend(optimizer: torch.optim.Adam, losses: Iterable[Tensor]) -> Tensor:
         for i, gradient in enumerate(torch.autograd.grad(loss, parameters, allow_unused=True)):
             if gradient is not None:
                 sums[i] = sums[i] + gradient if i in sums else gradient
-    flat = torch.cat([gradient.reshape(-1) for gradient in sums.values()])
+    flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
     nonfinite = flat.isfinite().logical_not().sum()
     flat = flat.nan_to_num(nan=0.0, posinf=1e5, neginf=-1e5)
     for i, gradient in zip(sums, flat.split([g.numel() for g in sums.values()]), strict=True):

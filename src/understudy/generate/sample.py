@@ -1,22 +1,31 @@
-"""Synthetic images of a trained generator, as a stack of the same format as the real one, and a grid to look at."""
+"""Synthetic images of a trained generator, as a stack of the same format as the real one, and a grid to look at.
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+A sampling is resumable, as a training is: its run directory holds the images that are there (shards.py), a lock, the
+attempts and the progress. How many images are wanted is no part of its identity: asking for more later draws the rest.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from understudy.core import distributed
+from understudy.core.attempts import Attempt, attempt
 from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
 from understudy.core.labels import LABEL_CHANNEL, classes_of_grey, grey_of_classes
-from understudy.core.stack import Stack, StackWriter, encode_png
+from understudy.core.lock import only_writer
+from understudy.core.machine import Limits, stop_signals
+from understudy.core.progress import Progress, seconds_so_far
+from understudy.core.stack import Stack
 
-from .train import load_generator
+from .shards import join_shards, missing_blocks, open_shards, places, write_shards
+from .train import load_generator, read_metadata
 
-BLOCK = 64  # images between two hand-overs from the device to the encoders
 GRID_IMAGES = 8
 GRID_PIXELS = 128  # an image is shown at least this large
 COLOURS_RGB = ((0, 0, 0), (0, 170, 0), (0, 90, 255), (230, 0, 0), (255, 200, 0), (200, 0, 255), (0, 210, 210))
@@ -36,66 +45,119 @@ def snap_labels(x_NCHW: np.ndarray, channels: list[str], labels: dict[str, int])
     return x_NCHW
 
 
-def sample_blocks(generator, metadata: dict, count: int, seed: int) -> Iterator[np.ndarray]:
-    """uint8 (N, C, H, W), blocks of BLOCK images up to `count`."""
-    for first in range(0, count, BLOCK):
-        x_NCHW = to_uint8(generator.sample(min(BLOCK, count - first), seed, first))
-        yield snap_labels(x_NCHW, metadata["channels"], metadata["labels"])
+@dataclass(frozen=True)
+class Sampling:
+    """Which images are wanted: image i is a function of (weights, seed, i)."""
+
+    weights: Path
+    metadata: dict  # of the weights
+    sha256: str  # of the weights
+    seed: int
+    count: int
+    folder: Path  # its run directory
+
+    @classmethod
+    def of(cls, weights: str | Path, count: int, seed: int, runs: str | Path) -> "Sampling":
+        """Raises ValueError where the weights cannot be read, or no image is wanted."""
+        if count < 1:
+            raise ValueError(f"count {count}: expected at least 1")
+        metadata, sha256 = read_metadata(weights), sha256_of_file(weights)
+        folder = Path(runs) / hash_of({"weights": sha256, "seed": seed})
+        return cls(Path(weights), metadata, sha256, seed, count, folder)
+
+    @property
+    def meta(self) -> dict:
+        """stack.json of the samples."""
+        source = {key: self.metadata[key] for key in ("dataset", "generator")}
+        return {
+            "channels": self.metadata["channels"],
+            "labels": self.metadata["labels"],
+            "height": self.metadata["size"],
+            "width": self.metadata["size"],
+            "source": {**source, "weights_sha256": self.sha256, "seed": self.seed},
+            "lineage": self.metadata["lineage"],
+        }
+
+    def missing(self) -> list[range]:
+        return missing_blocks(places(open_shards(self.folder)), self.count)
+
+    def held(self) -> int:
+        """How many of the images are there."""
+        return self.count - sum(map(len, self.missing()))
 
 
-def encoded(blocks: Iterable[np.ndarray], threads: int) -> Iterator[bytes]:
-    """PNGs in order; the device computes a block while the two before it are encoded."""
-    waiting: deque[Iterator[bytes]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for x_NCHW in blocks:
-            waiting.append(pool.map(encode_png, x_NCHW))
-            if len(waiting) > 2:
-                yield from waiting.popleft()
-        for pngs in waiting:
-            yield from pngs
+@contextmanager
+def only_sampler(sampling: Sampling, limits: Limits) -> Iterator[Attempt]:
+    """Makes this process the only one that draws these images (with its children); writes the attempt down where there
+    are images to draw."""
+    folder, patience = sampling.folder, (limits.silent_seconds, limits.patience_seconds)
+    with only_writer(folder, silent_seconds=patience[0], patience_seconds=patience[1]) as lock, ExitStack() as stack:
+        write_json(folder / "config.json", {"weights": sampling.sha256, "seed": sampling.seed})
+        for half in folder.glob(".*.tmp"):  # of a kill
+            half.unlink()
+        now = Attempt(sampling.held())
+        if now.images_seen < sampling.count:
+            now = stack.enter_context(attempt(folder, now.images_seen, enough=limits.attempts))
+        yield now
+        lock.check()
 
 
-def sample_to_stack(
-    weights: str | Path,
-    output: str | Path,
-    count: int,
-    seed: int,
-    *,
-    grid: str | Path | None = None,
-    device: torch.device | str = "cpu",
-    threads: int = 2,
-) -> dict:
-    """Writes `count` images to the stack `output`, a manifest (.json) beside it, and a picture of the first to `grid`.
+def draw_samples(sampling: Sampling, device: torch.device | str, threads: int, limits: Limits) -> str:
+    """Draws this process's share of what is missing into shards. Returns why it ended: finished, budget, signal, asked.
 
-    Returns the manifest. Memory does not grow with `count`.
-    Raises:
-        ValueError: count below 1, weights that cannot be read, or a full disk.
+    Memory does not grow with the number of images.
     """
-    if count < 1:
-        raise ValueError(f"count {count}: expected at least 1")
-    weights, output = Path(weights), Path(output)
-    generator, metadata = load_generator(weights, device)
-    source = {key: metadata[key] for key in ("dataset", "generator")}
-    source |= {"weights_sha256": sha256_of_file(weights), "seed": seed}
-    meta = {
-        "channels": metadata["channels"],
-        "labels": metadata["labels"],
-        "height": metadata["size"],
-        "width": metadata["size"],
-        "source": source,
-        "lineage": metadata["lineage"],
-    }
-    with StackWriter(output, meta) as writer:
-        pngs = encoded(sample_blocks(generator, metadata, count, seed), threads)
-        for i, png in enumerate(tqdm(pngs, "sample", count, unit="img", mininterval=2)):
-            writer.add_png(f"{i:06d}.png", png)
+    missing = sampling.missing()
+    blocks = missing[distributed.rank() :: distributed.world_size()]
+    generator, metadata = load_generator(sampling.weights, device)
+    seen = sampling.count - sum(map(len, missing))
+    progress = Progress(sampling.folder, sampling.count, seen, seconds_so_far(sampling.folder))
+    reason = "finished"
+
+    def draw(indices: range) -> np.ndarray:
+        x_NCHW = to_uint8(generator.sample(len(indices), sampling.seed, indices.start))
+        return snap_labels(x_NCHW, metadata["channels"], metadata["labels"])
+
+    def made(images: int) -> None:
+        nonlocal seen
+        seen = min(seen + images * distributed.world_size(), sampling.count)  # the others are about as far
+        if distributed.rank() == 0 and (progress.due() or seen == sampling.count):
+            progress.line(seen)
+
+    with stop_signals() as stopped:
+
+        def stop(block_seconds: float) -> bool:
+            nonlocal reason
+            if stopped:
+                reason = "signal"
+            elif (sampling.folder / "leave").exists():
+                reason = "asked"
+            elif time.time() + block_seconds >= limits.deadline:
+                reason = "budget"
+            return reason != "finished"
+
+        how = {"threads": threads, "minutes": limits.checkpoint_minutes, "stop": stop, "made": made}
+        done = write_shards(sampling.folder, sampling.meta, blocks, draw, **how)
+    progress.close()
+    return "finished" if done else reason
+
+
+def publish_samples(sampling: Sampling, output: str | Path, grid: str | Path | None = None) -> dict | None:
+    """Writes the stack `output`, a manifest (.json) beside it, and a picture of the first images to `grid`.
+
+    Returns the manifest; None where a shard turned out to be damaged, so that images have to be drawn again.
+    Raises ValueError where the disk is full.
+    """
+    output = Path(output)
+    if not join_shards(sampling.folder, output, sampling.meta, sampling.count):
+        return None
     if grid is not None:
-        x_NCHW = Stack.open(output).read(range(min(count, GRID_IMAGES)))
-        write_picture(grid, grid_picture(x_NCHW, metadata["channels"], metadata["labels"]))
+        x_NCHW = Stack.open(output).read(range(min(sampling.count, GRID_IMAGES)))
+        write_picture(grid, grid_picture(x_NCHW, sampling.metadata["channels"], sampling.metadata["labels"]))
     manifest = {
-        **{key: value for key, value in meta.items() if key != "lineage"},
-        "lineage_hash": hash_of(metadata["lineage"]),
-        "count": count,
+        **{key: value for key, value in sampling.meta.items() if key != "lineage"},
+        "lineage_hash": hash_of(sampling.metadata["lineage"]),
+        "count": sampling.count,
         "sha256": sha256_of_file(output),
     }
     write_json(output.with_suffix(".json"), manifest)

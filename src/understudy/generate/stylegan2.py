@@ -19,6 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from understudy.core import distributed
+from understudy.core.flops import count_flops
+
 from . import gan
 from .stylegan2_networks import REDUCED, Discriminator, Generator
 
@@ -166,21 +169,28 @@ class StyleGAN2:
         n = max(o.batch // 2, 1)
         draw, lengths = self._draw(n, rng), []
         y_NCHW = torch.randn(n, self.channels, self.size, self.size, device=self.device, generator=rng)
+        weight = o.path_length_weight * o.path_length_interval
 
         def losses() -> Iterator[Tensor]:
             rounds = math.ceil(o.batch / (o.microbatch or o.batch))
-            for chosen in torch.arange(n, device=self.device).chunk(rounds):
+            for chosen in distributed.share(torch.arange(n, device=self.device)).chunk(rounds):
                 image_NCHW, w_NLK = self._fake(draw, chosen)
                 length_N = path_lengths(image_NCHW, w_NLK, y_NCHW[chosen])
                 lengths.append(length_N.detach())
-                mean = self.path_length_mean.lerp(length_N.mean(), o.path_length_decay)  # keeps its gradient, as there
-                yield (length_N - mean).square().sum() / n * o.path_length_weight * o.path_length_interval
+                yield (self._path_length_slope(length_N) * length_N).sum() / n * weight
 
         nonfinite = gan.descend(self.optimizers["generator"], losses())
         length_N = torch.cat(lengths)
-        self.path_length_mean = self.path_length_mean.lerp(length_N.mean(), o.path_length_decay)
+        self.path_length_mean = self.path_length_mean.lerp(distributed.mean(length_N), o.path_length_decay)
         penalty = (length_N - self.path_length_mean).square().mean()
         return {"path_length": length_N.mean(), "path_length_penalty": penalty, "nonfinite_gradients": nonfinite}
+
+    def _path_length_slope(self, length_N: Tensor) -> Tensor:
+        """The derivative of sum (l - m)^2 by each l. As in the original, the gradient flows through the batch's part of
+        m = (1 - d) a + d mean(l) too; the mean is over all processes, and through it each l moves every m."""
+        decay, batch_mean = self.options.path_length_decay, distributed.mean(length_N)
+        mean = self.path_length_mean.lerp(batch_mean, decay)
+        return 2 * (length_N.detach() - mean - decay * (batch_mean - mean))
 
     def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """softplus(D(G(z))) + softplus(-D(x)); the mean w is followed here."""
@@ -239,10 +249,10 @@ class StyleGAN2:
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises]), w_NLK
 
     def _rounds(self) -> list[Tensor]:
-        """Indices of the micro-batches; groups of the minibatch deviation stay whole, and those of the full batch."""
+        """Indices of this process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
         o = self.options
         group = min(o.minibatch_std_group, o.batch)
-        members_GM = torch.arange(o.batch, device=self.device).view(group, -1)
+        members_GM = distributed.share(torch.arange(o.batch, device=self.device).view(group, -1).T).T
         return [part.flatten() for part in members_GM.split((o.microbatch or o.batch) // group, dim=1)]
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
@@ -253,6 +263,21 @@ class StyleGAN2:
             return network(z_NK, o.truncation_psi, o.truncation_cutoff)
 
         return gan.sample_by_index(forward, n, seed, first, o.latent_size, self.device)
+
+    def flops(self) -> dict[str, float]:
+        """FLOPs of one image, counted by running every phase of an iteration; for networks on the meta device."""
+        o, network = self.options, self.networks["generator"]
+        real_NCHW = torch.empty(o.batch, self.channels, self.size, self.size, device=self.device)
+        batch = count_flops(lambda: self._generator_step(None))
+        batch += count_flops(lambda: self._discriminator_step(real_NCHW, None))
+        if o.path_length_weight:
+            batch += count_flops(lambda: self._path_length_step(None)) / o.path_length_interval
+        if o.r1_gamma:
+            batch += count_flops(lambda: self._r1_step(real_NCHW)) / o.r1_interval
+        with torch.no_grad():
+            z_NK = torch.empty(gan.CHUNK, o.latent_size, device=self.device)
+            sampling = count_flops(lambda: network(z_NK)) / gan.CHUNK
+        return {"training": batch / o.batch, "sampling": sampling}
 
 
 def _merge(statistics: dict[str, Tensor], more: dict[str, Tensor]) -> None:
@@ -272,6 +297,11 @@ def _check(size: int, o: Options) -> None:
             raise ValueError(f"stylegan2: {name} {getattr(o, name)}: expected at least 1")
     if o.batch % group:
         raise ValueError(f"stylegan2: batch {o.batch}: expected a multiple of minibatch_std_group, {group}")
+    if (o.batch // group) % (processes := distributed.world_size()) or o.batch // 2 < processes:
+        raise ValueError(
+            f"stylegan2: found {processes} GPUs for a batch of {o.batch} in groups of {group} "
+            f"(minibatch_std_group): expected a number that divides {o.batch // group}"
+        )
     if o.microbatch is not None and (o.microbatch % group or o.batch % o.microbatch):
         raise ValueError(
             f"stylegan2: microbatch {o.microbatch}: expected a divisor of batch {o.batch} and a multiple of {group}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from understudy.core import seeds
@@ -127,8 +127,8 @@ def publish_weights(network: nn.Module, path: str | Path, metadata: dict) -> dic
     return manifest
 
 
-def load_generator(path: str | Path, device: torch.device | str = "cpu"):
-    """(generator ready to sample, metadata) of published weights.
+def read_metadata(path: str | Path) -> dict:
+    """What published weights say of themselves.
 
     Raises:
         ValueError: no such file, or not one that publish_weights wrote.
@@ -136,14 +136,19 @@ def load_generator(path: str | Path, device: torch.device | str = "cpu"):
     try:
         with safe_open(path, "pt") as file:
             metadata = json.loads((file.metadata() or {})[_METADATA])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such weights. Run the rule that makes them: snakemake {path}") from error
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: found {error!r}, expected generator weights of train_generator") from error
     if metadata["format"] != FORMAT:
         raise ValueError(f"{path}: found weights format {metadata['format']}, expected {FORMAT}. Train again.")
+    return metadata
+
+
+def load_generator(path: str | Path, device: torch.device | str = "cpu"):
+    """(generator ready to sample, metadata) of published weights. Raises ValueError as read_metadata does."""
+    metadata = read_metadata(path)
     channels = len(metadata["channels"])
     generator = seeded_build(metadata["generator"], channels, metadata["size"], 0, **metadata["options"])
-    generator.networks["generator"].load_state_dict(tensors)
+    generator.networks["generator"].load_state_dict(load_file(path))
     return generator.to(device), metadata

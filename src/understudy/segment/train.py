@@ -11,6 +11,7 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
+from understudy.core import distributed
 from understudy.core.data import DeviceImages
 
 from . import build
@@ -51,6 +52,10 @@ class SegmenterTrainee:
         )
         self.augmentation = Augmentation(options["augmentation"]) if augmented else None
         self.images_per_step = options["batch"]
+        if (processes := distributed.world_size()) > options["batch"]:
+            raise ValueError(
+                f"{name}: found {processes} GPUs for a batch of {options['batch']}, expected at most so many"
+            )
         self.epochs = max(1, round(options["samples"] / options["epoch_samples"]))
         self.history: list[dict] = []
         self.best: dict = {"dice": -1.0, "epoch": 0, "weights": {}}
@@ -68,6 +73,7 @@ class SegmenterTrainee:
         loss = segmentation_loss(levels, classes_NHW)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.sum_gradients(self.network.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options["gradient_clip"])
         self.optimizer.step()
         self._losses.append(loss.detach())
@@ -81,6 +87,7 @@ class SegmenterTrainee:
         return self.options["learning_rate"] * left ** self.options["poly_power"]
 
     def _batch(self, images_seen: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """This process's share of a batch; what is random in it is drawn for the whole."""
         x_NCHW, classes_NHW = self.data.batch(images_seen, self.images_per_step)
         if self.augmentation is None:
             x_NCHW = prepare(x_NCHW)
@@ -92,7 +99,7 @@ class SegmenterTrainee:
             left_out = torch.from_numpy(host.random(classes_NHW.shape, np.float32) < 1 - epoch / warmup)
             left_out = left_out.to(self.device, non_blocking=True) & (classes_NHW == 0)
             classes_NHW = torch.where(left_out, IGNORE, classes_NHW)
-        return x_NCHW.to(**_layout(self.device)), classes_NHW
+        return distributed.share(x_NCHW).to(**_layout(self.device)), distributed.share(classes_NHW)
 
     def _end_epoch(self, epoch: int, images_seen: int, rate: float) -> None:
         dice = validation_dice(self.network, self.data.judge, self.classes, self.options["precision"])

@@ -1,0 +1,182 @@
+"""Where and how long a script runs: device, GPUs, time budget, and how it leaves. None of it is part of a result.
+
+Signals do not reach a training under Snakemake's SLURM executor, so a script knows its own time: the budget is that of
+the job, and it leaves before the end with exit code 75, or has SLURM start its job again.
+"""
+
+import argparse
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from . import distributed
+
+EXIT_LATER = 75  # EX_TEMPFAIL, "try again later": not finished, the same command goes on; `retries` submit it anew
+EXIT_ASKED = 76  # the same, of torchrun's processes: another job waits to go on, so this one must not come back
+MARGIN_MINUTES = 20  # of the budget, for the last checkpoint; a fifth of budgets that are short
+_PROCESS_START = time.time()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds one attempt of a training or sampling."""
+
+    deadline: float = math.inf  # Unix time at which it saves and leaves
+    checkpoint_minutes: float = 30
+    attempts: int = 5  # that may start at the same place before it is given up
+    silent_seconds: float = 60  # after which the lock of another machine is dead
+    patience_seconds: float = 600  # for another process to leave the run directory
+
+
+def add_device_arguments(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU where one is")
+    parser.add_argument("--gpus", default=0, type=int, help="GPUs to use, which must be there; 0: one, or none")
+    parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0: its own choice")
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every resumable script that say where and how long it runs, not what it computes."""
+    group = parser.add_argument_group("machine", "never part of the result's identity")
+    group.add_argument("--runs", required=True, type=Path, help="folder of run directories, kept through failures")
+    add_device_arguments(group)
+    group.add_argument("--budget-min", type=float, help="minutes of the job; it saves and leaves before their end")
+    group.add_argument(
+        "--margin-min", type=float, help=f"of these, kept for saving; default {MARGIN_MINUTES}, at most a fifth"
+    )
+    group.add_argument("--checkpoint-min", default=30, type=float, help="minutes between checkpoints")
+    group.add_argument(
+        "--on-budget",
+        default="exit",
+        choices=["exit", "requeue"],
+        help="at the end of the budget: leave with 75, or have SLURM requeue the job",
+    )
+
+
+def limits(args: argparse.Namespace) -> Limits:
+    """Raises ValueError where the budget is all margin."""
+    deadline = math.inf
+    if args.budget_min is not None:
+        margin = min(MARGIN_MINUTES, args.budget_min / 5) if args.margin_min is None else args.margin_min
+        if args.budget_min <= margin:
+            raise ValueError(
+                f"time budget: found {args.budget_min:g} minutes with a margin of {margin:g}: nothing "
+                "could be done. Raise the rule's `runtime`, or lower --margin-min."
+            )
+        end = min(_PROCESS_START + 60 * args.budget_min, float(os.environ.get("SLURM_JOB_END_TIME", math.inf)))
+        deadline = end - 60 * margin
+    return Limits(deadline, args.checkpoint_min)
+
+
+def spread(args: argparse.Namespace) -> set[int] | None:
+    """Runs this very command on --gpus GPUs of this machine and returns the exit codes; None where this process does
+    the work itself: for one GPU, or as one of torchrun's processes."""
+    _require_gpus(args)
+    if args.gpus < 2 or distributed.is_child():
+        return None
+    return distributed.run(args.gpus, sys.argv[0], sys.argv[1:])
+
+
+def spread_or_leave(args: argparse.Namespace) -> bool:
+    """As `spread`, for work that its processes do to the end. True: they have finished it. False: it is this one's."""
+    codes = spread(args)
+    if codes is None:
+        return False
+    if (reason := reason_of(codes)) != "finished":
+        leave(reason, args.on_budget)
+    return True
+
+
+def _require_gpus(args: argparse.Namespace) -> None:
+    """A job that asked for GPUs and computes on a CPU would waste weeks before anybody looks."""
+    if args.device == "cpu" or not args.gpus:
+        return
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found < args.gpus:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        raise ValueError(
+            f"--gpus {args.gpus}: torch sees {found} here (CUDA_VISIBLE_DEVICES: {visible}), expected {args.gpus}. "
+            "Look at `nvidia-smi` on this node (driver, other jobs); to compute on a CPU set `device: cpu`."
+        )
+
+
+def use_device(name: str, threads: int = 0) -> torch.device:
+    """The device `auto`, `cpu` or `cuda`; TensorFloat-32 is off, so that fp32 means fp32, and cuDNN chooses by timing.
+
+    As one of torchrun's processes: the GPU of its own, and the others are met.
+    Raises ValueError where cuda is asked for and there is none.
+    """
+    if threads:
+        torch.set_num_threads(max(1, threads // distributed.world_size()))
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ValueError("--device cuda: torch sees no GPU here; use --device cpu, or a node that has one")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    device = torch.device("cpu")
+    if name == "cuda" or (name == "auto" and available):
+        device = torch.device("cuda", distributed.local_rank())
+        torch.cuda.set_device(device)
+    distributed.join(device)
+    return device
+
+
+def leave(reason: str, on_budget: str) -> NoReturn:
+    """Ends a process whose work is not finished: exit code 75, or a requeued job where the budget was the reason."""
+    if distributed.is_child():
+        sys.exit(EXIT_ASKED if reason == "asked" else EXIT_LATER)
+    job = os.environ.get("SLURM_JOB_ID")
+    if reason == "budget" and on_budget == "requeue" and job:
+        _requeue(job)
+    sys.exit(EXIT_LATER)
+
+
+def reason_of(codes: set[int]) -> str:
+    """Why torchrun's processes ended: finished, budget, asked, signal. Raises ValueError where one of them failed."""
+    stopped = {sign * code for code in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) for sign in (1, -1)}
+    if codes == {0}:
+        return "finished"
+    if EXIT_ASKED in codes and codes <= {EXIT_LATER, EXIT_ASKED, *stopped}:
+        return "asked"
+    if EXIT_LATER in codes and codes <= {EXIT_LATER, *stopped}:
+        return "budget"
+    if codes <= stopped:
+        return "signal"
+    raise ValueError(f"found exit codes {sorted(codes)} of the processes of this training; the first error is above")
+
+
+def _requeue(job: str) -> None:
+    """SLURM ends this job and queues it again under its number. Returns only where it refuses to."""
+    try:
+        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+    except FileNotFoundError:
+        print("on_budget requeue: found no scontrol here (a container?); leaving with exit code 75", flush=True)
+        return
+    if done.returncode:
+        print(f"on_budget requeue: SLURM refused ({done.stderr.strip()}); leaving with exit code 75", flush=True)
+        return
+    print(f"job {job} is queued again and goes on from here", flush=True)
+    time.sleep(600)  # SLURM kills this job meanwhile
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that is empty until SIGTERM, SIGUSR1 or SIGINT arrives. The handler does nothing else: saving inside a
+    handler would save half an iteration."""
+    received: list[int] = []
+    kinds = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    before = {kind: signal.signal(kind, lambda number, _: received.append(number)) for kind in kinds}
+    try:
+        yield received
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
