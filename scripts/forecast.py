@@ -1,0 +1,123 @@
+"""Prints what a study will cost before anything is spent: jobs, GPU-hours, wall time, disk, energy. No data, no GPU.
+
+Speeds are those that `snakemake calibrate` has measured, else they come from a count of FLOPs and the data sheet of a
+GPU, and the text says so. Once trainings have begun, what they took stands beside what was said.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from understudy.core.checkpoint import KEEP
+from understudy.core.cli import named_os_errors, run
+from understudy.core.config import complete, load_yaml
+from understudy.core.gpus import GPUS, SHARE, gpu_of
+from understudy.core.plan import jobs, models, pending
+from understudy.core.sizes import dataset_size
+from understudy.generate.demand import demand as generator_demand
+from understudy.report.actual import read_actual
+from understudy.report.costs import Study
+from understudy.report.forecast import forecast
+from understudy.report.forecast_text import as_dict, text_of
+from understudy.report.speed import measured, modelled, read_record
+from understudy.segment.demand import demand as segmenter_demand
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_GPU = "a100"  # the study's
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+    parser.add_argument("--target", default="all", help="all, prepare, segmenters, tables, figures, a generator's name")
+    parser.add_argument("--gpus", type=int, default=8, help="that work at the same time (default 8)")
+    parser.add_argument(
+        "--gpu", choices=list(GPUS), help=f"kind of GPU (default: that of the measurements, else {DEFAULT_GPU})"
+    )
+    parser.add_argument("--share", type=float, default=SHARE, help=f"of the GPU's peak, FLOP model (default {SHARE})")
+    parser.add_argument("--gpus-of", nargs="*", default=[], metavar="RULE=GPUS", help="rules that take several a job")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the same numbers for programs")
+    a = parser.parse_args()
+    if a.gpus < 1:
+        raise ValueError(f"--gpus: found {a.gpus}, expected at least 1")
+    if not 0 < a.share <= 1:
+        raise ValueError(f"--share: found {a.share:g}, expected more than 0 and at most 1")
+    return a
+
+
+def gpus_per_job(pairs: list[str]) -> dict[str, int]:
+    found = {}
+    for pair in pairs:
+        rule, _, count = pair.partition("=")
+        if not (count.isdecimal() and int(count)):
+            raise ValueError(f"--gpus-of: found {pair!r}, expected RULE=GPUS such as train_generator=4")
+        found[rule] = int(count)
+    return found
+
+
+def demands_of(config: dict) -> dict:
+    """What every model asks for; a segmenter with augmentation and without has the same networks."""
+    channels, size, classes = (
+        len(config["images"]["channels"]),
+        config["images"]["size"],
+        len(config["images"]["labels"]),
+    )
+    found = {
+        f"generators/{name}": generator_demand(name, channels, size, options)
+        for name, options in config["generators"].items()
+    }
+    for name, options in config["segmenters"].items():
+        one = segmenter_demand(name, channels - 1, classes + 1, size, options)
+        found |= {f"segmenters/{name}/{kind}": one for kind in config["experiments"]["augmentations"]}
+    return found
+
+
+def speeds_of(config: dict, demands: dict, gpu: str | None, share: float) -> tuple[dict, list[str]]:
+    """Speed of every model, and remarks on measurements that could not be used."""
+    images, speeds, remarks = config["images"], {}, []
+    shape = {"channels": len(images["channels"]), "labels": len(images["labels"]), "size": images["size"]}
+    for model, options in models(config).items():
+        path = Path(config["results"]) / "speed" / f"{model}.json"
+        record, remark = read_record(path, {"options": options, **shape})
+        remarks += [remark] if remark else []
+        if record and gpu and gpu_of(record["device"]) != GPUS[gpu]:
+            remarks.append(f"{path}: measured on {record['device']}, not used for --gpu {gpu}")
+            record = None
+        if record:
+            speeds[model] = measured(record)
+        else:
+            speeds[model] = modelled(demands[model], options, GPUS[gpu or DEFAULT_GPU], share)
+    return speeds, remarks
+
+
+def actual_of(planned: list, config: dict) -> dict:
+    """What the run directories say, of the jobs that have begun."""
+    options = models(config)
+    read = {
+        job: read_actual(job.run, options[job.model] if job.rule != "sample_generator" else {})
+        for job in planned
+        if job.run
+    }
+    return {job: actual for job, actual in read.items() if actual}
+
+
+def main() -> None:
+    a = arguments()
+    with named_os_errors():
+        config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+        planned = jobs(config, a.target)
+        demands = demands_of(config)
+        speeds, remarks = speeds_of(config, demands, a.gpu, a.share)
+        sizes = {name: dataset_size(config, name) for name in config["datasets"]}
+        study = Study(config, sizes, speeds, demands, KEEP, gpus_per_job(a.gpus_of))
+        undone = pending(planned, lambda path: Path(path).exists())
+        told = forecast(planned, undone, study, actual_of(planned, config), a.gpus)
+        print(text_of(told, str(a.config), shutil.disk_usage(".").free, remarks), end="", flush=True)
+        if a.json:
+            a.json.parent.mkdir(parents=True, exist_ok=True)
+            a.json.write_text(json.dumps(as_dict(told), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,55 @@
+"""GPUs by name: peak speeds and board power, from their makers' data sheets. For forecasts where nothing was measured.
+
+Peaks are dense (data sheets like to print twice as much, "with sparsity"), sums in fp32, boost clock. Boards of the
+same chip in another form (PCIe, NVL) are slower: give their own line if it matters.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Gpu:
+    name: str
+    fp16: float  # TFLOP/s of the tensor cores
+    bf16: float | None  # None: no tensor cores for it, such a training runs at fp32 speed
+    fp32: float  # TFLOP/s outside the tensor cores: fp32 means fp32 here, TensorFloat-32 is off
+    board_watt: float
+
+    def peak(self, precision: str) -> float:
+        """FLOP/s."""
+        known = {"fp16": self.fp16, "bf16": self.bf16 or self.fp32, "fp32": self.fp32}
+        return known.get(precision, self.fp32) * 1e12
+
+
+#                                                 fp16   bf16  fp32  W
+GPUS = {
+    "v100":    Gpu("NVIDIA V100 SXM2",             125,  None, 15.7, 300),
+    "t4":      Gpu("NVIDIA T4",                     65,  None,  8.1,  70),
+    "a100":    Gpu("NVIDIA A100 SXM",              312,   312, 19.5, 400),
+    "a40":     Gpu("NVIDIA A40",                 149.7, 149.7, 37.4, 300),
+    "a6000":   Gpu("NVIDIA RTX A6000",           154.8, 154.8, 38.7, 300),
+    "rtx3090": Gpu("NVIDIA GeForce RTX 3090",     71.0,  71.0, 35.6, 350),
+    "rtx4090": Gpu("NVIDIA GeForce RTX 4090",    165.2, 165.2, 82.6, 450),
+    "l40s":    Gpu("NVIDIA L40S",                362.0, 362.0, 91.6, 350),
+    "h100":    Gpu("NVIDIA H100 SXM",            989.4, 989.4, 66.9, 700),
+    "h200":    Gpu("NVIDIA H200 SXM",            989.4, 989.4, 66.9, 700),
+}  # fmt: skip
+
+# Share of the peak that trainings reach. Published, at 256 x 256 or near it: StyleGAN 2 in the study 9 % (30 EFLOP in
+# 288 hours of A100), NVIDIA's 2D nnU-Net about 12 %, StyleGAN3-T 17 % (49.8 s per thousand images on one A100). The
+# fewer TFLOP/s a GPU has for each GB/s of its memory, the larger the share.
+SHARE = 0.15
+SHARE_RANGE = (0.09, 0.3)
+
+
+OTHER_FORMS = {"pcie", "nvl", "ti", "d", "super", "laptop", "max", "mig"}  # words of boards that are not of this table
+
+
+def gpu_of(device_name: str) -> Gpu | None:
+    """The GPU that a driver calls so, such as "NVIDIA H100 80GB HBM3"; None for a board that is not in the table."""
+    words = device_name.lower().replace("-", " ").split()
+    for key, gpu in GPUS.items():
+        wanted = [word for word in gpu.name.lower().split()[1:] if word not in ("sxm", "sxm2")]
+        if (key in words or all(word in words for word in wanted)) and not OTHER_FORMS.intersection(words):
+            return gpu
+    return None

@@ -1,0 +1,184 @@
+"""The plan of a study: every job that a config asks for, as Snakemake would run it, known without Snakemake or data.
+
+The rules are the truth; this is what a forecast needs of them: which job needs which, what says that it is done, which
+part of the study it belongs to, and where its run directories are. A test holds the counts to Snakemake's own.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+from .grid import Setting, generators_of, grid, parts
+
+REPORT = "report"  # the branch of what is made of all datasets together
+FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job. `outputs` are the files that others ask for: when they are there, it is done."""
+
+    rule: str
+    key: str  # what tells it from other jobs of its rule: its wildcards, as a path
+    branch: str  # such as "brats2020 / stylegan2", "brats2020 / real", "report"
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    needs: tuple["Job", ...] = field(default=(), compare=False, repr=False)
+    gpu: bool = False
+    priority: int = 0
+    dataset: str = ""
+    model: str = ""  # generators/{generator} or segmenters/{segmenter}/{augmentation}: what a speed is known by
+    training_set: str = ""
+    run: str = ""  # folder of its run directories
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.key}".strip()
+
+
+def jobs(config: Mapping, target: str = "all") -> list[Job]:
+    """The jobs behind a target of a validated config, each after those that it needs; the target itself is the last.
+
+    Raises:
+        ValueError: no such target.
+    """
+    wanted = targets(config)
+    if target not in wanted:
+        nearest = difflib.get_close_matches(target, wanted, n=1, cutoff=0.4)
+        hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+        raise ValueError(f"target: found {target!r}{hint}; expected one of {', '.join(wanted)}")
+    makers = {path: job for job in _everything(config) for path in job.outputs}
+    done: dict[Job, Job] = {}
+
+    def visit(job: Job) -> Job:
+        """The job with its needs; puts them before it."""
+        if job not in done:
+            needs = dict.fromkeys(visit(makers[path]) for path in job.inputs if path in makers)
+            done[job] = replace(job, needs=tuple(needs))
+        return done[job]
+
+    visit(Job(target, "", REPORT, tuple(wanted[target]), ()))
+    return list(done.values())
+
+
+def targets(config: Mapping) -> dict[str, list[str]]:
+    """The files behind each name that a person may ask for."""
+    results, settings = config["results"], list(grid(config))
+    tables, figures = [f"{results}/tables/dice.csv"], [_figure(results, name) for name in config["datasets"]]
+    named = {
+        "all": tables + figures,
+        "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
+        "segmenters": _every(settings, results, "scores.csv"),
+        "tables": tables,
+        "figures": figures,
+    }
+    for generator in config["generators"]:
+        samples = [_samples(results, name, generator) for name in config["datasets"]]
+        using = [s for s in settings if generator in generators_of(s.training_set)]
+        named[generator] = samples + _every(using, results, "scores.csv")
+    return named
+
+
+def models(config: Mapping) -> dict[str, dict]:
+    """What is trained, each with the options that decide how fast: the generators, and every segmenter with and without
+    augmentation."""
+    found = {f"generators/{name}": options for name, options in config["generators"].items()}
+    for name, augmentation in product(config["segmenters"], config["experiments"]["augmentations"]):
+        options = dict(config["segmenters"][name])
+        if augmentation == "plain":
+            del options["augmentation"]
+        found[f"segmenters/{name}/{augmentation}"] = options
+    return found
+
+
+def pending(planned: Iterable[Job], exists: Callable[[str], bool]) -> list[Job]:
+    """The jobs that are still to run: those with a missing file that is needed, and all that follow from them."""
+    planned = list(planned)
+    run = {planned[-1]} if any(not exists(path) for path in planned[-1].inputs) else set()
+    for job in reversed(planned):  # backwards: what a job that runs reads has to be there
+        if job in run:
+            run |= {need for need in job.needs if any(not exists(p) for p in need.outputs if p in job.inputs)}
+    for job in planned:  # forwards: what reads a file that is made anew is made anew
+        if run.intersection(job.needs):
+            run.add(job)
+    return [job for job in planned if job in run]
+
+
+# ------------------------------------------------------------------------------------------------ the rules
+def _everything(config: Mapping) -> Iterator[Job]:
+    """One job of every rule for each of its wildcards."""
+    for dataset in config["datasets"]:
+        yield from _prepare(config, dataset)
+    for dataset, generator in product(config["datasets"], config["generators"]):
+        yield from _generate(config, dataset, generator)
+    settings = list(grid(config))
+    for setting in settings:
+        yield from _segment(config, setting)
+    yield from _report(config, settings)
+
+
+def _prepare(config: Mapping, dataset: str) -> Iterator[Job]:
+    results, options, branch = config["results"], config["datasets"][dataset], f"{dataset} / prepare"
+    phantom = [f"{results}/{dataset}/raw/phantom.json"] if options["phantom"] else []
+    index = f"{results}/{dataset}/subjects.csv"
+    if phantom:
+        yield Job("make_phantom", dataset, branch, (), tuple(phantom), dataset=dataset)
+    yield Job("index_subjects", dataset, branch, tuple(phantom), (index,), dataset=dataset)
+    yield Job("slice_volumes", dataset, branch, (index,), tuple(_stacks(results, dataset)), dataset=dataset)
+
+
+def _generate(config: Mapping, dataset: str, generator: str) -> Iterator[Job]:
+    results, runs = config["results"], f"{config['runs']}/{dataset}"
+    weights, samples = (
+        f"{results}/{dataset}/generators/{generator}/weights.json",
+        _samples(results, dataset, generator),
+    )
+    about = {"branch": f"{dataset} / {generator}", "gpu": True, "priority": 10, "dataset": dataset}
+    about |= {"key": f"{dataset}/{generator}", "model": f"generators/{generator}"}
+    train = f"{results}/{dataset}/stacks/train.zip"
+    yield Job("train_generator", inputs=(train,), outputs=(weights,), run=f"{runs}/generators/{generator}", **about)
+    yield Job("sample_generator", inputs=(weights,), outputs=(samples,), run=f"{runs}/samples/{generator}", **about)
+
+
+def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
+    s, results, used = setting, config["results"], generators_of(setting.training_set)
+    stacks = [
+        _samples(results, s.dataset, part) if part in used else f"{results}/{s.dataset}/stacks/train.zip"
+        for part in parts(s.training_set)
+    ]
+    about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
+    about |= {"model": f"segmenters/{s.segmenter}/{s.augmentation}", "training_set": s.training_set}
+    for scores, example in zip(s.files(results, "scores.csv"), s.files(results, "example.png"), strict=True):
+        key = scores.removeprefix(f"{results}/").removesuffix("/scores.csv")
+        inputs = (*stacks, f"{results}/{s.dataset}/stacks/test.zip")
+        run = f"{config['runs']}/{key}"
+        key = key.replace("/segmenters/", "/", 1)
+        yield Job("train_segmenter", key, inputs=inputs, outputs=(scores, example), run=run, **about)
+
+
+def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
+    results = config["results"]
+    table = f"{results}/tables/dice.csv"
+    yield Job("make_tables", "", REPORT, tuple(_every(settings, results, "scores.csv")), (table,))
+    for dataset in config["datasets"]:
+        own = [s for s in settings if s.dataset == dataset]
+        inputs = [table, f"{results}/{dataset}/stacks/train.zip"]
+        inputs += [path for s in own for path in s.files(results, "example.png")[:FIGURE_REPEATS]]
+        inputs += [_samples(results, dataset, generator) for generator in config["generators"]]
+        yield Job("make_figures", dataset, REPORT, tuple(inputs), (_figure(results, dataset),), dataset=dataset)
+
+
+def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
+    return [path for s in settings for path in s.files(results, name)]
+
+
+def _stacks(results: str, dataset: str) -> list[str]:
+    return [f"{results}/{dataset}/stacks/{name}.zip" for name in ("train", "test")]
+
+
+def _samples(results: str, dataset: str, generator: str) -> str:
+    return f"{results}/{dataset}/generators/{generator}/samples.zip"
+
+
+def _figure(results: str, dataset: str) -> str:
+    return f"{results}/figures/{dataset}/dice.png"

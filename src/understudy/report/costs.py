@@ -1,0 +1,173 @@
+"""What one job costs: seconds of a GPU, seconds of CPU cores, bytes, energy."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from understudy.core.flops import Demand
+from understudy.core.grid import REAL, SHUFFLED, parts
+from understudy.core.plan import Job
+from understudy.core.sizes import Size
+
+from .speed import Speed
+
+START_SECONDS = 5.0  # of a job on a device: Python, reading images
+SCORING_SECONDS = 0.1  # per test subject: Dice and Hausdorff distance
+# CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
+INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 40.0
+TABLES_SECONDS, FIGURES_SECONDS = 10.0, 20.0
+PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
+RAW_BYTES = 1.0  # per voxel of a phantom
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one job, or of several."""
+
+    device_seconds: float = 0.0  # of GPUs, or of what trains in their place
+    cpu_seconds: float = 0.0
+    bytes: float = 0.0
+    run_bytes: float = 0.0  # of these, in run directories
+    joules: float | None = 0.0  # of GPUs; None: not known
+    fastest: float = 0.0  # device_seconds at the two ends of the range that the speeds may lie in
+    slowest: float = 0.0
+    training_seconds: float = 0.0  # of device_seconds, those that the run directory counts
+
+    def __add__(self, other: "Cost") -> "Cost":
+        names = ("device_seconds", "cpu_seconds", "bytes", "run_bytes", "fastest", "slowest", "training_seconds")
+        joules = None if None in (self.joules, other.joules) else self.joules + other.joules
+        return Cost(joules=joules, **{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+@dataclass(frozen=True)
+class Study:
+    """What costs depend on beside the plan. Speeds and demands are by model, sizes by dataset."""
+
+    config: Mapping
+    sizes: Mapping[str, Size]
+    speeds: Mapping[str, Speed]
+    demands: Mapping[str, Demand]
+    checkpoints: int  # that are kept of a training
+    gpus_of: Mapping[str, int] = field(default_factory=dict)  # GPUs of one job of a rule, where it takes several
+
+    def gpus(self, job: Job) -> int:
+        return self.gpus_of.get(job.rule, 1) if job.gpu else 0
+
+
+def speedup(gpus: int) -> float:
+    """Of one training on several GPUs: 3.7 on 4 and 7.1 on 8 (published for StyleGAN3-T: 3.8 and 6.8)."""
+    return gpus**0.94
+
+
+def cost_of(job: Job, study: Study) -> Cost:
+    """A target costs nothing."""
+    return COSTS[job.rule](job, study) if job.rule in COSTS else Cost()
+
+
+# ------------------------------------------------------------------------------------------------ prepare, report
+def _volume(job: Job, study: Study) -> float:
+    """Voxels of a subject, relative to 240 x 240 x 155."""
+    phantom = study.config["datasets"][job.dataset]["phantom"]
+    return (phantom["size"] / 240) ** 3 if phantom else 1.0
+
+
+def _phantom(job: Job, study: Study) -> Cost:
+    subjects, volume = study.sizes[job.dataset].subjects, _volume(job, study)
+    voxels = volume * 240 * 240 * 155 * len(study.config["images"]["channels"])
+    return Cost(cpu_seconds=subjects * PHANTOM_SECONDS * volume, bytes=subjects * voxels * RAW_BYTES)
+
+
+def _index(job: Job, study: Study) -> Cost:
+    return Cost(cpu_seconds=study.sizes[job.dataset].subjects * INDEX_SECONDS * _volume(job, study))
+
+
+def _slice(job: Job, study: Study) -> Cost:
+    one = study.sizes[job.dataset]
+    stacks = (one.train_slices + one.test_slices) * _image_bytes(study)
+    return Cost(cpu_seconds=one.subjects * SLICE_SECONDS * _volume(job, study), bytes=stacks)
+
+
+def _image_bytes(study: Study) -> float:
+    images = study.config["images"]
+    return len(images["channels"]) * images["size"] ** 2 * PNG_BYTES
+
+
+def _tables(job: Job, study: Study) -> Cost:
+    return Cost(cpu_seconds=TABLES_SECONDS)
+
+
+def _figures(job: Job, study: Study) -> Cost:
+    return Cost(cpu_seconds=FIGURES_SECONDS)
+
+
+# ------------------------------------------------------------------------------------------------ generate, segment
+def _train_generator(job: Job, study: Study) -> Cost:
+    kimg, demand = study.config["generators"][job.model.split("/")[1]]["kimg"], study.demands[job.model]
+    return _on_device(
+        job,
+        study,
+        training=kimg * study.speeds[job.model].training,
+        published=demand.weights_bytes,
+        run_bytes=study.checkpoints * demand.checkpoint_bytes,
+    )
+
+
+def _sample_generator(job: Job, study: Study) -> Cost:
+    count = study.config["samples"]["count"]
+    size_bytes = count * _image_bytes(study)  # twice: shards stay in the run directory
+    seconds = count / 1000 * study.speeds[job.model].inference
+    return _on_device(job, study, training=seconds, published=size_bytes, run_bytes=size_bytes)
+
+
+def _train_segmenter(job: Job, study: Study) -> Cost:
+    options, speed = study.config["segmenters"][job.model.split("/")[1]], study.speeds[job.model]
+    one, demand = study.sizes[job.dataset], study.demands[job.model]
+    epochs = max(1, round(options["samples"] / options["epoch_samples"]))
+    validated = epochs * validation_images(job.training_set, options, one, study.config["samples"]["count"])
+    tested = one.test_included if study.config["evaluation"]["slices"] == "included" else one.test_slices
+    return _on_device(
+        job,
+        study,
+        training=(options["samples"] * speed.training + validated * speed.inference) / 1000,
+        after=tested * speed.inference / 1000 + one.test_subjects * SCORING_SECONDS,
+        published=demand.weights_bytes,
+        run_bytes=study.checkpoints * demand.checkpoint_bytes,
+    )
+
+
+def validation_images(training_set: str, options: Mapping, size: Size, samples: int) -> int:
+    """Images that a training predicts at the end of every epoch: of real subjects where it has any, all of theirs."""
+    fraction, sources = options["validation_fraction"], parts(training_set)
+    if REAL in sources:
+        return round(fraction * size.train_slices)
+    images = size.train_slices if SHUFFLED in sources else samples
+    return min(round(fraction * images), options["validation_samples"])
+
+
+def _on_device(
+    job: Job, study: Study, *, training: float, published: float, run_bytes: float, after: float = 0.0
+) -> Cost:
+    """Of a job that takes `training` seconds that its run directory counts, and `after` that it does not."""
+    speed, gpus = study.speeds[job.model], study.gpus(job)
+    loss = gpus / speedup(gpus)  # several GPUs take longer together than one
+    seconds = START_SECONDS + loss * training + after
+    return Cost(
+        device_seconds=seconds,
+        bytes=published + run_bytes,
+        run_bytes=run_bytes,
+        joules=None if speed.watt is None else speed.watt * seconds,
+        fastest=seconds * speed.fastest,
+        slowest=seconds * speed.slowest,
+        training_seconds=loss * training,
+    )
+
+
+COSTS: dict[str, Callable[[Job, Study], Cost]] = {
+    "make_phantom": _phantom,
+    "index_subjects": _index,
+    "slice_volumes": _slice,
+    "train_generator": _train_generator,
+    "sample_generator": _sample_generator,
+    "train_segmenter": _train_segmenter,
+    "make_tables": _tables,
+    "make_figures": _figures,
+}

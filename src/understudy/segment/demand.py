@@ -1,0 +1,27 @@
+"""What a segmenter asks for, known without training it: FLOPs per image, bytes of its weights and checkpoints."""
+
+from collections.abc import Mapping
+
+import torch
+
+from understudy.core.flops import Demand, bytes_of, count_flops
+
+from .train import new_network
+
+COPIES = 3  # in a checkpoint: the weights, their momentum, the best weights so far
+BATCH = 2
+
+
+def demand(name: str, channels: int, classes: int, size: int, options: Mapping) -> Demand:
+    """Augmentation and loss are not counted: they are no convolutions.
+
+    Raises ValueError for an unknown segmenter, or a value that it cannot work with.
+    """
+    with torch.device("meta"):
+        network = new_network(name, options, channels, classes, size)
+        x_NCHW = network.pad_to_input(torch.empty(BATCH, channels, size, size))
+        training = count_flops(lambda: sum(level.sum() for level in network.train()(x_NCHW)).backward())
+        with torch.no_grad():
+            inference = count_flops(lambda: network.eval()(x_NCHW))
+    weights = bytes_of(network.state_dict().values())
+    return Demand(training / BATCH, inference / BATCH, weights, COPIES * weights)

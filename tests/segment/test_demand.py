@@ -1,0 +1,16 @@
+"""FLOPs and bytes of the U-Net at full size, as published and counted elsewhere."""
+
+import pytest
+
+from understudy.segment.demand import demand
+
+FULL = {"depth": 6, "base_filters": 64, "padding": "same", "deep_supervision": True}
+
+
+@pytest.mark.parametrize(("padding", "forward"), [("same", 119e9), ("valid", 303e9)])
+def test_unet_at_full_size(padding, forward):
+    full = demand("unet", 4, 4, 256, FULL | {"padding": padding})
+    assert full.inference_flops == pytest.approx(forward, rel=0.01)
+    assert full.training_flops == pytest.approx(3 * forward, rel=0.01)
+    assert full.weights_bytes == 4 * 116_014_272
+    assert full.checkpoint_bytes == 3 * full.weights_bytes
