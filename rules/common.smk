@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "src"))
 # jobs in an environment that has only the library's dependencies (conda, apptainer) find the library here
-shell.prefix(f"export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; ")
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; ")
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
 from understudy.core.grid import generators_of, grid, parts
+from understudy.core.plan import models
 from understudy.prepare.splits import check_split_file
 
 try:
@@ -32,6 +33,7 @@ STACKS = f"{DATASET}/stacks"
 GENERATOR = f"{DATASET}/generators/{{generator}}"
 SEGMENTER = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}"
 SETTINGS = list(grid(config))
+MODELS = models(config)  # generators/{generator}, segmenters/{segmenter}/{augmentation}
 
 
 def one_of(names):
@@ -80,6 +82,17 @@ def segmenter_options(wildcards):
     if wildcards.augmentation == "plain":
         del options["augmentation"]
     return canonical_json(options)
+
+
+def model_options(wildcards):
+    return canonical_json(MODELS[wildcards.model])
+
+
+def gpus_per_job(wildcards):
+    """RULE=GPUS of the rules that a profile or --set-resources gives several GPUs a job."""
+    given = workflow.resource_settings.overwrite_resources
+    counts = {rule: asked["gpu"].raw for rule, asked in given.items() if "gpu" in asked}
+    return [f"{rule}={count}" for rule, count in counts.items() if count not in (0, 1)]
 
 
 def raw_root(wildcards):

@@ -18,6 +18,7 @@ NEEDS = {
     "prepare": [*CORE, "isal", "nibabel", "pandas", "scipy"],
     "generate": [*CORE, "safetensors", "torch"],
     "segment": [*CORE, "pandas", "safetensors", "scipy", "torch"],
+    "forecast": [*CORE, "jsonschema", "pyyaml", "safetensors", "torch"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
 }
 

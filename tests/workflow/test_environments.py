@@ -10,7 +10,7 @@ import pytest
 import yaml
 from project import ROOT, TINY, Project
 
-STAGES = ["prepare", "generate", "segment", "report"]
+STAGES = ["prepare", "generate", "segment", "forecast", "report"]
 MODULES = {"cv2": "opencv-python-headless", "yaml": "pyyaml"}  # where import name and package differ
 
 

@@ -1,0 +1,58 @@
+# forecast: what the study will cost, from a minute of every training on the actual GPU or from a count of FLOPs.
+SPEED = f"{RESULTS}/speed/{{model}}.json"
+
+
+localrules:
+    forecast,
+    calibrate,
+
+
+rule measure_speed:
+    output:
+        SPEED,
+    log:
+        f"{LOGS}/measure_speed/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/measure_speed/{{model}}.tsv"
+    wildcard_constraints:
+        model=one_of(MODELS),
+    conda:
+        "../envs/forecast.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=30,
+        device="auto",
+    params:
+        options=model_options,
+        channels=len(config["images"]["channels"]),
+        labels=len(config["images"]["labels"]),
+        size=config["images"]["size"],
+    shell:
+        "python scripts/measure_speed.py --model {wildcards.model} --options {params.options:q}"
+        " --channels {params.channels} --labels {params.labels} --size {params.size} --output {output}"
+        " --gpus {resources.gpu} --device {resources.device} --threads {threads} > {log} 2>&1"
+
+
+rule calibrate:
+    input:
+        expand(SPEED, model=MODELS),
+
+
+# No output and no benchmark, so it runs whenever asked; no input: without measurements it counts FLOPs and says so.
+rule forecast:
+    log:
+        f"{LOGS}/forecast.log",
+    conda:
+        "../envs/forecast.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        results=results_folder,
+        gpus=gpus_per_job,
+    shell:
+        "python scripts/forecast.py --config {params.results}/config.yaml --json {params.results}/forecast.json"
+        " --gpus-of {params.gpus} 2>&1 | tee {log}"
