@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE = snakemake --profile profiles/local
 
-.PHONY: setup demo test check clean-demo
+.PHONY: setup demo test test-slurm check clean-demo
 
 setup: .venv/.installed
 
@@ -23,6 +23,11 @@ demo: setup
 
 test: setup
 	@python -m pytest
+
+# Real SLURM on this machine, thrown away afterwards. Skipped, with the reason, where there is none and no root to install it.
+test-slurm: setup
+	@tests/slurm/packages.sh
+	@python -m pytest -m slurm tests/slurm
 
 check: setup
 	ruff check .
