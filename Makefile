@@ -24,7 +24,7 @@ demo: setup
 test: setup
 	@python -m pytest
 
-# Real SLURM on this machine, thrown away afterwards. Skipped, with the reason, where there is none and no root to install it.
+# Real SLURM on this machine, thrown away afterwards. Skipped, with the reason, where it is not and cannot be installed.
 test-slurm: setup
 	@tests/slurm/packages.sh
 	@python -m pytest -m slurm tests/slurm
