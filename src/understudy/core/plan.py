@@ -92,15 +92,21 @@ def models(config: Mapping) -> dict[str, dict]:
 
 
 def pending(planned: Iterable[Job], exists: Callable[[str], bool]) -> list[Job]:
-    """The jobs that are still to run: those with a missing file that is needed, and all that follow from them."""
+    """The jobs that are still to run, as Snakemake decides: to run, a job needs its inputs to be there; what reads a
+    file that is made anew is made anew."""
     planned = list(planned)
-    run = {planned[-1]} if any(not exists(path) for path in planned[-1].inputs) else set()
-    for job in reversed(planned):  # backwards: what a job that runs reads has to be there
-        if job in run:
-            run |= {need for need in job.needs if any(not exists(p) for p in need.outputs if p in job.inputs)}
-    for job in planned:  # forwards: what reads a file that is made anew is made anew
-        if run.intersection(job.needs):
-            run.add(job)
+    missing = {path for job in planned for path in job.outputs if not exists(path)}
+    run = {job for job in planned[-1:] if missing.intersection(job.inputs)}
+    known = -1
+    while len(run) > known:
+        known = len(run)
+        for job in reversed(planned):
+            if job in run:
+                lacking = missing.intersection(job.inputs)
+                run.update(need for need in job.needs if lacking.intersection(need.outputs))
+        for job in planned:
+            if run.intersection(job.needs):
+                run.add(job)
     return [job for job in planned if job in run]
 
 

@@ -1,14 +1,16 @@
 """What trainings have taken so far, from their run directories."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from understudy.core import attempts, progress
+from understudy.core.files import read_json
+
 
 @dataclass(frozen=True)
 class Actual:
-    """Of one training (or sampling), all its attempts together."""
+    """Of one training or sampling, all its attempts together."""
 
     seconds: float
     images_seen: int
@@ -31,23 +33,20 @@ class Actual:
 
 def read_actual(folder: str | Path, options: Mapping) -> Actual | None:
     """Of the newest run directory in `folder` whose config has these options (those of another config are old)."""
-    found = [path for path in Path(folder).glob("*/progress.jsonl") if _is_of(path.with_name("config.json"), options)]
-    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-        if line := _last_line(path):
-            return Actual(line["seconds"], line["images_seen"], line["images"], line.get("gpus", 1))
+    found = [path.parent for path in Path(folder).glob(f"*/{progress.NAME}")]
+    found = [run for run in found if _is_of(run, options)]
+    for run in sorted(found, key=lambda run: (run / progress.NAME).stat().st_mtime, reverse=True):
+        if line := progress.last_line(run):
+            return Actual(line["seconds"], line["images_seen"], line["images"], _gpus(run))
     return None
 
 
-def _is_of(path: Path, options: Mapping) -> bool:
-    stored = json.loads(path.read_text(encoding="utf-8")).get("options", {}) if path.is_file() else {}
+def _is_of(run: Path, options: Mapping) -> bool:
+    path = run / "config.json"
+    stored = read_json(path).get("options", {}) if path.is_file() else {}
     return all(stored[key] == options[key] for key in stored.keys() & options.keys())
 
 
-def _last_line(path: Path) -> dict | None:
-    """The last whole line; a kill may have cut the one after it short."""
-    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
-        try:
-            return json.loads(line)
-        except json.JSONDecodeError:
-            continue
-    return None
+def _gpus(run: Path) -> int:
+    """Of the last attempt; an earlier one with more or fewer is counted as if it had as many."""
+    return next((one.get("world_size", 1) for one in reversed(attempts.read(run)) if one["event"] == "start"), 1)

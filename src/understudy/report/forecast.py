@@ -11,6 +11,7 @@ from .actual import Actual
 from .costs import COSTS, Cost, Study, cost_of
 
 ALL_GPUS = (1, 2, 4, 8, 16, 32, 64)
+TELLING_SECONDS = 60  # of a training that is not finished, from which on its pace is believed
 CPU_THREADS = 8  # of a job without a GPU, as the rules say
 
 
@@ -97,6 +98,8 @@ def _rates(costs: Mapping[Job, Cost], actual: Mapping[Job, Actual]) -> dict[str,
     said: dict[str, float] = {}
     took: dict[str, float] = {}
     for job, one in actual.items():
+        if not one.finished and one.seconds < TELLING_SECONDS:
+            continue
         said[_kind(job)] = said.get(_kind(job), 0.0) + costs[job].training_seconds * one.share
         took[_kind(job)] = took.get(_kind(job), 0.0) + one.device_seconds
     return {kind: took[kind] / said[kind] for kind in said if said[kind] and took[kind]}

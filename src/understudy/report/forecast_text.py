@@ -146,7 +146,9 @@ class _Page:
             lines.append("  the study 0.09, 2D nnU-Net 0.12, StyleGAN3 0.17.")
         if f.total.cost.joules is not None and not all(s.watt_measured for s in self.all):
             lines.append("Energy where no power was measured: board power all the time, which is an upper limit.")
-        lines.append("Energy is that of the GPUs alone. Wall time has no queue, and cores for every job without a GPU.")
+        if f.total.cost.joules is not None:
+            lines.append("Energy is that of the GPUs alone.")
+        lines.append("Wall time has no queue, and cores for every job without a GPU.")
         several = [
             f"{rule}: {count} GPUs a job, {count}^0.94 times the speed." for rule, count in f.study.gpus_of.items()
         ]
