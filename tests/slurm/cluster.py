@@ -54,8 +54,8 @@ class Cluster:
         self,
         folder: Path | str,
         nodes: int = 4,
-        cpus: int = 4,  # per node; may be more than this machine has, as may memory
-        memory_mb: int = 8000,
+        cpus: int = 8,  # per node; may be more than this machine has, as may memory
+        memory_mb: int = 130_000,
         gpus: int = 2,
         gpu_model: str = "a100",
         accounting: bool = True,  # False: a cluster whose sacct fails, for want of a database

@@ -134,7 +134,7 @@ def _nodes(plan: Plan) -> list[str]:
     where = f"NodeHostname={plan.host} NodeAddr=127.0.0.1"
     pairs = zip(plan.node_names, plan.node_ports, strict=True)
     lines = [f"NodeName={name} {where} Port={port} {size}" for name, port in pairs]
-    common = "Nodes=ALL MaxTime=60 DefaultTime=10 State=UP"
+    common = "Nodes=ALL MaxTime=2-00:00:00 DefaultTime=10 State=UP"
     return [
         *lines,
         f"PartitionName=cpu  Default=YES PriorityTier=1 PreemptMode=OFF {common}",
@@ -151,7 +151,8 @@ def gres_conf(plan: Plan) -> str:
 
 
 def cgroup_conf(plan: Plan) -> str:
-    return "CgroupPlugin=cgroup/v1\nConstrainRAMSpace=yes\n" if plan.cgroups else ""
+    # slurmd loads a plugin in any case; that of version 1 asks for nothing until it is used
+    return f"CgroupPlugin=cgroup/v1\nConstrainRAMSpace={'yes' if plan.cgroups else 'no'}\n"
 
 
 def slurmdbd_conf(plan: Plan) -> str:
