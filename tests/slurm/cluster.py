@@ -14,6 +14,7 @@ It needs root and the packages that packages.sh names. Everything is in the fold
 """
 
 import argparse
+import contextlib
 import getpass
 import os
 import secrets
@@ -115,8 +116,9 @@ class Cluster:
 
     def stop(self) -> None:
         """Ends jobs, nodes and daemons at once, as nothing is kept. The folder stays, for whoever reads its logs."""
-        for name in reversed(self._commands):
-            self._kill(name)
+        with contextlib.ExitStack() as all_of_them:  # the last first, and none left out if one makes trouble
+            for name in self._commands:
+                all_of_them.callback(self._kill, name)
 
     def leftovers(self) -> list[str]:
         """After stop: processes that have to do with the folder, and control groups. Clients get 5 s to notice."""
@@ -360,6 +362,7 @@ def main() -> None:
         try:
             signal.pause()
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
             print("stopping")
 
 

@@ -72,7 +72,7 @@ def test_jobs_see_their_own_gpus(cluster):
 
 
 def test_more_gpus_than_there_are_and_a_wrong_account_are_refused(cluster):
-    for wrong in ("--gpus-per-node=3", "--gpus=h100:1", "--account=nobody", "--time=61"):
+    for wrong in ("--gpus-per-node=3", "--gpus=h100:1", "--account=nobody", "--time=2-00:01:00"):
         with pytest.raises(RuntimeError, match="submission failed"):
             print(wrong, "became job", cluster.submit(wrong, "--wrap=true"))
 
