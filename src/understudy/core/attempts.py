@@ -67,7 +67,8 @@ def attempt(run_dir: Path, images_seen: int, *, enough: int = ENOUGH, **about: o
     _refuse_failed(run_dir, lines)
     _refuse_standstill(run_dir, lines, images_seen, enough)
     now = Attempt(images_seen)
-    _append(run_dir, {"event": "start", "images_seen": images_seen, **identity(), **about})
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+    _append(run_dir, {"event": "start", "images_seen": images_seen, **identity(), "gpus": gpus, **about})
     try:
         yield now
     except BaseException as error:

@@ -23,7 +23,10 @@ from . import distributed
 
 EXIT_LATER = 75  # EX_TEMPFAIL, "try again later": not finished, the same command goes on; `retries` submit it anew
 EXIT_ASKED = 76  # the same, of torchrun's processes: another job waits to go on, so this one must not come back
-MARGIN_MINUTES = 20  # of the budget, for the last checkpoint; a fifth of budgets that are short
+MARGIN_MINUTES = 20  # of the budget, for the last checkpoint ...
+SHORT_MARGIN = (
+    0.5  # ... of a short budget a fifth, but that many minutes: the job is some seconds older than this process
+)
 _PROCESS_START = time.time()
 
 
@@ -51,7 +54,7 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     add_device_arguments(group)
     group.add_argument("--budget-min", type=float, help="minutes of the job; it saves and leaves before their end")
     group.add_argument(
-        "--margin-min", type=float, help=f"of these, kept for saving; default {MARGIN_MINUTES}, at most a fifth"
+        "--margin-min", type=float, help=f"of these, kept for saving; default a fifth, at most {MARGIN_MINUTES}"
     )
     group.add_argument("--checkpoint-min", default=30, type=float, help="minutes between checkpoints")
     group.add_argument(
@@ -66,7 +69,9 @@ def limits(args: argparse.Namespace) -> Limits:
     """Raises ValueError where the budget is all margin."""
     deadline = math.inf
     if args.budget_min is not None:
-        margin = min(MARGIN_MINUTES, args.budget_min / 5) if args.margin_min is None else args.margin_min
+        margin = args.margin_min
+        if margin is None:
+            margin = min(MARGIN_MINUTES, max(args.budget_min / 5, SHORT_MARGIN))
         if args.budget_min <= margin:
             raise ValueError(
                 f"time budget: found {args.budget_min:g} minutes with a margin of {margin:g}: nothing "

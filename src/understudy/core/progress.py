@@ -6,11 +6,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from tqdm import tqdm
 
 from .attempts import FailedRunError
+
+if TYPE_CHECKING:  # what reads progress alone does not wait for torch
+    from torch import Tensor
 
 NAME = "progress.jsonl"
 LOG_SECONDS = 15
@@ -47,7 +50,7 @@ class Progress:
     def __init__(self, folder: Path, images: int, images_seen: int, before: float = 0.0):
         self.folder, self.images, self.before = folder, images, before
         self.bar = tqdm(total=images, initial=images_seen, unit="img", unit_scale=True, disable=not sys.stderr.isatty())
-        self.sums: dict[str, torch.Tensor] = {}
+        self.sums: dict[str, Tensor] = {}
         self.counts: Counter = Counter()  # per name: a penalty is not taken in every iteration
         self.begun = self.since = time.monotonic()
         self.since_images = images_seen
@@ -57,7 +60,7 @@ class Progress:
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.begun
 
-    def add(self, statistics: dict[str, torch.Tensor]) -> None:
+    def add(self, statistics: dict[str, "Tensor"]) -> None:
         self.counts.update(statistics.keys())
         for name, value in statistics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
@@ -99,7 +102,8 @@ class Progress:
 
 
 def _memory_mb() -> int:
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated() >> 20
     import resource
 

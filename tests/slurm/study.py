@@ -1,0 +1,149 @@
+"""A small study on the throw-away cluster: a copy of the project, the shipped profile with small numbers, Snakemake.
+
+The profile is profiles/slurm as it stands; only sizes, times and the device differ, since the nodes share two cores.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from cluster import Cluster
+from project import ROOT, Project
+
+from understudy.core import attempts
+
+CONFIG = """
+datasets:
+  made: {{phantom: {{subjects: 6, size: 32}}, test_subjects: 2}}
+images: {{size: 32}}
+generators:
+  stylegan2:
+    {{channel_base: 128, channel_max: 8, latent_size: 8, mapping_layers: 2, batch: 4, kimg: {kimg}, precision: fp32}}
+samples: {{count: 30}}
+segmenters:
+  unet: {{depth: 3, base_filters: 4, samples: {samples}, epoch_samples: 30, batch: 4, background_warmup_epochs: 0}}
+experiments: {{repeats: 2, training_sets: [real], augmentations: [plain]}}
+"""
+WEIGHTS = "results/made/generators/stylegan2/weights.safetensors"
+TRAINERS = ("train_generator", "sample_generator", "train_segmenter", "measure_speed")
+CHECKPOINT_MIN = "0.05"  # 3 s: a fault may cost that much
+
+
+def profile(**changes: dict) -> dict:
+    """profiles/slurm for jobs of seconds; `changes`: rule -> resources."""
+    settings = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    small = {"mem_mb": 1500, "runtime": 20}
+    resources = settings["set-resources"]
+    for rule in ("make_phantom", "index_subjects", "slice_volumes", "make_tables", "make_figures"):
+        resources[rule] = dict(small)
+    for rule in TRAINERS:
+        resources[rule] |= {**small, "device": "cpu"}
+        if rule != "measure_speed":
+            resources[rule] |= {"checkpoint_min": f"'{CHECKPOINT_MIN}'"}
+    for rule, more in changes.items():
+        resources[rule] |= more
+    settings["set-threads"] = dict.fromkeys(resources, 1)
+    settings |= {"latency-wait": 5, "slurm-init-seconds-before-status-checks": 3}
+    return settings
+
+
+class Study(Project):
+    """A project in a folder of its own, run on a cluster. `prepared`: one whose stacks are there, to start from."""
+
+    def __init__(self, folder: Path, cluster: Cluster, prepared: Path | None = None, **changes: dict):
+        folder.mkdir(parents=True)
+        self.cluster = cluster
+        if prepared:
+            shutil.copytree(prepared, folder, dirs_exist_ok=True)
+            self.folder = folder
+        else:
+            super().__init__(folder)
+        (folder / "profiles/test").mkdir()
+        self.write("profiles/test/config.yaml", yaml.safe_dump(profile(**changes)))
+        self._log = folder / "snakemake.log"
+
+    def start(self, *targets: str, config: str = "config/study.yaml", **settings: str) -> subprocess.Popen:
+        """Snakemake in the background, as its own process group; what it says goes to a log file."""
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+        command = [sys.executable, "-m", "snakemake", *targets, "--profile", "profiles/test", "--configfile", config]
+        path = f"{Path(sys.executable).parent}:{self.cluster.environment['PATH']}"
+        with open(self._log, "a") as log:
+            return subprocess.Popen(
+                [*command, *options],
+                cwd=self.folder,
+                env={**self.cluster.environment, "PATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def finish(self, snakemake: subprocess.Popen, seconds: float = 400) -> str:
+        """Waits for a good end; what Snakemake said."""
+        self.wait(lambda: snakemake.poll() is not None, seconds, "Snakemake to end")
+        assert snakemake.returncode == 0, self.log()[-6000:]
+        return self.log()
+
+    def script(self, name: str, *arguments: str) -> str:
+        """What scripts/{name} prints in this folder."""
+        command = [sys.executable, f"scripts/{name}", *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def wait(self, condition: Callable, seconds: float, what: str):
+        try:
+            return self.cluster.wait(condition, seconds, what)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.log()[-4000:]}") from None
+
+    def attempts(self, runs: str = "runs/made/generators/stylegan2") -> list[dict]:
+        """The history of the one run directory there."""
+        found = list((self.folder / runs).glob("*/attempts.jsonl"))
+        return attempts.read(found[0].parent) if found else []
+
+    def checkpoint(self) -> int:
+        """Images of the generator's newest checkpoint; 0 if there is none."""
+        steps = (self.folder / "runs/made/generators/stylegan2").glob("*/step-?????????")
+        return max((int(path.name.removeprefix("step-")) for path in steps), default=0)
+
+    def job_of_training(self) -> int:
+        """The SLURM job that trains the generator now; waits until it has made a checkpoint of its own."""
+        before = self.checkpoint()
+        self.wait(lambda: self.checkpoint() > before, 120, "a checkpoint")
+        return int(self.attempts()[-1]["job"])
+
+    def jobs(self, rule: str) -> list[dict[str, str]]:
+        """SLURM's own records of a rule's jobs in this folder, every run of a requeued one by itself."""
+        logs = (self.folder / f".snakemake/slurm_logs/rule_{rule}").rglob("*.log")
+        known = {path.stem for path in logs}
+        return [row for row in self.cluster.accounting() if row["JobID"] in known]
+
+
+def states(rows: list[dict[str, str]]) -> list[str]:
+    """Without who cancelled: CANCELLED by 0 is CANCELLED."""
+    return [row["State"].split()[0] for row in rows]
+
+
+def kill_snakemake(snakemake: subprocess.Popen) -> None:
+    os.killpg(snakemake.pid, signal.SIGKILL)
+    snakemake.wait()
+
+
+def one_at_a_time(lines: list[dict]) -> bool:
+    """Whether no attempt began before the one before it had ended, or was killed: starts and ends take turns."""
+    return all(
+        later["time"] >= earlier["time"] and not (earlier["event"] == later["event"] == "end")
+        for earlier, later in zip(lines, lines[1:], strict=False)
+    )
+
+
+def places(lines: list[dict]) -> list[int]:
+    """Images at which attempts began."""
+    return [line["images_seen"] for line in lines if line["event"] == "start"]
