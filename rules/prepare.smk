@@ -8,6 +8,7 @@ rule make_phantom:
         f"{LOGS}/make_phantom/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/make_phantom/{{dataset}}.tsv"
+    retries: 0
     conda:
         "../envs/prepare.yaml"
     threads: 8
@@ -29,6 +30,7 @@ rule index_subjects:
         f"{LOGS}/index_subjects/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/index_subjects/{{dataset}}.tsv"
+    retries: 0
     conda:
         "../envs/prepare.yaml"
     threads: 8
@@ -58,6 +60,7 @@ rule slice_volumes:
         f"{LOGS}/slice_volumes/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/slice_volumes/{{dataset}}.tsv"
+    retries: 0
     conda:
         "../envs/prepare.yaml"
     threads: 8

@@ -21,6 +21,7 @@ rule make_tables:
         f"{LOGS}/make_tables.log",
     benchmark:
         f"{BENCHMARKS}/make_tables.tsv"
+    retries: 0
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -42,6 +43,7 @@ rule make_tables:
 rule tables_so_far:
     log:
         f"{LOGS}/tables_so_far.log",
+    retries: 0
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -81,6 +83,7 @@ rule make_figures:
         f"{LOGS}/make_figures/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/make_figures/{{dataset}}.tsv"
+    retries: 0
     conda:
         "../envs/report.yaml"
     threads: 1

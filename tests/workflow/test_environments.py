@@ -68,6 +68,38 @@ def test_environments_hold_what_their_scripts_import(stage):
     assert {MODULES.get(name, name) for name in needed} <= pinned
 
 
+APPTAINER = """#!/bin/sh
+# stands in for apptainer: notes the call, and runs the command after the image outside of any container
+echo "$@" >> calls.txt
+if [ "$1" = --version ]; then echo "apptainer version 1.3.6"; exit; fi
+while [ "$1" != understudy.sif ]; do shift; done
+shift
+exec "$@"
+"""
+
+
+def test_rules_run_in_the_image(tmp_path):
+    """`--sdm apptainer` with a stand-in that runs every command as it is: the wiring alone, no container."""
+    project = Project(tmp_path)
+    project.write("config/tiny.yaml", TINY)
+    program = tmp_path / "bin/apptainer"
+    program.parent.mkdir()
+    program.write_text(APPTAINER)
+    program.chmod(0o755)
+    (tmp_path / "understudy.sif").touch()
+    arguments = ("prepare", "--sdm", "apptainer", "--apptainer-args=--nv", "--profile", "profiles/local")
+    done = project.run(*arguments, "--configfile", "config/tiny.yaml", path_first=program.parent)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert (tmp_path / "results/made/stacks/stacks.json").is_file()
+    calls = [call for call in (tmp_path / "calls.txt").read_text().splitlines() if call.startswith("exec")]
+    assert len(calls) == 3 and all("--nv" in call and "understudy.sif" in call for call in calls)
+
+
+def test_the_image_has_what_the_lock_pins():
+    definition = (ROOT / "envs/understudy.def").read_text()
+    assert "requirements.lock /opt/requirements.lock" in definition and "--require-hashes" in definition
+
+
 def test_rules_run_in_their_own_environment(tmp_path):
     """`--sdm conda` with a stand-in for conda that makes a venv and really installs the pip part; conda's own solver
     is not shown to work by this."""
