@@ -52,7 +52,10 @@ onstart:
 
 
 onsuccess:
-    print(f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Logs: {LOGS}")
+    if Path(f"{RESULTS}/tables").is_dir():
+        print(
+            f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Logs: {LOGS}"
+        )
 
 
 onerror:

@@ -58,26 +58,25 @@ def gpus_per_job(pairs: list[str]) -> dict[str, int]:
 
 def demands_of(config: dict) -> dict:
     """What every model asks for; a segmenter with augmentation and without has the same networks."""
-    channels, size, classes = (
-        len(config["images"]["channels"]),
-        config["images"]["size"],
-        len(config["images"]["labels"]),
-    )
+    images = config["images"]
+    channels, classes, size = len(images["channels"]), len(images["labels"]) + 1, images["size"]
     found = {
         f"generators/{name}": generator_demand(name, channels, size, options)
         for name, options in config["generators"].items()
     }
     for name, options in config["segmenters"].items():
-        one = segmenter_demand(name, channels - 1, classes + 1, size, options)
+        one = segmenter_demand(name, channels - 1, classes, size, options)
         found |= {f"segmenters/{name}/{kind}": one for kind in config["experiments"]["augmentations"]}
     return found
 
 
-def speeds_of(config: dict, demands: dict, gpu: str | None, share: float) -> tuple[dict, list[str]]:
-    """Speed of every model, and remarks on measurements that could not be used."""
+def speeds_of(config: dict, used: set, demands: dict, gpu: str | None, share: float) -> tuple[dict, list[str]]:
+    """Speed of every model that is used, and remarks on measurements that could not be."""
     images, speeds, remarks = config["images"], {}, []
     shape = {"channels": len(images["channels"]), "labels": len(images["labels"]), "size": images["size"]}
     for model, options in models(config).items():
+        if model not in used:
+            continue
         path = Path(config["results"]) / "speed" / f"{model}.json"
         record, remark = read_record(path, {"options": options, **shape})
         remarks += [remark] if remark else []
@@ -108,12 +107,13 @@ def main() -> None:
         config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
         planned = jobs(config, a.target)
         demands = demands_of(config)
-        speeds, remarks = speeds_of(config, demands, a.gpu, a.share)
+        speeds, remarks = speeds_of(config, {job.model for job in planned}, demands, a.gpu, a.share)
         sizes = {name: dataset_size(config, name) for name in config["datasets"]}
         study = Study(config, sizes, speeds, demands, KEEP, gpus_per_job(a.gpus_of))
         undone = pending(planned, lambda path: Path(path).exists())
         told = forecast(planned, undone, study, actual_of(planned, config), a.gpus)
-        print(text_of(told, str(a.config), shutil.disk_usage(".").free, remarks), end="", flush=True)
+        disk = Path(config["results"]) if Path(config["results"]).is_dir() else Path()
+        print(text_of(told, str(a.config), shutil.disk_usage(disk).free, remarks), end="", flush=True)
         if a.json:
             a.json.parent.mkdir(parents=True, exist_ok=True)
             a.json.write_text(json.dumps(as_dict(told), indent=1) + "\n")

@@ -64,7 +64,7 @@ def test_a_generators_training():
     cost = cost_of(one("train_generator"), study_of())
     assert cost.training_seconds == 50 * 100 and cost.device_seconds == START_SECONDS + 5000
     assert cost.joules == 300 * cost.device_seconds
-    assert cost.bytes == 4e6 + 2 * 20e6 and cost.run_bytes == 40e6
+    assert cost.bytes == 4e6 + 20e6 and cost.run_bytes == 20e6
 
 
 def test_sampling_is_kept_twice():
@@ -224,9 +224,11 @@ def test_a_flop_model_says_so_with_its_share_gpu_and_range():
     told = forecast(PLANNED, PLANNED, study_of(speeds=speeds), {}, 8)
     text = text_of(told, "c.yaml")
     assert text.startswith("About ")
-    assert "A FLOP MODEL, NOT MEASURED: NVIDIA H100 SXM at 0.15 of its peak, which is assumed. At 0.3 to 0.09" in text
+    assert "A FLOP MODEL, NOT MEASURED: NVIDIA H100 SXM at 0.15 of its peak, which is assumed." in text
     low, high = (number(s / 60) for s in (told.total.cost.fastest, told.total.cost.slowest))
-    assert f"is {low} to {high} GPU-minutes" in text and "snakemake calibrate" in text
+    soon, late = duration(told.wall[8] / 2), duration(told.wall[8] / 0.6)
+    assert f"At 0.3 to 0.09 of it: {low} to {high} GPU-minutes, {soon} to {late}." in text
+    assert "snakemake calibrate" in text
     one_measured = study_of(speeds=speeds | {MODELS[0]: SPEED})
     assert "A FLOP MODEL for 1 of 2 models" in text_of(forecast(PLANNED, PLANNED, one_measured, {}, 8), "c.yaml")
     assert "FLOP MODEL" not in text_of(forecast(PLANNED, PLANNED, study_of(), {}, 8), "c.yaml")
@@ -235,7 +237,10 @@ def test_a_flop_model_says_so_with_its_share_gpu_and_range():
 def test_a_full_disk_is_told_before():
     told = forecast(PLANNED, PLANNED, study_of(), {}, 8)
     assert "NOT ENOUGH DISK: 0.10 GB are free here" in text_of(told, "c.yaml", free_bytes=1e8)
-    assert "NOT ENOUGH" not in text_of(told, "c.yaml", free_bytes=1e15)
+    assert told.running_bytes == 8 * 2 * 20e6
+    needed = told.total.cost.bytes + told.running_bytes
+    assert "NOT ENOUGH" in text_of(told, "c.yaml", needed - 1)
+    assert "NOT ENOUGH" not in text_of(told, "c.yaml", needed + 1)
 
 
 def test_it_fits_a_terminal():
@@ -288,6 +293,12 @@ def test_forecast_beside_actual():
     assert "of which" in text.split("\n")[0] and "are left: " in text.split("\n")[0]
     assert re.search(r"^made / stylegan2 +1 +1.39 +2.78 +2.00 +2.78$", text, re.MULTILINE)
     assert re.search(r"^made / real +0 +- +- +- ", text, re.MULTILINE)
+
+
+def test_a_target_that_trains_nothing():
+    prepare = jobs(CONFIG, "prepare")
+    text = text_of(forecast(prepare, prepare, study_of(speeds={}), {}, 8), "c.yaml")
+    assert text.startswith("0 GPU-minutes, ") and "None of them trains" in text and "MODEL" not in text
 
 
 def test_nothing_is_left_after_the_run():

@@ -13,10 +13,10 @@ from .speed import Speed
 START_SECONDS = 5.0  # of a job on a device: Python, reading images
 SCORING_SECONDS = 0.1  # per test subject: Dice and Hausdorff distance
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
-INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 40.0
-TABLES_SECONDS, FIGURES_SECONDS = 10.0, 20.0
+INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
+TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
-RAW_BYTES = 1.0  # per voxel of a phantom
+RAW_BYTES = 0.25  # per voxel of a phantom
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Study:
     sizes: Mapping[str, Size]
     speeds: Mapping[str, Speed]
     demands: Mapping[str, Demand]
-    checkpoints: int  # that are kept of a training
+    checkpoints: int  # of a training that is under way; a finished one keeps the last alone
     gpus_of: Mapping[str, int] = field(default_factory=dict)  # GPUs of one job of a rule, where it takes several
 
     def gpus(self, job: Job) -> int:
@@ -107,7 +107,7 @@ def _train_generator(job: Job, study: Study) -> Cost:
         study,
         training=kimg * study.speeds[job.model].training,
         published=demand.weights_bytes,
-        run_bytes=study.checkpoints * demand.checkpoint_bytes,
+        run_bytes=demand.checkpoint_bytes,
     )
 
 
@@ -130,7 +130,7 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
         training=(options["samples"] * speed.training + validated * speed.inference) / 1000,
         after=tested * speed.inference / 1000 + one.test_subjects * SCORING_SECONDS,
         published=demand.weights_bytes,
-        run_bytes=study.checkpoints * demand.checkpoint_bytes,
+        run_bytes=demand.checkpoint_bytes,
     )
 
 

@@ -41,6 +41,12 @@ class Forecast:
     study: Study
     gpus: int  # that were asked about
 
+    @property
+    def running_bytes(self) -> float:
+        """Of the checkpoints that are there for a while: older ones, and one that is being written."""
+        largest = max((self.study.demands[model].checkpoint_bytes for model in self.study.speeds), default=0)
+        return self.gpus * self.study.checkpoints * largest
+
 
 def forecast(
     planned: Sequence[Job], undone: Iterable[Job], study: Study, actual: Mapping[Job, Actual], gpus: int
@@ -113,6 +119,7 @@ def _left(cost: Cost, actual: Actual | None, rate: float) -> Cost:
     return Cost(
         device_seconds=cost.device_seconds * factor,
         cpu_seconds=cost.cpu_seconds,
+        bytes=cost.bytes,
         joules=None if cost.joules is None else cost.joules * factor,
         fastest=cost.fastest * factor,
         slowest=cost.slowest * factor,

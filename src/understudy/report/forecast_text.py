@@ -35,7 +35,8 @@ class _Page:
     def __post_init__(self):
         self.all = self.f.study.speeds.values()
         self.unmeasured = {model: s for model, s in self.f.study.speeds.items() if not s.measured}
-        self.device = "device" if all(s.device.startswith("CPU") for s in self.all) else "GPU"
+        on_cpus = bool(self.all) and all(s.device.startswith("CPU") for s in self.all)
+        self.device = "device" if on_cpus else "GPU"
         self.many = f"{self.device}s"
         small = self.f.total.cost.device_seconds < 5 * HOUR
         self.unit, self.length = ("minutes", 60.0) if small else ("hours", HOUR)
@@ -56,25 +57,29 @@ class _Page:
         done = f", {f.total.done} of them done" if f.total.done else ""
         lines.append(f"{f.total.jobs} jobs{done}: target {f.target} of {config_name}.")
         lines += self._how_known()
-        needed = cost.bytes * left / f.total.jobs
+        needed = f.left.bytes + f.running_bytes * bool(left)
         if free_bytes is not None and free_bytes < needed:
             lines.append(f"NOT ENOUGH DISK: {size(free_bytes)} are free here, about {size(needed)} more are needed.")
         return "\n".join(lines)
 
     def _how_known(self) -> list[str]:
         f = self.f
+        if not self.all:
+            return ["None of them trains or samples."]
         if not self.unmeasured:
             return ["Measured: every speed, see below."]
         which = (
             "" if len(self.unmeasured) == len(self.all) else f" for {len(self.unmeasured)} of {len(self.all)} models"
         )
         one = next(iter(self.unmeasured.values()))
-        low, high = (self.time(seconds) for seconds in (f.total.cost.fastest, f.total.cost.slowest))
+        ends, unit = (f.total.cost.fastest, f.total.cost.slowest), f"{self.device}-{self.unit}"
+        low, high = map(self.time, ends)
+        until = [duration(f.wall[f.gpus] * end / f.total.cost.device_seconds) for end in ends]
+        span = f", {until[0]} to {until[1]}" if f.total.done < f.total.jobs else ""
         return [
-            f"A FLOP MODEL{which}, NOT MEASURED: {one.device} at {one.share:g} of its peak, which is assumed. At "
-            f"{SHARE_RANGE[1]:g} to {SHARE_RANGE[0]:g} it",
-            f"is {low} to {high} {self.device}-{self.unit}. Measure a minute of each training on your GPU: snakemake "
-            "calibrate",
+            f"A FLOP MODEL{which}, NOT MEASURED: {one.device} at {one.share:g} of its peak, which is assumed.",
+            f"At {SHARE_RANGE[1]:g} to {SHARE_RANGE[0]:g} of it: {low} to {high} {unit}{span}. To measure on your GPU: "
+            "snakemake calibrate",
         ]
 
     def _energy(self) -> str:
@@ -93,6 +98,8 @@ class _Page:
         return [row.name, str(row.jobs), str(row.done), *times, number(cost.bytes / 1e9), kwh(cost.joules)]
 
     def wall(self) -> str:
+        if self.f.total.done == self.f.total.jobs:
+            return ""
         what = f"{self.many} at a time" + (", for what is left" if self.f.total.done else "")
         counts = list(self.f.wall)
         return table([[what, *map(str, counts)], ["wall time", *(short(self.f.wall[n]) for n in counts)]])
@@ -108,6 +115,8 @@ class _Page:
         return table(lines, total=True)
 
     def speeds(self) -> str:
+        if not self.all:
+            return ""
         lines = [["seconds per 1000 images", "training", "use", "known from"]]
         for model, speed in self.f.study.speeds.items():
             lines.append([model, number(speed.training), number(speed.inference), speed.source])
@@ -120,14 +129,14 @@ class _Page:
             return ""
         head = f"forecast beside actual, {self.device}-{self.unit}"
         lines = [[head, "trainings finished", "forecast", "actual", "ratio", "all spent"]]
-        for row in begun:
+        for row in [*begun, self.f.total]:
             said = [NOTHING] * 3
             if row.forecast_seconds:
                 ratio = number(row.actual_seconds / row.forecast_seconds)
                 said = [self.time(row.forecast_seconds), self.time(row.actual_seconds), ratio]
             lines.append([row.name, str(row.finished), *said, self.time(row.spent_seconds)])
-        rates = ", ".join(f"{model} {number(rate)}" for model, rate in self.f.rates.items())
-        return f"{table(lines)}\nActual / forecast, applied to what is left: {rates}."
+        rates = [f"  {number(rate)}  {kind}" for kind, rate in self.f.rates.items()]
+        return "\n".join([table(lines, total=True), "actual / forecast, which is applied to what is left:", *rates])
 
     def assumptions(self, remarks: Iterable[str]) -> str:
         f = self.f
@@ -135,10 +144,10 @@ class _Page:
             f"{name}: {one.train_slices:,} training and {one.test_slices:,} test slices; {one.source}"
             for name, one in f.study.sizes.items()
         ]
-        lines.append(
-            f"Disk: {size(f.total.cost.run_bytes)} of it in run directories ({f.study.checkpoints} checkpoints a "
-            "training, shards of samples); raw data is not counted."
-        )
+        kept = f"{size(f.total.cost.run_bytes)} of it in run directories (last checkpoints, shards of samples)"
+        lines.append(f"Disk: {kept}; raw data is not counted.")
+        if f.total.done < f.total.jobs and f.running_bytes:
+            lines.append(f"  While {f.gpus} {self.many} train, {size(f.running_bytes)} more for older checkpoints.")
         if self.unmeasured:
             lines.append(
                 "FLOP model: convolutions and matrix products alone. Published shares of an A100's peak: StyleGAN 2 in"
