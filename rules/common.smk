@@ -1,5 +1,7 @@
 # What all rules share: the validated config, where things are, small named helpers. No rules.
+import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -7,6 +9,12 @@ ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "src"))
 # jobs in an environment that has only the library's dependencies (conda, apptainer) find the library here
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; ")
+
+# cancelled jobs are noticed only with this: see the file
+if (SACCT := shutil.which("sacct")) and not Path(SACCT).samefile(
+    ROOT / "workflow/bin/sacct"
+):
+    os.environ["PATH"] = f"{ROOT / 'workflow/bin'}:{os.environ['PATH']}"
 
 import yaml
 from snakemake.exceptions import WorkflowError

@@ -1,10 +1,11 @@
-# forecast: what the study will cost, from a minute of every training on the actual GPU or from a count of FLOPs.
+# forecast: what the study will cost, from a minute of every training on the actual GPU or from a count of FLOPs; status.
 SPEED = f"{RESULTS}/speed/{{model}}.json"
 
 
 localrules:
     forecast,
     calibrate,
+    status,
 
 
 rule measure_speed:
@@ -56,3 +57,19 @@ rule forecast:
     shell:
         "python scripts/forecast.py --config {params.results}/config.yaml --json {params.results}/forecast.json"
         " --gpus-of {params.gpus} 2>&1 | tee {log}"
+
+
+# As forecast, it runs whenever asked. While another Snakemake runs here: --nolock.
+rule status:
+    log:
+        f"{LOGS}/status.log",
+    conda:
+        "../envs/forecast.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        results=results_folder,
+    shell:
+        "python scripts/show_status.py --config {params.results}/config.yaml 2>&1 | tee {log}"

@@ -7,7 +7,9 @@ import contextlib
 from pathlib import Path
 
 import pytest
+import study
 from cluster import Cluster
+from project import Project
 from slurm_machine import missing
 
 
@@ -47,3 +49,18 @@ def healed(cluster):
     """After the test the cluster is whole and empty again."""
     yield
     cluster.heal()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A project whose stacks are there, to start studies from."""
+    project = Project(tmp_path_factory.mktemp("prepared"))
+    project.write("config/study.yaml", study.CONFIG.format(kimg=study.IMAGES / 1000))
+    project.made("prepare", "--profile", "profiles/local", "--configfile", "config/study.yaml")
+    return project
+
+
+@pytest.fixture(scope="session")
+def undisturbed(prepared, tmp_path_factory):
+    """The generator of the study, trained on one core of this machine without a cluster."""
+    return study.Undisturbed(prepared.folder, tmp_path_factory)

@@ -4,7 +4,6 @@ The profile is profiles/slurm as it stands; only sizes, times and the device dif
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import yaml
 from cluster import Cluster
 from project import ROOT, Project
 
-from understudy.core import attempts
+from understudy.core import attempts, progress
 
 CONFIG = """
 datasets:
@@ -26,9 +25,10 @@ generators:
     {{channel_base: 128, channel_max: 8, latent_size: 8, mapping_layers: 2, batch: 4, kimg: {kimg}, precision: fp32}}
 samples: {{count: 30}}
 segmenters:
-  unet: {{depth: 3, base_filters: 4, samples: {samples}, epoch_samples: 30, batch: 4, background_warmup_epochs: 0}}
+  unet: {{depth: 3, base_filters: 4, samples: 60, epoch_samples: 30, batch: 4, background_warmup_epochs: 0}}
 experiments: {{repeats: 2, training_sets: [real], augmentations: [plain]}}
 """
+IMAGES = 1600  # some ten seconds
 WEIGHTS = "results/made/generators/stylegan2/weights.safetensors"
 TRAINERS = ("train_generator", "sample_generator", "train_segmenter", "measure_speed")
 CHECKPOINT_MIN = "0.05"  # 3 s: a fault may cost that much
@@ -57,12 +57,8 @@ class Study(Project):
 
     def __init__(self, folder: Path, cluster: Cluster, prepared: Path | None = None, **changes: dict):
         folder.mkdir(parents=True)
+        super().__init__(folder, prepared)
         self.cluster = cluster
-        if prepared:
-            shutil.copytree(prepared, folder, dirs_exist_ok=True)
-            self.folder = folder
-        else:
-            super().__init__(folder)
         (folder / "profiles/test").mkdir()
         self.write("profiles/test/config.yaml", yaml.safe_dump(profile(**changes)))
         self._log = folder / "snakemake.log"
@@ -119,6 +115,9 @@ class Study(Project):
         self.wait(lambda: self.checkpoint() > before, 120, "a checkpoint")
         return int(self.attempts()[-1]["job"])
 
+    def node_of(self, job: int) -> str:
+        return next(row["NodeList"] for row in self.cluster.queue() if row["JobID"] == str(job))
+
     def jobs(self, rule: str) -> list[dict[str, str]]:
         """SLURM's own records of a rule's jobs in this folder, every run of a requeued one by itself."""
         logs = (self.folder / f".snakemake/slurm_logs/rule_{rule}").rglob("*.log")
@@ -126,9 +125,32 @@ class Study(Project):
         return [row for row in self.cluster.accounting() if row["JobID"] in known]
 
 
+class Undisturbed:
+    """What a training comes to when nothing happens to it: `weights` (bytes), `images`, `seconds_per_image`."""
+
+    def __init__(self, prepared: Path, folders, config: str = "config/study.yaml"):
+        self._prepared, self._folders = prepared, folders
+        project = Project(folders.mktemp("undisturbed"), prepared)
+        project.made(WEIGHTS, "--profile", "profiles/local", "--configfile", config)
+        (run_dir,) = (project.folder / "runs/made/generators/stylegan2").iterdir()
+        line = progress.last_line(run_dir)
+        self.images, self.seconds_per_image = line["images"], line["seconds"] / line["images"]
+        self.weights = (project.folder / WEIGHTS).read_bytes()
+
+    def train(self, config: str) -> "Undisturbed":
+        """Another config of the same project."""
+        return Undisturbed(self._prepared, self._folders, config)
+
+
 def states(rows: list[dict[str, str]]) -> list[str]:
     """Without who cancelled: CANCELLED by 0 is CANCELLED."""
     return [row["State"].split()[0] for row in rows]
+
+
+def wait_for_states(study: Study, rule: str, expected: list[str]) -> list[dict[str, str]]:
+    """The records of a rule's jobs, once they have these states: accounting is some seconds late."""
+    study.wait(lambda: states(study.jobs(rule)) == expected, 30, f"{rule} to be on record as {expected}")
+    return study.jobs(rule)
 
 
 def kill_snakemake(snakemake: subprocess.Popen) -> None:
@@ -142,6 +164,16 @@ def one_at_a_time(lines: list[dict]) -> bool:
         later["time"] >= earlier["time"] and not (earlier["event"] == later["event"] == "end")
         for earlier, later in zip(lines, lines[1:], strict=False)
     )
+
+
+def goes_on_without_loss(study: Study, undisturbed: bytes) -> list[dict]:
+    """Asserts that the weights are those of an undisturbed training, that attempts came one after the other, and each
+    where the one before it had a checkpoint. Returns the attempts."""
+    assert (study.folder / WEIGHTS).read_bytes() == undisturbed
+    lines = study.attempts()
+    assert one_at_a_time(lines) and lines[-1]["reason"] == "finished"
+    assert places(lines) == sorted(places(lines)) and places(lines)[0] == 0
+    return lines
 
 
 def places(lines: list[dict]) -> list[int]:

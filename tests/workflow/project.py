@@ -24,9 +24,13 @@ experiments: {repeats: 2, negative_control: true}
 
 
 class Project:
-    def __init__(self, folder: Path):
+    """`start`: another project to begin from, with all that it has made."""
+
+    def __init__(self, folder: Path, start: Path | None = None):
         self.folder = folder
-        for name in PARTS:
+        if start:
+            shutil.copytree(start, folder, dirs_exist_ok=True)
+        for name in [] if start else PARTS:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, folder / name)
 

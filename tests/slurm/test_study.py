@@ -1,0 +1,61 @@
+"""The demo through the shipped profile: every rule as a job of SLURM, GPUs and partitions as the profile says."""
+
+import pandas as pd
+import pytest
+import yaml
+from project import ROOT, job_counts
+from study import TRAINERS, Study, wait_for_states
+
+
+@pytest.fixture(scope="module")
+def demo(cluster, tmp_path_factory):
+    """config/demo.yaml with fewer images, run to its end; what Snakemake said."""
+    study = Study(tmp_path_factory.mktemp("demo") / "study", cluster)
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["datasets"]["phantom"]["phantom"]["subjects"] = 14
+    config["generators"]["stylegan2"]["kimg"] = 0.2
+    config["samples"]["count"] = 60
+    config["segmenters"]["unet"] |= {"samples": 120, "epoch_samples": 60}
+    study.write("config/study.yaml", yaml.safe_dump(config))
+    return study, study.finish(study.start(), 900)
+
+
+def test_every_table_and_figure_is_there(demo):
+    study, _ = demo
+    table = pd.read_csv(study.folder / "results/tables/dice.csv")
+    assert len(table) == 8 and (table["repeats"] == 2).all()
+    for name in ("samples", "predictions_unet", "dice"):
+        assert (study.folder / f"results/figures/phantom/{name}.png").stat().st_size > 5000
+
+
+def test_every_job_is_on_record_where_the_profile_sends_it(demo):
+    study, said = demo
+    counts = job_counts(said)
+    assert counts["train_segmenter"] == 16 and counts["total"] == 24
+    for rule in counts.keys() - {"all", "total"}:
+        records = wait_for_states(study, rule, ["COMPLETED"] * counts[rule])
+        assert {row["Account"] for row in records} == {"lab"}
+        assert {row["Partition"] for row in records} == {"gpu" if rule in TRAINERS else "cpu"}, rule
+        assert all(("gres/gpu=1" in row["AllocTRES"]) == (rule in TRAINERS) for row in records), rule
+
+
+def test_a_gpu_job_sees_its_gpu(demo):
+    study, _ = demo
+    (line, *_) = study.attempts("runs/phantom/generators/stylegan2")
+    assert line["gpus"] in ("0", "1")  # of the two that a node has
+    (record,) = study.jobs("train_generator")
+    assert line["job"] == record["JobID"]
+
+
+def test_a_second_start_has_nothing_to_do(demo):
+    study, _ = demo
+    assert "Nothing to be done" in study.made("-n", "--profile", "profiles/test", "--configfile", "config/study.yaml")
+
+
+def test_status_tells_of_each_training(demo):
+    study, _ = demo
+    text = study.script("show_status.py", "--config", "config/study.yaml", "--all")
+    (record,) = study.jobs("sample_generator")
+    (line,) = [line for line in text.splitlines() if line.startswith("phantom stylegan2 samples")]
+    assert line.split()[3:6] == ["done", "60", "100.0%"] and line.split()[-1] == record["JobID"]
+    assert "phantom unet shuffled          4 done" in text
