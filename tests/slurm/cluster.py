@@ -182,8 +182,9 @@ class Cluster:
 
     def _kill(self, name: str) -> None:
         """SIGKILL for a daemon, for its children, and for all jobs if it is a node."""
+        child = self._children.pop(name, None)  # first: who waits in another thread takes no notice of this death
         stop_daemon(self.folder, name)
-        if child := self._children.pop(name, None):
+        if child:
             child.kill()  # one that had not written its pid file yet
             child.wait()
 
@@ -308,7 +309,7 @@ class Cluster:
         self.wait(lambda: self._try(command).returncode == 0, seconds, shlex.join(command))
 
     def _check_daemons(self) -> None:
-        for name, child in self._children.items():
+        for name, child in list(self._children.items()):
             if child.poll() is not None:
                 raise RuntimeError(f"{name} ended with {child.returncode}\n{self._tail(name)}")
 
