@@ -22,6 +22,7 @@ from snakemake.exceptions import WorkflowError
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
 from understudy.core.grid import generators_of, grid, parts
+from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
 from understudy.prepare.splits import check_split_file
 
@@ -164,7 +165,6 @@ FIGURES = (
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
     + ["dice"]
 )
-FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
 
 
 def figure_examples(wildcards):

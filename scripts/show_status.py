@@ -31,14 +31,14 @@ def row(s: Standing, whole: bool) -> tuple[str, ...]:
     share = f"{s.images_seen / s.images:.1%}" if s.images and s.images_seen is not None else ""
     word = s.word if whole or len(s.word) <= WORD else s.word[: WORD - 4] + " ..."
     return (
-        s.work.name,
+        s.name,
         s.state,
         "" if s.images_seen is None else f"{s.images_seen:,}".replace(",", " "),
         share,
         "" if s.seconds_per_kimg is None else f"{s.seconds_per_kimg:.3g}",
         duration(s.seconds_left) if s.state not in (DONE, WAITING) else "",
         str(s.restarts or ""),
-        s.job,
+        s.slurm_job,
         word,
     )
 
@@ -54,14 +54,14 @@ def table(rows: list[tuple[str, ...]]) -> str:
 
 
 def counted(standings: list[Standing]) -> str:
-    """One line per group: how many are done, not begun, and so on."""
-    groups: dict[str, Counter] = {}
+    """One line per branch: how many are done, not begun, and so on."""
+    branches: dict[str, Counter] = {}
     for s in standings:
-        groups.setdefault(s.work.group, Counter())[s.state] += 1
-    width = max(map(len, groups))
+        branches.setdefault(s.job.branch, Counter())[s.state] += 1
+    width = max(map(len, branches))
     return "\n".join(
-        f"{group.ljust(width)}  " + ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
-        for group, states in groups.items()
+        f"{branch.ljust(width)}  " + ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
+        for branch, states in branches.items()
     )
 
 
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="also list what is done or not begun")
     args = parser.parse_args()
     config = complete(load_yaml(args.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
-    standings = [standing(work) for work in wanted(config)]
+    standings = [standing(job) for job in wanted(config)]
     listed = [s for s in standings if args.all or s.state not in (DONE, WAITING)]
     print(counted(standings))
     if listed:

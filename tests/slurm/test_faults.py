@@ -8,6 +8,7 @@ jobs of one minute) is in test_limits.py.
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from project import ROOT
 from study import WEIGHTS, Study, goes_on_without_loss, kill_snakemake, places, states, wait_for_states
 
 AT_ONCE = 3  # cases; the machine has two cores, and each case two or three jobs
@@ -60,7 +61,13 @@ def orphan(make, cluster):
     return study, (job, running)
 
 
-CASES = {case.__name__: case for case in (preemption, cancelled, dead_node, out_of_memory, orphan)}
+def no_sacct(make, cluster):
+    study = make()
+    study.finish(study.start(WEIGHTS, slurm_status_command="squeue"))
+    return study, None
+
+
+CASES = {case.__name__: case for case in (preemption, cancelled, dead_node, out_of_memory, orphan, no_sacct)}
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +89,17 @@ def fragile_node(cluster):
 def outcomes(request, cluster, fragile_node, prepared, tmp_path_factory):
     """case -> the future of what it returns, for the cases whose tests were asked for."""
 
+    asked = [name for name in CASES if any(item.name == f"test_{name}" for item in request.session.items)]
+    clusters = dict.fromkeys(asked, cluster)
+    if "no_sacct" in asked:
+        clusters["no_sacct"] = request.getfixturevalue("cluster_without_sacct")
+
     def run(name):
         def make(**changes):
-            return Study(tmp_path_factory.mktemp(name) / "study", cluster, prepared.folder, **changes)
+            return Study(tmp_path_factory.mktemp(name) / "study", clusters[name], prepared.folder, **changes)
 
-        return CASES[name](make, cluster)
+        return CASES[name](make, clusters[name])
 
-    asked = [name for name in CASES if any(item.name == f"test_{name}" for item in request.session.items)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {name: pool.submit(run, name) for name in asked}
 
@@ -144,3 +155,11 @@ def test_orphan(outcomes, undisturbed):
     assert lines[2]["images_seen"] == lines[1]["images_seen"] > 0
     assert lines[0]["job"] == str(job) != lines[2]["job"]
     wait_for_states(study, "train_generator", ["FAILED", "COMPLETED"])
+
+
+def test_no_sacct(outcomes, undisturbed):
+    """A cluster without accounting: slurm-status-command is squeue, as the comment in the profile says."""
+    assert "# slurm-status-command: squeue" in (ROOT / "profiles/slurm/config.yaml").read_text()
+    study, _ = outcomes["no_sacct"].result()
+    goes_on_without_loss(study, undisturbed.weights)
+    assert {row["State"] for row in study.cluster.queue()} == {"COMPLETED"}

@@ -1,7 +1,6 @@
-"""Jobs that are shorter than their training, a controller that dies, a cluster without accounting."""
+"""Jobs that are shorter than their training, and a controller that dies."""
 
 import pytest
-from project import ROOT
 from study import CONFIG, WEIGHTS, Study, goes_on_without_loss, places, wait_for_states
 
 SLICE_SECONDS = 30  # a job of one minute trains for about so long
@@ -10,7 +9,7 @@ SLICE_SECONDS = 30  # a job of one minute trains for about so long
 @pytest.fixture(scope="module")
 def long_training(prepared, undisturbed, tmp_path_factory):
     """A config whose training takes more than two jobs of one minute, on this machine, and its undisturbed weights."""
-    images = round(2.4 * SLICE_SECONDS / undisturbed.seconds_per_image / 4) * 4
+    images = round(2.2 * SLICE_SECONDS / undisturbed.seconds_per_image / 4) * 4
     (prepared.folder / "config/long.yaml").write_text(CONFIG.format(kimg=images / 1000))
     return undisturbed.train("config/long.yaml")
 
@@ -47,12 +46,3 @@ def test_the_controller_dies_and_comes_back(cluster, healed, prepared, undisturb
     lines = goes_on_without_loss(study, undisturbed.weights)
     assert places(lines) == [0]
     wait_for_states(study, "train_generator", ["COMPLETED"])
-
-
-def test_a_cluster_without_sacct(cluster_without_sacct, prepared, undisturbed, tmp_path):
-    """As the comment in the profile says: slurm-status-command is squeue."""
-    assert "# slurm-status-command: squeue" in (ROOT / "profiles/slurm/config.yaml").read_text()
-    study = Study(tmp_path / "study", cluster_without_sacct, prepared.folder)
-    study.finish(study.start(WEIGHTS, slurm_status_command="squeue"))
-    goes_on_without_loss(study, undisturbed.weights)
-    assert {row["State"] for row in cluster_without_sacct.queue()} == {"COMPLETED"}

@@ -58,4 +58,4 @@ def test_status_tells_of_each_training(demo):
     (record,) = study.jobs("sample_generator")
     (line,) = [line for line in text.splitlines() if line.startswith("phantom stylegan2 samples")]
     assert line.split()[3:6] == ["done", "60", "100.0%"] and line.split()[-1] == record["JobID"]
-    assert "phantom unet shuffled          4 done" in text
+    assert "phantom / shuffled   4 done" in text

@@ -5,13 +5,13 @@ and also when the workflow itself has died.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import attempts, progress
-from .grid import grid
 from .lock import read_owner
+from .plan import Job, jobs
 
 SILENT_SECONDS = 180  # a heart beats every 10 s; the clocks of two machines may differ
 RUNNING, LOST, STOPPED, ERROR, FAILED = "running", "lost", "stopped", "error", "failed"
@@ -29,27 +29,22 @@ STATES = {
 
 
 @dataclass(frozen=True)
-class Work:
-    """A training or sampling that the config asks for."""
-
-    group: str  # such as "brats2020 unet real"
-    name: str  # such as "brats2020 unet real plain 3"
-    runs: Path  # folder of its run directories
-    result: Path  # the file that says that it is done
-
-
-@dataclass(frozen=True)
 class Standing:
     """How a Work stands."""
 
-    work: Work
+    job: Job
     state: str
     images_seen: int | None = None
     images: int | None = None
     seconds_per_kimg: float | None = None
     restarts: int = 0
-    job: str = ""
+    slurm_job: str = ""
     word: str = ""  # the last error, or why it ended
+
+    @property
+    def name(self) -> str:
+        """Such as "brats2020 unet real plain repeat3"."""
+        return self.job.key.replace("/", " ") + " samples" * (self.job.rule == "sample_generator")
 
     @property
     def seconds_left(self) -> float | None:
@@ -58,31 +53,21 @@ class Standing:
         return (self.images - self.images_seen) / 1000 * self.seconds_per_kimg
 
 
-def wanted(config: Mapping) -> Iterator[Work]:
-    """All of a validated config, in the order of the study."""
-    results, runs = Path(config["results"]), Path(config["runs"])
-    for dataset in config["datasets"]:
-        for generator in config["generators"]:
-            made, name = results / dataset / "generators" / generator, f"{dataset} {generator}"
-            yield Work(name, name, runs / dataset / "generators" / generator, made / "weights.json")
-            yield Work(name, f"{name} samples", runs / dataset / "samples" / generator, made / "samples.json")
-    for s in grid(config):
-        group = f"{s.dataset} {s.segmenter} {s.training_set}"
-        for repeat in range(1, s.repeats + 1):
-            path = f"{s.dataset}/segmenters/{s.segmenter}/{s.training_set}/{s.augmentation}/repeat{repeat}"
-            yield Work(group, f"{group} {s.augmentation} {repeat}", runs / path, results / path / "scores.csv")
+def wanted(config: Mapping) -> list[Job]:
+    """The trainings and samplings that a validated config asks for."""
+    return [job for job in jobs(config) if job.run]
 
 
-def standing(work: Work, now: float | None = None) -> Standing:
+def standing(job: Job, now: float | None = None) -> Standing:
     """Raises nothing for half-written files: what cannot be read yet is not known yet."""
-    run_dir = _newest_run(work.runs)
+    run_dir = _newest_run(Path(job.run))
     if run_dir is None:
-        return Standing(work, DONE if work.result.exists() else WAITING)
+        return Standing(job, DONE if _is_there(job) else WAITING)
     lines, line = attempts.read(run_dir), progress.last_line(run_dir) or {}
     start = next((entry for entry in reversed(lines) if entry["event"] == "start"), {})
-    state, word = _state(work, run_dir, lines, line, time.time() if now is None else now)
+    state, word = _state(job, run_dir, lines, line, time.time() if now is None else now)
     return Standing(
-        work,
+        job,
         state,
         line.get("images_seen", start.get("images_seen")),
         line.get("images"),
@@ -93,6 +78,10 @@ def standing(work: Work, now: float | None = None) -> Standing:
     )
 
 
+def _is_there(job: Job) -> bool:
+    return all(Path(path).exists() for path in job.outputs)
+
+
 def _newest_run(runs: Path) -> Path | None:
     """Another config is another directory: the one that was begun or went on last is meant."""
     if not runs.is_dir():
@@ -101,12 +90,12 @@ def _newest_run(runs: Path) -> Path | None:
     return max(found)[1].parent if found else None
 
 
-def _state(work: Work, run_dir: Path, lines: list[dict], line: dict, now: float) -> tuple[str, str]:
+def _state(job: Job, run_dir: Path, lines: list[dict], line: dict, now: float) -> tuple[str, str]:
     owner = read_owner(run_dir / "lock")
     silent = now - (run_dir / "lock").stat().st_mtime
     if owner and silent < SILENT_SECONDS:
         return RUNNING, attempts.last_message(lines[:-1])
-    if work.result.exists():
+    if _is_there(job):
         return DONE, ""
     if owner or (lines and lines[-1]["event"] == "start"):
         return LOST, f"not heard of for {silent / 60:.0f} min, killed by something"
