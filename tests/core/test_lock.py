@@ -67,6 +67,7 @@ def test_an_owner_that_does_not_leave_is_named(tmp_path, holder):
     ):
         pass
     assert read_owner(tmp_path / "lock")["pid"] == first.pid
+    assert not (tmp_path / "leave").exists()  # who has given up does not make it leave later
 
 
 def test_an_owner_killed_on_this_machine_is_replaced_at_once(tmp_path, holder):

@@ -34,8 +34,8 @@ TRAINERS = ("train_generator", "sample_generator", "train_segmenter", "measure_s
 CHECKPOINT_MIN = "0.05"  # 3 s: a fault may cost that much
 
 
-def profile(**changes: dict) -> dict:
-    """profiles/slurm for jobs of seconds; `changes`: rule -> resources."""
+def profile(partition_file: bool = False, **changes: dict) -> dict:
+    """profiles/slurm for jobs of seconds; `changes`: rule -> resources. `partition_file`: without any partition."""
     settings = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     small = {"mem_mb": 1500, "runtime": 20}
     resources = settings["set-resources"]
@@ -48,6 +48,10 @@ def profile(**changes: dict) -> dict:
     for rule, more in changes.items():
         resources[rule] |= more
     settings["set-threads"] = dict.fromkeys(resources, 1)
+    if partition_file:  # as the comment in the profile says
+        for block in (settings["default-resources"], *resources.values()):
+            block.pop("slurm_partition", None)
+        settings["slurm-partition-config"] = "profiles/slurm/partitions.yaml"
     settings |= {"latency-wait": 5, "slurm-init-seconds-before-status-checks": 3}
     return settings
 
@@ -55,7 +59,7 @@ def profile(**changes: dict) -> dict:
 class Study(Project):
     """A project in a folder of its own, run on a cluster. `prepared`: one whose stacks are there, to start from."""
 
-    def __init__(self, folder: Path, cluster: Cluster, prepared: Path | None = None, **changes: dict):
+    def __init__(self, folder: Path, cluster: Cluster, prepared: Path | None = None, **changes):
         folder.mkdir(parents=True)
         super().__init__(folder, prepared)
         self.cluster = cluster

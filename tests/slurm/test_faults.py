@@ -19,18 +19,20 @@ def preemption(make, cluster):
     snakemake = study.start(WEIGHTS)
     job = study.job_of_training()
     node = study.node_of(job)
+    before = study.checkpoint()
     cluster.submit("--partition=high", "--exclusive", f"--nodelist={node}", "--wrap=sleep 5")
     study.finish(snakemake)
-    return study, job
+    return study, (job, before)
 
 
 def cancelled(make, cluster):
     study = make()
     snakemake = study.start(WEIGHTS, "segmenters")
     job = study.job_of_training()
+    before = study.checkpoint()
     cluster.run("scancel", str(job))
     study.finish(snakemake)
-    return study, job
+    return study, (job, before)
 
 
 def dead_node(make, cluster):
@@ -39,9 +41,10 @@ def dead_node(make, cluster):
     job = study.job_of_training()
     node = study.node_of(job)
     assert node == cluster.nodes[0]
+    before = study.checkpoint()
     cluster.kill_node(node)
     study.finish(snakemake)
-    return study, node
+    return study, (node, before)
 
 
 def out_of_memory(make, cluster):
@@ -62,7 +65,7 @@ def orphan(make, cluster):
 
 
 def no_sacct(make, cluster):
-    study = make()
+    study = make(partition_file=True)
     study.finish(study.start(WEIGHTS, slurm_status_command="squeue"))
     return study, None
 
@@ -106,17 +109,18 @@ def outcomes(request, cluster, fragile_node, prepared, tmp_path_factory):
 
 def test_preemption(outcomes, undisturbed):
     """By a partition of higher priority: SLURM starts the job again under its number."""
-    study, job = outcomes["preemption"].result()
+    study, (job, before) = outcomes["preemption"].result()
     lines = goes_on_without_loss(study, undisturbed.weights)
-    assert len(places(lines)) == 2 and places(lines)[1] > 0
+    assert len(places(lines)) == 2 and places(lines)[1] >= before > 0
     wait_for_states(study, "train_generator", ["PREEMPTED", "COMPLETED"])
     assert {line["job"] for line in lines if line["event"] == "start"} == {str(job)}
 
 
 def test_cancelled(outcomes, undisturbed):
     """scancel of one job: Snakemake submits it again, the others go on."""
-    study, job = outcomes["cancelled"].result()
-    goes_on_without_loss(study, undisturbed.weights)
+    study, (job, before) = outcomes["cancelled"].result()
+    lines = goes_on_without_loss(study, undisturbed.weights)
+    assert places(lines)[-1] >= before > 0
     records = wait_for_states(study, "train_generator", ["CANCELLED", "COMPLETED"])
     assert records[0]["JobID"] == str(job)
     wait_for_states(study, "train_segmenter", ["COMPLETED"] * 2)
@@ -125,8 +129,9 @@ def test_cancelled(outcomes, undisturbed):
 
 def test_dead_node(outcomes, undisturbed):
     """Its power is cut in the middle of the training: another node goes on."""
-    study, node = outcomes["dead_node"].result()
+    study, (node, before) = outcomes["dead_node"].result()
     lines = goes_on_without_loss(study, undisturbed.weights)
+    assert places(lines)[1] >= before > 0
     assert [line["event"] for line in lines] == ["start", "start", "end"]  # the dead do not write
     records = wait_for_states(study, "train_generator", ["NODE_FAIL", "COMPLETED"])
     assert records[0]["NodeList"] == node != records[1]["NodeList"]
@@ -158,8 +163,9 @@ def test_orphan(outcomes, undisturbed):
 
 
 def test_no_sacct(outcomes, undisturbed):
-    """A cluster without accounting: slurm-status-command is squeue, as the comment in the profile says."""
+    """A cluster without accounting: slurm-status-command is squeue, as the comment in the profile says. Here the
+    partition is chosen by the shipped partition file."""
     assert "# slurm-status-command: squeue" in (ROOT / "profiles/slurm/config.yaml").read_text()
     study, _ = outcomes["no_sacct"].result()
     goes_on_without_loss(study, undisturbed.weights)
-    assert {row["State"] for row in study.cluster.queue()} == {"COMPLETED"}
+    assert {(row["State"], row["Partition"]) for row in study.cluster.queue()} == {("COMPLETED", "gpu")}

@@ -38,8 +38,10 @@ def identity() -> dict:
     return {"host": socket.gethostname(), "boot": boot, "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}
 
 
-def describe(owner: dict) -> str:
+def describe(owner: dict | None) -> str:
     """Such as "SLURM job 4711 on node n3" or "process 12 on host"."""
+    if owner is None:
+        return "a process that has not said who it is"
     where = f"on {owner.get('host')}"
     return f"SLURM job {owner['job']} {where}" if owner.get("job") else f"process {owner.get('pid')} {where}"
 
@@ -78,7 +80,7 @@ class Lock:
         """Raises ValueError where another process has taken over, so that this one does not write."""
         self.look()
         if self.lost:
-            other = read_owner(self.run_dir / "lock") or {}
+            other = read_owner(self.run_dir / "lock")
             raise ValueError(
                 f"{self.run_dir}: found its lock taken over by {describe(other)} while this process could not be "
                 "heard; nothing more is written from here, that process goes on."
@@ -128,12 +130,13 @@ def _claim(run_dir: Path, file: IO[str], me: dict, silent_seconds: float, patien
         if mine:
             fcntl.flock(file, fcntl.LOCK_UN)
         if not asked:
-            print(f"{run_dir}: {describe(other or {})} is at work here; asked to leave, waiting", flush=True)
+            print(f"{run_dir}: {describe(other)} is at work here; asked to leave, waiting", flush=True)
             write_json(run_dir / "leave", me)
             asked = True
         if time.monotonic() - begun > patience_seconds:
+            (run_dir / "leave").unlink(missing_ok=True)  # nobody waits any more
             raise ValueError(
-                f"{run_dir}: another process is at work here, {describe(other or {})}, and did not leave within "
+                f"{run_dir}: another process is at work here, {describe(other)}, and did not leave within "
                 f"{patience_seconds:.0f} s of being asked. Wait for it or stop it (scancel), then start again."
             )
         time.sleep(min(1.0, silent_seconds / 10))
