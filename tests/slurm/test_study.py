@@ -9,13 +9,14 @@ from study import TRAINERS, Study, wait_for_states
 
 @pytest.fixture(scope="module")
 def demo(cluster, tmp_path_factory):
-    """config/demo.yaml with fewer images, run to its end; what Snakemake said."""
+    """config/demo.yaml with fewer images and repeats, run to its end; what Snakemake said."""
     study = Study(tmp_path_factory.mktemp("demo") / "study", cluster)
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config["datasets"]["phantom"]["phantom"]["subjects"] = 14
     config["generators"]["stylegan2"]["kimg"] = 0.2
     config["samples"]["count"] = 60
     config["segmenters"]["unet"] |= {"samples": 120, "epoch_samples": 60}
+    config["experiments"]["repeats"] = 1
     study.write("config/study.yaml", yaml.safe_dump(config))
     return study, study.finish(study.start(), 900)
 
@@ -23,7 +24,7 @@ def demo(cluster, tmp_path_factory):
 def test_every_table_and_figure_is_there(demo):
     study, _ = demo
     table = pd.read_csv(study.folder / "results/tables/dice.csv")
-    assert len(table) == 8 and (table["repeats"] == 2).all()
+    assert len(table) == 8 and (table["repeats"] == 1).all()
     for name in ("samples", "predictions_unet", "dice"):
         assert (study.folder / f"results/figures/phantom/{name}.png").stat().st_size > 5000
 
@@ -31,7 +32,7 @@ def test_every_table_and_figure_is_there(demo):
 def test_every_job_is_on_record_where_the_profile_sends_it(demo):
     study, said = demo
     counts = job_counts(said)
-    assert counts["train_segmenter"] == 16 and counts["total"] == 24
+    assert counts["train_segmenter"] == 8 and counts["total"] == 16
     for rule in counts.keys() - {"all", "total"}:
         records = wait_for_states(study, rule, ["COMPLETED"] * counts[rule])
         assert {row["Account"] for row in records} == {"lab"}
@@ -58,4 +59,4 @@ def test_status_tells_of_each_training(demo):
     (record,) = study.jobs("sample_generator")
     (line,) = [line for line in text.splitlines() if line.startswith("phantom stylegan2 samples")]
     assert line.split()[3:6] == ["done", "60", "100.0%"] and line.split()[-1] == record["JobID"]
-    assert "phantom / shuffled   4 done" in text
+    assert "phantom / shuffled   2 done" in text
