@@ -26,16 +26,7 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP can hold: byte
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # 0.66 ms for a 256 x 256 channel; level 6 saves 10 % and costs 20 % more
 _LOCAL_HEADER = 30  # bytes before name and extra field of a ZIP member
 # what zipfile raises where the bytes of its index have changed, found by flipping each of them
-_DAMAGED = (
-    zipfile.BadZipFile,
-    KeyError,
-    ValueError,
-    struct.error,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    OSError,
-)
+_DAMAGED = (zipfile.BadZipFile, KeyError, ValueError, struct.error, RuntimeError, EOFError, OSError)
 
 
 class DamagedImageError(ValueError):
