@@ -1,7 +1,5 @@
 # What all rules share: the validated config, where things are, small named helpers. No rules.
-import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,21 +8,19 @@ sys.path.insert(0, str(ROOT / "src"))
 # jobs in an environment that has only the library's dependencies (conda, apptainer) find the library here
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; ")
 
-# cancelled jobs are noticed only with this: see the file
-if (SACCT := shutil.which("sacct")) and not Path(SACCT).samefile(
-    ROOT / "workflow/bin/sacct"
-):
-    os.environ["PATH"] = f"{ROOT / 'workflow/bin'}:{os.environ['PATH']}"
-
 import yaml
 from snakemake.exceptions import WorkflowError
 
+from understudy.core.cli import stand_in_for
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
 from understudy.core.grid import generators_of, grid, parts
 from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
 from understudy.prepare.splits import check_split_file
+
+# the SLURM plugin notices cancelled jobs only with this: see the file
+stand_in_for("sacct", ROOT / "workflow/bin")
 
 try:
     config = complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))

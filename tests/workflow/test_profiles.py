@@ -1,5 +1,6 @@
 """The profiles are what Snakemake and the rules know, and their README says what is in them."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from project import ROOT, Project
+
+from understudy.core.cli import stand_in_for
 
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 RULES = set(re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), re.MULTILINE))
@@ -80,3 +83,14 @@ def test_without_sacct_none_is_pretended(tmp_path):
     shim = ROOT / "workflow/bin/sacct"
     done = subprocess.run([shim], env={"PATH": f"{shim.parent}:{tmp_path}"}, capture_output=True, text=True)
     assert done.returncode == 127 and "not found" in done.stderr
+
+
+def test_the_stand_in_is_put_first_once_and_only_where_there_is_a_sacct(tmp_path, monkeypatch):
+    shim, real = ROOT / "workflow/bin", sacct(tmp_path / "real", "8|COMPLETED")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stand_in_for("sacct", shim)
+    assert os.environ["PATH"] == str(tmp_path)
+    monkeypatch.setenv("PATH", str(real))
+    stand_in_for("sacct", shim)
+    stand_in_for("sacct", shim)
+    assert os.environ["PATH"] == f"{shim}{os.pathsep}{real}"
