@@ -76,7 +76,9 @@ def test_the_right_answer_costs_nothing_and_gives_the_image(linear, target):
     kept = torch.from_numpy(linear.kept)[t_N].view(-1, 1, 1, 1)
     right = noise if target == "epsilon" else kept.sqrt().float() * noise - (1 - kept).sqrt().float() * x0
     assert float(dp.simple_loss(linear, right, x0, t_N, noise, target).max()) < 1e-12
-    torch.testing.assert_close(dp.image_of(right, x_t, kept, target), x0, rtol=0, atol=2e-4)
+    torch.testing.assert_close(
+        dp.image_of(right, x_t, kept.sqrt().float(), (1 - kept).sqrt().float(), target), x0, rtol=0, atol=2e-4
+    )
 
 
 def test_min_snr_weights(linear):

@@ -7,7 +7,7 @@ schedule, learned variance, hybrid loss, loss-second-moment sampling), Salimans 
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -58,6 +58,21 @@ class Process:
         return np.append(1.0, self.kept[:-1])
 
     @cached_property
+    def signal(self) -> np.ndarray:
+        """Weight of x_0 in x_t."""
+        return np.sqrt(self.kept)
+
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """Weight of the noise in x_t."""
+        return np.sqrt(1 - self.kept)
+
+    @cached_property
+    def snr(self) -> np.ndarray:
+        """Signal to noise ratio of powers."""
+        return self.kept / (1 - self.kept)
+
+    @cached_property
     def posterior_variance(self) -> np.ndarray:
         """Of q(x_{t-1} | x_t, x_0), equation 7; 0 at the first step."""
         return self.betas * (1 - self.kept_before) / (1 - self.kept)
@@ -71,6 +86,14 @@ class Process:
     def large_variance(self) -> np.ndarray:
         """beta, but at the first step, where it is the small one."""
         return np.append(self.small_variance[:1], self.betas[1:])
+
+    @cached_property
+    def log_small(self) -> np.ndarray:
+        return np.log(self.small_variance)
+
+    @cached_property
+    def log_beta(self) -> np.ndarray:
+        return np.log(self.betas)
 
     @cached_property
     def mean_of_image(self) -> np.ndarray:
@@ -98,22 +121,25 @@ class Process:
         return Process(self.betas if len(places) == len(self) else betas, self.indices[places])
 
 
-def per_image(values: np.ndarray, t_N: Tensor, like: Tensor) -> Tensor:
-    """float32 (N, 1, 1, 1): values[t] of each image, on the device of `like`."""
-    table = torch.from_numpy(values).to(like.device, torch.float32)
-    return table[t_N].view(-1, *[1] * (like.ndim - 1))
+@lru_cache(maxsize=64)
+def _table(process: Process, name: str, device: torch.device) -> Tensor:
+    """Kept on the device, since a copy to a GPU waits for it, in every step."""
+    return torch.from_numpy(getattr(process, name)).to(device, torch.float32)
+
+
+def per_image(process: Process, name: str, t_N: Tensor, like: Tensor) -> Tensor:
+    """float32 (N, 1, 1, 1), on the device of `like`: the array `name` of the process at the step of each image."""
+    return _table(process, name, like.device)[t_N].view(-1, *[1] * (like.ndim - 1))
 
 
 def noisy(process: Process, x0_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
     """x_t of equation 4."""
-    kept = per_image(np.sqrt(process.kept), t_N, x0_NCHW)
-    return kept * x0_NCHW + per_image(np.sqrt(1 - process.kept), t_N, x0_NCHW) * noise_NCHW
+    signal, spread = (per_image(process, name, t_N, x0_NCHW) for name in ("signal", "spread"))
+    return signal * x0_NCHW + spread * noise_NCHW
 
 
-def image_of(output: Tensor, x: Tensor, kept: float | Tensor, target: str) -> Tensor:
-    """x_0 that the network's output means, at noise level `kept`."""
-    kept = torch.as_tensor(kept, dtype=torch.float64)
-    signal, spread = kept.sqrt().to(x), (1 - kept).sqrt().to(x)
+def image_of(output: Tensor, x: Tensor, signal: float | Tensor, spread: float | Tensor, target: str) -> Tensor:
+    """x_0 that the network's output means, of an x in which x_0 and noise have these weights."""
     if target == "v":
         return signal * x - spread * output
     return (x - spread * output) / signal
@@ -132,19 +158,18 @@ def simple_loss(
     """Mean squared error of the target (equation 14 for epsilon), with min-SNR weights where `min_snr` is given."""
     wanted = noise
     if target == "v":
-        signal = per_image(np.sqrt(process.kept), t_N, x0)
-        wanted = signal * noise - per_image(np.sqrt(1 - process.kept), t_N, x0) * x0
+        wanted = per_image(process, "signal", t_N, x0) * noise - per_image(process, "spread", t_N, x0) * x0
     loss_N = (output - wanted).square().flatten(1).mean(1)
     if min_snr is None:
         return loss_N
-    snr_N = torch.from_numpy(process.kept / (1 - process.kept)).to(loss_N)[t_N]
+    snr_N = _table(process, "snr", loss_N.device)[t_N]
     return loss_N * snr_N.clamp(max=min_snr) / (snr_N + 1 if target == "v" else snr_N)
 
 
 def learned_log_variance(process: Process, place: Tensor, t_N: Tensor) -> Tensor:
     """IDDPM, equation 15: between the logarithms of the small variance (place -1) and of beta (place 1)."""
-    low = per_image(np.log(process.small_variance), t_N, place)
-    high = per_image(np.log(process.betas), t_N, place)
+    low = per_image(process, "log_small", t_N, place)
+    high = per_image(process, "log_beta", t_N, place)
     return low + (place + 1) / 2 * (high - low)
 
 
@@ -153,11 +178,11 @@ def bound_loss(process: Process, image: Tensor, place: Tensor, x0: Tensor, x_t: 
     first step the likelihood of an 8-bit image."""
 
     def mean(x_0: Tensor) -> Tensor:
-        weight = per_image(process.mean_of_image, t_N, x0)
-        return weight * x_0 + per_image(process.mean_of_noisy, t_N, x0) * x_t
+        weight = per_image(process, "mean_of_image", t_N, x0)
+        return weight * x_0 + per_image(process, "mean_of_noisy", t_N, x0) * x_t
 
     log_variance = learned_log_variance(process, place, t_N)
-    posterior = per_image(np.log(process.small_variance), t_N, x0)
+    posterior = per_image(process, "log_small", t_N, x0)
     ours, theirs = mean(image), mean(x0)
     gap = (theirs - ours).square() * torch.exp(-log_variance)
     divergence = 0.5 * (log_variance - posterior - 1 + torch.exp(posterior - log_variance) + gap)
@@ -178,30 +203,33 @@ def _log_likelihood(x: Tensor, mean: Tensor, log_sd: Tensor) -> Tensor:
 
 class SecondMoment:
     """IDDPM, equation 18: steps are drawn in proportion to the root mean square of their last ten losses, mixed with a
-    thousandth of uniform; uniform until every step has ten. `losses` (T, 10) and `counts` (T,) are its state."""
+    thousandth of uniform; uniform until every step has ten. `losses` (T, 10), the newest last, and `counts` (T,) are
+    its state. Nothing here waits for the device."""
 
     HISTORY, UNIFORM = 10, 0.001
 
     def __init__(self, steps: int):
-        self.losses = torch.zeros(steps, self.HISTORY, dtype=torch.float64)
+        self.losses = torch.zeros(steps, self.HISTORY)
         self.counts = torch.zeros(steps, dtype=torch.int64)
+
+    def to(self, device: torch.device | str) -> "SecondMoment":
+        self.losses, self.counts = self.losses.to(device), self.counts.to(device)
+        return self
 
     @property
     def probabilities(self) -> Tensor:
         steps = len(self.counts)
-        if (self.counts < self.HISTORY).any():
-            return torch.full((steps,), 1 / steps, dtype=torch.float64)
-        weights = self.losses.square().mean(1).sqrt()
-        return weights / weights.sum() * (1 - self.UNIFORM) + self.UNIFORM / steps
+        weights = self.losses.double().square().mean(1).sqrt()
+        known = weights / weights.sum() * (1 - self.UNIFORM) + self.UNIFORM / steps
+        return torch.where((self.counts >= self.HISTORY).all(), known, 1 / steps)
 
-    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, n: int, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """(t (N,), importance weights (N,)): the weighted mean of losses estimates that of uniform steps."""
         p = self.probabilities
         t_N = torch.multinomial(p, n, replacement=True, generator=rng)
         return t_N, (1 / (len(p) * p[t_N])).float()
 
     def record(self, t_N: Tensor, loss_N: Tensor) -> None:
-        for t, loss in zip(t_N.tolist(), loss_N.double().tolist(), strict=True):
-            self.losses[t] = self.losses[t].roll(-1)
-            self.losses[t, -1] = loss
+        for t, loss in zip(t_N.split(1), loss_N.split(1), strict=True):  # one after the other: a step may come twice
+            self.losses[t] = torch.cat([self.losses[t][:, 1:], loss[:, None]], 1)
             self.counts[t] += 1

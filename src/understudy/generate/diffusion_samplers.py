@@ -42,7 +42,7 @@ def ddim(predict: Predict, x: Tensor, process: Process, noise: Noise, eta: float
         image, _ = predict(x, step)
         kept, before = process.kept[step], process.kept_before[step]
         sd = eta * np.sqrt((1 - before) / (1 - kept) * (1 - kept / before))
-        direction = (x - float(np.sqrt(kept)) * image) / float(np.sqrt(1 - kept))
+        direction = (x - float(process.signal[step]) * image) / float(process.spread[step])
         x = float(np.sqrt(before)) * image + float(np.sqrt(max(1 - before - sd**2, 0.0))) * direction
         if sd:
             x = x + float(sd) * noise(step)
@@ -52,7 +52,7 @@ def ddim(predict: Predict, x: Tensor, process: Process, noise: Noise, eta: float
 def dpm_solver(predict: Predict, x: Tensor, process: Process) -> Tensor:
     """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2), one evaluation a step of `process`: see `by_log_snr`. The last
     step goes to no noise at all, where it is the predicted image."""
-    logs = 0.5 * np.log(process.kept / (1 - process.kept))  # log of signal over noise, ascending towards the image
+    logs = 0.5 * np.log(process.snr)  # log of signal over noise, ascending towards the image
     before: tuple[Tensor, float] | None = None  # the image predicted one step earlier, and the length of that step
     for step in reversed(range(len(process))):
         image, _ = predict(x, step)
@@ -63,8 +63,8 @@ def dpm_solver(predict: Predict, x: Tensor, process: Process) -> Tensor:
         if before is not None:
             slope = (image - before[0]) * (length / before[1])
             direction = image + 0.5 * slope
-        spread = float(np.sqrt((1 - process.kept[step - 1]) / (1 - process.kept[step])))
-        x = spread * x - float(np.sqrt(process.kept[step - 1]) * np.expm1(-length)) * direction
+        spread = float(process.spread[step - 1] / process.spread[step])
+        x = spread * x - float(process.signal[step - 1] * np.expm1(-length)) * direction
         before = image, length
     raise AssertionError("a process has steps")
 
@@ -77,7 +77,7 @@ def by_log_snr(process: Process, steps: int) -> Process:
     """
     if not 1 < steps <= len(process):
         raise ValueError(f"diffusion sampling steps: found {steps}; expected 2 to {len(process)}")
-    logs = np.log(process.kept / (1 - process.kept))
+    logs = np.log(process.snr)
     wanted = np.linspace(logs[0], logs[-1], steps)
     places = np.round(np.interp(-wanted, -logs, np.arange(len(process)))).astype(int)
     for i in range(1, steps):  # near the image neighbouring steps are far apart: no step is taken twice

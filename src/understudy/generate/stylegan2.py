@@ -22,13 +22,15 @@ from torch import Tensor, nn
 from understudy.core import distributed
 from understudy.core.flops import count_flops
 
-from . import gan
+from . import common, gan
 from .stylegan2_networks import REDUCED, Discriminator, Generator
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(common.CommonOptions):
     """Every knob, with the study's value."""
+
+    SAMPLING = ("truncation_psi", "truncation_cutoff")
 
     channel_base: int = 32768  # feature maps at resolution r: channel_base / r ...
     channel_max: int = 512  # ... and at most this many
@@ -53,8 +55,6 @@ class Options:
     truncation_psi: float = 1.0  # 1: none
     truncation_cutoff: int | None = None  # number of layers that are truncated; all
     precision: str = "fp16"  # of the 4 highest resolutions: fp32, bf16, fp16
-    mirror: bool = False  # flips real images (annotation too) left to right with probability 1/2
-    microbatch: int | None = None  # images in a forward pass, gradients are accumulated; the machine's, not the study's
 
 
 # ------------------------------------------------------------------------------------------------ regularisation
@@ -90,8 +90,10 @@ class StyleGAN2:
         ValueError: an unknown option, or a size, precision or batch that it cannot work with.
     """
 
+    averaged = "generator"  # the network whose moving average is published
+
     def __init__(self, channels: int, size: int, **options):
-        self.options = o = gan.read_options(Options, "stylegan2", options)
+        self.options = o = common.read_options(Options, "stylegan2", options)
         self.channels, self.size = channels, size
         _check(size, o)
         g, d = Generator(channels, size, o), Discriminator(channels, size, o)
@@ -123,6 +125,10 @@ class StyleGAN2:
     def load_state_extra(self, state: dict[str, Tensor]) -> None:
         self.path_length_mean = state["path_length_mean"].to(self.device)
 
+    def batch_at(self, images_seen: int) -> int:
+        """Images of the iteration that begins at `images_seen`."""
+        return self.options.batch
+
     def ema_decay(self, images_seen: int) -> float:
         """Decay of the generator's average at the end of the iteration that began at `images_seen`."""
         o = self.options
@@ -140,8 +146,7 @@ class StyleGAN2:
         assert real_NCHW.shape == (o.batch, self.channels, self.size, self.size), real_NCHW.shape
         iteration = images_seen // o.batch
         if o.mirror:
-            flip_N = torch.rand(o.batch, device=self.device, generator=rng) < 0.5
-            real_NCHW = torch.where(flip_N[:, None, None, None], real_NCHW.flip(3), real_NCHW)
+            real_NCHW = common.mirrored(real_NCHW, rng)
         statistics = self._generator_step(rng)
         if o.path_length_weight and iteration % o.path_length_interval == 0:
             _merge(statistics, self._path_length_step(rng))
@@ -160,7 +165,7 @@ class StyleGAN2:
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / self.options.batch
 
-        nonfinite = gan.descend(self.optimizers["generator"], losses())
+        nonfinite = common.descend(self.optimizers["generator"], losses())
         return {"loss_generator": F.softplus(-torch.cat(scores)).mean(), "nonfinite_gradients": nonfinite}
 
     def _path_length_step(self, rng: torch.Generator) -> dict[str, Tensor]:
@@ -179,7 +184,7 @@ class StyleGAN2:
                 lengths.append(length_N.detach())
                 yield (self._path_length_slope(length_N) * length_N).sum() / n * weight
 
-        nonfinite = gan.descend(self.optimizers["generator"], losses())
+        nonfinite = common.descend(self.optimizers["generator"], losses())
         length_N = torch.cat(lengths)
         self.path_length_mean = self.path_length_mean.lerp(distributed.mean(length_N), o.path_length_decay)
         penalty = (length_N - self.path_length_mean).square().mean()
@@ -208,7 +213,7 @@ class StyleGAN2:
                 reals.append(real_N.detach())
                 yield (F.softplus(fake_N) + F.softplus(-real_N)).sum() / o.batch
 
-        nonfinite = gan.descend(self.optimizers["discriminator"], losses())
+        nonfinite = common.descend(self.optimizers["discriminator"], losses())
         fake_N, real_N = torch.cat(fakes), torch.cat(reals)
         return {
             "loss_discriminator": (F.softplus(fake_N) + F.softplus(-real_N)).mean(),
@@ -228,7 +233,7 @@ class StyleGAN2:
                 penalties.append(penalty_N.detach())
                 yield penalty_N.sum() / o.batch * (o.r1_gamma / 2) * o.r1_interval
 
-        nonfinite = gan.descend(self.optimizers["discriminator"], losses())
+        nonfinite = common.descend(self.optimizers["discriminator"], losses())
         return {"r1_penalty": torch.cat(penalties).mean(), "nonfinite_gradients": nonfinite}
 
     def _draw(self, n: int, rng: torch.Generator) -> Draw:

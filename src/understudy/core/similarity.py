@@ -1,0 +1,42 @@
+"""Nearest images by Pearson correlation: one matrix product for each block of references."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def standardised(x_NK: Tensor) -> Tensor:
+    """Mean 0 and norm 1, so that inner products are Pearson correlations. A constant image becomes zeros: it correlates
+    with nothing, itself included."""
+    x_NK = x_NK - x_NK.mean(1, keepdim=True)
+    norm_N1 = x_NK.norm(dim=1, keepdim=True)
+    return torch.where(norm_N1 > 0, x_NK / norm_N1.clamp(min=torch.finfo(x_NK.dtype).tiny), 0)
+
+
+@torch.no_grad()
+def nearest(
+    queries_NK: Tensor, blocks: Iterable[Tensor], apart: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """(correlation (N,), place (N,)) of the most similar reference of each query; the first of equals.
+
+    Args:
+        queries_NK: standardised; blocks: of standardised references (M, K), one after the other.
+        apart: (groups of the queries (N,), groups of all references): references of the query's own group do not count.
+
+    A query that has no reference at all gets -1 and place -1.
+    """
+    best_N = queries_NK.new_full((len(queries_NK),), -1.0)
+    place_N = torch.full((len(queries_NK),), -1, device=queries_NK.device)
+    start = 0
+    for block_MK in blocks:
+        r_NM = queries_NK @ block_MK.T
+        if apart is not None:
+            own_N, groups = apart
+            r_NM = r_NM.masked_fill(own_N[:, None] == groups[None, start : start + len(block_MK)], -2.0)
+        r_N, found_N = r_NM.max(1)
+        nearer_N = r_N > best_N
+        best_N = torch.where(nearer_N, r_N, best_N)
+        place_N = torch.where(nearer_N, found_N + start, place_N)
+        start += len(block_MK)
+    return best_N, place_N

@@ -1,0 +1,99 @@
+"""What all generators share: the options that each has, one descent step, sampling by index."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from understudy.core import distributed
+
+from .annotation import CODINGS
+
+ACTIONS = ("log", "choose", "stop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions:
+    """Every generator has these beside its own."""
+
+    # only about the machine: no part of a training's identity
+    MACHINE: ClassVar[tuple[str, ...]] = ("microbatch", "compile")
+    # only about sampling from what was trained: changing them trains nothing again
+    SAMPLING: ClassVar[tuple[str, ...]] = ()
+
+    annotation: str = "grey"  # as the study: one channel of grey levels; channels: one channel for each label
+    mirror: bool = False  # flips real images (annotation too) left to right with probability 1/2
+    microbatch: int | None = None  # images in a forward pass, gradients are accumulated; the machine's, not the study's
+    memorization_samples: int = 64  # a fixed set, compared with the training images at every snapshot; 0: never
+    memorization_kimg: float = 200  # thousand images between snapshots
+    memorization_limit: float | None = None  # largest share of memorized samples
+    memorization_action: str = (
+        "log"  # above the limit; choose: publish the last snapshot within it; stop: train no more
+    )
+
+
+def read_options(kind: type[CommonOptions], name: str, given: dict):
+    """An instance of the options dataclass `kind`.
+
+    Raises:
+        ValueError: an unknown option, with the nearest known one; a common option that cannot be.
+    """
+    known = [f.name for f in fields(kind)]
+    for option in given:
+        if option not in known:
+            nearest = difflib.get_close_matches(option, known, n=1, cutoff=0.0)[0]
+            raise ValueError(f"{name}: unknown option {option!r}; the nearest known one is {nearest!r}")
+    options = kind(**given)
+    for option, allowed in (("annotation", CODINGS), ("memorization_action", ACTIONS)):
+        if (found := getattr(options, option)) not in allowed:
+            raise ValueError(f"{name}: {option} {found!r}: expected one of {', '.join(allowed)}")
+    if options.memorization_action != "log" and (
+        options.memorization_limit is None or not options.memorization_samples
+    ):
+        raise ValueError(f"{name}: memorization_action {options.memorization_action}: expected a limit and samples too")
+    return options
+
+
+def mirrored(x_NCHW: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Each image left to right with probability 1/2, all channels together."""
+    flip_N = torch.rand(len(x_NCHW), device=x_NCHW.device, generator=rng) < 0.5
+    return torch.where(flip_N[:, None, None, None], x_NCHW.flip(3), x_NCHW)
+
+
+def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tensor:
+    """One step down the gradient of the sum of `losses` (of all processes); each is freed before the next is asked for.
+
+    Parameters that no loss depends on keep their values and their moments. Returns the number of gradient entries that
+    were not finite: NaN counts as 0, infinity as 1e5, so that one bad batch does not end a training of days.
+    """
+    parameters = optimizer.param_groups[0]["params"]
+    sums: dict[int, Tensor] = {}
+    for loss in losses:
+        for i, gradient in enumerate(torch.autograd.grad(loss, parameters, allow_unused=True)):
+            if gradient is not None:
+                sums[i] = sums[i] + gradient if i in sums else gradient
+    flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
+    nonfinite = flat.isfinite().logical_not().sum()
+    flat = flat.nan_to_num(nan=0.0, posinf=1e5, neginf=-1e5)
+    for i, gradient in zip(sums, flat.split([g.numel() for g in sums.values()]), strict=True):
+        parameters[i].grad = gradient.view_as(parameters[i])
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return nonfinite
+
+
+@torch.no_grad()
+def sample_by_index(draw: Callable[[range], Tensor], n: int, first: int, chunk: int) -> Tensor:
+    """float32 (n, C, H, W) in [-1, 1], bit for bit the same for an index, whatever n and first.
+
+    `draw` is asked for blocks of `chunk` indices at multiples of it, since the batch size changes the last bits; images
+    of a block that were not asked for are dropped.
+    """
+    parts = []
+    for start in range(first - first % chunk, first + max(n, 1), chunk):
+        x_NCHW = draw(range(start, start + chunk)).float().clamp(-1, 1)
+        parts.append(x_NCHW[max(first - start, 0) : max(first + n - start, 0)])
+    return torch.cat(parts)

@@ -1,0 +1,76 @@
+"""Memorization along the way: how near a fixed set of samples is to the training images, snapshot by snapshot.
+
+A diffusion model first learns what brains look like and much later, the later the more training images there are, which
+brains it was shown (Bonnaire et al. 2025). The study met this at its end, when 100 images of each model were looked at;
+here it stands beside the loss while there is time to act.
+
+A sample is `memorized` where its Pearson correlation with the nearest training image, over all modalities, exceeds what
+real images reach with those of other subjects: the 99th percentile of the same search for training images, each without
+its own subject. Images are averaged down to 64 x 64 before, which finds copies and costs a sixteenth; the exact search,
+over all samples, is the audit's.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from understudy.core import distributed
+from understudy.core.data import DeviceImages
+from understudy.core.similarity import nearest, standardised
+
+PIXELS = 64  # along each side
+REAL = 512  # training images whose nearest ones of other subjects tell what is usual
+QUANTILE = 0.99
+BLOCK = 512  # references of one matrix product
+
+
+class Memorization:
+    """Args:
+    images: the training images; modalities: how many of their channels count, the first ones.
+    subjects: of each image; None where nobody knows, then every image is its own.
+    """
+
+    def __init__(self, images: DeviceImages, modalities: int, subjects: Sequence[str] | None):
+        self.images, self.modalities = images, modalities
+        names = list(subjects) if subjects is not None else [str(i) for i in range(len(images))]
+        number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        self.group_M = torch.tensor([number[name] for name in names], device=images.device)
+
+    @cached_property
+    def usual(self) -> float:
+        """The correlation that a real image seldom exceeds with its nearest one of another subject."""
+        chosen = torch.linspace(0, len(self.images) - 1, min(REAL, len(self.images))).round().long()
+        real_NK = self._vectors(self.images.batch(chosen))
+        r_N, place_N = nearest(
+            real_NK, self._references(), (self.group_M[chosen.to(self.group_M.device)], self.group_M)
+        )
+        known = r_N[place_N >= 0]  # none where there is one subject alone
+        return float(torch.quantile(known, QUANTILE)) if len(known) else 1.0
+
+    def look(self, sample: Callable[[range], Tensor], count: int) -> dict[str, float]:
+        """Statistics of `count` samples. `sample` gives uint8 images (N, C, H, W), modalities first, by index; of several
+        processes each asks for its part."""
+        mine = torch.arange(count).tensor_split(distributed.world_size())[distributed.rank()].tolist()
+        r_N = torch.zeros(count, device=self.images.device)
+        if mine:
+            x_NCHW = sample(range(mine[0], mine[-1] + 1))
+            r_N[mine[0] : mine[-1] + 1] = nearest(self._vectors(x_NCHW), self._references())[0]
+        r_N = distributed.all_reduce_sum(r_N)
+        return {
+            "nearest_mean": float(r_N.mean()),
+            "nearest_max": float(r_N.max()),
+            "memorized_share": float((r_N > self.usual).float().mean()),
+        }
+
+    def _references(self) -> Iterator[Tensor]:
+        for start in range(0, len(self.images), BLOCK):
+            yield self._vectors(self.images.batch(torch.arange(start, min(start + BLOCK, len(self.images)))))
+
+    def _vectors(self, x_NCHW: Tensor) -> Tensor:
+        x_NCHW = x_NCHW[:, : self.modalities].to(self.images.device).float()
+        if x_NCHW.shape[3] > PIXELS:
+            x_NCHW = F.adaptive_avg_pool2d(x_NCHW, PIXELS)
+        return standardised(x_NCHW.flatten(1))
