@@ -38,7 +38,8 @@ def unet(folder: Path):
 def stylegan2(folder: Path, batch: int = 4):
     from understudy.core.data import DeviceImages
     from understudy.core.stack import Stack
-    from understudy.generate.train import GeneratorTrainee, seeded_build
+    from understudy.generate.train import GeneratorTrainee
+    from understudy.generate.weights import seeded_build
 
     small = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "mapping_layers": 2, "batch": batch}
     generator = seeded_build("stylegan2", 5, 16, 5, precision="fp32", **small)

@@ -20,6 +20,7 @@ class Counter:
     """The smallest trainee: its state is a function of every step it has made."""
 
     images_per_step = 4
+    done = False
 
     def __init__(self, action=lambda images_seen: None, loss=1.0):
         self.value, self.action, self.loss = torch.zeros(()), action, loss

@@ -31,7 +31,8 @@ _GO_ON, _SAVE, _STOP = -2, -1, 0  # what the first process says; from _STOP on i
 
 
 class Trainee(Protocol):
-    images_per_step: int
+    images_per_step: int  # of the iteration that was made last
+    done: bool  # nothing is left to learn: the training ends before its last image
 
     def step(self, images_seen: int) -> dict[str, torch.Tensor]:
         """One iteration. Returns detached scalars on the device; never waits for the device."""
@@ -65,7 +66,7 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
             lock = stack.enter_context(only_writer(run_dir, **patience))
             _check_config(run_dir, config)
         images_seen, seconds = _resume(trainee, run_dir)
-        if images_seen >= images:  # finished before: whoever asks wants it published again
+        if images_seen >= images or trainee.done:  # finished before: whoever asks wants it published again
             return Outcome(True, images_seen, seconds, "finished")
         keeper = None
         if lock:
@@ -85,7 +86,7 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
 
 def _loop(trainee: Trainee, images: int, images_seen: int, keeper: "_Keeper | None") -> Outcome:
     """The iterations. All processes make them in step; the first one, which has a keeper, says when to stop."""
-    while images_seen < images:
+    while images_seen < images and not trainee.done:
         order = distributed.agree(keeper.order() if keeper else _GO_ON)
         if order >= _STOP:
             return Outcome(False, images_seen, keeper.progress.seconds if keeper else 0.0, _REASONS[order])
@@ -94,7 +95,7 @@ def _loop(trainee: Trainee, images: int, images_seen: int, keeper: "_Keeper | No
         statistics = trainee.step(images_seen)
         images_seen += trainee.images_per_step
         if keeper:
-            keeper.after(statistics, images_seen, images_seen >= images)
+            keeper.after(statistics, images_seen, images_seen >= images or trainee.done)
     return Outcome(True, images_seen, keeper.progress.seconds if keeper else 0.0, "finished")
 
 

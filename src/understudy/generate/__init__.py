@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 _CLASSES = {
     "stylegan2": "stylegan2:StyleGAN2",
+    "diffusion": "diffusion:Diffusion",
 }
 
 
