@@ -43,9 +43,8 @@ def main() -> None:
     device = use_device(args.device, args.threads)
     shape = dict(FULL if device.type == "cuda" else SMALL)
     shape |= {name: value for name in shape if (value := getattr(args, name, None))}
-    images = DeviceImages(
-        torch.randint(0, 256, (64, CHANNELS, shape["size"], shape["size"]), dtype=torch.uint8), device
-    )
+    noise_NCHW = torch.randint(0, 256, (64, CHANNELS, shape["size"], shape["size"]), dtype=torch.uint8)
+    images = DeviceImages(noise_NCHW, device)
     kinds = {"training": (ours_training, peer_training), "sampling": (ours_sampling, peer_sampling)}
     print(f"{device_name(device)}, torch {torch.__version__}, {shape}")
     print(f"{'':10s}{'ours img/s':>12s}{'diffusers':>12s}{'ratio':>8s}{'GB ours':>9s}{'GB peer':>9s}")

@@ -222,9 +222,7 @@ def test_the_snapshot_before_samples_are_copies_is_published(tmp_path, action, s
 def test_a_training_without_any_snapshot_within_the_limit_failed(tmp_path, action):
     trained = trainee(**SNAPSHOTS, memorization_action=action)
     Copier(trained, 0)
-    with pytest.raises(
-        FailedRunError, match=r"found 1.000 at \d+ images and no snapshot within the"
-    ):
+    with pytest.raises(FailedRunError, match=r"found 1.000 at \d+ images and no snapshot within the"):
         train(trained, tmp_path, 32, config={})
 
 

@@ -21,10 +21,8 @@ BLOCK = 256  # images of one forward pass
 
 def _weights(channels: int) -> list[Tensor]:
     rng = torch.Generator().manual_seed(SEED)
-    inputs = (channels, *WIDTHS)
-    return [
-        torch.randn(o, i, 3, 3, generator=rng) * math.sqrt(2 / (9 * i)) for i, o in zip(inputs, WIDTHS, strict=False)
-    ]
+    pairs = zip((channels, *WIDTHS[:-1]), WIDTHS, strict=True)
+    return [torch.randn(o, i, 3, 3, generator=rng) * math.sqrt(2 / (9 * i)) for i, o in pairs]
 
 
 @torch.no_grad()
