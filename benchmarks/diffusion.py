@@ -81,7 +81,7 @@ def compared(ours: Callable, peer: Callable, turns: int, device: torch.device) -
 
 # ------------------------------------------------------------------------------------------------ ours
 def built(shape: dict, device: torch.device):
-    options = {key: shape[key] for key in ("width", "blocks", "batch")} | {"memorization_samples": 0}
+    options = {key: shape[key] for key in ("width", "blocks", "batch")} | {"snapshot_samples": 0}
     return seeded_build("diffusion", CHANNELS, shape["size"], 0, **options).to(device)
 
 

@@ -56,7 +56,7 @@ def measure_generator(a: argparse.Namespace, device: torch.device) -> tuple[Pace
     name = a.model.split("/")[1]
     levels = {f"label{i + 1}": round(255 * (i + 1) / (a.labels + 1)) for i in range(a.labels)}
     coding = Coding(a.options.get("annotation", "grey"), levels)
-    options = {**a.options, "memorization_samples": 0, "memorization_action": "log"}
+    options = {**a.options, "snapshot_samples": 0, "memorization_action": "log"}
     generator = seeded_build(name, coding.count(a.channels), a.size, 0, **options).to(device)
     trainee = GeneratorTrainee(generator, random_images(a, device), 0, coding)
 

@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument("--stack", type=Path, required=True, help="training images, train.zip")
     parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--microbatch", type=int, default=0, help="images in one forward pass, where memory is short; 0: the batch"
+    )
     machine.add_machine_arguments(parser)
     args = parser.parse_args()
 
@@ -37,6 +40,8 @@ def main() -> None:
         if height != width or not len(stack):
             raise ValueError(f"{args.stack}: found {len(stack)} images of {height} x {width}, expected square ones")
         options = read_options(args.options)
+        if args.microbatch:
+            options["microbatch"] = args.microbatch
         coding = Coding.of(options.get("annotation", "grey"), stack.meta["channels"], stack.meta["labels"])
         generator = seeded_build(args.generator, coding.count(channels), height, args.seed, **options).to(device)
         subjects = [name.split("/")[0] for name in stack.names] if "subjects" in stack.meta else None
@@ -51,7 +56,8 @@ def main() -> None:
             return
         weights, images_seen = trainee.published(outcome.images_seen)
         about = {"dataset": args.dataset, "seed": args.seed, "images_seen": images_seen}
-        metadata = describe(args.generator, generator, stack.meta, **about, snapshots=trainee.history)
+        snapshots = trainee.snapshots.history if trainee.snapshots else []
+        metadata = describe(args.generator, generator, stack.meta, **about, snapshots=snapshots)
         publish_weights(weights, args.output, metadata)
 
 

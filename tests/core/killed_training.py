@@ -53,7 +53,7 @@ def diffusion(folder: Path, batch: int = 4):
     from understudy.generate.weights import seeded_build
 
     small = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [4], "batch": batch, "learning_rate": 0.003}
-    looks = {"memorization_samples": 2, "memorization_kimg": 0.04, "step_sampling": "second_moment"}
+    looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04, "step_sampling": "second_moment"}
     generator = seeded_build("diffusion", 5, 16, 5, **small, **looks)
     return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
 

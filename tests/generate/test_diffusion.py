@@ -16,7 +16,7 @@ from understudy.generate.weights import seeded_build
 
 SMALL = {
     **{"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [4], "steps": 40, "batch": 6, "kimg": 0.06},
-    **{"evaluations": 5, "ema_decay": 0.5, "memorization_samples": 0, "learning_rate": 0.01},
+    **{"evaluations": 5, "ema_decay": 0.5, "snapshot_samples": 0, "learning_rate": 0.01},
 }
 VARIANTS = [
     {},
@@ -190,7 +190,7 @@ def test_a_perfect_network_gives_a_constant_image_back():
 def test_six_steps_are_three_and_a_reload_and_three(options):
     def trainee():
         images = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), np.uint8)
-        looks = {"memorization_samples": 4, "memorization_kimg": 0.012}
+        looks = {"snapshot_samples": 4, "snapshot_kimg": 0.012}
         return GeneratorTrainee(tiny(**options, **looks), DeviceImages(images, "cpu"), 0)
 
     straight, first, second = trainee(), trainee(), trainee()
@@ -204,7 +204,7 @@ def test_six_steps_are_three_and_a_reload_and_three(options):
     assert torch.equal(tensors(straight.generator), tensors(second.generator))
     for a, b in zip(straight.ema.parameters(), second.ema.parameters(), strict=True):
         assert torch.equal(a, b)
-    assert straight.history == second.history and len(second.history) == 3
+    assert straight.snapshots.history == second.snapshots.history and len(second.snapshots.history) == 3
     extra = straight.generator.state_extra()
     assert all(torch.equal(extra[key], tensor) for key, tensor in second.generator.state_extra().items())
     assert set(extra) == ({"losses", "counts"} if options else set())

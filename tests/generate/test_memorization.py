@@ -1,6 +1,5 @@
 """Copies of training images are found; other images of the same kind, blurred ones and noise are none."""
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -26,19 +25,15 @@ def memorization():
     return Memorization(DeviceImages(IMAGES, "cpu"), 2, SUBJECTS)
 
 
-def look(memorization, x_NCHW):
-    return memorization.look(lambda indices: x_NCHW[indices.start : indices.stop].float(), len(x_NCHW))
-
-
 def test_copies_are_memorized_whatever_their_contrast_and_annotation(memorization):
     copies = IMAGES[[3, 50, 99, 120]].float() * 0.7 + 20
     copies[:, 2] = 0  # the annotation does not count
-    found = look(memorization, copies + torch.randn(copies.shape, generator=torch.Generator().manual_seed(1)))
+    found = memorization.look(copies + torch.randn(copies.shape, generator=torch.Generator().manual_seed(1)))
     assert found["memorized_share"] == 1 and found["nearest_mean"] > 0.99
 
 
 def test_new_subjects_are_not(memorization):
-    found = look(memorization, torch.cat([subject_images(seed) for seed in range(1000, 1010)]))
+    found = memorization.look(torch.cat([subject_images(seed) for seed in range(1000, 1010)]))
     assert (
         found["memorized_share"] == 0 and 0 < found["nearest_mean"] <= found["nearest_max"] < memorization.usual + 0.1
     )
@@ -46,36 +41,18 @@ def test_new_subjects_are_not(memorization):
 
 def test_the_mean_image_is_near_to_all_and_a_copy_of_none(memorization):
     mean = IMAGES.float().mean(0, keepdim=True)
-    assert look(memorization, mean)["memorized_share"] == 0
+    assert memorization.look(mean)["memorized_share"] == 0
 
 
 def test_what_is_usual_leaves_the_own_subject_out(memorization):
     per_image = Memorization(DeviceImages(IMAGES, "cpu"), 2, None)
     assert memorization.usual < 0.9 < per_image.usual
     alone = Memorization(DeviceImages(IMAGES[:4], "cpu"), 2, SUBJECTS[:4])
-    assert alone.usual == 1 and look(alone, IMAGES[:1])["memorized_share"] == 0, "one subject tells nothing"
+    assert alone.usual == 1 and alone.look(IMAGES[:1])["memorized_share"] == 0, "one subject tells nothing"
 
 
 def test_large_images_are_averaged_down():
     large = F.interpolate(IMAGES[:8].float(), size=128, mode="nearest").to(torch.uint8)
     memorization = Memorization(DeviceImages(large, "cpu"), 2, SUBJECTS[:8])
     assert memorization._vectors(large).shape == (8, 2 * 64 * 64)
-    assert look(memorization, large[:1])["nearest_max"] == pytest.approx(1, abs=1e-5)
-
-
-def test_processes_share_the_samples(memorization, monkeypatch):
-    from understudy.core import distributed
-
-    copies, asked, sums = IMAGES[:5], [], []
-    monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    monkeypatch.setattr(distributed, "all_reduce_sum", lambda x: sums.append(x.clone()) or x)
-
-    def sample(indices):
-        asked.append(indices)
-        return copies[indices.start : indices.stop]
-
-    for rank in (0, 1):
-        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        memorization.look(sample, 5)
-    assert asked == [range(0, 3), range(3, 5)]
-    np.testing.assert_allclose(sum(sums)[0], 1, atol=1e-5)
+    assert memorization.look(large[:1])["nearest_max"] == pytest.approx(1, abs=1e-5)

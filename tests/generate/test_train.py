@@ -2,6 +2,7 @@
 
 import copy
 import json
+import operator
 import runpy
 import sys
 from dataclasses import asdict
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.core.attempts import FailedRunError
+from understudy.core import distributed
+from understudy.core.attempts import FailedRunError, read
 from understudy.core.data import DeviceImages
 from understudy.core.files import sha256_of_file
 from understudy.core.machine import Limits
@@ -35,9 +37,9 @@ def images_NCHW():
     return np.random.default_rng(0).integers(0, 256, (20, 5, SIZE, SIZE), np.uint8)
 
 
-def trainee(seed=0, **options):
+def trainee(seed=0, coding=Coding(), **options):  # noqa: B008
     generator = published.seeded_build("stylegan2", 5, SIZE, seed, **(OPTIONS | options))
-    return stage.GeneratorTrainee(generator, DeviceImages(images_NCHW(), "cpu"), seed)
+    return stage.GeneratorTrainee(generator, DeviceImages(images_NCHW(), "cpu"), seed, coding)
 
 
 def run(trained, steps):
@@ -86,7 +88,8 @@ def test_six_steps_are_three_and_a_reload_and_three():
     expected, actual = flat(straight.state()), flat(second.state())
     assert expected.keys() == actual.keys() and len(expected) > 100
     for key, tensor in expected.items():
-        assert torch.equal(tensor, actual[key]), key
+        same = torch.equal if isinstance(tensor, torch.Tensor) else operator.eq
+        assert same(tensor, actual[key]), key
     assert statistics[0]["loss_generator"].ndim == 0 and not statistics[0]["loss_generator"].requires_grad
 
 
@@ -115,10 +118,10 @@ def test_what_changes_no_weights_is_no_part_of_the_identity():
         o = published.seeded_build("stylegan2", 5, SIZE, 0, **(OPTIONS | changed)).options
         return stage.identity("stylegan2", asdict(o), type(o), 1, "f00")["options"]
 
-    assert options(microbatch=4, truncation_psi=0.5, memorization_kimg=1) == options()
+    assert options(microbatch=4, truncation_psi=0.5, snapshot_kimg=1) == options()
     assert options(batch=4) != options() and options(annotation="channels") != options()
     stopping = {"memorization_action": "stop", "memorization_limit": 0.1}
-    assert options(**stopping) != options() and options(**stopping, memorization_kimg=1) != options(**stopping)
+    assert options(**stopping) != options() and options(**stopping, snapshot_kimg=1) != options(**stopping)
 
 
 def test_published_weights_sample_the_same(weights):
@@ -185,32 +188,30 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
 
 
 # ------------------------------------------------------------------------------------------------ snapshots
-class Copier:
-    """In place of a generator's samples: noise at first, from `copies_from` images on training images."""
+def samples_are(trained, x_NCHW, images_from=0):
+    """In place of the generator's samples: noise at first, `x_NCHW` from a snapshot on."""
 
-    def __init__(self, trained, copies_from):
-        self.trained, self.copies_from = trained, copies_from
-        trained._preview = self.preview
+    def samples(count):
+        if 8 * (len(trained.snapshots.history) + 1) >= images_from:
+            return x_NCHW
+        return torch.from_numpy(np.random.default_rng(len(trained.snapshots.history)).integers(0, 256, x_NCHW.shape))
 
-    def preview(self, indices):
-        if 8 * (len(self.trained.history) + 1) >= self.copies_from:
-            return torch.from_numpy(images_NCHW()[indices.start % 20 : indices.start % 20 + 1]).float()
-        rng = torch.Generator().manual_seed(indices.start)
-        return torch.randn(len(indices), 5, SIZE, SIZE, generator=rng)
+    trained.samples = samples
 
 
-SNAPSHOTS = {"memorization_samples": 1, "memorization_kimg": 0.008, "memorization_limit": 0.5}
+COPIES = torch.from_numpy(images_NCHW()[[3, 7, 11]])
+SNAPSHOTS = {"snapshot_samples": 3, "snapshot_kimg": 0.008, "memorization_limit": 0.5}
 
 
 @pytest.mark.parametrize(("action", "seen", "published_at"), [("log", 32, 32), ("choose", 32, 16), ("stop", 24, 16)])
 def test_the_snapshot_before_samples_are_copies_is_published(tmp_path, action, seen, published_at):
     trained = trainee(**SNAPSHOTS, memorization_action=action)
-    Copier(trained, 24)
+    samples_are(trained, COPIES, 24)
     outcome = train(trained, tmp_path, 32, config={})
     assert outcome.finished and outcome.images_seen == seen
     weights, images_seen = trained.published(outcome.images_seen)
     assert images_seen == published_at
-    shares = {entry["images_seen"]: entry["memorized_share"] for entry in trained.history}
+    shares = {entry["images_seen"]: entry["memorized_share"] for entry in trained.snapshots.history}
     assert shares == {n: float(n >= 24) for n in range(8, seen + 1, 8)}
     again = trainee(**SNAPSHOTS, memorization_action=action)
     assert train(again, tmp_path, 32, config={}).images_seen == seen, "it is finished, and nothing is trained again"
@@ -221,16 +222,16 @@ def test_the_snapshot_before_samples_are_copies_is_published(tmp_path, action, s
 @pytest.mark.parametrize("action", ["choose", "stop"])
 def test_a_training_without_any_snapshot_within_the_limit_failed(tmp_path, action):
     trained = trainee(**SNAPSHOTS, memorization_action=action)
-    Copier(trained, 0)
+    samples_are(trained, COPIES)
     with pytest.raises(FailedRunError, match=r"found 1.000 at \d+ images and no snapshot within the"):
         train(trained, tmp_path, 32, config={})
 
 
 def test_looking_changes_no_weights():
-    looking, not_looking = trainee(memorization_kimg=0.008), trainee(memorization_samples=0)
+    looking, not_looking = trainee(snapshot_kimg=0.008), trainee(snapshot_samples=0)
     statistics = run(looking, range(2))[1]
     run(not_looking, range(2))
-    assert 0 <= statistics["nearest_mean"] <= statistics["nearest_max"] <= 1 and len(looking.history) == 2
+    assert 0 <= statistics["nearest_mean"] <= statistics["nearest_max"] <= 1 and len(looking.snapshots.history) == 2
     for a, b in zip(looking.ema.parameters(), not_looking.ema.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -252,3 +253,41 @@ def test_a_channel_for_each_label_trains_and_samples(tmp_path):
     sampling.publish_samples(wanted, tmp_path / "samples.zip")
     stack = Stack.open(tmp_path / "samples.zip")
     assert stack.shape_CHW == (5, SIZE, SIZE) and set(np.unique(stack.read()[:, 4])) <= {0, 51, 102, 204}
+
+
+@pytest.mark.parametrize(
+    ("samples", "sign"),
+    [
+        (COPIES[:1].expand(3, -1, -1, -1), "its samples are all alike"),
+        (torch.cat([COPIES[:, :4], torch.zeros_like(COPIES[:, 4:])], 1), "the annotation of all its samples is empty"),
+    ],
+)
+def test_a_collapsed_generator_fails_at_the_third_snapshot(tmp_path, samples, sign):
+    trained = trainee(snapshot_samples=3, snapshot_kimg=0.008, coding=Coding("grey", LABELS))
+    samples_are(trained, samples, 16)
+    with pytest.raises(FailedRunError, match=f"the generator has collapsed: {sign} .* at 16 to 32 images|{sign} at 16"):
+        train(trained, tmp_path, 32, config={})
+    (end,) = [line for line in read(tmp_path) if line["event"] == "end"]
+    assert end["reason"] == "failed" and "collapsed" in end["message"]
+    with pytest.raises(FailedRunError, match="collapsed"):
+        train(trainee(snapshot_samples=3, snapshot_kimg=0.008), tmp_path, 32, config={})
+
+
+def test_variety_is_relative_to_the_training_images():
+    trained = trainee(coding=Coding("grey", LABELS))
+    same = trained.snapshots.variety(torch.from_numpy(images_NCHW()))
+    assert same == {"diversity": pytest.approx(1), "annotated": 1}
+    half = torch.from_numpy(images_NCHW() // 2)
+    half[:10, 4] = 0
+    assert trained.snapshots.variety(half) == {"diversity": pytest.approx(0.5, abs=0.01), "annotated": 0.5}
+
+
+def test_processes_share_the_samples_of_a_snapshot(monkeypatch):
+    alone = trainee().samples(5)
+    parts = []
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce_sum", lambda x: parts.append(x) or x)
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        trainee().samples(5)
+    assert torch.equal(sum(parts).to(torch.uint8), alone) and (parts[0][3:] == 0).all() and (parts[1][:3] == 0).all()

@@ -161,8 +161,8 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
 
 def _impossible_generator(key: str, generator: Mapping) -> Iterator[Problem]:
     action = generator["memorization_action"]
-    if action != "log" and (generator["memorization_limit"] is None or not generator["memorization_samples"]):
-        yield f"{key}.memorization_action", f"found {action}; it needs memorization_limit and memorization_samples"
+    if action != "log" and (generator["memorization_limit"] is None or not generator["snapshot_samples"]):
+        yield f"{key}.memorization_action", f"found {action}; it needs memorization_limit and snapshot_samples"
 
 
 def _impossible_diffusion(diffusion: Mapping, size: int) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ from .attempts import Attempt, attempt
 from .checkpoint import KEEP, load_newest_checkpoint, load_step, save_checkpoint
 from .files import hash_of, read_json, write_json
 from .lock import Lock, only_writer
-from .machine import Limits, stop_signals
+from .machine import Limits, named_out_of_memory, stop_signals
 from .progress import Progress
 
 _REASONS = ("budget", "signal", "asked")  # to stop; asked: by another process, which goes on
@@ -75,7 +75,8 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
             progress = Progress(run_dir, images, images_seen, seconds)
             stack.callback(progress.close)
             keeper = _Keeper(trainee, run_dir, limits, lock, stopped, now, progress)
-        outcome = _loop(trainee, images, images_seen, keeper)
+        with named_out_of_memory(trainee.images_per_step):
+            outcome = _loop(trainee, images, images_seen, keeper)
         if keeper:
             keeper.end(outcome)
         distributed.agree(_STOP)  # nobody leaves before the first process has saved: torchrun would end it

@@ -31,8 +31,8 @@ class CommonOptions:
     annotation: str = "grey"  # as the study: one channel of grey levels; channels: one channel for each label
     mirror: bool = False  # flips real images (annotation too) left to right with probability 1/2
     microbatch: int | None = None  # images in a forward pass, gradients are accumulated; the machine's, not the study's
-    memorization_samples: int = 64  # a fixed set, compared with the training images at every snapshot; 0: never
-    memorization_kimg: float = 200  # thousand images between snapshots
+    snapshot_samples: int = 64  # a fixed set of samples that is looked at in every snapshot; 0: never
+    snapshot_kimg: float = 200  # thousand images between snapshots
     memorization_limit: float | None = None  # largest share of memorized samples
     # above the limit: log; choose (publish the last snapshot that was within it); stop (choose, and train no more)
     memorization_action: str = "log"
@@ -54,8 +54,8 @@ def read_options(kind: type[CommonOptions], name: str, given: dict):
         if (found := getattr(options, option)) not in allowed:
             raise ValueError(f"{name}: {option} {found!r}: expected one of {', '.join(allowed)}")
     action = options.memorization_action
-    if action != "log" and (options.memorization_limit is None or not options.memorization_samples):
-        raise ValueError(f"{name}: memorization_action {action}: expected memorization_limit and _samples too")
+    if action != "log" and (options.memorization_limit is None or not options.snapshot_samples):
+        raise ValueError(f"{name}: memorization_action {action}: expected memorization_limit and snapshot_samples too")
     return options
 
 

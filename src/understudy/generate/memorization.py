@@ -13,14 +13,13 @@ Images are averaged down to 64 x 64 before, which finds copies and costs a sixte
 samples, is the audit's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from understudy.core import distributed
 from understudy.core.data import DeviceImages
 from understudy.core.similarity import nearest, nearest_two_groups, standardised
 
@@ -52,20 +51,10 @@ class Memorization:
         known = r_N[place_N >= 0]  # none where there is one subject alone
         return float(torch.quantile(known, QUANTILE)) if len(known) else 1.0
 
-    def look(self, sample: Callable[[range], Tensor], count: int) -> dict[str, float]:
-        """Statistics of `count` samples: mean and largest correlation with the nearest training image, and the share of
-        memorized samples.
-
-        `sample` gives images on 0-255 (N, C, H, W), modalities first, by index; of several processes each asks for its
-        part of them.
-        """
-        mine = torch.arange(count).tensor_split(distributed.world_size())[distributed.rank()].tolist()
-        r_2N = torch.zeros(2, count, device=self.images.device)
-        if mine:
-            part = slice(mine[0], mine[-1] + 1)
-            x_NK = self._vectors(sample(range(mine[0], mine[-1] + 1)))
-            r_2N[0, part], r_2N[1, part] = nearest_two_groups(x_NK, self._references, self.group_M)
-        nearest_N, other_N = distributed.all_reduce_sum(r_2N)
+    def look(self, x_NCHW: Tensor) -> dict[str, float]:
+        """Of samples (N, C, H, W), modalities first: mean and largest correlation with the nearest training image, and
+        the share of them that is memorized."""
+        nearest_N, other_N = nearest_two_groups(self._vectors(x_NCHW), self._references, self.group_M)
         stands_out_N = (1 - nearest_N).clamp(min=0) < STANDS_OUT**2 * (1 - other_N)
         return {
             "nearest_mean": float(nearest_N.mean()),

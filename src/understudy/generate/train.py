@@ -6,19 +6,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from understudy.core import seeds
-from understudy.core.attempts import FailedRunError
+from understudy.core import distributed, seeds
 from understudy.core.data import DeviceImages, epoch_indices
 
 from .annotation import Coding
 from .common import CommonOptions
-from .memorization import Memorization
+from .snapshots import Snapshots
 
 
 class GeneratorTrainee:
     """Adapts a generator and its images to core.training: `step` is a function of (state, images seen).
 
-    At every snapshot (memorization.py) it looks at samples of the averaged network, and may choose the snapshot that is
+    At every snapshot (snapshots.py) it looks at samples of the averaged network, and may choose the snapshot that is
     published, or be `done` before the end.
     """
 
@@ -33,12 +32,12 @@ class GeneratorTrainee:
         self.generator, self.images, self.seed, self.coding = generator, images, seed, coding
         self.images_per_step = generator.batch_at(0)
         self.ema = copy.deepcopy(generator.networks[generator.averaged]).requires_grad_(False).eval()
-        self.memorization = None
-        if generator.options.memorization_samples:
-            self.memorization = Memorization(images, coding.modalities(images.channels), subjects)
-        self.history: list[dict] = []  # what was seen at each snapshot
-        self.chosen: dict = {}  # images_seen and weights of the last one within the limit, where there is one
-        self.done = False
+        looks = generator.options.snapshot_samples > 0
+        self.snapshots = Snapshots(images, coding, subjects, generator.options) if looks else None
+
+    @property
+    def done(self) -> bool:
+        return self.snapshots is not None and self.snapshots.done
 
     def step(self, images_seen: int) -> dict[str, Tensor]:
         generator = self.generator
@@ -48,54 +47,30 @@ class GeneratorTrainee:
         rng = seeds.generator(generator.device, self.seed, "step", images_seen)
         statistics = generator.step(real_NCHW, images_seen, rng)
         update_ema(self.ema, generator.networks[generator.averaged], generator.ema_decay(images_seen))
-        if self._is_snapshot(images_seen):
-            statistics |= self._look(images_seen + self.images_per_step)
+        after = images_seen + self.images_per_step
+        if self.snapshots and self.snapshots.due(images_seen, after):
+            statistics |= self.snapshots.look(after, self.samples(generator.options.snapshot_samples), self.ema)
         return statistics
 
-    # -------------------------------------------------------------------------------------------- snapshots
-    def _is_snapshot(self, images_seen: int) -> bool:
-        """Whether a snapshot falls into the iteration that began at `images_seen`: at multiples, and at the end."""
-        o, after = self.generator.options, images_seen + self.images_per_step
-        every = round(o.memorization_kimg * 1000)
-        return self.memorization is not None and (after // every > images_seen // every or after >= o.kimg * 1000)
-
-    def _look(self, images_seen: int) -> dict[str, float]:
-        o = self.generator.options
-        assert self.memorization
-        found = self.memorization.look(self._preview, o.memorization_samples)
-        self.history.append({"images_seen": images_seen, **found})
-        if o.memorization_action != "log":
-            self._judge(o, images_seen, found["memorized_share"])
-        return found
-
-    def _judge(self, o: CommonOptions, images_seen: int, share: float) -> None:
-        """Raises FailedRunError where the training is over and no snapshot was within the limit."""
-        if share <= o.memorization_limit:
-            weights = {name: tensor.cpu().clone() for name, tensor in self.ema.state_dict().items()}
-            self.chosen = {"images_seen": images_seen, "weights": weights}
-        elif o.memorization_action == "stop":
-            print(f"stopped by memorization_action: {share:.3f} of the samples are memorized at {images_seen} images")
-            self.done = True
-        if (self.done or images_seen >= o.kimg * 1000) and not self.chosen:
-            raise FailedRunError(
-                f"memorized share of samples: found {share:.3f} at {images_seen} images and no snapshot within the "
-                f"memorization_limit of {o.memorization_limit}. Nothing is published; train on more subjects, look "
-                "more often (memorization_kimg), or raise the limit."
-            )
-
     @torch.no_grad()
-    def _preview(self, indices: range) -> Tensor:
-        """Samples of the averaged network."""
-        networks, name = self.generator.networks, self.generator.averaged
-        live, networks[name] = networks[name], self.ema
-        x_NCHW = self.generator.preview(len(indices), self.seed, indices.start)
-        networks[name] = live
-        return x_NCHW
+    def samples(self, count: int) -> Tensor:
+        """The first samples of the averaged network, uint8 as in a stack, in every process; each draws its part."""
+        generator = self.generator
+        mine = torch.arange(count).tensor_split(distributed.world_size())[distributed.rank()].tolist()
+        shape = self.images.images_NCHW.shape[1:]
+        x_NCHW = torch.zeros(count, *shape, dtype=torch.int32, device=generator.device)
+        if mine:
+            networks, name = generator.networks, generator.averaged
+            live, networks[name] = networks[name], self.ema
+            drawn = self.coding.decode(generator.preview(len(mine), self.seed, mine[0]))
+            networks[name] = live
+            x_NCHW[mine[0] : mine[-1] + 1] = torch.from_numpy(drawn).to(x_NCHW)
+        return distributed.all_reduce_sum(x_NCHW).to(torch.uint8)
 
     def published(self, images_seen: int) -> tuple[dict[str, Tensor], int]:
         """(weights, images seen) to publish after a training that ended at `images_seen`."""
-        if self.chosen:
-            return self.chosen["weights"], self.chosen["images_seen"]
+        if self.snapshots and self.snapshots.chosen:
+            return self.snapshots.chosen["weights"], self.snapshots.chosen["images_seen"]
         return dict(self.ema.state_dict()), images_seen
 
     # -------------------------------------------------------------------------------------------- state
@@ -107,9 +82,7 @@ class GeneratorTrainee:
             "ema": dict(self.ema.state_dict()),
             "optimizers": {name: _moments(optimizer) for name, optimizer in optimizers.items()},
             "extra": self.generator.state_extra(),
-            "history": self.history,
-            "chosen": self.chosen,
-            "done": self.done,
+            "snapshots": self.snapshots.state() if self.snapshots else {},
         }
 
     def load_state(self, state: dict) -> None:
@@ -121,7 +94,8 @@ class GeneratorTrainee:
             moments = {int(index): dict(entry) for index, entry in state["optimizers"][name].items()}
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.generator.load_state_extra(state["extra"])
-        self.history, self.chosen, self.done = list(state["history"]), state["chosen"], state["done"]
+        if self.snapshots and state["snapshots"]:
+            self.snapshots.load_state(state["snapshots"])
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
@@ -141,6 +115,6 @@ def identity(name: str, options: dict, kind: type[CommonOptions], seed: int, sta
     which of them are about the machine or about sampling alone."""
     left_out = {*kind.MACHINE, *kind.SAMPLING}
     if options["memorization_action"] == "log":  # then looking changes nothing
-        left_out |= {key for key in options if key.startswith("memorization_")}
+        left_out |= {"snapshot_samples", "snapshot_kimg", "memorization_limit", "memorization_action"}
     options = {key: value for key, value in options.items() if key not in left_out}
     return {"generator": name, "options": options, "seed": seed, "stack_sha256": stack_sha256}
