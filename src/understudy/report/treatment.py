@@ -1,7 +1,7 @@
 """Were the generators treated alike? Every knob in which they differ, side by side, from what was published.
 
 A study that compares generators compares also how long each was trained, on which batch, with which average of the
-weights, and how it was sampled. None of it is hidden here: options that all have with the same value are left out, every
+weights, and how it was sampled. None of it is hidden here: options that all have with the same value are left out, each
 other one is a row, and what one generator does not have is a dash.
 """
 
@@ -19,7 +19,7 @@ FACTS = ("images seen (kimg)", "device hours", "samples")
 
 
 def treatment_table(results: str | Path, runs: str | Path, datasets: list[str], generators: list[str]) -> pd.DataFrame:
-    """A row per knob, a column per dataset and generator (dataset left out where there is one alone); text in all cells.
+    """A row per knob, a column per dataset and generator (dataset left out where there is one alone); all text.
 
     Training hours come from the run directories: a dash where these are gone.
     """
@@ -32,7 +32,7 @@ def treatment_table(results: str | Path, runs: str | Path, datasets: list[str], 
         hours = f"{actual.device_seconds / 3600:.3g}" if actual else ""
         facts = (f"{weights['images_seen'] / 1000:g}", hours, f"{samples['count']}")
         columns[title] = dict(zip(FACTS, facts, strict=True)) | {k: _text(v) for k, v in weights["options"].items()}
-    rows = [*FACTS, *differing({title: column for title, column in columns.items()})]
+    rows = [*FACTS, *differing(columns)]
     cells = {title: [column.get(row, "") for row in rows] for title, column in columns.items()}
     return pd.DataFrame({"knob": rows, **cells}, dtype=object)
 
