@@ -79,7 +79,7 @@ class ProgressiveGAN(GrowingGAN):
                 with torch.no_grad():
                     fake = self.networks["generator"](z_NK[chosen], phase)
                 fake_N, real_N = discriminator(fake, phase), discriminator(real, phase)
-                mixed = real.lerp(fake, between_N111[chosen]).requires_grad_()
+                mixed = (real + between_N111[chosen] * (fake - real)).requires_grad_()
                 norm_N = gan.squared_gradients(discriminator(mixed, phase), mixed).sqrt() / self._enlarged(phase)
                 penalty_N = (norm_N - 1).square()
                 for scores, score_N in ((fakes, fake_N), (reals, real_N), (penalties, penalty_N)):
