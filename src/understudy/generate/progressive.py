@@ -5,7 +5,7 @@ Paper     Karras et al., "Progressive Growing of GANs for Improved Quality, Stab
 Original  the study trained github.com/tkarras/progressive_growing_of_gans, TensorFlow version, on one GPU in fp32 (CC
           BY-NC 4.0). This is an independent implementation, written from the paper and from documented facts.
 Cost      published by the study: 12 000 kimg at 256 x 256 in 5 days on one V100 (120 GPU-hours).
-Size      5 x 256 x 256: generator 23 049 315 parameters, discriminator 23 057 345.
+Size      5 x 256 x 256: generator 23 049 315 parameters (18 GMAC an image), discriminator 23 057 345 (18 GMAC).
 Departs   images stay at the phase's resolution, with penalties as if they were at full size; the average follows the
           generator's step (the original: the discriminator's, so it is one iteration behind); single gradients that
           are not finite are replaced (the original leaves out the whole update); Adam's epsilon is added after the bias

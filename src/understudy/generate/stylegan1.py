@@ -6,11 +6,12 @@ Original  the study trained github.com/NVlabs/stylegan (CC BY-NC 4.0) with batch
           implementation, written from the paper and from documented facts.
 Cost      published by the study: 25 000 kimg at 256 x 256 in 6 days on 2 V100 (288 GPU-hours); its samples seem to be
           from a snapshot at 16 526 kimg.
-Size      5 x 256 x 256: generator 26 091 235 parameters, discriminator 23 057 345.
+Size      5 x 256 x 256: generator 26 091 235 parameters (18 GMAC an image), discriminator 23 057 345 (18 GMAC).
 Departs   images stay at the phase's resolution, with penalties as if they were at full size; the average follows the
           generator's step (the original: the discriminator's, so it is one iteration behind); single gradients that
           are not finite are replaced (the original leaves out the whole update); Adam's epsilon is added after the bias
-          correction; batches are those of the original's schedule for 4 GPUs, which is the one that ends at 16.
+          correction; one style-mixing cutoff an iteration (the original: one for each GPU); batches are those of the
+          original's schedule for 4 GPUs, which is the one that ends at 16.
 """
 
 from collections.abc import Iterator
