@@ -10,7 +10,7 @@ from torch import nn
 
 from understudy.core import distributed
 from understudy.core.data import DeviceImages
-from understudy.generate import build, common, gan, growing, layers
+from understudy.generate import build, common, gan, growing
 from understudy.generate.growing import Phase, Schedule
 from understudy.generate.train import GeneratorTrainee, seeded_build, update_ema
 
@@ -147,19 +147,6 @@ def test_real_images_fade_as_the_generator_does():
 
 
 # ------------------------------------------------------------------------------------------------ networks
-@pytest.mark.parametrize("kernel_of_the_bias", [True, False])
-def test_resizing_convs_are_a_convolution_after_doubling_or_before_halving(kernel_of_the_bias):
-    torch.manual_seed(0)
-    x = torch.randn(2, 3, 6, 6, dtype=torch.float64)
-    up, down, plain = (
-        layers.ResizingConv(3, 5, 3, bias=kernel_of_the_bias, resize=resize).double() for resize in ("up", "down", "")
-    )
-    plain.load_state_dict(up.state_dict())
-    torch.testing.assert_close(up(x), plain(layers.double(x)))
-    plain.load_state_dict(down.state_dict())
-    torch.testing.assert_close(down(x), layers.halve(plain(x)))
-
-
 def level_change(name, phases):
     """Images of, and scores on, the same images just before and just after a level changes."""
     generator, discriminator = tiny(name).networks.values()

@@ -2,11 +2,9 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.signal import correlate2d
 from torch import nn
 
 from understudy.generate import build, layers
@@ -91,16 +89,6 @@ def test_epilogue_is_noise_bias_activation_normalisation_and_style():
     style = w @ epilogue.affine.weight.T / 2
     expected = a * (style[:, :3, None, None] + 1) + style[:, 3:, None, None]
     torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("channels", [3, 16])
-def test_blur_of_the_progressive_layers(channels):
-    x = torch.randn(2, channels, 6, 6, generator=rng(), dtype=torch.float64)
-    kernel = torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])).double() / 16
-    expected = np.array([[correlate2d(a, kernel, "same") for a in x_CHW] for x_CHW in x.numpy()])
-    np.testing.assert_allclose(layers.blur(x, 1, order=2), expected)
-    small = x[:, :2, :4, :4].clone().requires_grad_()
-    assert torch.autograd.gradgradcheck(lambda x: layers.blur(x, 1, order=2).pow(3), small)
 
 
 def test_discriminator_blurs_before_it_halves_and_that_of_the_progressive_gan_does_not():

@@ -37,7 +37,11 @@ class Mapping(nn.Sequential):
 
 
 class Epilogue(nn.Module):
-    """What follows every convolution (figure 1b): noise, bias, activation, then AdaIN of equation 1 with the style."""
+    """What follows every convolution (figure 1b): noise, bias, activation, then AdaIN of equation 1 with the style.
+
+    AdaIN takes the mean away, so that the bias after the constant input does nothing as long as all there is positive:
+    its gradient is rounding errors, which Adam makes steps of, here as in the original.
+    """
 
     def __init__(self, maps: int, latent_size: int):
         super().__init__()
