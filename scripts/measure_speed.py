@@ -16,9 +16,10 @@ from understudy.core.data import DeviceImages
 from understudy.core.files import write_json
 from understudy.core.machine import add_device_arguments, use_device
 from understudy.core.measure import Pace, device_name, pace, peak_memory_mb, watched_power
-from understudy.generate.sample import to_uint8
+from understudy.generate.annotation import Coding
 from understudy.generate.shards import BLOCK, encoded
-from understudy.generate.train import GeneratorTrainee, seeded_build
+from understudy.generate.train import GeneratorTrainee
+from understudy.generate.weights import seeded_build
 from understudy.report.speed import FORMAT
 from understudy.segment.data import Source, TrainingSet
 from understudy.segment.train import PREDICTION_BATCH, SegmenterTrainee, predict
@@ -53,8 +54,11 @@ def arguments() -> argparse.Namespace:
 def measure_generator(a: argparse.Namespace, device: torch.device) -> tuple[Pace, Pace, float | None]:
     """(training, sampling, mean power while training)."""
     name = a.model.split("/")[1]
-    generator = seeded_build(name, a.channels, a.size, 0, **a.options).to(device)
-    trainee = GeneratorTrainee(generator, random_images(a, device), 0)
+    levels = {f"label{i + 1}": round(255 * (i + 1) / (a.labels + 1)) for i in range(a.labels)}
+    coding = Coding(a.options.get("annotation", "grey"), levels)
+    options = {**a.options, "snapshot_samples": 0, "memorization_action": "log"}
+    generator = seeded_build(name, coding.count(a.channels), a.size, 0, **options).to(device)
+    trainee = GeneratorTrainee(generator, random_images(a, device), 0, coding)
 
     def train(images_seen: int) -> int:
         trainee.step(images_seen)
@@ -62,7 +66,7 @@ def measure_generator(a: argparse.Namespace, device: torch.device) -> tuple[Pace
 
     def sample(images: int) -> int:
         indices = range(images, images + BLOCK)
-        x_NCHW = to_uint8(generator.sample(len(indices), 0, indices.start))
+        x_NCHW = coding.decode(generator.sample(len(indices), 0, indices.start))
         return sum(1 for _ in encoded([(indices, x_NCHW)], a.threads or 2))
 
     with watched_power(device) as power:

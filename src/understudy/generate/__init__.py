@@ -10,6 +10,7 @@ _CLASSES = {
     "progressive": "progressive:ProgressiveGAN",
     "stylegan1": "stylegan1:StyleGAN1",
     "stylegan2": "stylegan2:StyleGAN2",
+    "diffusion": "diffusion:Diffusion",
 }
 
 

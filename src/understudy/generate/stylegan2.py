@@ -241,12 +241,19 @@ class StyleGAN2:
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
-        o, network = self.options, self.networks["generator"].eval()
+        return self._sampled(n, seed, first, self.options.truncation_psi, self.options.truncation_cutoff)
+
+    def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
+        return self._sampled(n, seed, first, 1.0, None)
+
+    def _sampled(self, n: int, seed: int, first: int, psi: float, cutoff: int | None) -> Tensor:
+        network = self.networks["generator"].eval()
 
         def forward(z_NK: Tensor) -> Tensor:
-            return network(z_NK, o.truncation_psi, o.truncation_cutoff)
+            return network(z_NK, psi, cutoff)
 
-        return gan.sample_by_index(forward, n, seed, first, o.latent_size, self.device)
+        return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device)
 
     def flops(self) -> dict[str, float]:
         """FLOPs of one image, counted by running every phase of an iteration; for networks on the meta device."""
