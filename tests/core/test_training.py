@@ -156,9 +156,7 @@ def test_out_of_memory_says_what_to_do_and_is_written_down(tmp_path):
         if images_seen == 20:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nAnd so on")
 
-    with pytest.raises(
-        ValueError, match="batch of 4: CUDA out of memory. Tried to allocate 20.00 GiB. Give the"
-    ):
+    with pytest.raises(ValueError, match="batch of 4: CUDA out of memory. Tried to allocate 20.00 GiB. Give the"):
         train(Counter(fail), tmp_path, 40, config=CONFIG)
     (end,) = [line for line in attempts.read(tmp_path) if line["event"] == "end"]
     assert end["reason"] == "error" and "train_generator:microbatch=8" in end["message"] and end["images_seen"] == 20

@@ -130,6 +130,16 @@ def test_truncation_draws_the_first_layers_to_the_mean():
     assert type(gan1.options).SAMPLING == ("truncation_psi", "truncation_cutoff")
 
 
+def test_previews_are_not_truncated():
+    a, b = tiny(), tiny(truncation_psi=1.0)
+    for gan1 in (a, b):
+        gan1.networks["generator"].w_mean_K.fill_(2.0)
+    assert torch.equal(a.preview(3, seed=1), b.preview(3, seed=1))
+    assert torch.equal(b.preview(3, seed=1), b.sample(3, seed=1)) and not torch.equal(
+        a.preview(3, seed=1), a.sample(3, seed=1)
+    )
+
+
 def test_samples_have_noise_of_their_own():
     gan1 = tiny(truncation_psi=0.0, truncation_cutoff=None)  # all of one style: what is left is noise
     network = gan1.networks["generator"]

@@ -111,7 +111,7 @@ class GrowingGAN:
     def _rounds(self, n: int) -> list[Tensor]:
         return gan.rounds(n, self.options.minibatch_std_group, self.options.microbatch, self.device)
 
-    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase) -> Tensor:
+    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
         """Samples of the phase's resolution, of latents and of as many other numbers as `_noise_numbers`."""
         raise NotImplementedError
 
@@ -120,6 +120,13 @@ class GrowingGAN:
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
+        return self._sampled(n, seed, first, truncated=True)
+
+    def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
+        return self._sampled(n, seed, first, truncated=False)
+
+    def _sampled(self, n: int, seed: int, first: int, truncated: bool) -> Tensor:
         network = self.networks["generator"].eval()
         phase = Phase.of(float(network.lod), self.size)
         numbers = {"latent": self.options.latent_size, "noise": self._noise_numbers(phase)}
@@ -129,7 +136,7 @@ class GrowingGAN:
                 gan.latents(seed, indices.start, len(indices), size, purpose).to(self.device)
                 for purpose, size in numbers.items()
             )
-            return full_size(self._images(z_NK, noise_NP, phase), self.size)
+            return full_size(self._images(z_NK, noise_NP, phase, truncated), self.size)
 
         return common.sample_by_index(draw, n, first, gan.CHUNK)
 
@@ -150,7 +157,7 @@ class GrowingGAN:
         with torch.no_grad():
             return {
                 "training": training,
-                "sampling": count_flops(lambda: self._images(z_NK, noise_NP, last)) / gan.CHUNK,
+                "sampling": count_flops(lambda: self._images(z_NK, noise_NP, last, True)) / gan.CHUNK,
             }
 
 

@@ -113,5 +113,5 @@ class ProgressiveGAN(GrowingGAN):
         """Latents of the whole batch, of which micro-batches take their parts."""
         return torch.randn(n, self.options.latent_size, device=self.device, generator=rng)
 
-    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase) -> Tensor:
+    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
         return self.networks["generator"](z_NK, phase)

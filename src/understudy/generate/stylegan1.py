@@ -137,13 +137,14 @@ class StyleGAN1(GrowingGAN):
     def _noise_numbers(self, phase: Phase) -> int:
         return sum(r * r for r in self.networks["generator"].noise_sizes(phase))
 
-    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase) -> Tensor:
-        """Truncated, and with noise of its own for each image, as the study sampled."""
+    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
+        """With noise of its own for each image, as the study sampled."""
         o, network = self.options, self.networks["generator"]
         sizes = network.noise_sizes(phase)
         noises = [
             flat.unflatten(1, (1, r, r))
             for flat, r in zip(noise_NP.split([r * r for r in sizes], 1), sizes, strict=True)
         ]
-        w_NLK = network.truncate(network.mapping(z_NK), o.truncation_psi, o.truncation_cutoff, len(sizes))
+        psi = o.truncation_psi if truncated else 1.0
+        w_NLK = network.truncate(network.mapping(z_NK), psi, o.truncation_cutoff, len(sizes))
         return network.synthesis(w_NLK, noises, phase)
