@@ -7,6 +7,8 @@ import importlib
 from collections.abc import Iterator, Mapping
 
 _CLASSES = {
+    "progressive": "progressive:ProgressiveGAN",
+    "stylegan1": "stylegan1:StyleGAN1",
     "stylegan2": "stylegan2:StyleGAN2",
     "diffusion": "diffusion:Diffusion",
 }

@@ -13,7 +13,6 @@ Departs   path-length mean is checkpointed; the sum over micro-batches is a mean
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -61,8 +60,7 @@ class Options(common.CommonOptions):
 def r1_penalty(discriminator: nn.Module, real_NCHW: Tensor) -> Tensor:
     """||grad_x D(x)||^2 of each real image, (N,) (Mescheder et al. 2018, equation 9)."""
     real_NCHW = real_NCHW.detach().requires_grad_()
-    (g_NCHW,) = torch.autograd.grad(discriminator(real_NCHW).sum(), real_NCHW, create_graph=True)
-    return g_NCHW.square().sum((1, 2, 3))
+    return gan.squared_gradients(discriminator(real_NCHW), real_NCHW)
 
 
 def path_lengths(image_NCHW: Tensor, w_NLK: Tensor, y_NCHW: Tensor) -> Tensor:
@@ -74,15 +72,6 @@ def path_lengths(image_NCHW: Tensor, w_NLK: Tensor, y_NCHW: Tensor) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------------ training
-class Draw(NamedTuple):
-    """The random numbers of one batch of fakes."""
-
-    z: Tensor  # (N, K)
-    z_mix: Tensor  # (N, K)
-    cutoff: Tensor  # () layers below it take the first latent, the others the second
-    noises: list[Tensor]  # (N, 1, r, r)
-
-
 class StyleGAN2:
     """Networks, optimizers and the training step; `sample` draws from networks["generator"].
 
@@ -149,10 +138,10 @@ class StyleGAN2:
             real_NCHW = common.mirrored(real_NCHW, rng)
         statistics = self._generator_step(rng)
         if o.path_length_weight and iteration % o.path_length_interval == 0:
-            _merge(statistics, self._path_length_step(rng))
-        _merge(statistics, self._discriminator_step(real_NCHW, rng))
+            gan.merge(statistics, self._path_length_step(rng))
+        gan.merge(statistics, self._discriminator_step(real_NCHW, rng))
         if o.r1_gamma and iteration % o.r1_interval == 0:
-            _merge(statistics, self._r1_step(real_NCHW))
+            gan.merge(statistics, self._r1_step(real_NCHW))
         return statistics
 
     def _generator_step(self, rng: torch.Generator) -> dict[str, Tensor]:
@@ -236,29 +225,19 @@ class StyleGAN2:
         nonfinite = common.descend(self.optimizers["discriminator"], losses())
         return {"r1_penalty": torch.cat(penalties).mean(), "nonfinite_gradients": nonfinite}
 
-    def _draw(self, n: int, rng: torch.Generator) -> Draw:
-        """All random numbers of a batch at once, so that micro-batches see those of the whole batch."""
-        network, at = self.networks["generator"], {"device": self.device, "generator": rng}
-        z_2NK = torch.randn(2, n, self.options.latent_size, **at)
-        cutoff = torch.randint(1, network.layers, (), **at)
-        cutoff = torch.where(torch.rand((), **at) < self.options.style_mixing, cutoff, network.layers)
-        noises = [torch.randn(n, 1, r, r, **at) for r in network.noise_sizes]
-        return Draw(z_2NK[0], z_2NK[1], cutoff, noises)
+    def _draw(self, n: int, rng: torch.Generator) -> gan.Draw:
+        o, network = self.options, self.networks["generator"]
+        return gan.Draw.of(n, o.latent_size, network.layers, o.style_mixing, network.noise_sizes, self.device, rng)
 
-    def _fake(self, draw: Draw, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def _fake(self, draw: gan.Draw, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) with mixed styles, and their w (N, layers, K)."""
         network = self.networks["generator"]
-        w_NK, w_mix_NK = network.mapping(draw.z[chosen]), network.mapping(draw.z_mix[chosen])
-        first_L = torch.arange(network.layers, device=self.device) < draw.cutoff
-        w_NLK = torch.where(first_L[:, None], w_NK[:, None], w_mix_NK[:, None])
+        w_NLK = draw.styles(network.mapping, chosen, network.layers)
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises]), w_NLK
 
     def _rounds(self) -> list[Tensor]:
-        """Indices of this process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
         o = self.options
-        group = min(o.minibatch_std_group, o.batch)
-        members_GM = distributed.share(torch.arange(o.batch, device=self.device).view(group, -1).T).T
-        return [part.flatten() for part in members_GM.split((o.microbatch or o.batch) // group, dim=1)]
+        return gan.rounds(o.batch, o.minibatch_std_group, o.microbatch, self.device)
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
@@ -290,12 +269,6 @@ class StyleGAN2:
             z_NK = torch.empty(gan.CHUNK, o.latent_size, device=self.device)
             sampling = count_flops(lambda: network(z_NK)) / gan.CHUNK
         return {"training": batch / o.batch, "sampling": sampling}
-
-
-def _merge(statistics: dict[str, Tensor], more: dict[str, Tensor]) -> None:
-    """Adds the statistics of a further phase; non-finite gradients add up."""
-    more["nonfinite_gradients"] = more["nonfinite_gradients"] + statistics["nonfinite_gradients"]
-    statistics.update(more)
 
 
 def _check(size: int, o: Options) -> None:
