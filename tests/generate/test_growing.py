@@ -15,7 +15,7 @@ from understudy.generate.growing import Phase, Schedule
 from understudy.generate.train import GeneratorTrainee
 from understudy.generate.weights import seeded_build
 
-BOTH = ("progressive", "stylegan1")
+BOTH = ("progressive_gan", "stylegan1")
 TABLE = (128, 128, 128, 64, 32, 16, 8)
 TINY = {
     **{"channel_base": 128, "channel_max": 8, "latent_size": 8, "first_resolution": 4, "schedule_interval": 2},
@@ -154,7 +154,7 @@ def level_change(name, phases):
     images, scores = [], []
     for phase in phases:
         z = torch.randn(4, 8, generator=rng(1))
-        if name == "progressive":
+        if name == "progressive_gan":
             image = generator(z, phase)
         else:
             w_NLK = generator.mapping(z)[:, None].expand(-1, 6, -1)

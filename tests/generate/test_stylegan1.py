@@ -92,7 +92,7 @@ def test_epilogue_is_noise_bias_activation_normalisation_and_style():
 
 
 def test_discriminator_blurs_before_it_halves_and_that_of_the_progressive_gan_does_not():
-    for name, blurs in (("stylegan1", True), ("progressive", False)):
+    for name, blurs in (("stylegan1", True), ("progressive_gan", False)):
         network = build(name, 2, 16, channel_base=128, channel_max=8, minibatch_std_group=2).networks["discriminator"]
         block, x = network.blocks["b16"], torch.randn(2, 8, 16, 16)
         y = F.leaky_relu(block.conv0(x), 0.2)

@@ -145,9 +145,9 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
             f"found {sorted(needs_generator)} but no generators; add one, or ask for real",
         )
     size = config["images"]["size"]
-    if size & (size - 1) and "stylegan2" in config["generators"]:
-        yield "images.size", f"found {size}; stylegan2 makes images of 2^n pixels: 64, 128, 256"
     for name, generator in config["generators"].items():
+        if size & (size - 1) and name != "diffusion":
+            yield "images.size", f"found {size}; {name} makes images of 2^n pixels: 64, 128, 256"
         yield from _impossible_generator(f"generators.{name}", generator)
     if "diffusion" in config["generators"]:
         yield from _impossible_diffusion(config["generators"]["diffusion"], size)

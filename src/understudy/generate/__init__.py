@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 
 _CLASSES = {
-    "progressive": "progressive:ProgressiveGAN",
+    "progressive_gan": "progressive_gan:ProgressiveGAN",
     "stylegan1": "stylegan1:StyleGAN1",
     "stylegan2": "stylegan2:StyleGAN2",
     "diffusion": "diffusion:Diffusion",

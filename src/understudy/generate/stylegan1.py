@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from . import common, gan
 from .growing import Phase
 from .growing_gan import GrowingGAN
-from .progressive_networks import Discriminator
+from .progressive_gan_networks import Discriminator
 from .stylegan1_networks import Generator
 
 

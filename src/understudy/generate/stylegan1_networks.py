@@ -20,7 +20,7 @@ from .layers import (
     normalize_second_moment,
     resolutions,
 )
-from .progressive_networks import ToImages
+from .progressive_gan_networks import ToImages
 
 
 class Mapping(nn.Sequential):

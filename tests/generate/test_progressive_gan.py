@@ -14,7 +14,7 @@ TINY = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": 4, "mi
 
 def tiny(size=16, channels=2, seed=0, **options):
     torch.manual_seed(seed)
-    return build("progressive", channels, size, **(TINY | options))
+    return build("progressive_gan", channels, size, **(TINY | options))
 
 
 def rng(seed=0):
@@ -35,7 +35,7 @@ def count(module):
 )
 def test_parameter_counts(channels, size, generator, discriminator):
     with torch.device("meta"):
-        networks = build("progressive", channels, size).networks
+        networks = build("progressive_gan", channels, size).networks
     assert (count(networks["generator"]), count(networks["discriminator"])) == (generator, discriminator)
     first = networks["generator"].blocks["b4"]
     assert count(first) == 512 * 8192 + 512 + 9 * 512**2 + 512
@@ -45,10 +45,10 @@ def test_parameter_counts(channels, size, generator, discriminator):
 
 
 def test_options_are_the_study_s():
-    o = build("progressive", 5, 8).options
+    o = build("progressive_gan", 5, 8).options
     assert (o.kimg, o.stable_kimg, o.fade_kimg, o.first_resolution, o.schedule_interval) == (12000, 600, 600, 4, 4)
     assert o.batch == (128, 128, 128, 64, 32, 16, 8) and (o.gradient_penalty, o.drift, o.ema) == (10, 0.001, 0.999)
-    gan1 = build("progressive", 5, 256, channel_base=256)
+    gan1 = build("progressive_gan", 5, 256, channel_base=256)
     assert [gan1.batch_at(kimg * 1000) for kimg in (0, 3500, 7000)] == [128, 64, 8]
     adam = gan1.optimizers["discriminator"].param_groups[0]
     assert (adam["lr"], adam["betas"], adam["eps"]) == (0.001, (0.0, 0.99), 1e-8)

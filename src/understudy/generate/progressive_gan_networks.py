@@ -1,7 +1,7 @@
-"""The networks of the progressive GAN: a generator and a discriminator that grow. Losses: progressive.py.
+"""The networks of the progressive GAN: a generator and a discriminator that grow. Losses: progressive_gan.py.
 
 Table 2 of Karras et al., ICLR 2018, and the text's sections. Both networks are built at their full size; a Phase
-(growing.py) says which layers are used. `options` are progressive.Options, or any object with their channel_base,
+(growing.py) says which layers are used. `options` are progressive_gan.Options, or any object with their channel_base,
 channel_max, latent_size and minibatch_std_group.
 """
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from . import common, gan
 from .growing import Phase
 from .growing_gan import GrowingGAN
-from .progressive_networks import Discriminator, Generator
+from .progressive_gan_networks import Discriminator, Generator
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Options(common.CommonOptions):
 class ProgressiveGAN(GrowingGAN):
     """See GrowingGAN."""
 
-    name = "progressive"
+    name = "progressive_gan"
     Options = Options
 
     def _build(self, lod: int) -> dict[str, nn.Module]:
