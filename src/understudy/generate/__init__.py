@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 _CLASSES = {
     "stylegan2": "stylegan2:StyleGAN2",
+    "stylegan3": "stylegan3:StyleGAN3",
 }
 
 
