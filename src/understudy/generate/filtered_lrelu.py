@@ -5,11 +5,11 @@ frequency is filtered away before it can alias (Karras et al. 2021, section 3.1 
 
 - Up-sampling and down-sampling of an axis are products with a banded matrix, which holds filter, gain, padding, zeros
   between and dropped samples at once. A few dense blocks along the band make it work for matrix units: no zeros between
-  are multiplied and no dropped sample is computed, and it needs nothing but PyTorch.
-- The up-sampled activation, 4 to 16 times as large as what enters, exists for a few maps at a time only. Backward passes
-  compute it again.
-- J, the Jacobian at x, is D phi'(U x) U. It does not change but where the activation has its kinks, so that the gradient
-  of J^T g is J of what comes in, and the other way round: gradients of every order are one Function.
+  are multiplied and no dropped sample is computed, and nothing is needed but PyTorch.
+- The up-sampled activation, 4 to 16 times as large as what enters, exists for a few maps at a time only. Backward
+  passes compute it again.
+- J, the Jacobian at x, is D phi'(U x) U. It does not change but where the activation has its kinks, so that the
+  gradient of J^T g is J of what comes in, and the other way round: gradients of every order are one Function.
 """
 
 import functools
@@ -86,7 +86,7 @@ def _downsampling_matrix(taps: np.ndarray, form: Form, size: int) -> np.ndarray:
 
 
 class _Band:
-    """A banded matrix (out, in) as dense blocks: rows [first, last) times what is not zero there, columns [start, stop)."""
+    """A banded matrix (out, in) as dense blocks: rows [first, last), and of columns those that are not zero there."""
 
     def __init__(self, matrix: np.ndarray, device: torch.device, dtype: torch.dtype):
         self.outputs = len(matrix)
@@ -186,7 +186,7 @@ def _by_chunks(function, chunk: int, size: tuple[int, int], *inputs_NCHW: Tensor
     """function of a few maps at a time, (n, H, W) each -> (n, *size)."""
     N, C = inputs_NCHW[0].shape[:2]
     inputs = [x.reshape(N * C, *x.shape[2:]) for x in inputs_NCHW]
-    if N * C <= chunk:
+    if chunk >= N * C:
         return function(*inputs).view(N, C, *size)
     y = inputs[0].new_empty(N * C, *size)
     for parts in zip(y.split(chunk), *(x.split(chunk) for x in inputs), strict=True):
