@@ -45,7 +45,10 @@ def stack(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("kind", "names"), [("unet", "trainee/network"), ("stylegan2", "trainee/networks")])
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("unet", "trainee/network"), ("stylegan2", "trainee/networks"), ("stylegan3", "trainee/networks")],
+)
 def test_two_processes_are_one(stack, kind, names):
     one = trained(kind, stack, "one", 8, 1)
     two = trained(kind, stack, "two", 8, 2)
