@@ -103,7 +103,9 @@ def test_radial_filter_has_its_limit_at_the_centre():
 def test_terms_add_up_to_the_filter(design):
     f = radial_lowpass(12, *design)
     terms = separable_terms(f)
-    assert 2 < len(terms) < 7
-    np.testing.assert_allclose(sum(np.outer(a, b) for a, b in terms), f, atol=1e-8 * np.abs(f).max())
+    assert 2 <= len(terms) <= 5
+    np.testing.assert_allclose(
+        sum(np.outer(a, b) for a, b in terms), f, atol=1e-6 * np.abs(np.linalg.eigvalsh(f)).max()
+    )
     ((a, b),) = separable_terms(lowpass(12, *design))
     np.testing.assert_array_equal(a, b)

@@ -468,6 +468,15 @@ def test_six_steps_are_three_and_a_reload_and_three(options):
         assert torch.equal(tensor, actual[key]), key
 
 
+@every_variant
+def test_a_step_reads_no_number_back(variant):
+    """On the meta device there are none, and whatever waits for one fails."""
+    with torch.device("meta"):
+        gan3 = build("stylegan3", 5, 16, **(TINY | {"variant": variant, "mirror": True}))
+        statistics = gan3.step(torch.empty(8, 5, 16, 16), 0, None)
+    assert all(value.device.type == "meta" and value.ndim == 0 for value in statistics.values())
+
+
 def test_flops_are_counted_without_numbers():
     with torch.device("meta"):
         gan3 = build("stylegan3", 5, 16, **TINY)

@@ -1,5 +1,5 @@
 """The activation of StyleGAN 3: up-sampling, leaky ReLU, down-sampling, so that what it adds above the new Nyquist
-frequency is filtered away before it can alias (Karras et al. 2021, section 3.1 and figure 4a).
+frequency is filtered away before it can alias (Karras et al. 2021, sections 2.1 and 3.2, configuration F).
 
 `filtered_lrelu_reference` says what is computed. `filtered_lrelu` computes the same, faster and in less memory:
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from .filters import separable_terms
 
 SLOPE = 0.2  # of the leaky ReLU
-BLOCK = 64  # rows of a dense block along the band; longer ones multiply more zeros, shorter ones cost more calls
+BLOCK = 64  # length of a dense block along the higher rate: longer multiply more zeros, shorter cost more calls
 CPU_CHUNK = 2**18  # entries of the up-sampled activation at a time: they stay in a core's cache
 GPU_CHUNK = 2**27
 
@@ -92,7 +92,7 @@ class _Band:
         self.outputs = len(matrix)
         self.blocks = []
         first = 0
-        for rows in np.array_split(matrix, math.ceil(self.outputs / BLOCK)):
+        for rows in np.array_split(matrix, math.ceil(max(matrix.shape) / BLOCK)):
             used = np.flatnonzero(rows.any(0))
             start, stop = (used[0], used[-1] + 1) if len(used) else (0, 1)
             block = torch.from_numpy(np.ascontiguousarray(rows[:, start:stop])).to(device, dtype)

@@ -129,7 +129,7 @@ class StyleGAN3(StyleTraining):
         return self._images(draw, chosen, self.squares)
 
     def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """StyleGAN 2's, and the running mean squares of what layers take (section 3.2, appendix D.1)."""
+        """StyleGAN 2's, and the running mean squares of what layers take (section 3.1, configuration D)."""
         self.squares, o = [], self.options
         statistics = super()._discriminator_step(real_NCHW, rng)
         square_L = distributed.all_reduce_sum(torch.cat(self.squares).sum(0)) / o.batch

@@ -1,8 +1,8 @@
 """The generator of StyleGAN 3, variants T and R. The discriminator is StyleGAN 2's; losses and schedule: stylegan3.py.
 
-Sections, figures and equations are those of Karras et al., "Alias-Free Generative Adversarial Networks", NeurIPS 2021.
-`options` are stylegan3.Options, or any object with the fields of it that are read here. Frequencies are in cycles per
-image, rates in samples per image.
+Sections, figures and configurations (letters) are those of Karras et al., "Alias-Free Generative Adversarial
+Networks", NeurIPS 2021, section 3. `options` are stylegan3.Options, or any object with the fields of it that are read
+here. Frequencies are in cycles per image, rates in samples per image.
 """
 
 import math
@@ -26,8 +26,8 @@ VARIANTS = ("t", "r")  # equivariant to translation; to rotation too
 # ------------------------------------------------------------------------------------------------ the plan of layers
 @dataclass(frozen=True)
 class Signal:
-    """What a layer writes (section 3.2, figure 4c): feature maps of `size` pixels, a margin around the image included,
-    at `rate`, limited to `cutoff` with a transition band of `half_width` on both sides."""
+    """What a layer writes (configuration T, figure 4c): feature maps of `size` pixels, a margin around the image
+    included, at `rate`, limited to `cutoff` with a transition band of `half_width` on both sides."""
 
     maps: int
     size: int
@@ -74,8 +74,8 @@ def activation_form(before: Signal, after: Signal, kernel: int, taps: int, radia
 
 # ------------------------------------------------------------------------------------------------ layers
 class FourierInput(nn.Module):
-    """Waves of random frequencies below the first cutoff, rotated and moved as w says, and mixed (section 3.2,
-    appendix F): an input that is defined everywhere, so that it can be moved by any fraction of a pixel."""
+    """Waves of random frequencies below the first cutoff, rotated and moved as w says, and mixed (configurations B
+    and H): an input that is defined everywhere, so that it can be moved by any fraction of a pixel."""
 
     def __init__(self, signal: Signal, latent_size: int):
         super().__init__()
