@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from understudy.core.data import DeviceImages
+from understudy.core.flops import count_flops
 from understudy.generate import GENERATORS, build, stylegan3, stylegan3_networks
 from understudy.generate import train as stage
 from understudy.generate.filtered_lrelu import filtered_lrelu_reference
@@ -99,6 +100,15 @@ def test_plan_of_layers_is_that_of_the_original(variant):
     kernel = blocks[0].weight.shape[2]
     for block, before, after in zip(blocks, [plan[0], *plan], plan, strict=False):
         assert block.form.size(before.size + kernel - 1)[1] == after.size
+
+
+def test_an_image_costs_what_its_convolutions_do():
+    """Filters are not counted: without them it is 232 GMAC for T."""
+    generator = on_meta(5)["generator"]
+    with torch.no_grad():
+        assert count_flops(lambda: generator(torch.empty(1, 512, device="meta"))) / 2e9 == pytest.approx(
+            231.8, rel=1e-3
+        )
 
 
 def test_reduced_precision_begins_above_a_sixteenth_of_the_rate():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .filtered_lrelu import Form, filtered_lrelu
 from .filters import lowpass, radial_lowpass
 from .layers import Dense
-from .stylegan2_networks import CLAMP, REDUCED, Mapping
+from .stylegan2_networks import CLAMP, REDUCED, Mapping, StyleGenerator
 
 IMAGE_GAIN = 0.25  # of the last layer, to an image of about unit range
 OVERSAMPLING = 2  # of the activation's rate over the higher one of its layer's two
@@ -167,8 +167,8 @@ class ToImage(nn.Module):
 
 
 # ------------------------------------------------------------------------------------------------ the generator
-class Generator(nn.Module):
-    """Latents z (N, K) -> images (N, C, size, size), no output nonlinearity."""
+class Generator(StyleGenerator):
+    """The alias-free generator of figure 4b."""
 
     def __init__(self, channels: int, size: int, options):
         super().__init__()
@@ -212,12 +212,3 @@ class Generator(nn.Module):
     def _dtype(self, layer: int, full: Tensor) -> torch.dtype:
         slow = self.reduced == torch.float16 and full.device.type == "cpu"
         return self.reduced if self.reduced is not None and self.reduces[layer] and not slow else full.dtype
-
-    def truncate(self, w_NK: Tensor, psi: float, cutoff: int | None) -> Tensor:
-        """(N, layers, K): the first `cutoff` layers, or all, are drawn to the mean w (psi 1: not at all)."""
-        truncated_NK = self.w_mean_K.lerp(w_NK, psi)
-        cutoff = self.layers if cutoff is None else cutoff
-        return torch.stack([truncated_NK if i < cutoff else w_NK for i in range(self.layers)], 1)
-
-    def forward(self, z_NK: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        return self.synthesis(self.truncate(self.mapping(z_NK), psi, cutoff))
