@@ -71,7 +71,7 @@ def measure_generator(a: argparse.Namespace, device: torch.device) -> tuple[Pace
 
 
 def phases(generator) -> list[tuple[int, float]]:
-    """(images seen in its middle, share of the training's images) of each part of a training with a speed of its own."""
+    """(images seen in its middle, share of the images) of each part of a training that has a speed of its own."""
     schedule, images = getattr(generator, "schedule", None), generator.options.kimg * 1000
     if schedule is None:
         return [(0, 1.0)]

@@ -16,7 +16,8 @@ from understudy.core.attempts import read
 from understudy.core.checkpoint import checkpoints
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
-NAMES = {"unet": "trainee/network", "stylegan2": "trainee/networks", "diffusion": "trainee/networks"}  # compared
+GENERATORS = ("stylegan2", "stylegan3", "diffusion")
+NAMES = {"unet": "trainee/network"} | dict.fromkeys(GENERATORS, "trainee/networks")  # compared
 
 
 def trained(kind, folder, run, images, processes):

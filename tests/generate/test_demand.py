@@ -40,5 +40,5 @@ def test_every_generator_of_the_registry_says_what_it_needs():
 
     for name in GENERATORS:
         one = demand(name, 5, 64, {})
-        assert one.training_flops > one.inference_flops > 0, name
+        assert one.training_flops > 0 and one.inference_flops > 0, name
         assert one.checkpoint_bytes > one.weights_bytes > 0, name

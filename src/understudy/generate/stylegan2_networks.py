@@ -56,6 +56,20 @@ class Mapping(nn.Sequential):
         return super().forward(normalize_second_moment(z_NK))
 
 
+class StyleGenerator(nn.Module):
+    """What has a `mapping`, its mean `w_mean_K`, and a `synthesis` that takes a w for each of its `layers`: latents z
+    (N, K) -> images (N, C, size, size), no output nonlinearity."""
+
+    def truncate(self, w_NK: Tensor, psi: float, cutoff: int | None) -> Tensor:
+        """(N, layers, K): the first `cutoff` layers, or all, are drawn to the mean w (psi 1: not at all)."""
+        truncated_NK = self.w_mean_K.lerp(w_NK, psi)
+        cutoff = self.layers if cutoff is None else cutoff
+        return torch.stack([truncated_NK if i < cutoff else w_NK for i in range(self.layers)], 1)
+
+    def forward(self, z_NK: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
+        return self.synthesis(self.truncate(self.mapping(z_NK), psi, cutoff))
+
+
 class SynthesisLayer(nn.Module):
     """Modulated 3 x 3 convolution, noise, bias, activation (section 2.2, figure 2c and d)."""
 
@@ -119,8 +133,8 @@ class SynthesisBlock(nn.Module):
         return x_NCHW, y_NCHW if image_NCHW is None else upsample(image_NCHW) + y_NCHW
 
 
-class Generator(nn.Module):
-    """Latents z (N, K) -> images (N, C, size, size), no output nonlinearity."""
+class Generator(StyleGenerator):
+    """The skip generator of figure 7b."""
 
     def __init__(self, channels: int, size: int, options):
         super().__init__()
@@ -146,15 +160,6 @@ class Generator(nn.Module):
             start = max(2 * i - 1, 0)
             x_NCHW, image_NCHW = block(x_NCHW, image_NCHW, w_NLK[:, start:], supply)
         return image_NCHW
-
-    def truncate(self, w_NK: Tensor, psi: float, cutoff: int | None) -> Tensor:
-        """(N, layers, K): the first `cutoff` layers, or all, are drawn to the mean w (psi 1: not at all)."""
-        truncated_NK = self.w_mean_K.lerp(w_NK, psi)
-        cutoff = self.layers if cutoff is None else cutoff
-        return torch.stack([truncated_NK if i < cutoff else w_NK for i in range(self.layers)], 1)
-
-    def forward(self, z_NK: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        return self.synthesis(self.truncate(self.mapping(z_NK), psi, cutoff))
 
 
 class DiscriminatorBlock(nn.Module):

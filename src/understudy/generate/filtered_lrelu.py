@@ -1,0 +1,234 @@
+"""The activation of StyleGAN 3: up-sampling, leaky ReLU, down-sampling, so that what it adds above the new Nyquist
+frequency is filtered away before it can alias (Karras et al. 2021, sections 2.1 and 3.2, configuration F).
+
+`filtered_lrelu_reference` says what is computed. `filtered_lrelu` computes the same, faster and in less memory:
+
+- Up-sampling and down-sampling of an axis are products with a banded matrix, which holds filter, gain, padding, zeros
+  between and dropped samples at once. A few dense blocks along the band make it work for matrix units: no zeros between
+  are multiplied and no dropped sample is computed, and nothing is needed but PyTorch.
+- The up-sampled activation, 4 to 16 times as large as what enters, exists for a few maps at a time only. Backward
+  passes compute it again.
+- J, the Jacobian at x, is D phi'(U x) U. It does not change but where the activation has its kinks, so that the
+  gradient of J^T g is J of what comes in, and the other way round: gradients of every order are one Function.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .filters import separable_terms
+
+SLOPE = 0.2  # of the leaky ReLU
+BLOCK = 64  # length of a dense block along the higher rate: longer multiply more zeros, shorter cost more calls
+CPU_CHUNK = 2**18  # entries of the up-sampled activation at a time: they stay in a core's cache
+GPU_CHUNK = 2**27
+
+
+@dataclass(frozen=True)
+class Form:
+    """What surrounds an activation, and its own numbers. Filters have sum 1 and are symmetric."""
+
+    up: int  # factor of the sampling rate
+    down: int
+    padding: tuple[int, int]  # zeros before and after at the higher rate; negative: so many are cut off
+    up_taps: tuple[float, ...]
+    down_taps: tuple  # of floats, or of rows of them: a filter of the plane, which is not separable
+    gain: float = math.sqrt(2)
+    clamp: float | None = None  # of the activation, at the higher rate
+
+    def size(self, size: int) -> tuple[int, int]:
+        """Lengths of an axis of `size` at the higher rate, and after it."""
+        upsampled = size * self.up + sum(self.padding) - len(self.up_taps) + 1
+        return upsampled, (upsampled - len(self.down_taps)) // self.down + 1
+
+
+# ------------------------------------------------------------------------------------------------ reference
+def filtered_lrelu_reference(x_NCHW: Tensor, bias_C: Tensor, form: Form) -> Tensor:
+    """The definition, step by step: bias, zeros between, padding, filter, leaky ReLU, clamp, filter, every n-th."""
+    N, C, H, W = x_NCHW.shape
+    x_NCHW = x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None]
+    x = x_NCHW.reshape(N, C, H, 1, W, 1)
+    x = F.pad(x, (0, form.up - 1, 0, 0, 0, form.up - 1)).reshape(N, C, H * form.up, W * form.up)
+    x = _filter(F.pad(x, form.padding * 2), form.up_taps) * form.up**2
+    x = F.leaky_relu(x, SLOPE) * form.gain
+    if form.clamp is not None:
+        x = x.clamp(-form.clamp, form.clamp)
+    return _filter(x, form.down_taps)[..., :: form.down, :: form.down]
+
+
+def _filter(x_NCHW: Tensor, taps: tuple) -> Tensor:
+    f = torch.tensor(taps, dtype=x_NCHW.dtype, device=x_NCHW.device)
+    C = x_NCHW.shape[1]
+    if f.ndim == 2:
+        return F.conv2d(x_NCHW, f.expand(C, 1, -1, -1), groups=C)
+    x_NCHW = F.conv2d(x_NCHW, f[:, None].expand(C, 1, -1, -1), groups=C)
+    return F.conv2d(x_NCHW, f.expand(C, 1, 1, -1), groups=C)
+
+
+# ------------------------------------------------------------------------------------------------ banded matrices
+def _upsampling_matrix(taps: np.ndarray, form: Form, size: int) -> np.ndarray:
+    """(at the higher rate, size): zeros between, padding, filter, and the gain that keeps the mean."""
+    t = form.up * np.arange(size) + form.padding[0] - np.arange(form.size(size)[0])[:, None]
+    inside = (t >= 0) & (t < len(taps))
+    return form.up * np.where(inside, taps[t.clip(0, len(taps) - 1)], 0)
+
+
+def _downsampling_matrix(taps: np.ndarray, form: Form, size: int) -> np.ndarray:
+    """(afterwards, at the higher rate): filter and every n-th sample."""
+    upsampled, after = form.size(size)
+    t = np.arange(upsampled) - form.down * np.arange(after)[:, None]
+    return np.where((t >= 0) & (t < len(taps)), taps[t.clip(0, len(taps) - 1)], 0)
+
+
+class _Band:
+    """A banded matrix (out, in) as dense blocks: rows [first, last), and of columns those that are not zero there."""
+
+    def __init__(self, matrix: np.ndarray, device: torch.device, dtype: torch.dtype):
+        self.outputs = len(matrix)
+        self.blocks = []
+        first = 0
+        for rows in np.array_split(matrix, math.ceil(max(matrix.shape) / BLOCK)):
+            used = np.flatnonzero(rows.any(0))
+            start, stop = (used[0], used[-1] + 1) if len(used) else (0, 1)
+            block = torch.from_numpy(np.ascontiguousarray(rows[:, start:stop])).to(device, dtype)
+            self.blocks.append((first, first + len(rows), int(start), int(stop), block, block.T.contiguous()))
+            first += len(rows)
+
+    def along_rows(self, x_nHW: Tensor) -> Tensor:
+        """Each row of pixels times the matrix: (n, H, in) -> (n, H, out)."""
+        n, H, W = x_nHW.shape
+        y = x_nHW.new_empty(n * H, self.outputs)
+        x = x_nHW.reshape(n * H, W)
+        for first, last, start, stop, _, transposed in self.blocks:
+            y[:, first:last].addmm_(x[:, start:stop], transposed, beta=0)
+        return y.view(n, H, self.outputs)
+
+    def along_columns(self, x_nHW: Tensor, y_nHW: Tensor | None = None) -> Tensor:
+        """The matrix times each column of pixels, (n, in, W) -> (n, out, W); added to y, if given."""
+        n, _, W = x_nHW.shape
+        beta = 0 if y_nHW is None else 1
+        y_nHW = x_nHW.new_empty(n, self.outputs, W) if y_nHW is None else y_nHW
+        for first, last, start, stop, block, _ in self.blocks:
+            y_nHW[:, first:last].baddbmm_(block.expand(n, -1, -1), x_nHW[:, start:stop], beta=beta)
+        return y_nHW
+
+
+class _Resampler:
+    """A linear map of images: the sum over terms of (matrix of columns) x (matrix of rows)^T."""
+
+    def __init__(self, terms: list[tuple[np.ndarray, np.ndarray]], device: torch.device, dtype: torch.dtype):
+        self.terms = [(_Band(a, device, dtype), _Band(b, device, dtype)) for a, b in terms]
+
+    def __call__(self, x_nHW: Tensor) -> Tensor:
+        y_nHW = None
+        for columns, rows in self.terms:
+            y_nHW = columns.along_columns(rows.along_rows(x_nHW), y_nHW)
+        return y_nHW
+
+
+class _Maps:
+    """U and D of a form for images of one size, and their adjoints. The gain of the activation is part of D."""
+
+    def __init__(self, form: Form, size: tuple[int, int], device: torch.device, dtype: torch.dtype):
+        H, W = size
+        up = [
+            (_upsampling_matrix(a, form, H), _upsampling_matrix(b, form, W))
+            for a, b in separable_terms(np.array(form.up_taps))
+        ]
+        down = [
+            (form.gain * _downsampling_matrix(a, form, H), _downsampling_matrix(b, form, W))
+            for a, b in separable_terms(np.array(form.down_taps))
+        ]
+        self.up, self.down = _Resampler(up, device, dtype), _Resampler(down, device, dtype)
+        self.up_adjoint = _Resampler([(a.T, b.T) for a, b in up], device, dtype)
+        self.down_adjoint = _Resampler([(a.T, b.T) for a, b in down], device, dtype)
+        self.clamp = None if form.clamp is None else form.clamp / form.gain
+        upsampled = form.size(H)[0] * form.size(W)[0]
+        self.chunk = max((CPU_CHUNK if device.type == "cpu" else GPU_CHUNK) // upsampled, 1)
+        self.before, self.after = size, (form.size(H)[1], form.size(W)[1])
+
+    def value(self, x_nHW: Tensor) -> Tensor:
+        """D phi(U x)."""
+        u_nHW = F.leaky_relu_(self.up(x_nHW), SLOPE)
+        return self.down(u_nHW if self.clamp is None else u_nHW.clamp_(-self.clamp, self.clamp))
+
+    def tangent(self, x_nHW: Tensor, g_nHW: Tensor) -> Tensor:
+        """J g = D phi'(U x) U g."""
+        return self.down(self._slopes(self.up(x_nHW), self.up(g_nHW)))
+
+    def cotangent(self, x_nHW: Tensor, g_nHW: Tensor) -> Tensor:
+        """J^T g = U^T phi'(U x) D^T g."""
+        return self.up_adjoint(self._slopes(self.up(x_nHW), self.down_adjoint(g_nHW)))
+
+    def _slopes(self, u_nHW: Tensor, g_nHW: Tensor) -> Tensor:
+        """g phi'(u), by the two operations that autograd has for it."""
+        u_nHW = F.leaky_relu_(u_nHW, SLOPE)  # has the sign of u
+        if self.clamp is not None:
+            g_nHW = torch.ops.aten.hardtanh_backward(g_nHW, u_nHW, -self.clamp, self.clamp)
+        return torch.ops.aten.leaky_relu_backward(g_nHW, u_nHW, SLOPE, True)
+
+
+# Kept, since they are the same in every iteration and a copy to a GPU would wait for it.
+_maps = functools.cache(_Maps)
+
+
+def _maps_of(x_NCHW: Tensor, form: Form) -> _Maps:
+    return _maps(form, tuple(x_NCHW.shape[2:]), x_NCHW.device, x_NCHW.dtype)
+
+
+# ------------------------------------------------------------------------------------------------ the fast path
+def _by_chunks(function, chunk: int, size: tuple[int, int], *inputs_NCHW: Tensor) -> Tensor:
+    """function of a few maps at a time, (n, H, W) each -> (n, *size)."""
+    N, C = inputs_NCHW[0].shape[:2]
+    inputs = [x.reshape(N * C, *x.shape[2:]) for x in inputs_NCHW]
+    if chunk >= N * C:
+        return function(*inputs).view(N, C, *size)
+    y = inputs[0].new_empty(N * C, *size)
+    for parts in zip(y.split(chunk), *(x.split(chunk) for x in inputs), strict=True):
+        parts[0].copy_(function(*parts[1:]))
+    return y.view(N, C, *size)
+
+
+class _FilteredLReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(x_NCHW: Tensor, form: Form) -> Tensor:
+        maps = _maps_of(x_NCHW, form)
+        return _by_chunks(maps.value, maps.chunk, maps.after, x_NCHW)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.form = inputs[1]
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def backward(ctx, g_NCHW: Tensor):
+        return _Linear.apply(g_NCHW, *ctx.saved_tensors, ctx.form, True), None
+
+
+class _Linear(torch.autograd.Function):
+    """J g, or J^T g (adjoint), of the activation at x."""
+
+    @staticmethod
+    def forward(g_NCHW: Tensor, x_NCHW: Tensor, form: Form, adjoint: bool) -> Tensor:
+        maps = _maps_of(x_NCHW, form)
+        function, size = (maps.cotangent, maps.before) if adjoint else (maps.tangent, maps.after)
+        return _by_chunks(function, maps.chunk, size, x_NCHW, g_NCHW)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.form, ctx.adjoint = inputs[2:]
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx, h_NCHW: Tensor):
+        return _Linear.apply(h_NCHW, *ctx.saved_tensors, ctx.form, not ctx.adjoint), None, None, None
+
+
+def filtered_lrelu(x_NCHW: Tensor, bias_C: Tensor, form: Form) -> Tensor:
+    """filtered_lrelu_reference, up to rounding, with gradients of every order."""
+    return _FilteredLReLU.apply(x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None], form)

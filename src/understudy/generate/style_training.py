@@ -1,0 +1,235 @@
+"""The training step that StyleGAN 2 and 3 share: non-saturating losses, R1, a running mean of w, samples by index.
+
+Karras et al. 2020, appendix B: each iteration the generator makes a step, then the discriminator; R1 makes a step of
+its own every `r1_interval` iterations. What a generator draws at random, what it makes of that, and what else it
+regularises is its subclass's: `_draw`, `_images`, `_regularise_generator`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from understudy.core import distributed
+from understudy.core.flops import count_flops
+
+from . import common, gan
+
+
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real_NCHW: Tensor) -> Tensor:
+    """||grad_x D(x)||^2 of each real image, (N,) (Mescheder et al. 2018, equation 9)."""
+    real_NCHW = real_NCHW.detach().requires_grad_()
+    return gan.squared_gradients(discriminator(real_NCHW), real_NCHW)
+
+
+class StyleTraining:
+    """Networks, optimizers and the training step; `sample` draws from networks["generator"], which has `mapping`,
+    `w_mean_K` and a forward of (z, psi, cutoff).
+
+    Args:
+        generator_lazy: iterations between the steps of the generator's own regularisation; none by default.
+    """
+
+    averaged = "generator"  # the network whose moving average is published
+
+    def __init__(
+        self, channels: int, size: int, o, generator: nn.Module, discriminator: nn.Module, generator_lazy: int | None
+    ):
+        self.options, self.channels, self.size = o, channels, size
+        self.networks = {"generator": generator, "discriminator": discriminator}
+        rates = {"generator": o.learning_rate_generator, "discriminator": o.learning_rate_discriminator}
+        lazy = {"generator": generator_lazy, "discriminator": o.r1_interval if o.r1_gamma else None}
+        self.optimizers = {
+            name: gan.adam(network.parameters(), rates[name], o.adam_betas, o.adam_epsilon, lazy[name])
+            for name, network in self.networks.items()
+        }
+
+    @property
+    def device(self) -> torch.device:
+        return self.networks["generator"].w_mean_K.device
+
+    def to(self, device: torch.device | str):
+        for network in self.networks.values():
+            network.to(device)
+        return self
+
+    def state_extra(self) -> dict[str, Tensor]:
+        """State that is in no network and no optimizer."""
+        return {}
+
+    def load_state_extra(self, state: dict[str, Tensor]) -> None:
+        pass
+
+    def batch_at(self, images_seen: int) -> int:
+        """Images of the iteration that begins at `images_seen`."""
+        return self.options.batch
+
+    def ema_decay(self, images_seen: int) -> float:
+        """Decay of the generator's average at the end of the iteration that began at `images_seen`."""
+        o = self.options
+        half_life = o.ema_kimg * 1000 * o.batch / 32
+        if o.ema_rampup is not None:
+            half_life = min(half_life, o.ema_rampup * images_seen)
+        return gan.half_life_decay(o.batch, half_life)
+
+    # -------------------------------------------------------------------------------------------- what differs
+    def _draw(self, n: int, rng: torch.Generator) -> NamedTuple:
+        """All random numbers of a batch at once, so that micro-batches see those of the whole batch; `z` (N, K)."""
+        raise NotImplementedError
+
+    def _images(self, draw: NamedTuple, chosen: Tensor) -> Tensor:
+        """The fakes (N, C, H, W) of the chosen rows of a draw."""
+        raise NotImplementedError
+
+    def _images_to_judge(self, draw: NamedTuple, chosen: Tensor) -> Tensor:
+        """The same for the discriminator's step, without a gradient: whoever follows statistics does it here."""
+        return self._images(draw, chosen)
+
+    def _score(self, image_NCHW: Tensor) -> Tensor:
+        """Logits (N,), larger for what looks real."""
+        return self.networks["discriminator"](image_NCHW)
+
+    def _regularise_generator(self, iteration: int, rng: torch.Generator) -> dict[str, Tensor] | None:
+        """Between the steps of the two networks; statistics if it was due."""
+        return None
+
+    # -------------------------------------------------------------------------------------------- the step
+    def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """One iteration on real images in [-1, 1], a function of its arguments and of the state.
+
+        Returns detached scalars; those of the regularisers only in the iterations that they are due in.
+        """
+        o = self.options
+        assert real_NCHW.shape == (o.batch, self.channels, self.size, self.size), real_NCHW.shape
+        iteration = images_seen // o.batch
+        if o.mirror:
+            real_NCHW = common.mirrored(real_NCHW, rng)
+        statistics = self._generator_step(rng)
+        if (regularised := self._regularise_generator(iteration, rng)) is not None:
+            gan.merge(statistics, regularised)
+        gan.merge(statistics, self._discriminator_step(real_NCHW, rng))
+        if o.r1_gamma and iteration % o.r1_interval == 0:
+            gan.merge(statistics, self._r1_step(real_NCHW))
+        return statistics
+
+    def _generator_step(self, rng: torch.Generator) -> dict[str, Tensor]:
+        """Non-saturating loss: softplus(-D(G(z)))."""
+        draw, scores = self._draw(self.options.batch, rng), []
+
+        def losses() -> Iterator[Tensor]:
+            for chosen in self._rounds():
+                score_N = self._score(self._images(draw, chosen))
+                scores.append(score_N.detach())
+                yield F.softplus(-score_N).sum() / self.options.batch
+
+        nonfinite = common.descend(self.optimizers["generator"], losses())
+        return {"loss_generator": F.softplus(-torch.cat(scores)).mean(), "nonfinite_gradients": nonfinite}
+
+    def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """softplus(D(G(z))) + softplus(-D(x)); the mean w is followed here."""
+        o, generator = self.options, self.networks["generator"]
+        draw, fakes, reals = self._draw(o.batch, rng), [], []
+        with torch.no_grad():
+            generator.w_mean_K.lerp_(generator.mapping(draw.z).mean(0), 1 - o.mapping_ema)
+
+        def losses() -> Iterator[Tensor]:
+            for chosen in self._rounds():
+                with torch.no_grad():
+                    fake_NCHW = self._images_to_judge(draw, chosen)
+                fake_N, real_N = self._score(fake_NCHW), self._score(real_NCHW[chosen])
+                fakes.append(fake_N.detach())
+                reals.append(real_N.detach())
+                yield (F.softplus(fake_N) + F.softplus(-real_N)).sum() / o.batch
+
+        nonfinite = common.descend(self.optimizers["discriminator"], losses())
+        fake_N, real_N = torch.cat(fakes), torch.cat(reals)
+        return {
+            "loss_discriminator": (F.softplus(fake_N) + F.softplus(-real_N)).mean(),
+            "score_fake": fake_N.mean(),
+            "score_real": real_N.mean(),
+            "sign_real": real_N.sign().mean(),  # near 1: the discriminator knows every training image
+            "nonfinite_gradients": nonfinite,
+        }
+
+    def _r1_step(self, real_NCHW: Tensor) -> dict[str, Tensor]:
+        """gamma / 2 * ||grad D(x)||^2, on the iteration's real images."""
+        o, penalties = self.options, []
+
+        def losses() -> Iterator[Tensor]:
+            for chosen in self._rounds():
+                penalty_N = r1_penalty(self._score, real_NCHW[chosen])
+                penalties.append(penalty_N.detach())
+                yield penalty_N.sum() / o.batch * (o.r1_gamma / 2) * o.r1_interval
+
+        nonfinite = common.descend(self.optimizers["discriminator"], losses())
+        return {"r1_penalty": torch.cat(penalties).mean(), "nonfinite_gradients": nonfinite}
+
+    def _rounds(self) -> list[Tensor]:
+        o = self.options
+        return gan.rounds(o.batch, o.minibatch_std_group, o.microbatch, self.device)
+
+    # -------------------------------------------------------------------------------------------- samples, costs
+    def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
+        return self._sampled(n, seed, first, self.options.truncation_psi, self.options.truncation_cutoff)
+
+    def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
+        return self._sampled(n, seed, first, 1.0, None)
+
+    def _sampled(self, n: int, seed: int, first: int, psi: float, cutoff: int | None) -> Tensor:
+        network = self.networks["generator"].eval()
+
+        def forward(z_NK: Tensor) -> Tensor:
+            return network(z_NK, psi, cutoff)
+
+        return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device)
+
+    def flops(self) -> dict[str, float]:
+        """FLOPs of one image, counted by running every phase of an iteration; for networks on the meta device."""
+        o, network = self.options, self.networks["generator"]
+        real_NCHW = torch.empty(o.batch, self.channels, self.size, self.size, device=self.device)
+        batch = count_flops(lambda: self._generator_step(None))
+        batch += count_flops(lambda: self._discriminator_step(real_NCHW, None))
+        batch += self._regularisation_flops()
+        if o.r1_gamma:
+            batch += count_flops(lambda: self._r1_step(real_NCHW)) / o.r1_interval
+        with torch.no_grad():
+            z_NK = torch.empty(gan.CHUNK, o.latent_size, device=self.device)
+            sampling = count_flops(lambda: network(z_NK)) / gan.CHUNK
+        return {"training": batch / o.batch, "sampling": sampling}
+
+    def _regularisation_flops(self) -> float:
+        """FLOPs of `_regularise_generator`, on average over the iterations."""
+        return 0.0
+
+
+def check(name: str, size: int, smallest: int, o, at_least_one: tuple[str, ...], precisions: tuple[str, ...]) -> None:
+    """Refuses what the step cannot work with.
+
+    Raises:
+        ValueError: one line that names the option, what was found and what was expected.
+    """
+    group = max(min(o.minibatch_std_group, o.batch), 1)
+    if size < smallest or size & (size - 1):
+        raise ValueError(
+            f"{name}: size {size}: expected a power of two of at least {smallest} (images.size in the config)"
+        )
+    if o.precision not in precisions:
+        raise ValueError(f"{name}: precision {o.precision!r}: expected one of {', '.join(precisions)}")
+    for option in at_least_one:
+        if getattr(o, option) < 1:
+            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected at least 1")
+    if o.batch % group:
+        raise ValueError(f"{name}: batch {o.batch}: expected a multiple of minibatch_std_group, {group}")
+    if (o.batch // group) % (processes := distributed.world_size()) or o.batch // 2 < processes:
+        raise ValueError(
+            f"{name}: found {processes} GPUs for a batch of {o.batch} in groups of {group} "
+            f"(minibatch_std_group): expected a number that divides {o.batch // group}"
+        )
+    if o.microbatch is not None and (o.microbatch % group or o.batch % o.microbatch):
+        raise ValueError(
+            f"{name}: microbatch {o.microbatch}: expected a divisor of batch {o.batch} and a multiple of {group}"
+        )

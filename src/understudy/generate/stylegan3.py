@@ -1,0 +1,156 @@
+"""StyleGAN 3, the configuration of the study (T), and its variant R.
+
+Paper     Karras et al., "Alias-Free Generative Adversarial Networks", NeurIPS 2021 (configurations T and R); adaptive
+          augmentation is off (the official one refuses five channels).
+Original  the study trained github.com/NVlabs/stylegan3 with --cfg=stylegan3-t (NVIDIA source code licence,
+          non-commercial). This is an independent implementation, written from the paper and from documented facts.
+Cost      published by the study: 25 000 kimg at 256 x 256 in 3 days on 4 A100 (288 GPU-hours).
+Size      5 x 256 x 256: generator T 28 472 391 parameters (232 GMAC an image, filters excluded), R 18 816 901 (101
+          GMAC); discriminator, StyleGAN 2's, 28 864 385 (47 GMAC).
+Departs   magnitudes are followed after the discriminator's step and from its whole batch, where the original follows
+          each layer's before it runs and from one GPU's; styles are normalised for each sample, where the original does
+          it for the batch (demodulation undoes either); fp32 has no clamp, as in our StyleGAN 2; a resumed training
+          goes on with its ramp-up and blur as if it had not stopped; fp16 layers compute in fp32 on a CPU.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from understudy.core import distributed
+
+from . import common, gan, style_training
+from .style_training import StyleTraining
+from .stylegan2_networks import REDUCED, Discriminator
+from .stylegan3_networks import VARIANTS, Generator
+
+
+@dataclass(frozen=True)
+class Options(common.CommonOptions):
+    """Every knob, with the study's value."""
+
+    SAMPLING = ("truncation_psi", "truncation_cutoff")
+
+    variant: str = "t"  # equivariant to translation; r: to rotation too, by 1 x 1 convolutions and radial filters
+    channel_base: int = 32768  # feature maps of T at cutoff f: channel_base / 2 / f; of D at resolution r: .. / r
+    channel_max: int = 512  # ... and at most this many; the generator of R has twice as many
+    latent_size: int = 512  # of z and of w
+    mapping_layers: int = 2
+    layers: int = 14  # of the generator, before the one that makes the image
+    critical_layers: int = 2  # that many, the last ones, go up to the Nyquist frequency of the image
+    first_cutoff: float = 2.0  # cycles per image
+    first_stopband: float = 2**2.1  # cycles per image
+    last_stopband: float = 2**0.3  # relative to the last cutoff, half the image's size
+    margin: int = 10  # pixels around the image that layers compute too
+    filter_taps: int = 6  # for each factor of resampling
+    batch: int = 32  # images an iteration
+    kimg: float = 25000  # thousand images in all
+    r1_gamma: float = 8.2  # the paper of the study says 8.2, its folders 8; the original recommends 2 at 256
+    r1_interval: int = 16  # iterations
+    blur_sigma: float = 10.0  # pixels; r alone: what the discriminator sees is blurred at first
+    blur_kimg: float = 200.0  # thousand images until the blur has faded, at batch 32; proportional to the batch
+    learning_rate_generator: float = 0.0025
+    learning_rate_discriminator: float = 0.002
+    adam_betas: tuple[float, float] = (0.0, 0.99)
+    adam_epsilon: float = 1e-8
+    ema_kimg: float = 10.0  # half-life of the generator's average at batch 32; proportional to the batch
+    ema_rampup: float | None = 0.05  # the half-life is at most this share of the images seen
+    mapping_ema: float = 0.998  # decay of the mean w, per iteration
+    magnitude_kimg: float = 20.0  # half-life of the layers' mean squares
+    minibatch_std_group: int = 4  # images
+    truncation_psi: float = 1.0  # 1: none
+    truncation_cutoff: int | None = None  # number of layers that are truncated; all
+    precision: str = "fp16"  # of layers at rates above 1/16 of the image's: fp32, bf16, fp16
+
+
+def blur(image_NCHW: Tensor, sigma: float) -> Tensor:
+    """Bell-shaped low-pass filter 2^-(i / sigma)^2 for |i| <= 3 sigma in both axes, zeros outside the image.
+
+    As products with a matrix of its values, since a wide filter costs a convolution more; the matrix is made where the
+    images are, so that nothing waits.
+    """
+    radius = math.floor(3 * sigma)
+    if radius == 0:
+        return image_NCHW
+    total = sum(2.0 ** -((i / sigma) ** 2) for i in range(-radius, radius + 1))
+
+    def matrix(size: int) -> Tensor:
+        i = torch.arange(size, device=image_NCHW.device, dtype=image_NCHW.dtype)
+        distance = (i[:, None] - i).abs()
+        return torch.exp2(-((distance / sigma) ** 2)) * (distance <= radius) / total
+
+    return matrix(image_NCHW.shape[2]) @ image_NCHW @ matrix(image_NCHW.shape[3])
+
+
+class Draw(NamedTuple):
+    """The random numbers of one batch of fakes."""
+
+    z: Tensor  # (N, K)
+
+
+class StyleGAN3(StyleTraining):
+    """Networks, optimizers and the training step of StyleGAN 2, without path lengths, noise and style mixing.
+
+    Raises:
+        ValueError: an unknown option, or a size, precision or batch that it cannot work with.
+    """
+
+    def __init__(self, channels: int, size: int, **options):
+        o = common.read_options(Options, "stylegan3", options)
+        _check(size, o)
+        super().__init__(channels, size, o, Generator(channels, size, o), Discriminator(channels, size, o), None)
+        self.sigma = 0.0  # of the blur, in this iteration
+
+    def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator) -> dict[str, Tensor]:
+        self.sigma = self.blur_sigma(images_seen)
+        return super().step(real_NCHW, images_seen, rng)
+
+    def blur_sigma(self, images_seen: int) -> float:
+        """Of what the discriminator sees, in pixels: falls in proportion, and is nothing for T."""
+        o = self.options
+        fade = o.blur_kimg * 1000 * o.batch / 32
+        return o.blur_sigma * max(1 - images_seen / fade, 0) if o.variant == "r" and fade else 0.0
+
+    def _score(self, image_NCHW: Tensor) -> Tensor:
+        return super()._score(blur(image_NCHW, self.sigma))
+
+    def _draw(self, n: int, rng: torch.Generator) -> Draw:
+        return Draw(torch.randn(n, self.options.latent_size, device=self.device, generator=rng))
+
+    def _images(self, draw: Draw, chosen: Tensor, squares: list[Tensor] | None = None) -> Tensor:
+        network = self.networks["generator"]
+        w_NLK = network.mapping(draw.z[chosen])[:, None].expand(-1, network.layers, -1)
+        return network.synthesis(w_NLK, squares=squares)
+
+    def _images_to_judge(self, draw: Draw, chosen: Tensor) -> Tensor:
+        return self._images(draw, chosen, self.squares)
+
+    def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """StyleGAN 2's, and the running mean squares of what layers take (section 3.1, configuration D)."""
+        self.squares, o = [], self.options
+        statistics = super()._discriminator_step(real_NCHW, rng)
+        square_L = distributed.all_reduce_sum(torch.cat(self.squares).sum(0)) / o.batch
+        decay = gan.half_life_decay(o.batch, o.magnitude_kimg * 1000)
+        self.networks["generator"].magnitudes_L.lerp_(square_L, 1 - decay)
+        return statistics
+
+
+def _check(size: int, o: Options) -> None:
+    counts = ("batch", "r1_interval", "minibatch_std_group", "critical_layers", "filter_taps")
+    style_training.check("stylegan3", size, 16, o, counts, tuple(REDUCED))
+    if o.variant not in VARIANTS:
+        raise ValueError(f"stylegan3: variant {o.variant!r}: expected one of {', '.join(VARIANTS)}")
+    if o.layers <= o.critical_layers:
+        raise ValueError(f"stylegan3: layers {o.layers}: expected more than critical_layers, {o.critical_layers}")
+    if not 0 < o.first_cutoff < o.first_stopband <= size / 2:
+        raise ValueError(
+            f"stylegan3: first_stopband {o.first_stopband:.4g}: expected more than first_cutoff, {o.first_cutoff:.4g}, "
+            f"and at most half the size, {size // 2}"
+        )
+    if o.last_stopband <= 1:
+        raise ValueError(f"stylegan3: last_stopband {o.last_stopband}: expected more than 1, the last cutoff")
+    if o.margin < 0:
+        raise ValueError(f"stylegan3: margin {o.margin}: expected at least 0")
