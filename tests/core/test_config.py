@@ -49,7 +49,7 @@ def test_schema_defaults_are_those_of_the_code(name):
         ("generators.stylegan2.batch", "32", "generators.stylegan2.batch: found '32' (str); allowed: an integer"),
         ("generators.stylegan2.batch", 0, "generators.stylegan2.batch: found 0; allowed: at least 1"),
         ("generators.stylegan2.precision", "fp8", "found 'fp8'; allowed: 'fp32', 'bf16', 'fp16'"),
-        ("generators.stylegan5", {}, "found unknown key `stylegan5` (did you mean `stylegan2`?)"),
+        ("generators.stylegan5", {}, "found unknown key `stylegan5` (did you mean `stylegan3`?)"),
         ("experiments.augmentations", ["augmentd"], "found 'augmentd'; allowed: 'augmented', 'plain' (did you mean"),
         ("experiments.repeats", 2.5, "experiments.repeats: found 2.5 (float); allowed: an integer"),
         ("datasets.made.layout", "brats2022", "datasets.made.layout: found 'brats2022'; allowed: 'brats2018'"),

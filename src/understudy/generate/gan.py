@@ -69,6 +69,11 @@ def rounds(batch: int, group: int, microbatch: int | None, device: torch.device)
     return [part.flatten() for part in members_GM.split((microbatch or batch) // group, dim=1)]
 
 
+def rows(x: Tensor | None, chosen: Tensor) -> Tensor | None:
+    """Those of a micro-batch, of what may not be there."""
+    return None if x is None else x[chosen]
+
+
 def merge(statistics: dict[str, Tensor], more: dict[str, Tensor]) -> None:
     """Adds the statistics of a further phase of an iteration; non-finite gradients add up."""
     more["nonfinite_gradients"] = more["nonfinite_gradients"] + statistics["nonfinite_gradients"]

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from understudy.core import distributed
 from understudy.core.flops import count_flops
 
-from . import common, gan
+from . import augmentation, common, gan
+from .augmentation import Augmentation
 from .growing import Phase, Schedule, at_resolution, full_size, shown
 
 PENALTIES = ("full", "native")
@@ -30,12 +31,15 @@ class GrowingGAN:
 
     name: str
     Options: type
+    augmentations = augmentation.KINDS
     averaged = "generator"  # the network whose moving average is published
 
     def __init__(self, channels: int, size: int, **options):
         self.options = o = common.read_options(self.Options, self.name, options)
         _check(self.name, size, o)
+        augmentation.check(self.name, o, self.augmentations)
         self.channels, self.size = channels, size
+        self.augmentation = Augmentation(o)
         self.schedule = Schedule.of(size, o)
         self.networks = self._build(self.schedule.top)
         self.optimizers = {
@@ -54,14 +58,15 @@ class GrowingGAN:
     def to(self, device: torch.device | str) -> "GrowingGAN":
         for network in self.networks.values():
             network.to(device)
+        self.augmentation.to(device)
         return self
 
     def state_extra(self) -> dict[str, Tensor]:
-        """State that is in no network and no optimizer: none."""
-        return {}
+        """State that is in no network and no optimizer."""
+        return self.augmentation.state()
 
     def load_state_extra(self, state: dict[str, Tensor]) -> None:
-        pass
+        self.augmentation.load_state(state, self.device)
 
     def batch_at(self, images_seen: int) -> int:
         """Images of the iteration that begins at `images_seen`."""

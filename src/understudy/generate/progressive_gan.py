@@ -19,13 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from . import common, gan
+from .augmentation import AugmentedOptions, warp
 from .growing import Phase
 from .growing_gan import GrowingGAN
 from .progressive_gan_networks import Discriminator, Generator
 
 
 @dataclass(frozen=True)
-class Options(common.CommonOptions):
+class Options(AugmentedOptions):
     """Every knob, with the study's value. Tables begin at 4 x 4; the last entry holds above it too."""
 
     channel_base: int = 16384  # feature maps at resolution r: channel_base / r ... (the original calls it 8192)
@@ -53,6 +54,7 @@ class ProgressiveGAN(GrowingGAN):
 
     name = "progressive_gan"
     Options = Options
+    augmentations = ("none", "fixed")  # scores of a Wasserstein critic have no sign that p could follow
 
     def _build(self, lod: int) -> dict[str, nn.Module]:
         o = self.options
@@ -71,13 +73,15 @@ class ProgressiveGAN(GrowingGAN):
         o, n, discriminator = self.options, len(real_NCHW), self.networks["discriminator"]
         z_NK = self._draw(n, rng)
         between_N111 = torch.rand(n, 1, 1, 1, device=self.device, generator=rng)
+        fake_maps, real_maps = (self.augmentation.draw(n, rng) for _ in range(2))
         fakes, reals, penalties = [], [], []
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds(n):
-                real = real_NCHW[chosen]
+                real = warp(real_NCHW[chosen], gan.rows(real_maps, chosen))
                 with torch.no_grad():
                     fake = self.networks["generator"](z_NK[chosen], phase)
+                    fake = warp(fake, gan.rows(fake_maps, chosen))
                 fake_N, real_N = discriminator(fake, phase), discriminator(real, phase)
                 mixed = (real + between_N111[chosen] * (fake - real)).requires_grad_()
                 norm_N = gan.squared_gradients(discriminator(mixed, phase), mixed).sqrt() / self._enlarged(phase)
@@ -94,15 +98,17 @@ class ProgressiveGAN(GrowingGAN):
             "score_fake": fake,
             "score_real": real,
             "nonfinite_gradients": nonfinite,
+            **self.augmentation.follow(real, n),
         }
 
     def _generator_step(self, n: int, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
         """-D(G(z))."""
-        z_NK, scores = self._draw(n, rng), []
+        z_NK, scores, maps = self._draw(n, rng), [], self.augmentation.draw(n, rng)
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds(n):
-                score_N = self.networks["discriminator"](self.networks["generator"](z_NK[chosen], phase), phase)
+                fake = warp(self.networks["generator"](z_NK[chosen], phase), gan.rows(maps, chosen))
+                score_N = self.networks["discriminator"](fake, phase)
                 scores.append(score_N.detach())
                 yield -score_N.sum() / n
 

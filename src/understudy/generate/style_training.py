@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from understudy.core import distributed
 from understudy.core.flops import count_flops
 
-from . import common, gan
+from . import augmentation, common, gan
+from .augmentation import Augmentation, warp
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real_NCHW: Tensor) -> Tensor:
@@ -38,6 +39,7 @@ class StyleTraining:
         self, channels: int, size: int, o, generator: nn.Module, discriminator: nn.Module, generator_lazy: int | None
     ):
         self.options, self.channels, self.size = o, channels, size
+        self.augmentation = Augmentation(o)
         self.networks = {"generator": generator, "discriminator": discriminator}
         rates = {"generator": o.learning_rate_generator, "discriminator": o.learning_rate_discriminator}
         lazy = {"generator": generator_lazy, "discriminator": o.r1_interval if o.r1_gamma else None}
@@ -53,14 +55,15 @@ class StyleTraining:
     def to(self, device: torch.device | str):
         for network in self.networks.values():
             network.to(device)
+        self.augmentation.to(device)
         return self
 
     def state_extra(self) -> dict[str, Tensor]:
         """State that is in no network and no optimizer."""
-        return {}
+        return self.augmentation.state()
 
     def load_state_extra(self, state: dict[str, Tensor]) -> None:
-        pass
+        self.augmentation.load_state(state, self.device)
 
     def batch_at(self, images_seen: int) -> int:
         """Images of the iteration that begins at `images_seen`."""
@@ -87,9 +90,9 @@ class StyleTraining:
         """The same for the discriminator's step, without a gradient: whoever follows statistics does it here."""
         return self._images(draw, chosen)
 
-    def _score(self, image_NCHW: Tensor) -> Tensor:
-        """Logits (N,), larger for what looks real."""
-        return self.networks["discriminator"](image_NCHW)
+    def _score(self, image_NCHW: Tensor, maps_N23: Tensor | None = None) -> Tensor:
+        """Logits (N,), larger for what looks real, of images that are augmented by these maps."""
+        return self.networks["discriminator"](warp(image_NCHW, maps_N23))
 
     def _regularise_generator(self, iteration: int, rng: torch.Generator) -> dict[str, Tensor] | None:
         """Between the steps of the two networks; statistics if it was due."""
@@ -111,16 +114,17 @@ class StyleTraining:
             gan.merge(statistics, regularised)
         gan.merge(statistics, self._discriminator_step(real_NCHW, rng))
         if o.r1_gamma and iteration % o.r1_interval == 0:
-            gan.merge(statistics, self._r1_step(real_NCHW))
+            gan.merge(statistics, self._r1_step(real_NCHW, rng))
         return statistics
 
     def _generator_step(self, rng: torch.Generator) -> dict[str, Tensor]:
         """Non-saturating loss: softplus(-D(G(z)))."""
         draw, scores = self._draw(self.options.batch, rng), []
+        maps = self.augmentation.draw(self.options.batch, rng)
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds():
-                score_N = self._score(self._images(draw, chosen))
+                score_N = self._score(self._images(draw, chosen), gan.rows(maps, chosen))
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / self.options.batch
 
@@ -131,6 +135,7 @@ class StyleTraining:
         """softplus(D(G(z))) + softplus(-D(x)); the mean w is followed here."""
         o, generator = self.options, self.networks["generator"]
         draw, fakes, reals = self._draw(o.batch, rng), [], []
+        fake_maps, real_maps = (self.augmentation.draw(o.batch, rng) for _ in range(2))
         with torch.no_grad():
             generator.w_mean_K.lerp_(generator.mapping(draw.z).mean(0), 1 - o.mapping_ema)
 
@@ -138,7 +143,8 @@ class StyleTraining:
             for chosen in self._rounds():
                 with torch.no_grad():
                     fake_NCHW = self._images_to_judge(draw, chosen)
-                fake_N, real_N = self._score(fake_NCHW), self._score(real_NCHW[chosen])
+                fake_N = self._score(fake_NCHW, gan.rows(fake_maps, chosen))
+                real_N = self._score(real_NCHW[chosen], gan.rows(real_maps, chosen))
                 fakes.append(fake_N.detach())
                 reals.append(real_N.detach())
                 yield (F.softplus(fake_N) + F.softplus(-real_N)).sum() / o.batch
@@ -151,15 +157,17 @@ class StyleTraining:
             "score_real": real_N.mean(),
             "sign_real": real_N.sign().mean(),  # near 1: the discriminator knows every training image
             "nonfinite_gradients": nonfinite,
+            **self.augmentation.follow(real_N, o.batch),
         }
 
-    def _r1_step(self, real_NCHW: Tensor) -> dict[str, Tensor]:
+    def _r1_step(self, real_NCHW: Tensor, rng: torch.Generator | None) -> dict[str, Tensor]:
         """gamma / 2 * ||grad D(x)||^2, on the iteration's real images."""
-        o, penalties = self.options, []
+        o, penalties, maps = self.options, [], self.augmentation.draw(len(real_NCHW), rng)
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds():
-                penalty_N = r1_penalty(self._score, real_NCHW[chosen])
+                chosen_maps = gan.rows(maps, chosen)
+                penalty_N = r1_penalty(lambda x, to=chosen_maps: self._score(x, to), real_NCHW[chosen])
                 penalties.append(penalty_N.detach())
                 yield penalty_N.sum() / o.batch * (o.r1_gamma / 2) * o.r1_interval
 
@@ -195,7 +203,7 @@ class StyleTraining:
         batch += count_flops(lambda: self._discriminator_step(real_NCHW, None))
         batch += self._regularisation_flops()
         if o.r1_gamma:
-            batch += count_flops(lambda: self._r1_step(real_NCHW)) / o.r1_interval
+            batch += count_flops(lambda: self._r1_step(real_NCHW, None)) / o.r1_interval
         with torch.no_grad():
             z_NK = torch.empty(gan.CHUNK, o.latent_size, device=self.device)
             sampling = count_flops(lambda: network(z_NK)) / gan.CHUNK
@@ -212,6 +220,7 @@ def check(name: str, size: int, smallest: int, o, at_least_one: tuple[str, ...],
     Raises:
         ValueError: one line that names the option, what was found and what was expected.
     """
+    augmentation.check(name, o)
     group = max(min(o.minibatch_std_group, o.batch), 1)
     if size < smallest or size & (size - 1):
         raise ValueError(

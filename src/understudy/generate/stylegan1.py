@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import common, gan
+from .augmentation import AugmentedOptions, warp
 from .growing import Phase
 from .growing_gan import GrowingGAN
 from .progressive_gan_networks import Discriminator
@@ -29,7 +30,7 @@ from .stylegan1_networks import Generator
 
 
 @dataclass(frozen=True)
-class Options(common.CommonOptions):
+class Options(AugmentedOptions):
     """Every knob, with the study's value. Tables begin at 4 x 4; the last entry holds above it too."""
 
     SAMPLING = ("truncation_psi", "truncation_cutoff")
@@ -79,13 +80,15 @@ class StyleGAN1(GrowingGAN):
         """softplus(D(G(z))) + softplus(-D(x)) + gamma / 2 ||grad D(x)||^2 (section 2; Mescheder et al. 2018)."""
         o, n, discriminator = self.options, len(real_NCHW), self.networks["discriminator"]
         draw, fakes, reals, penalties = self._draw(n, phase, rng), [], [], []
+        fake_maps, real_maps = (self.augmentation.draw(n, rng) for _ in range(2))
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds(n):
                 with torch.no_grad():
                     fake_NCHW = self._fake(draw, chosen, phase)
                 chosen_NCHW = real_NCHW[chosen].requires_grad_(o.r1_gamma > 0)
-                fake_N, real_N = discriminator(fake_NCHW, phase), discriminator(chosen_NCHW, phase)
+                fake_N = discriminator(warp(fake_NCHW, gan.rows(fake_maps, chosen)), phase)
+                real_N = discriminator(warp(chosen_NCHW, gan.rows(real_maps, chosen)), phase)
                 fakes.append(fake_N.detach())
                 reals.append(real_N.detach())
                 loss = (F.softplus(fake_N) + F.softplus(-real_N)).sum() / n
@@ -103,16 +106,18 @@ class StyleGAN1(GrowingGAN):
             "score_real": real_N.mean(),
             "sign_real": real_N.sign().mean(),  # near 1: the discriminator knows every training image
             "nonfinite_gradients": nonfinite,
+            **self.augmentation.follow(real_N, n),
         }
         return statistics | ({"r1_penalty": torch.cat(penalties).mean()} if penalties else {})
 
     def _generator_step(self, n: int, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Non-saturating loss: softplus(-D(G(z)))."""
-        draw, scores = self._draw(n, phase, rng), []
+        draw, scores, maps = self._draw(n, phase, rng), [], self.augmentation.draw(n, rng)
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds(n):
-                score_N = self.networks["discriminator"](self._fake(draw, chosen, phase), phase)
+                fake_NCHW = warp(self._fake(draw, chosen, phase), gan.rows(maps, chosen))
+                score_N = self.networks["discriminator"](fake_NCHW, phase)
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / n
 

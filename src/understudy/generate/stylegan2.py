@@ -21,13 +21,14 @@ from understudy.core import distributed
 from understudy.core.flops import count_flops
 
 from . import common, gan, style_training
+from .augmentation import AugmentedOptions
 from .style_training import StyleTraining
 from .style_training import r1_penalty as r1_penalty  # part of this module for its readers
 from .stylegan2_networks import REDUCED, Discriminator, Generator
 
 
 @dataclass(frozen=True)
-class Options(common.CommonOptions):
+class Options(AugmentedOptions):
     """Every knob, with the study's value."""
 
     SAMPLING = ("truncation_psi", "truncation_cutoff")
@@ -88,9 +89,10 @@ class StyleGAN2(StyleTraining):
         return super().to(device)
 
     def state_extra(self) -> dict[str, Tensor]:
-        return {"path_length_mean": self.path_length_mean}
+        return super().state_extra() | {"path_length_mean": self.path_length_mean}
 
     def load_state_extra(self, state: dict[str, Tensor]) -> None:
+        super().load_state_extra(state)
         self.path_length_mean = state["path_length_mean"].to(self.device)
 
     def _regularise_generator(self, iteration: int, rng: torch.Generator) -> dict[str, Tensor] | None:

@@ -23,13 +23,14 @@ from torch import Tensor
 from understudy.core import distributed
 
 from . import common, gan, style_training
+from .augmentation import AugmentedOptions
 from .style_training import StyleTraining
 from .stylegan2_networks import REDUCED, Discriminator
 from .stylegan3_networks import VARIANTS, Generator
 
 
 @dataclass(frozen=True)
-class Options(common.CommonOptions):
+class Options(AugmentedOptions):
     """Every knob, with the study's value."""
 
     SAMPLING = ("truncation_psi", "truncation_cutoff")
@@ -114,8 +115,8 @@ class StyleGAN3(StyleTraining):
         fade = o.blur_kimg * 1000 * o.batch / 32
         return o.blur_sigma * max(1 - images_seen / fade, 0) if o.variant == "r" and fade else 0.0
 
-    def _score(self, image_NCHW: Tensor) -> Tensor:
-        return super()._score(blur(image_NCHW, self.sigma))
+    def _score(self, image_NCHW: Tensor, maps_N23: Tensor | None = None) -> Tensor:
+        return super()._score(blur(image_NCHW, self.sigma), maps_N23)
 
     def _draw(self, n: int, rng: torch.Generator) -> Draw:
         return Draw(torch.randn(n, self.options.latent_size, device=self.device, generator=rng))

@@ -1,0 +1,151 @@
+"""Augmentation of what the discriminator sees, real and fake alike: geometric, any number of channels, off by default.
+
+Karras et al. 2020 ("Training Generative Adversarial Networks with Limited Data", ADA), appendix B: flips, quarter
+turns, shifts, scaling, rotation and stretching, each with probability p, as one affine map of the image; the annotation
+moves with it. Below p of about 0.8 the generator does not learn the augmentation itself (section 2.2), so p is limited.
+`adaptive` lets p follow the discriminator: up where it calls more than `target` of the real images real, down else.
+
+The study trained without: the original's colour transforms refuse five channels. Left out here are those, the
+original's anti-aliasing wavelets and the rounding of shifts; images are interpolated bilinearly and continued by
+reflection.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from understudy.core import distributed
+
+from . import common
+
+KINDS = ("none", "fixed", "adaptive")
+FOLLOWED = 4  # iterations that the running mean of signs covers
+SHIFT, SHIFT_SD = 0.125, 0.125  # of the edge: the largest of uniform shifts; standard deviation of normal ones
+SCALE_SD = 0.2 * math.log(2)  # of the logarithm
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentedOptions(common.CommonOptions):
+    """Every adversarial generator has these beside its own."""
+
+    augmentation: str = "none"  # of what the discriminator sees: none, fixed, adaptive
+    augmentation_probability: float = 0.2  # of each transform if fixed; where adaptive begins: 0
+    augmentation_target: float = 0.6  # mean sign of the discriminator on real images that adaptive steers for
+    augmentation_kimg: float = 500  # thousand images in which p can move by 1
+    augmentation_limit: float = 0.8  # p is never larger
+
+
+def check(name: str, o: AugmentedOptions, kinds: tuple[str, ...] = KINDS) -> None:
+    """Raises ValueError for an augmentation that there is not, or numbers out of their range."""
+    if o.augmentation not in kinds:
+        raise ValueError(f"{name}: augmentation {o.augmentation!r}: expected one of {', '.join(kinds)}")
+    for option in ("augmentation_probability", "augmentation_limit"):
+        if not 0 <= getattr(o, option) <= 1:
+            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected 0 to 1")
+    if o.augmentation_kimg <= 0:
+        raise ValueError(f"{name}: augmentation_kimg {o.augmentation_kimg}: expected more than 0")
+
+
+class Augmentation:
+    """p and what it follows; nothing here waits for the device."""
+
+    def __init__(self, options: AugmentedOptions):
+        self.options = o = options
+        start = o.augmentation_probability if o.augmentation == "fixed" else 0.0
+        self.probability = torch.tensor(min(start, o.augmentation_limit))
+        self.sign = torch.tensor(o.augmentation_target)  # running mean of sign D(real)
+
+    def to(self, device: torch.device | str) -> "Augmentation":
+        self.probability, self.sign = self.probability.to(device), self.sign.to(device)
+        return self
+
+    def state(self) -> dict[str, Tensor]:
+        if self.options.augmentation == "none":
+            return {}
+        return {"augmentation_probability": self.probability, "augmentation_sign": self.sign}
+
+    def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
+        if self.options.augmentation != "none":
+            self.probability, self.sign = state["augmentation_probability"], state["augmentation_sign"]
+            self.to(device)
+
+    def draw(self, n: int, rng: torch.Generator | None) -> Tensor | None:
+        """Affine maps (n, 2, 3) of a batch, None where nothing is augmented."""
+        return None if self.options.augmentation == "none" else random_maps(n, self.probability, rng)
+
+    def follow(self, real_N: Tensor, images: int) -> dict[str, Tensor]:
+        """After an iteration of so many images, with this process's scores of real ones. Returns statistics."""
+        o = self.options
+        if o.augmentation == "adaptive":
+            self.sign = self.sign.lerp(distributed.mean(real_N.sign()), 1 / FOLLOWED)
+            step = (self.sign - o.augmentation_target).sign() * (images / (o.augmentation_kimg * 1000))
+            self.probability = (self.probability + step).clamp(0, o.augmentation_limit)
+        return {} if o.augmentation == "none" else {"augmentation_probability": self.probability}
+
+
+def random_maps(n: int, p: Tensor, rng: torch.Generator | None) -> Tensor:
+    """(n, 2, 3) affine maps from places of the augmented image to places of the image, both in [-1, 1]: inverses of the
+    paper's transforms, which are as likely as the transforms themselves."""
+    at = {"device": p.device, "generator": rng}
+
+    def chosen(value_N: Tensor, otherwise: float, probability: Tensor = p) -> Tensor:
+        return torch.where(torch.rand(n, **at) < probability, value_N, otherwise)
+
+    flip_N = 1 - 2 * chosen(torch.randint(2, (n,), **at).float(), 0.0)
+    turns_N = chosen(torch.randint(4, (n,), **at).float(), 0.0)
+    shift_2N = torch.stack([torch.rand(n, **at), torch.rand(n, **at)]) * 2 - 1
+    shift_2N = chosen(shift_2N * 2 * SHIFT, 0.0)  # 2: the edge is that long
+    scale_N = chosen(torch.exp(SCALE_SD * torch.randn(n, **at)), 1.0)
+    once = 1 - (1 - p).sqrt()  # before and after stretching, so that one of the two has probability p
+    first_N = chosen((torch.rand(n, **at) * 2 - 1) * math.pi, 0.0, once)
+    stretch_N = chosen(torch.exp(SCALE_SD * torch.randn(n, **at)), 1.0)
+    second_N = chosen((torch.rand(n, **at) * 2 - 1) * math.pi, 0.0, once)
+    fraction_2N = chosen(torch.randn(2, n, **at) * 2 * SHIFT_SD, 0.0)
+    matrix = _scaling(flip_N, torch.ones_like(flip_N)) @ _turning(turns_N * (math.pi / 2))
+    matrix = matrix @ _scaling(scale_N, scale_N) @ _turning(first_N)
+    matrix = matrix @ _scaling(stretch_N, 1 / stretch_N) @ _turning(second_N)
+    return torch.cat([matrix, (shift_2N + fraction_2N).T[:, :, None]], 2)
+
+
+def _turning(angle_N: Tensor) -> Tensor:
+    cos, sin = angle_N.cos(), angle_N.sin()
+    return torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
+
+
+def _scaling(x_N: Tensor, y_N: Tensor) -> Tensor:
+    zero = torch.zeros_like(x_N)
+    return torch.stack([x_N, zero, zero, y_N], 1).view(-1, 2, 2)
+
+
+def warp(x_NCHW: Tensor, maps_N23: Tensor | None) -> Tensor:
+    """Images seen through maps (x to the right, y down), bilinear, continued by reflection; the same image for None.
+
+    Four gathers, as gradients of penalties need second derivatives, which grid_sample has not.
+    """
+    if maps_N23 is None:
+        return x_NCHW
+    n, c, height, width = x_NCHW.shape
+    y_H, x_W = (
+        (torch.arange(size, device=x_NCHW.device, dtype=torch.float32) * 2 + 1) / size - 1 for size in (height, width)
+    )
+    ones = torch.ones(height, width, device=x_NCHW.device)
+    places_3P = torch.stack([x_W.expand(height, width), y_H[:, None].expand(height, width), ones]).flatten(1)
+    to_N2P = maps_N23.float() @ places_3P
+    (left_NP, x_NP), (top_NP, y_NP) = (_pixels(to_N2P[:, i], size) for i, size in ((0, width), (1, height)))
+    flat_NCP, warped = x_NCHW.flatten(2), 0
+    for down, weight_y in ((0, 1 - y_NP), (1, y_NP)):
+        for right, weight_x in ((0, 1 - x_NP), (1, x_NP)):
+            row, column = (top_NP + down).clamp(max=height - 1), (left_NP + right).clamp(max=width - 1)
+            index = (row * width + column)[:, None].expand(n, c, -1)
+            warped = warped + flat_NCP.gather(2, index) * (weight_x * weight_y)[:, None].to(x_NCHW.dtype)
+    return warped.view(n, c, height, width)
+
+
+def _pixels(place: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """(pixel before, fraction of the way to the next) of places in [-1, 1], reflected at the image's edges."""
+    along = ((place + 1) / 2 * size).remainder(2 * size)  # 0: the first edge, size: the last
+    along = (torch.minimum(along, 2 * size - along) - 0.5).clamp(0, size - 1)
+    before = along.floor()
+    return before.long(), along - before
