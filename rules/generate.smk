@@ -26,6 +26,7 @@ rule train_generator:
         checkpoint_min=30,
         on_budget="exit",
         device="auto",
+        microbatch=0,
     params:
         options=generator_options,
         seed=config["seed"],
@@ -35,7 +36,7 @@ rule train_generator:
         " --options {params.options:q} --stack {input.stack} --output {output.weights} --seed {params.seed}"
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
-        " > {log} 2>&1"
+        " --microbatch {resources.microbatch} > {log} 2>&1"
 
 
 rule sample_generator:

@@ -38,6 +38,43 @@ rule make_tables:
         " --evaluation {params.evaluation:q} --published {params.published:q} --output {params.results}/tables > {log} 2>&1"
 
 
+rule compare_generators:
+    input:
+        expand(
+            f"{GENERATOR}/{{manifest}}.json",
+            dataset=config["datasets"],
+            generator=config["generators"],
+            manifest=["weights", "samples"],
+        ),
+    output:
+        csv=report(
+            f"{RESULTS}/tables/generators.csv",
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+        ),
+        md=f"{RESULTS}/tables/generators.md",
+        tex=f"{RESULTS}/tables/generators.tex",
+    log:
+        f"{LOGS}/compare_generators.log",
+    benchmark:
+        f"{BENCHMARKS}/compare_generators.tsv"
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        results=results_folder,
+        runs=RUNS,
+        datasets=" ".join(config["datasets"]),
+        generators=" ".join(config["generators"]),
+    shell:
+        "python scripts/compare_generators.py --results {params.results} --runs {params.runs}"
+        " --datasets {params.datasets} --generators {params.generators} --output {params.results}/tables > {log} 2>&1"
+
+
 # of the trainings that are finished; the others are listed as failed. It has no output, and no benchmark, which counts
 # as one: so it runs whenever asked
 rule tables_so_far:

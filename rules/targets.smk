@@ -21,6 +21,7 @@ rule segmenters:
 rule tables:
     input:
         rules.make_tables.output,
+        rules.compare_generators.output if config["generators"] else [],
 
 
 rule figures:

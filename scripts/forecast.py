@@ -61,7 +61,7 @@ def demands_of(config: dict) -> dict:
     images = config["images"]
     channels, classes, size = len(images["channels"]), len(images["labels"]) + 1, images["size"]
     found = {
-        f"generators/{name}": generator_demand(name, channels, size, options)
+        f"generators/{name}": generator_demand(name, channels, size, options, classes - 1)
         for name, options in config["generators"].items()
     }
     for name, options in config["segmenters"].items():

@@ -16,9 +16,10 @@ from understudy.core.data import DeviceImages
 from understudy.core.files import write_json
 from understudy.core.machine import add_device_arguments, use_device
 from understudy.core.measure import Pace, device_name, pace, peak_memory_mb, watched_power
-from understudy.generate.sample import to_uint8
+from understudy.generate.annotation import Coding
 from understudy.generate.shards import BLOCK, encoded
-from understudy.generate.train import GeneratorTrainee, seeded_build
+from understudy.generate.train import GeneratorTrainee
+from understudy.generate.weights import seeded_build
 from understudy.report.speed import FORMAT
 from understudy.segment.data import Source, TrainingSet
 from understudy.segment.train import PREDICTION_BATCH, SegmenterTrainee, predict
@@ -53,21 +54,47 @@ def arguments() -> argparse.Namespace:
 def measure_generator(a: argparse.Namespace, device: torch.device) -> tuple[Pace, Pace, float | None]:
     """(training, sampling, mean power while training)."""
     name = a.model.split("/")[1]
-    generator = seeded_build(name, a.channels, a.size, 0, **a.options).to(device)
-    trainee = GeneratorTrainee(generator, random_images(a, device), 0)
-
-    def train(images_seen: int) -> int:
-        trainee.step(images_seen)
-        return trainee.images_per_step
+    levels = {f"label{i + 1}": round(255 * (i + 1) / (a.labels + 1)) for i in range(a.labels)}
+    coding = Coding(a.options.get("annotation", "grey"), levels)
+    options = {**a.options, "snapshot_samples": 0, "memorization_action": "log"}
+    generator = seeded_build(name, coding.count(a.channels), a.size, 0, **options).to(device)
+    trainee = GeneratorTrainee(generator, random_images(a, device), 0, coding)
 
     def sample(images: int) -> int:
         indices = range(images, images + BLOCK)
-        x_NCHW = to_uint8(generator.sample(len(indices), 0, indices.start))
+        x_NCHW = coding.decode(generator.sample(len(indices), 0, indices.start))
         return sum(1 for _ in encoded([(indices, x_NCHW)], a.threads or 2))
 
     with watched_power(device) as power:
-        training = pace(train, a.seconds, device)
+        training = training_pace(trainee, phases(generator), a.seconds, device)
     return training, pace(sample, USE * a.seconds, device), power.mean
+
+
+def phases(generator) -> list[tuple[int, float]]:
+    """(images seen in its middle, share of the training's images) of each part of a training with a speed of its own."""
+    schedule, images = getattr(generator, "schedule", None), generator.options.kimg * 1000
+    if schedule is None:
+        return [(0, 1.0)]
+    found, begun = [], 0.0
+    for _, share in schedule.shares(images):
+        found.append((int((begun + share / 2) * images), share))
+        begun += share
+    return found
+
+
+def training_pace(trainee: GeneratorTrainee, parts: list[tuple[int, float]], seconds: float, device) -> Pace:
+    """Of the whole training: each part is measured for its share of the time, and counts by its share of the images."""
+    paces = []
+    for position, share in parts:
+
+        def train(_: int, position: int = position) -> int:
+            trainee.step(position)
+            return trainee.images_per_step
+
+        paces.append((pace(train, seconds * share, device), share))
+    mean = sum(share * one.seconds_per_kimg for one, share in paces)
+    images = sum(one.images for one, _ in paces)
+    return Pace(sum(one.steps for one, _ in paces), mean * images / 1000, images)
 
 
 def measure_segmenter(a: argparse.Namespace, device: torch.device) -> tuple[Pace, Pace, float | None]:
@@ -120,7 +147,7 @@ def main() -> None:
             "seconds_per_kimg": {"training": training.seconds_per_kimg, "inference": inference.seconds_per_kimg},
             "seconds": round(training.seconds, 1),
             "steps": training.steps,
-            "batch": a.options["batch"],
+            "batch": a.options["batch"][-1] if isinstance(a.options["batch"], list) else a.options["batch"],
             "precision": a.options.get("precision", "fp32"),
             "watt": watt,
             "peak_memory_mb": peak_memory_mb(device),

@@ -11,7 +11,9 @@ from understudy.core.data import DeviceImages
 from understudy.core.files import sha256_of_file
 from understudy.core.stack import Stack
 from understudy.core.training import run_directory, train
-from understudy.generate import train as stage
+from understudy.generate.annotation import Coding
+from understudy.generate.train import GeneratorTrainee, identity
+from understudy.generate.weights import describe, publish_weights, seeded_build
 
 
 def main() -> None:
@@ -22,6 +24,9 @@ def main() -> None:
     parser.add_argument("--stack", type=Path, required=True, help="training images, train.zip")
     parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--microbatch", type=int, default=0, help="images in one forward pass, where memory is short; 0: the batch"
+    )
     machine.add_machine_arguments(parser)
     args = parser.parse_args()
 
@@ -35,23 +40,25 @@ def main() -> None:
         if height != width or not len(stack):
             raise ValueError(f"{args.stack}: found {len(stack)} images of {height} x {width}, expected square ones")
         options = read_options(args.options)
-        generator = stage.seeded_build(args.generator, channels, height, args.seed, **options).to(device)
-        trainee = stage.GeneratorTrainee(generator, DeviceImages(stack.read(), device), args.seed)
-        config = stage.identity(args.generator, asdict(generator.options), args.seed, sha256_of_file(args.stack))
-        outcome = train(
-            trainee,
-            run_directory(args.runs, config),
-            round(generator.options.kimg * 1000),
-            config=config,
-            limits=limits,
-        )
+        if args.microbatch:
+            options["microbatch"] = args.microbatch
+        coding = Coding.of(options.get("annotation", "grey"), stack.meta["channels"], stack.meta["labels"])
+        generator = seeded_build(args.generator, coding.count(channels), height, args.seed, **options).to(device)
+        subjects = [name.split("/")[0] for name in stack.names] if "subjects" in stack.meta else None
+        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(), device), args.seed, coding, subjects)
+        o = generator.options
+        config = identity(args.generator, asdict(o), type(o), args.seed, sha256_of_file(args.stack))
+        run_dir = run_directory(args.runs, config)
+        outcome = train(trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits)
         if not outcome.finished:
             machine.leave(outcome.reason, args.on_budget)
         if distributed.rank():
             return
-        about = {"dataset": args.dataset, "seed": args.seed, "images_seen": outcome.images_seen}
-        metadata = stage.describe(args.generator, generator, stack.meta, **about)
-        stage.publish_weights(trainee.ema, args.output, metadata)
+        weights, images_seen = trainee.published(outcome.images_seen)
+        about = {"dataset": args.dataset, "seed": args.seed, "images_seen": images_seen}
+        snapshots = trainee.snapshots.history if trainee.snapshots else []
+        metadata = describe(args.generator, generator, stack.meta, **about, snapshots=snapshots)
+        publish_weights(weights, args.output, metadata)
 
 
 def read_options(text: str) -> dict:

@@ -1,6 +1,6 @@
 """One of torchrun's processes, or a single one: python distributed_training.py KIND FOLDER RUN IMAGES.
 
-Used by test_distributed.py. KIND is unet, stylegan2 or stylegan3; trains to IMAGES images with a checkpoint at the end.
+Used by test_distributed.py. Trains to IMAGES images with a checkpoint at the end.
 """
 
 import sys
@@ -17,7 +17,7 @@ def main() -> None:
     kind, folder, run_dir, images = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     machine.use_device("cpu", 1)
     torch.set_num_threads(1)
-    trainee = killed_training.unet(folder) if kind == "unet" else getattr(killed_training, kind)(folder, batch=8)
+    trainee = killed_training.TRAINEES[kind](folder, *([] if kind == "unet" else [8]))
     outcome = train(trainee, run_dir, images, config={"kind": kind})
     assert outcome.finished and outcome.images_seen == images
     print("process", distributed.rank(), "of", distributed.world_size())

@@ -1,4 +1,4 @@
-"""Trains while being killed: python killed_training.py unet|stylegan2|stylegan3 FOLDER KILLS. Used by test_kill.py.
+"""Trains while being killed: python killed_training.py KIND FOLDER KILLS. Used by test_kill.py.
 
 This process never computes; it forks a child that trains and checkpoints after every iteration, kills it with SIGKILL
 at a random moment, forks the next. Forking saves importing torch each time.
@@ -36,30 +36,46 @@ def unet(folder: Path):
 
 
 def stylegan2(folder: Path, batch: int = 4):
-    return _generator("stylegan2", folder, batch)
+    return _style_based("stylegan2", folder, batch)
 
 
 def stylegan3(folder: Path, batch: int = 4):
-    return _generator("stylegan3", folder, batch, layers=3, critical_layers=1, margin=2)
+    return _style_based("stylegan3", folder, batch, layers=3, critical_layers=1, margin=2)
 
 
-def _generator(name: str, folder: Path, batch: int, **options):
+def _style_based(name: str, folder: Path, batch: int, **options):
     from understudy.core.data import DeviceImages
     from understudy.core.stack import Stack
-    from understudy.generate.train import GeneratorTrainee, seeded_build
+    from understudy.generate.train import GeneratorTrainee
+    from understudy.generate.weights import seeded_build
 
     small = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "mapping_layers": 2, "batch": batch}
     generator = seeded_build(name, 5, 16, 5, precision="fp32", **small, **options)
     return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
 
 
+def diffusion(folder: Path, batch: int = 4):
+    from understudy.core.data import DeviceImages
+    from understudy.core.stack import Stack
+    from understudy.generate.train import GeneratorTrainee
+    from understudy.generate.weights import seeded_build
+
+    small = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [4], "batch": batch, "learning_rate": 0.003}
+    looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04, "step_sampling": "second_moment"}
+    generator = seeded_build("diffusion", 5, 16, 5, **small, **looks)
+    return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
+
+
 def child(kind: str, folder: Path, run_dir: Path) -> None:
     torch.set_num_threads(1)
-    trainee = {"unet": unet, "stylegan2": stylegan2, "stylegan3": stylegan3}[kind](folder)
+    trainee = TRAINEES[kind](folder)
     # a checkpoint per iteration: a kill then falls into a save about as often as into a step
     limits = Limits(checkpoint_minutes=0, attempts=100)
     outcome = train(trainee, run_dir, IMAGES, config={"kind": kind}, limits=limits)
     assert outcome.finished
+
+
+TRAINEES = {"unet": unet, "stylegan2": stylegan2, "stylegan3": stylegan3, "diffusion": diffusion}
 
 
 def run_once(kind: str, folder: Path, run_dir: Path, lifetime: float | None) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from understudy.core.config import complete, load_yaml
+from understudy.generate import GENERATORS, build
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = load_yaml(ROOT / "workflow/schemas/config.schema.yaml")
@@ -25,20 +26,19 @@ def with_value(path, value):
 def test_the_full_config_shows_every_default():
     """config.yaml says nothing else than the schema's defaults, and leaves no default out."""
     shown = load_yaml(ROOT / "config/config.yaml")
-    bare = {"datasets": shown["datasets"], "generators": dict.fromkeys(shown["generators"], {})}
+    bare = {"datasets": shown["datasets"], "generators": {name: {} for name in shown["generators"]}}
     filled = complete(bare, SCHEMA, ROOT)
     assert {k: v for k, v in shown.items() if k != "datasets"} == {k: v for k, v in filled.items() if k != "datasets"}
 
 
-def test_schema_defaults_are_those_of_the_code():
+@pytest.mark.parametrize("name", GENERATORS)
+def test_schema_defaults_are_those_of_the_code(name):
     from dataclasses import asdict
 
-    from understudy.generate.stylegan2 import Options
-
-    options = complete(SMALL, SCHEMA)["generators"]["stylegan2"]
-    code = asdict(Options())
-    code.pop("microbatch")  # the machine's, not the study's
-    assert options == {**code, "adam_betas": list(code["adam_betas"])}
+    kind = type(build(name, 5, 64).options)
+    options = complete({**SMALL, "generators": {name: {}}}, SCHEMA)["generators"][name]
+    code = {key: value for key, value in asdict(kind()).items() if key not in kind.MACHINE}
+    assert options == {key: list(value) if isinstance(value, tuple) else value for key, value in code.items()}
 
 
 @pytest.mark.parametrize(

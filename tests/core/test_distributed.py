@@ -16,6 +16,7 @@ from understudy.core.attempts import read
 from understudy.core.checkpoint import checkpoints
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
+NAMES = {"unet": "trainee/network"} | dict.fromkeys(["stylegan2", "stylegan3", "diffusion"], "trainee/networks")
 
 
 def trained(kind, folder, run, images, processes):
@@ -45,10 +46,7 @@ def stack(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("kind", "names"),
-    [("unet", "trainee/network"), ("stylegan2", "trainee/networks"), ("stylegan3", "trainee/networks")],
-)
+@pytest.mark.parametrize(("kind", "names"), NAMES.items())
 def test_two_processes_are_one(stack, kind, names):
     one = trained(kind, stack, "one", 8, 1)
     two = trained(kind, stack, "two", 8, 2)

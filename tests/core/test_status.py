@@ -31,6 +31,7 @@ CONFIG = {
 
 class Trainee:
     images_per_step = 4
+    done = False
 
     def __init__(self, action=lambda images_seen: None):
         self.action = action

@@ -20,6 +20,7 @@ class Counter:
     """The smallest trainee: its state is a function of every step it has made."""
 
     images_per_step = 4
+    done = False
 
     def __init__(self, action=lambda images_seen: None, loss=1.0):
         self.value, self.action, self.loss = torch.zeros(()), action, loss
@@ -148,3 +149,27 @@ def test_progress_can_be_read_from_a_file(tmp_path, monkeypatch):
     lines = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
     assert [line["images_seen"] for line in lines] == [4, 8, 12, 16, 20]
     assert all(line["images"] == 20 and line["loss"] == 1 and line["seconds_per_kimg"] >= 0 for line in lines)
+
+
+def test_out_of_memory_says_what_to_do_and_is_written_down(tmp_path):
+    def fail(images_seen):
+        if images_seen == 20:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nAnd so on")
+
+    with pytest.raises(ValueError, match="batch of 4: CUDA out of memory. Tried to allocate 20.00 GiB. Give the"):
+        train(Counter(fail), tmp_path, 40, config=CONFIG)
+    (end,) = [line for line in attempts.read(tmp_path) if line["event"] == "end"]
+    assert end["reason"] == "error" and "train_generator:microbatch=8" in end["message"] and end["images_seen"] == 20
+    assert train(Counter(), tmp_path, 40, config=CONFIG).finished, "with more memory it goes on"
+
+
+def test_a_trainee_that_is_done_ends_the_training(tmp_path):
+    class Done(Counter):
+        @property
+        def done(self):
+            return self.value > 20
+
+    outcome = train(Done(), tmp_path, 400, config=CONFIG)
+    assert outcome.finished and outcome.images_seen < 60
+    again = train(Done(lambda seen: pytest.fail("it trains")), tmp_path, 400, config=CONFIG)
+    assert again.images_seen == outcome.images_seen and again.finished

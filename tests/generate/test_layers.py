@@ -46,6 +46,13 @@ def test_blur_is_fir_with_zeros_outside(padding):
     np.testing.assert_allclose(layers.blur(x, padding), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("channels", [3, 16])
+def test_blur_of_the_second_order(channels):
+    x, kernel = image(2, channels, 6, 6), np.outer([1, 2, 1], [1, 2, 1]) / 16
+    expected = by_channel(x, lambda a: correlate2d(a, kernel, "same"))
+    np.testing.assert_allclose(layers.blur(x, 1, order=2), expected, atol=1e-12)
+
+
 def test_both_ways_to_filter_agree():
     x = image(2, 16, 9, 7)
     torch.testing.assert_close(layers.blur(x, 1)[:, :5], layers.blur(x[:, :5], 1))
@@ -58,7 +65,12 @@ def test_upsampling_keeps_a_constant_inside():
 
 
 @pytest.mark.parametrize(
-    "operation", [layers.upsample, layers.downsample, lambda x: layers.blur(x, 1), lambda x: layers.blur(x, 2)]
+    "operation",
+    [
+        layers.upsample,
+        layers.downsample,
+        *(lambda x, p=p, o=o: layers.blur(x, p, o) for p, o in [(1, 3), (2, 3), (1, 2)]),
+    ],
 )
 def test_resampling_has_gradients_of_first_and_second_order(operation):
     x = image(1, 2, 4, 6).requires_grad_()
@@ -110,6 +122,18 @@ def test_downsampling_conv_is_fir_and_strided_conv():
     y = np.stack([sum(correlate2d(a, k, "valid") for a, k in zip(padded, w_I, strict=True))[::2, ::2] for w_I in w])
     expected = np.where(y > 0, y, 0.2 * y) * np.sqrt(2)
     np.testing.assert_allclose(conv(x)[0].detach(), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_resizing_convs_are_a_convolution_after_doubling_or_before_halving(bias):
+    torch.manual_seed(0)
+    up, down, plain = (layers.ResizingConv(3, 5, 3, bias=bias, resize=r).double() for r in ("up", "down", ""))
+    x = image(2, 3, 6, 6)
+    plain.load_state_dict(up.state_dict())
+    torch.testing.assert_close(up(x), plain(x.repeat_interleave(2, 2).repeat_interleave(2, 3)))
+    plain.load_state_dict(down.state_dict())
+    torch.testing.assert_close(down(x), plain(x).view(2, 5, 3, 2, 3, 2).mean((3, 5)))
+    torch.testing.assert_close(layers.halve(layers.double(x)), x)
 
 
 def test_equalised_layers_keep_unit_variance():

@@ -15,7 +15,8 @@ from understudy.core.machine import Limits
 from understudy.core.stack import Stack
 from understudy.generate import sample as sampling
 from understudy.generate import shards
-from understudy.generate import train as stage
+from understudy.generate import weights as stage
+from understudy.generate.annotation import Coding
 
 CHANNELS = ["t1", "t1ce", "t2", "flair", "seg"]
 LABELS = {"NCR/NET": 51, "ED": 102, "ET": 204}
@@ -27,7 +28,7 @@ def weights(tmp_path):
     generator = stage.seeded_build("stylegan2", 5, 16, 0, **options)
     meta = {"channels": CHANNELS, "labels": LABELS, "lineage": ["a1", "b2"]}
     metadata = stage.describe("stylegan2", generator, meta, dataset="phantom", seed=0, images_seen=0)
-    stage.publish_weights(generator.networks["generator"], tmp_path / "weights.safetensors", metadata)
+    stage.publish_weights(generator.networks["generator"].state_dict(), tmp_path / "weights.safetensors", metadata)
     return tmp_path / "weights.safetensors"
 
 
@@ -67,7 +68,7 @@ def test_samples_are_a_stack(weights):
     assert len(stack) == manifest["count"] == 37 and stack.names[36] == "000036.png"
     assert set(np.unique(stack.read()[:, 4])) <= {0, 51, 102, 204}
     generator, metadata = stage.load_generator(weights)
-    expected = sampling.snap_labels(sampling.to_uint8(generator.sample(1, 5, first=36)), CHANNELS, metadata["labels"])
+    expected = Coding("grey", metadata["labels"]).decode(generator.sample(1, 5, first=36))
     np.testing.assert_array_equal(stack[36], expected[0])
     assert stack.meta["lineage"] == ["a1", "b2"]
     assert stack.meta["source"]["weights_sha256"] == sha256_of_file(weights)

@@ -2,19 +2,27 @@
 
 import copy
 import json
+import operator
 import runpy
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from understudy.core import distributed
+from understudy.core.attempts import FailedRunError, read
 from understudy.core.data import DeviceImages
 from understudy.core.files import sha256_of_file
+from understudy.core.machine import Limits
 from understudy.core.stack import Stack, StackWriter
+from understudy.core.training import train
 from understudy.generate import sample as sampling
 from understudy.generate import train as stage
+from understudy.generate import weights as published
+from understudy.generate.annotation import Coding
 
 OPTIONS = {
     **{"channel_base": 512, "channel_max": 16, "latent_size": 16, "mapping_layers": 2, "batch": 8, "precision": "fp32"},
@@ -29,9 +37,9 @@ def images_NCHW():
     return np.random.default_rng(0).integers(0, 256, (20, 5, SIZE, SIZE), np.uint8)
 
 
-def trainee(seed=0, **options):
-    generator = stage.seeded_build("stylegan2", 5, SIZE, seed, **(OPTIONS | options))
-    return stage.GeneratorTrainee(generator, DeviceImages(images_NCHW(), "cpu"), seed)
+def trainee(seed=0, coding=Coding(), **options):  # noqa: B008
+    generator = published.seeded_build("stylegan2", 5, SIZE, seed, **(OPTIONS | options))
+    return stage.GeneratorTrainee(generator, DeviceImages(images_NCHW(), "cpu"), seed, coding)
 
 
 def run(trained, steps):
@@ -64,8 +72,8 @@ def stack_path(tmp_path):
 def weights(tmp_path):
     trained = trainee()
     meta = {"channels": CHANNELS, "labels": LABELS, "lineage": ["a1", "b2"]}
-    metadata = stage.describe("stylegan2", trained.generator, meta, dataset="phantom", seed=0, images_seen=0)
-    stage.publish_weights(trained.ema, tmp_path / "weights.safetensors", metadata)
+    metadata = published.describe("stylegan2", trained.generator, meta, dataset="phantom", seed=0, images_seen=0)
+    published.publish_weights(trained.ema.state_dict(), tmp_path / "weights.safetensors", metadata)
     return tmp_path / "weights.safetensors"
 
 
@@ -80,7 +88,8 @@ def test_six_steps_are_three_and_a_reload_and_three():
     expected, actual = flat(straight.state()), flat(second.state())
     assert expected.keys() == actual.keys() and len(expected) > 100
     for key, tensor in expected.items():
-        assert torch.equal(tensor, actual[key]), key
+        same = torch.equal if isinstance(tensor, torch.Tensor) else operator.eq
+        assert same(tensor, actual[key]), key
     assert statistics[0]["loss_generator"].ndim == 0 and not statistics[0]["loss_generator"].requires_grad
 
 
@@ -104,13 +113,19 @@ def test_first_average_is_the_network():
         assert torch.equal(a, b)
 
 
-def test_machine_knobs_are_no_part_of_the_identity():
-    options = {"batch": 8, "microbatch": 4}
-    assert stage.identity("stylegan2", options, 1, "f00")["options"] == {"batch": 8}
+def test_what_changes_no_weights_is_no_part_of_the_identity():
+    def options(**changed):
+        o = published.seeded_build("stylegan2", 5, SIZE, 0, **(OPTIONS | changed)).options
+        return stage.identity("stylegan2", asdict(o), type(o), 1, "f00")["options"]
+
+    assert options(microbatch=4, truncation_psi=0.5, snapshot_kimg=1) == options()
+    assert options(batch=4) != options() and options(annotation="channels") != options()
+    stopping = {"memorization_action": "stop", "memorization_limit": 0.1}
+    assert options(**stopping) != options() and options(**stopping, snapshot_kimg=1) != options(**stopping)
 
 
 def test_published_weights_sample_the_same(weights):
-    generator, metadata = stage.load_generator(weights)
+    generator, metadata = published.load_generator(weights)
     expected = trainee()
     expected.generator.networks["generator"] = expected.ema
     assert torch.equal(generator.sample(4, seed=1), expected.generator.sample(4, seed=1))
@@ -121,28 +136,17 @@ def test_published_weights_sample_the_same(weights):
 
 
 def test_publishing_twice_gives_the_same_bytes(weights, tmp_path):
-    generator, metadata = stage.load_generator(weights)
-    stage.publish_weights(generator.networks["generator"], tmp_path / "again.safetensors", metadata)
+    generator, metadata = published.load_generator(weights)
+    published.publish_weights(generator.networks["generator"].state_dict(), tmp_path / "again.safetensors", metadata)
     assert (tmp_path / "again.safetensors").read_bytes() == weights.read_bytes()
 
 
 def test_broken_weights_are_explained(tmp_path):
     with pytest.raises(ValueError, match="no such weights"):
-        stage.load_generator(tmp_path / "none.safetensors")
+        published.load_generator(tmp_path / "none.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="expected generator weights of train_generator"):
-        stage.load_generator(tmp_path / "broken.safetensors")
-
-
-def test_rounding_and_labels():
-    x = torch.tensor([-1.0, -0.999, 0.0, 0.9999, 1.0]).view(1, 1, 1, 5)
-    assert sampling.to_uint8(x).ravel().tolist() == [0, 0, 128, 255, 255]
-    greys = np.array([0, 25, 26, 76, 77, 153, 154, 255], np.uint8)
-    x_NCHW = np.broadcast_to(greys, (1, 2, 1, 8)).copy()
-    shuffled = {"ET": 204, "NCR/NET": 51, "ED": 102}
-    snapped = sampling.snap_labels(x_NCHW, ["t1", "seg"], shuffled)
-    assert snapped[0, 1, 0].tolist() == [0, 0, 51, 51, 102, 102, 204, 204]
-    assert snapped[0, 0, 0].tolist() == greys.tolist()
+        published.load_generator(tmp_path / "broken.safetensors")
 
 
 def test_picture_shows_annotations_in_colour():
@@ -181,3 +185,109 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
     train[-1] = '{"r1_gama": 1}'
     assert script(monkeypatch, *train, "--output", tmp_path / "w", "--runs", tmp_path / "r") == 1
     assert "the nearest known one is 'r1_gamma'" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------ snapshots
+def samples_are(trained, x_NCHW, images_from=0):
+    """In place of the generator's samples: noise at first, `x_NCHW` from a snapshot on."""
+
+    def samples(count):
+        if 8 * (len(trained.snapshots.history) + 1) >= images_from:
+            return x_NCHW
+        return torch.from_numpy(np.random.default_rng(len(trained.snapshots.history)).integers(0, 256, x_NCHW.shape))
+
+    trained.samples = samples
+
+
+COPIES = torch.from_numpy(images_NCHW()[[3, 7, 11]])
+SNAPSHOTS = {"snapshot_samples": 3, "snapshot_kimg": 0.008, "memorization_limit": 0.5}
+
+
+@pytest.mark.parametrize(("action", "seen", "published_at"), [("log", 32, 32), ("choose", 32, 16), ("stop", 24, 16)])
+def test_the_snapshot_before_samples_are_copies_is_published(tmp_path, action, seen, published_at):
+    trained = trainee(**SNAPSHOTS, memorization_action=action)
+    samples_are(trained, COPIES, 24)
+    outcome = train(trained, tmp_path, 32, config={})
+    assert outcome.finished and outcome.images_seen == seen
+    weights, images_seen = trained.published(outcome.images_seen)
+    assert images_seen == published_at
+    shares = {entry["images_seen"]: entry["memorized_share"] for entry in trained.snapshots.history}
+    assert shares == {n: float(n >= 24) for n in range(8, seen + 1, 8)}
+    again = trainee(**SNAPSHOTS, memorization_action=action)
+    assert train(again, tmp_path, 32, config={}).images_seen == seen, "it is finished, and nothing is trained again"
+    for name, tensor in again.published(seen)[0].items():
+        assert torch.equal(tensor, weights[name])
+
+
+@pytest.mark.parametrize("action", ["choose", "stop"])
+def test_a_training_without_any_snapshot_within_the_limit_failed(tmp_path, action):
+    trained = trainee(**SNAPSHOTS, memorization_action=action)
+    samples_are(trained, COPIES)
+    with pytest.raises(FailedRunError, match=r"found 1.000 at \d+ images and no snapshot within the"):
+        train(trained, tmp_path, 32, config={})
+
+
+def test_looking_changes_no_weights():
+    looking, not_looking = trainee(snapshot_kimg=0.008), trainee(snapshot_samples=0)
+    statistics = run(looking, range(2))[1]
+    run(not_looking, range(2))
+    assert 0 <= statistics["nearest_mean"] <= statistics["nearest_max"] <= 1 and len(looking.snapshots.history) == 2
+    for a, b in zip(looking.ema.parameters(), not_looking.ema.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_channel_for_each_label_trains_and_samples(tmp_path):
+    coding = Coding("channels", LABELS)
+    generator = published.seeded_build("stylegan2", coding.count(5), SIZE, 0, **OPTIONS, annotation="channels")
+    trained = stage.GeneratorTrainee(generator, DeviceImages(images_NCHW(), "cpu"), 0, coding)
+    run(trained, range(1))
+    meta = {"channels": CHANNELS, "labels": LABELS, "lineage": ["a1", "b2"]}
+    metadata = published.describe("stylegan2", generator, meta, dataset="phantom", seed=0, images_seen=8)
+    path = tmp_path / "weights.safetensors"
+    published.publish_weights(trained.ema.state_dict(), path, metadata)
+    loaded, metadata = published.load_generator(path)
+    assert loaded.channels == 7 and loaded.sample(2, seed=1).shape == (2, 7, SIZE, SIZE)
+    wanted = sampling.Sampling.of(path, 9, 1, tmp_path / "runs")
+    with sampling.only_sampler(wanted, Limits()):
+        assert sampling.draw_samples(wanted, "cpu", 1, Limits()) == "finished"
+    sampling.publish_samples(wanted, tmp_path / "samples.zip")
+    stack = Stack.open(tmp_path / "samples.zip")
+    assert stack.shape_CHW == (5, SIZE, SIZE) and set(np.unique(stack.read()[:, 4])) <= {0, 51, 102, 204}
+
+
+@pytest.mark.parametrize(
+    ("samples", "sign"),
+    [
+        (COPIES[:1].expand(3, -1, -1, -1), "its samples are all alike"),
+        (torch.cat([COPIES[:, :4], torch.zeros_like(COPIES[:, 4:])], 1), "the annotation of all its samples is empty"),
+    ],
+)
+def test_a_collapsed_generator_fails_at_the_third_snapshot(tmp_path, samples, sign):
+    trained = trainee(snapshot_samples=3, snapshot_kimg=0.008, coding=Coding("grey", LABELS))
+    samples_are(trained, samples, 16)
+    with pytest.raises(FailedRunError, match=f"the generator has collapsed: {sign} .* at 16 to 32 images|{sign} at 16"):
+        train(trained, tmp_path, 32, config={})
+    (end,) = [line for line in read(tmp_path) if line["event"] == "end"]
+    assert end["reason"] == "failed" and "collapsed" in end["message"]
+    with pytest.raises(FailedRunError, match="collapsed"):
+        train(trainee(snapshot_samples=3, snapshot_kimg=0.008), tmp_path, 32, config={})
+
+
+def test_variety_is_relative_to_the_training_images():
+    trained = trainee(coding=Coding("grey", LABELS))
+    same = trained.snapshots.variety(torch.from_numpy(images_NCHW()))
+    assert same == {"diversity": pytest.approx(1), "annotated": 1}
+    half = torch.from_numpy(images_NCHW() // 2)
+    half[:10, 4] = 0
+    assert trained.snapshots.variety(half) == {"diversity": pytest.approx(0.5, abs=0.01), "annotated": 0.5}
+
+
+def test_processes_share_the_samples_of_a_snapshot(monkeypatch):
+    alone = trainee().samples(5)
+    parts = []
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce_sum", lambda x: parts.append(x) or x)
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        trainee().samples(5)
+    assert torch.equal(sum(parts).to(torch.uint8), alone) and (parts[0][3:] == 0).all() and (parts[1][:3] == 0).all()

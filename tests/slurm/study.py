@@ -39,7 +39,14 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
     settings = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     small = {"mem_mb": 1500, "runtime": 20}
     resources = settings["set-resources"]
-    for rule in ("make_phantom", "index_subjects", "slice_volumes", "make_tables", "make_figures"):
+    for rule in (
+        "make_phantom",
+        "index_subjects",
+        "slice_volumes",
+        "make_tables",
+        "compare_generators",
+        "make_figures",
+    ):
         resources[rule] = dict(small)
     for rule in TRAINERS:
         resources[rule] |= {**small, "device": "cpu"}

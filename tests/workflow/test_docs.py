@@ -12,7 +12,7 @@ from project import ROOT
 
 from understudy.core.lineage import check_training_stacks
 from understudy.evaluate.scores import score_volume, write_scores
-from understudy.generate.train import describe, publish_weights, seeded_build
+from understudy.generate.weights import describe, publish_weights, seeded_build
 from understudy.segment.data import load_training_set
 from understudy.segment.publish import predicted_volumes, publish
 from understudy.segment.train import SegmenterTrainee
@@ -93,7 +93,7 @@ def results(tmp_path, monkeypatch):
     about = describe("stylegan2", generator, train.meta, dataset="phantom", seed=0, images_seen=0)
     path = folder / "generators/stylegan2/weights.safetensors"
     path.parent.mkdir(parents=True)
-    publish_weights(generator.networks["generator"], path, about)
+    publish_weights(generator.networks["generator"].state_dict(), path, about)
 
     options = {
         "depth": 2, "base_filters": 2, "padding": "same", "deep_supervision": True, "samples": 4, "epoch_samples": 4,

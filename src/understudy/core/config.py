@@ -116,6 +116,7 @@ _RULES = {
     "exclusiveMinimum": "more than {}",
     "exclusiveMaximum": "less than {}",
     "minItems": "at least {} items",
+    "multipleOf": "a multiple of {}",
     "minProperties": "at least {} entries",
     "pattern": "text of the form {}",
     "uniqueItems": "each item once",
@@ -144,14 +145,36 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
             f"found {sorted(needs_generator)} but no generators; add one, or ask for real",
         )
     size = config["images"]["size"]
-    if size & (size - 1) and "stylegan2" in config["generators"]:
-        yield "images.size", f"found {size}; stylegan2 makes images of 2^n pixels: 64, 128, 256"
+    for name, generator in config["generators"].items():
+        if size & (size - 1) and name != "diffusion":
+            yield "images.size", f"found {size}; {name} makes images of 2^n pixels: 64, 128, 256"
+        yield from _impossible_generator(f"generators.{name}", generator)
+    if "diffusion" in config["generators"]:
+        yield from _impossible_diffusion(config["generators"]["diffusion"], size)
     for name, segmenter in config["segmenters"].items():
         step = 2 ** (segmenter["depth"] - 1)
         if segmenter["padding"] == "same" and size % step:
             yield f"segmenters.{name}.depth", f"found {segmenter['depth']}; {size} pixels cannot be halved that often"
         if segmenter["epoch_samples"] > segmenter["samples"]:
             yield f"segmenters.{name}.epoch_samples", f"found {segmenter['epoch_samples']}, more than its samples"
+
+
+def _impossible_generator(key: str, generator: Mapping) -> Iterator[Problem]:
+    action = generator["memorization_action"]
+    if action != "log" and (generator["memorization_limit"] is None or not generator["snapshot_samples"]):
+        yield f"{key}.memorization_action", f"found {action}; it needs memorization_limit and snapshot_samples"
+
+
+def _impossible_diffusion(diffusion: Mapping, size: int) -> Iterator[Problem]:
+    multipliers = diffusion["multipliers"]
+    if multipliers is None and size not in (32, 64, 128, 256):
+        yield "generators.diffusion.multipliers", f"found null; for {size} pixels a list is needed (known: 32 to 256)"
+    if multipliers is not None and size % 2 ** (len(multipliers) - 1):
+        yield "generators.diffusion.multipliers", f"found {multipliers}; {size} pixels cannot be halved that often"
+    if diffusion["width"] % diffusion["heads"]:
+        yield "generators.diffusion.width", f"found {diffusion['width']}; allowed: a multiple of heads"
+    if diffusion["evaluations"] > diffusion["steps"]:
+        yield "generators.diffusion.evaluations", f"found {diffusion['evaluations']}; allowed: at most steps"
 
 
 def _impossible_images(images: Mapping) -> Iterator[Problem]:

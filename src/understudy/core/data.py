@@ -32,6 +32,10 @@ class DeviceImages:
     def __len__(self) -> int:
         return len(self.images_NCHW)
 
+    @property
+    def channels(self) -> int:
+        return self.images_NCHW.shape[1]
+
     def batch(self, indices: torch.Tensor) -> torch.Tensor:
         """uint8 (len(indices), C, H, W) on the device."""
         return self.images_NCHW[indices.to(self.images_NCHW.device)].to(self.device, non_blocking=True)

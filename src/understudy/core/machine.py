@@ -135,6 +135,20 @@ def use_device(name: str, threads: int = 0) -> torch.device:
     return device
 
 
+@contextmanager
+def named_out_of_memory(batch: int) -> Iterator[None]:
+    """A GPU's memory that is too small, as a ValueError that says what to do."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        total = torch.cuda.get_device_properties(0).total_memory / 1e9 if torch.cuda.is_available() else 0
+        raise ValueError(
+            f"out of memory on a GPU of {total:.0f} GB with a batch of {batch}: {str(error).splitlines()[0]} Give the "
+            "job more GPUs (gpu=2) or one with more memory, or a generator smaller forward passes (--set-resources "
+            "train_generator:microbatch=8; results change by rounding alone). The last checkpoint is kept."
+        ) from error
+
+
 def leave(reason: str, on_budget: str) -> NoReturn:
     """Ends a process whose work is not finished: exit code 75, or a requeued job where the budget was the reason."""
     if distributed.is_child():

@@ -64,7 +64,7 @@ def jobs(config: Mapping, target: str = "all") -> list[Job]:
 def targets(config: Mapping) -> dict[str, list[str]]:
     """The files behind each name that a person may ask for."""
     results, settings = config["results"], list(grid(config))
-    tables, figures = [f"{results}/tables/dice.csv"], [_figure(results, name) for name in config["datasets"]]
+    tables, figures = _tables(config), [_figure(results, name) for name in config["datasets"]]
     named = {
         "all": tables + figures,
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
@@ -166,6 +166,9 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
     results = config["results"]
     table = f"{results}/tables/dice.csv"
     yield Job("make_tables", "", REPORT, tuple(_every(settings, results, "scores.csv")), (table,))
+    if config["generators"]:
+        samples = [_samples(results, *both) for both in product(config["datasets"], config["generators"])]
+        yield Job("compare_generators", "", REPORT, tuple(samples), (f"{results}/tables/generators.csv",))
     for dataset in config["datasets"]:
         own = [s for s in settings if s.dataset == dataset]
         inputs = [table, f"{results}/{dataset}/stacks/train.zip"]
@@ -176,6 +179,11 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
 
 def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
     return [path for s in settings for path in s.files(results, name)]
+
+
+def _tables(config: Mapping) -> list[str]:
+    names = ["dice", "generators"] if config["generators"] else ["dice"]
+    return [f"{config['results']}/tables/{name}.csv" for name in names]
 
 
 def _stacks(results: str, dataset: str) -> list[str]:

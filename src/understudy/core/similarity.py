@@ -1,6 +1,6 @@
 """Nearest images by Pearson correlation: one matrix product for each block of references."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ def nearest(
     """(correlation (N,), place (N,)) of the most similar reference of each query; the first of equals.
 
     Args:
-        queries_NK: standardised; blocks: of standardised references (M, K), one after the other.
+        queries_NK: standardised. blocks: of standardised references (M, K), one after the other.
         apart: (groups of the queries (N,), groups of all references): references of the query's own group do not count.
 
     A query that has no reference at all gets -1 and place -1.
@@ -40,3 +40,13 @@ def nearest(
         place_N = torch.where(nearer_N, found_N + start, place_N)
         start += len(block_MK)
     return best_N, place_N
+
+
+def nearest_two_groups(
+    queries_NK: Tensor, blocks: Callable[[], Iterable[Tensor]], groups: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(N,) each: the correlation with the nearest reference, and with the nearest one of another group than that has.
+    `blocks` is asked for the references twice."""
+    first_N, place_N = nearest(queries_NK, blocks())
+    second_N, _ = nearest(queries_NK, blocks(), (groups[place_N], groups))
+    return first_N, second_N

@@ -23,7 +23,7 @@ from .attempts import Attempt, attempt
 from .checkpoint import KEEP, load_newest_checkpoint, load_step, save_checkpoint
 from .files import hash_of, read_json, write_json
 from .lock import Lock, only_writer
-from .machine import Limits, stop_signals
+from .machine import Limits, named_out_of_memory, stop_signals
 from .progress import Progress
 
 _REASONS = ("budget", "signal", "asked")  # to stop; asked: by another process, which goes on
@@ -31,7 +31,8 @@ _GO_ON, _SAVE, _STOP = -2, -1, 0  # what the first process says; from _STOP on i
 
 
 class Trainee(Protocol):
-    images_per_step: int
+    images_per_step: int  # of the iteration that was made last
+    done: bool  # nothing is left to learn: the training ends before its last image
 
     def step(self, images_seen: int) -> dict[str, torch.Tensor]:
         """One iteration. Returns detached scalars on the device; never waits for the device."""
@@ -65,7 +66,7 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
             lock = stack.enter_context(only_writer(run_dir, **patience))
             _check_config(run_dir, config)
         images_seen, seconds = _resume(trainee, run_dir)
-        if images_seen >= images:  # finished before: whoever asks wants it published again
+        if images_seen >= images or trainee.done:  # finished before: whoever asks wants it published again
             return Outcome(True, images_seen, seconds, "finished")
         keeper = None
         if lock:
@@ -74,7 +75,8 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
             progress = Progress(run_dir, images, images_seen, seconds)
             stack.callback(progress.close)
             keeper = _Keeper(trainee, run_dir, limits, lock, stopped, now, progress)
-        outcome = _loop(trainee, images, images_seen, keeper)
+        with named_out_of_memory(trainee.images_per_step):
+            outcome = _loop(trainee, images, images_seen, keeper)
         if keeper:
             keeper.end(outcome)
         distributed.agree(_STOP)  # nobody leaves before the first process has saved: torchrun would end it
@@ -85,7 +87,7 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
 
 def _loop(trainee: Trainee, images: int, images_seen: int, keeper: "_Keeper | None") -> Outcome:
     """The iterations. All processes make them in step; the first one, which has a keeper, says when to stop."""
-    while images_seen < images:
+    while images_seen < images and not trainee.done:
         order = distributed.agree(keeper.order() if keeper else _GO_ON)
         if order >= _STOP:
             return Outcome(False, images_seen, keeper.progress.seconds if keeper else 0.0, _REASONS[order])
@@ -94,7 +96,7 @@ def _loop(trainee: Trainee, images: int, images_seen: int, keeper: "_Keeper | No
         statistics = trainee.step(images_seen)
         images_seen += trainee.images_per_step
         if keeper:
-            keeper.after(statistics, images_seen, images_seen >= images)
+            keeper.after(statistics, images_seen, images_seen >= images or trainee.done)
     return Outcome(True, images_seen, keeper.progress.seconds if keeper else 0.0, "finished")
 
 

@@ -7,8 +7,11 @@ import importlib
 from collections.abc import Iterator, Mapping
 
 _CLASSES = {
+    "progressive_gan": "progressive_gan:ProgressiveGAN",
+    "stylegan1": "stylegan1:StyleGAN1",
     "stylegan2": "stylegan2:StyleGAN2",
     "stylegan3": "stylegan3:StyleGAN3",
+    "diffusion": "diffusion:Diffusion",
 }
 
 

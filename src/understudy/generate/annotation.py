@@ -2,7 +2,7 @@
 
 `grey` is the study's: one channel, a grey level for each label. Neighbours in grey level need not be neighbours in the
 brain: where a generator blurs the border between background (0) and enhancing tumor (204), the values between mean the
-other labels, a false rim. `channels` has a channel for each label, 255 inside and 0 outside: a blurred border stays one.
+other labels, a false rim. `channels` has a channel for each label, 255 inside, 0 outside: a blurred border stays one.
 """
 
 from collections.abc import Mapping
@@ -35,6 +35,10 @@ class Coding:
     def count(self, channels: int) -> int:
         """Channels of the generator for a stack of `channels`."""
         return coded_channels(self.kind, channels, len(self.labels))
+
+    def modalities(self, channels: int) -> int:
+        """Channels of a stack that are no annotation."""
+        return channels - 1 if self.labels else channels
 
     def encode(self, x_NCHW: Tensor) -> Tensor:
         """uint8 images of a stack -> uint8 images for the generator, on the device."""

@@ -1,12 +1,16 @@
-"""What all generators share: the options that each has, one descent step, sampling by index."""
+"""What all generators share: the options that each has, one descent step, sampling by index, compiling."""
 
 import difflib
+import os
+import shutil
+import sysconfig
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from understudy.core import distributed
 
@@ -27,12 +31,11 @@ class CommonOptions:
     annotation: str = "grey"  # as the study: one channel of grey levels; channels: one channel for each label
     mirror: bool = False  # flips real images (annotation too) left to right with probability 1/2
     microbatch: int | None = None  # images in a forward pass, gradients are accumulated; the machine's, not the study's
-    memorization_samples: int = 64  # a fixed set, compared with the training images at every snapshot; 0: never
-    memorization_kimg: float = 200  # thousand images between snapshots
+    snapshot_samples: int = 64  # a fixed set of samples that is looked at in every snapshot; 0: never
+    snapshot_kimg: float = 200  # thousand images between snapshots
     memorization_limit: float | None = None  # largest share of memorized samples
-    memorization_action: str = (
-        "log"  # above the limit; choose: publish the last snapshot within it; stop: train no more
-    )
+    # above the limit: log; choose (publish the last snapshot that was within it); stop (choose, and train no more)
+    memorization_action: str = "log"
 
 
 def read_options(kind: type[CommonOptions], name: str, given: dict):
@@ -50,10 +53,9 @@ def read_options(kind: type[CommonOptions], name: str, given: dict):
     for option, allowed in (("annotation", CODINGS), ("memorization_action", ACTIONS)):
         if (found := getattr(options, option)) not in allowed:
             raise ValueError(f"{name}: {option} {found!r}: expected one of {', '.join(allowed)}")
-    if options.memorization_action != "log" and (
-        options.memorization_limit is None or not options.memorization_samples
-    ):
-        raise ValueError(f"{name}: memorization_action {options.memorization_action}: expected a limit and samples too")
+    action = options.memorization_action
+    if action != "log" and (options.memorization_limit is None or not options.snapshot_samples):
+        raise ValueError(f"{name}: memorization_action {action}: expected memorization_limit and snapshot_samples too")
     return options
 
 
@@ -97,3 +99,14 @@ def sample_by_index(draw: Callable[[range], Tensor], n: int, first: int, chunk: 
         x_NCHW = draw(range(start, start + chunk)).float().clamp(-1, 1)
         parts.append(x_NCHW[max(first - start, 0) : max(first + n - start, 0)])
     return torch.cat(parts)
+
+
+def compile_in_place(network: nn.Module) -> None:
+    """From its next call on, torch.compile's version runs; parameters and their names stay. Says so where it cannot."""
+    compilers = [name for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and shutil.which(name)]
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if compilers and header.exists():
+        network.compile(dynamic=False)
+        return
+    missing = f"{header}, Python's header" if compilers else "a C compiler (CC, cc, gcc, clang)"
+    print(f"not compiled, so slower: torch.compile needs {missing}, and found none", flush=True)

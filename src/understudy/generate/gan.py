@@ -1,11 +1,12 @@
-"""What the adversarial generators share beside generate/common.py: their optimizer, the EMA's half-life, latents."""
+"""What the adversarial generators share beside generate/common.py: optimizer, EMA's half-life, penalties, latents."""
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from understudy.core import seeds
+from understudy.core import distributed, seeds
 
 from . import common
 
@@ -26,9 +27,58 @@ def half_life_decay(batch: int, half_life_images: float) -> float:
     return 0.5 ** (batch / max(half_life_images, 1e-8))
 
 
-def latents(seed: int, first: int, n: int, size: int) -> Tensor:
-    """(n, size) standard normal on the CPU; row i depends on (seed, first + i) only."""
-    rows = [torch.randn(size, generator=seeds.generator("cpu", "latent", seed, first + i)) for i in range(n)]
+def squared_gradients(score_N: Tensor, x_NCHW: Tensor) -> Tensor:
+    """||grad_x sum D(x)||^2 of each image, (N,), to be differentiated once more."""
+    (g_NCHW,) = torch.autograd.grad(score_N.sum(), x_NCHW, create_graph=True)
+    return g_NCHW.square().sum((1, 2, 3))
+
+
+# ------------------------------------------------------------------------------------------------ one iteration
+class Draw(NamedTuple):
+    """The random numbers of one batch of fakes."""
+
+    z: Tensor  # (N, K)
+    z_mix: Tensor  # (N, K)
+    cutoff: Tensor  # () layers below it take the first latent, the others the second
+    noises: list[Tensor]  # (N, 1, r, r)
+
+    @classmethod
+    def of(cls, n: int, latent_size: int, layers: int, mixing: float, noise_sizes: list[int], device, rng) -> "Draw":
+        """All random numbers of a batch at once, so that micro-batches see those of the whole batch.
+
+        Args:
+            layers: that the images have; the style changes at one of them with probability `mixing`.
+        """
+        at = {"device": device, "generator": rng}
+        z_2NK = torch.randn(2, n, latent_size, **at)
+        cutoff = torch.randint(1, layers, (), **at)
+        cutoff = torch.where(torch.rand((), **at) < mixing, cutoff, layers)
+        return cls(z_2NK[0], z_2NK[1], cutoff, [torch.randn(n, 1, r, r, **at) for r in noise_sizes])
+
+    def styles(self, mapping: nn.Module, chosen: Tensor, layers: int) -> Tensor:
+        """w of every layer, (N, layers, K), mixed."""
+        w_NK, w_mix_NK = mapping(self.z[chosen]), mapping(self.z_mix[chosen])
+        first_L = torch.arange(layers, device=w_NK.device) < self.cutoff
+        return torch.where(first_L[:, None], w_NK[:, None], w_mix_NK[:, None])
+
+
+def rounds(batch: int, group: int, microbatch: int | None, device: torch.device) -> list[Tensor]:
+    """Indices of this process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
+    group = min(group, batch)
+    members_GM = distributed.share(torch.arange(batch, device=device).view(group, -1).T).T
+    return [part.flatten() for part in members_GM.split((microbatch or batch) // group, dim=1)]
+
+
+def merge(statistics: dict[str, Tensor], more: dict[str, Tensor]) -> None:
+    """Adds the statistics of a further phase of an iteration; non-finite gradients add up."""
+    more["nonfinite_gradients"] = more["nonfinite_gradients"] + statistics["nonfinite_gradients"]
+    statistics.update(more)
+
+
+# ------------------------------------------------------------------------------------------------ sampling
+def latents(seed: int, first: int, n: int, size: int, purpose: str = "latent") -> Tensor:
+    """(n, size) standard normal on the CPU; row i depends on (purpose, seed, first + i) only."""
+    rows = [torch.randn(size, generator=seeds.generator("cpu", purpose, seed, first + i)) for i in range(n)]
     return torch.stack(rows) if rows else torch.empty(0, size)
 
 

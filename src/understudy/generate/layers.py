@@ -12,7 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2  # of the leaky ReLU
-_FIR = (1.0, 3.0, 3.0, 1.0)  # binomial low-pass filter, separable, the same in both axes
+GAIN = math.sqrt(2)  # what the leaky ReLU takes from a signal's standard deviation, nearly
+_FIR = {2: (1.0, 2.0, 1.0), 3: (1.0, 3.0, 3.0, 1.0)}  # by order: binomial, separable, the same in both axes
+
+
+def resolutions(size: int) -> list[int]:
+    """[4, 8, ..., size]."""
+    return [2**k for k in range(2, size.bit_length())]
+
+
+def feature_maps(resolution: int, base: int, limit: int) -> int:
+    return min(base // resolution, limit)
 
 
 # ------------------------------------------------------------------------------------------------ FIR resampling
@@ -22,42 +32,43 @@ _FIR = (1.0, 3.0, 3.0, 1.0)  # binomial low-pass filter, separable, the same in 
 
 
 @functools.cache
-def _fir_kernel_44(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The 4 x 4 filter of sum 1. Kept, since a copy to a GPU would wait for it, in every layer."""
-    f = torch.tensor(_FIR, device=device, dtype=dtype) / sum(_FIR)
+def _fir_kernel_KK(order: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The filter of sum 1. Kept, since a copy to a GPU would wait for it, in every layer."""
+    f = torch.tensor(_FIR[order], device=device, dtype=dtype) / sum(_FIR[order])
     return torch.outer(f, f)
 
 
-def _fir_kernel(x_NCHW: Tensor) -> Tensor:
-    """One filter for each channel, (C, 1, 4, 4)."""
-    return _fir_kernel_44(x_NCHW.device, x_NCHW.dtype).expand(x_NCHW.shape[1], 1, 4, 4)
+def _fir_kernel(x_NCHW: Tensor, order: int = 3) -> Tensor:
+    """One filter for each channel, (C, 1, K, K)."""
+    kernel_KK = _fir_kernel_KK(order, x_NCHW.device, x_NCHW.dtype)
+    return kernel_KK.expand(x_NCHW.shape[1], 1, *kernel_KK.shape)
 
 
-def _fir(x_NCHW: Tensor) -> Tensor:
-    """The filter where it lies inside: (H, W) -> (H - 3, W - 3)."""
+def _fir(x_NCHW: Tensor, order: int = 3) -> Tensor:
+    """The filter where it lies inside: (H, W) -> (H - order, W - order)."""
     C = x_NCHW.shape[1]
     if x_NCHW.is_cuda or C % 16 == 0:
-        return F.conv2d(x_NCHW, _fir_kernel(x_NCHW), groups=C)
-    y_NCHW = x_NCHW / sum(_FIR) ** 2  # (1, 3, 3, 1) is (1, 1) three times; a CPU's depthwise convolution is up to
-    for _ in range(3):  # 8 times slower where channels do not fill its vectors
+        return F.conv2d(x_NCHW, _fir_kernel(x_NCHW, order), groups=C)
+    y_NCHW = x_NCHW / sum(_FIR[order]) ** 2  # (1, 3, 3, 1) is (1, 1) three times; a CPU's depthwise convolution is
+    for _ in range(order):  # up to 8 times slower where channels do not fill its vectors
         y_NCHW = y_NCHW[..., 1:] + y_NCHW[..., :-1]
-    for _ in range(3):
+    for _ in range(order):
         y_NCHW = y_NCHW[..., 1:, :] + y_NCHW[..., :-1, :]
     return y_NCHW
 
 
 class _Blur(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor, padding: int) -> Tensor:
-        return _fir(F.pad(x_NCHW, (padding,) * 4))
+    def forward(x_NCHW: Tensor, padding: int, order: int) -> Tensor:
+        return _fir(F.pad(x_NCHW, (padding,) * 4), order)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.padding = inputs[1]
+        _, ctx.padding, ctx.order = inputs
 
     @staticmethod
     def backward(ctx, g_NCHW: Tensor):
-        return _Blur.apply(g_NCHW, 3 - ctx.padding), None
+        return _Blur.apply(g_NCHW, ctx.order - ctx.padding, ctx.order), None, None
 
 
 class _Down(torch.autograd.Function):
@@ -91,9 +102,9 @@ class _Up(torch.autograd.Function):
         return _Down.apply(g_NCHW)
 
 
-def blur(x_NCHW: Tensor, padding: int) -> Tensor:
-    """FIR at the same rate, zeros outside: (H, W) -> (H + 2 padding - 3, W + 2 padding - 3)."""
-    return _Blur.apply(x_NCHW, padding)
+def blur(x_NCHW: Tensor, padding: int, order: int = 3) -> Tensor:
+    """FIR at the same rate, zeros outside: (H, W) -> (H + 2 padding - order, W + 2 padding - order)."""
+    return _Blur.apply(x_NCHW, padding, order)
 
 
 def downsample(x_NCHW: Tensor) -> Tensor:
@@ -106,10 +117,20 @@ def upsample(x_NCHW: Tensor) -> Tensor:
     return 4 * _Up.apply(x_NCHW)
 
 
+def double(x_NCHW: Tensor) -> Tensor:
+    """Every pixel four times: (H, W) -> (2H, 2W)."""
+    return F.interpolate(x_NCHW, scale_factor=2)
+
+
+def halve(x_NCHW: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels: (H, W) -> (H/2, W/2)."""
+    return F.avg_pool2d(x_NCHW, 2)
+
+
 # ------------------------------------------------------------------------------------------------ equalised layers
-def normalize_second_moment(z_NK: Tensor) -> Tensor:
-    """Latents of unit mean square."""
-    return z_NK * (z_NK.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+def normalize_second_moment(x_NK: Tensor) -> Tensor:
+    """Unit mean square over channels, of each latent (N, K), or of each pixel of (N, C, H, W)."""
+    return x_NK * (x_NK.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
 def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | None = None) -> Tensor:
@@ -121,12 +142,26 @@ def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | Non
 
 class Dense(nn.Module):
     """Fully connected, equalised: weights are stored as N(0, 1) / lr_multiplier and scaled when they are used, so that
-    Adam moves all layers at one relative speed (times lr_multiplier)."""
+    Adam moves all layers at one relative speed (times lr_multiplier).
 
-    def __init__(self, inputs: int, outputs: int, *, active: bool = False, lr_multiplier: float = 1.0, bias: float = 0):
+    Args:
+        active: applies the sqrt(2) leaky ReLU.
+        gain: of the weights and not of the bias, for an activation without a gain that comes after (before StyleGAN 2).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        active: bool = False,
+        gain: float = 1.0,
+        lr_multiplier: float = 1.0,
+        bias: float = 0,
+    ):
         super().__init__()
         self.active, self.bias_gain = active, lr_multiplier
-        self.weight_gain = lr_multiplier / math.sqrt(inputs)
+        self.weight_gain = gain * lr_multiplier / math.sqrt(inputs)
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
         self.bias = nn.Parameter(torch.full((outputs,), float(bias)))
 
@@ -168,6 +203,46 @@ class Conv(nn.Module):
         else:
             x_NCHW = F.conv2d(blur(x_NCHW, padding=2), w, stride=2)
         return x_NCHW * gain if self.bias is None else activate(x_NCHW, self.bias, gain, self.clamp)
+
+
+class ResizingConv(nn.Module):
+    """Convolution, equalised, zeros outside, as before StyleGAN 2: its weights have the gain of the activation that
+    comes after, its bias does not.
+
+    Args:
+        resize: "up" doubles the size first (`double`), "down" halves it before the bias (`halve`). Both are one strided
+            convolution of the 3 x 3 kernel added up over four shifts: the same, at less than half the operations.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, gain: float = GAIN, bias=True, resize: str = ""):
+        super().__init__()
+        self.resize = resize
+        self.weight_gain = gain / math.sqrt(inputs * kernel**2)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        w = self.weight * self.weight_gain
+        if self.resize == "up":
+            w_IO44 = _four_shifts(w.flip(2, 3)).transpose(0, 1)
+            y_NCHW = F.conv_transpose2d(x_NCHW, w_IO44, stride=2, padding=1)
+        elif self.resize == "down":
+            y_NCHW = F.conv2d(x_NCHW, _four_shifts(w) / 4, stride=2, padding=1)
+        else:
+            y_NCHW = F.conv2d(x_NCHW, w, padding=w.shape[2] // 2)
+        return y_NCHW if self.bias is None else y_NCHW + self.bias[:, None, None]
+
+
+def _four_shifts(w_OI33: Tensor) -> Tensor:
+    """(O, I, 4, 4): the sum of the kernel at the four places that it has there."""
+    w = F.pad(w_OI33, (1, 1, 1, 1))
+    w = w[..., 1:] + w[..., :-1]
+    return w[..., 1:, :] + w[..., :-1, :]
+
+
+def leaky(x: Tensor) -> Tensor:
+    """The activation without a gain."""
+    return F.leaky_relu(x, SLOPE)
 
 
 def modulated_conv(

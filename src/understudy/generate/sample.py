@@ -17,32 +17,18 @@ import torch
 from understudy.core import distributed
 from understudy.core.attempts import Attempt, attempt
 from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
-from understudy.core.labels import LABEL_CHANNEL, classes_of_grey, grey_of_classes
+from understudy.core.labels import LABEL_CHANNEL, classes_of_grey
 from understudy.core.lock import only_writer
 from understudy.core.machine import Limits, stop_signals
 from understudy.core.progress import Progress, seconds_so_far
 from understudy.core.stack import Stack
 
 from .shards import join_shards, missing_blocks, open_shards, places, write_shards
-from .train import load_generator, read_metadata
+from .weights import coding_of, load_generator, read_metadata
 
 GRID_IMAGES = 8
 GRID_PIXELS = 128  # an image is shown at least this large
 COLOURS_RGB = ((0, 0, 0), (0, 170, 0), (0, 90, 255), (230, 0, 0), (255, 200, 0), (200, 0, 255), (0, 210, 210))
-
-
-def to_uint8(x_NCHW: torch.Tensor) -> np.ndarray:
-    """[-1, 1] -> 0 ... 255: floor(127.5 x + 128), saturated, as the study's scripts do."""
-    return (x_NCHW * 127.5 + 128).floor().clamp(0, 255).to(torch.uint8).cpu().numpy()
-
-
-def snap_labels(x_NCHW: np.ndarray, channels: list[str], labels: dict[str, int]) -> np.ndarray:
-    """Every pixel of the annotation becomes the nearest grey level that has a meaning (in place)."""
-    if LABEL_CHANNEL in channels and labels:
-        place = channels.index(LABEL_CHANNEL)
-        table_256 = grey_of_classes(classes_of_grey(np.arange(256), labels), labels)
-        x_NCHW[:, place] = table_256[x_NCHW[:, place]]
-    return x_NCHW
 
 
 @dataclass(frozen=True)
@@ -110,13 +96,13 @@ def draw_samples(sampling: Sampling, device: torch.device | str, threads: int, l
     missing = sampling.missing()
     blocks = missing[distributed.rank() :: distributed.world_size()]
     generator, metadata = load_generator(sampling.weights, device)
+    coding = coding_of(metadata)
     seen = sampling.count - sum(map(len, missing))
     progress = Progress(sampling.folder, sampling.count, seen, seconds_so_far(sampling.folder))
     reason = "finished"
 
     def draw(indices: range) -> np.ndarray:
-        x_NCHW = to_uint8(generator.sample(len(indices), sampling.seed, indices.start))
-        return snap_labels(x_NCHW, metadata["channels"], metadata["labels"])
+        return coding.decode(generator.sample(len(indices), sampling.seed, indices.start))
 
     def made(images: int) -> None:
         nonlocal seen

@@ -21,8 +21,7 @@ from . import common, gan
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real_NCHW: Tensor) -> Tensor:
     """||grad_x D(x)||^2 of each real image, (N,) (Mescheder et al. 2018, equation 9)."""
     real_NCHW = real_NCHW.detach().requires_grad_()
-    (g_NCHW,) = torch.autograd.grad(discriminator(real_NCHW).sum(), real_NCHW, create_graph=True)
-    return g_NCHW.square().sum((1, 2, 3))
+    return gan.squared_gradients(discriminator(real_NCHW), real_NCHW)
 
 
 class StyleTraining:
@@ -109,10 +108,10 @@ class StyleTraining:
             real_NCHW = common.mirrored(real_NCHW, rng)
         statistics = self._generator_step(rng)
         if (regularised := self._regularise_generator(iteration, rng)) is not None:
-            _merge(statistics, regularised)
-        _merge(statistics, self._discriminator_step(real_NCHW, rng))
+            gan.merge(statistics, regularised)
+        gan.merge(statistics, self._discriminator_step(real_NCHW, rng))
         if o.r1_gamma and iteration % o.r1_interval == 0:
-            _merge(statistics, self._r1_step(real_NCHW))
+            gan.merge(statistics, self._r1_step(real_NCHW))
         return statistics
 
     def _generator_step(self, rng: torch.Generator) -> dict[str, Tensor]:
@@ -168,21 +167,25 @@ class StyleTraining:
         return {"r1_penalty": torch.cat(penalties).mean(), "nonfinite_gradients": nonfinite}
 
     def _rounds(self) -> list[Tensor]:
-        """Indices of this process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
         o = self.options
-        group = min(o.minibatch_std_group, o.batch)
-        members_GM = distributed.share(torch.arange(o.batch, device=self.device).view(group, -1).T).T
-        return [part.flatten() for part in members_GM.split((o.microbatch or o.batch) // group, dim=1)]
+        return gan.rounds(o.batch, o.minibatch_std_group, o.microbatch, self.device)
 
     # -------------------------------------------------------------------------------------------- samples, costs
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
-        o, network = self.options, self.networks["generator"].eval()
+        return self._sampled(n, seed, first, self.options.truncation_psi, self.options.truncation_cutoff)
+
+    def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
+        return self._sampled(n, seed, first, 1.0, None)
+
+    def _sampled(self, n: int, seed: int, first: int, psi: float, cutoff: int | None) -> Tensor:
+        network = self.networks["generator"].eval()
 
         def forward(z_NK: Tensor) -> Tensor:
-            return network(z_NK, o.truncation_psi, o.truncation_cutoff)
+            return network(z_NK, psi, cutoff)
 
-        return gan.sample_by_index(forward, n, seed, first, o.latent_size, self.device)
+        return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device)
 
     def flops(self) -> dict[str, float]:
         """FLOPs of one image, counted by running every phase of an iteration; for networks on the meta device."""
@@ -201,12 +204,6 @@ class StyleTraining:
     def _regularisation_flops(self) -> float:
         """FLOPs of `_regularise_generator`, on average over the iterations."""
         return 0.0
-
-
-def _merge(statistics: dict[str, Tensor], more: dict[str, Tensor]) -> None:
-    """Adds the statistics of a further phase; non-finite gradients add up."""
-    more["nonfinite_gradients"] = more["nonfinite_gradients"] + statistics["nonfinite_gradients"]
-    statistics.update(more)
 
 
 def check(name: str, size: int, smallest: int, o, at_least_one: tuple[str, ...], precisions: tuple[str, ...]) -> None:

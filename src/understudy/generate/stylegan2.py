@@ -13,7 +13,6 @@ Departs   path-length mean is checkpointed; the sum over micro-batches is a mean
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from torch import Tensor
 from understudy.core import distributed
 from understudy.core.flops import count_flops
 
-from . import common, style_training
+from . import common, gan, style_training
 from .style_training import StyleTraining
 from .style_training import r1_penalty as r1_penalty  # part of this module for its readers
 from .stylegan2_networks import REDUCED, Discriminator, Generator
@@ -68,15 +67,6 @@ def path_lengths(image_NCHW: Tensor, w_NLK: Tensor, y_NCHW: Tensor) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------------ training
-class Draw(NamedTuple):
-    """The random numbers of one batch of fakes."""
-
-    z: Tensor  # (N, K)
-    z_mix: Tensor  # (N, K)
-    cutoff: Tensor  # () layers below it take the first latent, the others the second
-    noises: list[Tensor]  # (N, 1, r, r)
-
-
 class StyleGAN2(StyleTraining):
     """Networks, optimizers and the training step; `sample` draws from networks["generator"].
 
@@ -137,24 +127,17 @@ class StyleGAN2(StyleTraining):
         mean = self.path_length_mean.lerp(batch_mean, decay)
         return 2 * (length_N.detach() - mean - decay * (batch_mean - mean))
 
-    def _draw(self, n: int, rng: torch.Generator) -> Draw:
-        """All random numbers of a batch at once, so that micro-batches see those of the whole batch."""
-        network, at = self.networks["generator"], {"device": self.device, "generator": rng}
-        z_2NK = torch.randn(2, n, self.options.latent_size, **at)
-        cutoff = torch.randint(1, network.layers, (), **at)
-        cutoff = torch.where(torch.rand((), **at) < self.options.style_mixing, cutoff, network.layers)
-        noises = [torch.randn(n, 1, r, r, **at) for r in network.noise_sizes]
-        return Draw(z_2NK[0], z_2NK[1], cutoff, noises)
+    def _draw(self, n: int, rng: torch.Generator) -> gan.Draw:
+        o, network = self.options, self.networks["generator"]
+        return gan.Draw.of(n, o.latent_size, network.layers, o.style_mixing, network.noise_sizes, self.device, rng)
 
-    def _fake(self, draw: Draw, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def _fake(self, draw: gan.Draw, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) with mixed styles, and their w (N, layers, K)."""
         network = self.networks["generator"]
-        w_NK, w_mix_NK = network.mapping(draw.z[chosen]), network.mapping(draw.z_mix[chosen])
-        first_L = torch.arange(network.layers, device=self.device) < draw.cutoff
-        w_NLK = torch.where(first_L[:, None], w_NK[:, None], w_mix_NK[:, None])
+        w_NLK = draw.styles(network.mapping, chosen, network.layers)
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises]), w_NLK
 
-    def _images(self, draw: Draw, chosen: Tensor) -> Tensor:
+    def _images(self, draw: gan.Draw, chosen: Tensor) -> Tensor:
         return self._fake(draw, chosen)[0]
 
     def _regularisation_flops(self) -> float:

@@ -11,7 +11,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .layers import Conv, Dense, activate, append_minibatch_stddev, modulated_conv, normalize_second_moment, upsample
+from .layers import (
+    Conv,
+    Dense,
+    activate,
+    append_minibatch_stddev,
+    feature_maps,
+    modulated_conv,
+    normalize_second_moment,
+    resolutions,
+    upsample,
+)
 
 REDUCED_RESOLUTIONS = 4  # that many, the highest ones, compute in reduced precision
 CLAMP = 256.0  # of activations, where anything is in reduced precision
@@ -34,15 +44,6 @@ class Precision(NamedTuple):
         """The type of a resolution: where it is not reduced, that of `full`."""
         slow = self.reduced == torch.float16 and full.device.type == "cpu"
         return full.dtype if self.reduced is None or resolution < self.lowest or slow else self.reduced
-
-
-def resolutions(size: int) -> list[int]:
-    """[4, 8, ..., size]."""
-    return [2**k for k in range(2, size.bit_length())]
-
-
-def feature_maps(resolution: int, base: int, limit: int) -> int:
-    return min(base // resolution, limit)
 
 
 class Mapping(nn.Sequential):

@@ -1,53 +1,79 @@
-"""A generator as a trainee of the core loop: data order, average of the weights, state, and the published file."""
+"""A generator as a trainee of the core loop: data order, annotation, average of the weights, snapshots, state."""
 
 import copy
-import json
-import platform
-from dataclasses import asdict
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from understudy.core import seeds
+from understudy.core import distributed, seeds
 from understudy.core.data import DeviceImages, epoch_indices
-from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
 
-from . import build
-
-MACHINE_OPTIONS = ("microbatch",)  # what is only about the machine is no part of a run's identity
-FORMAT = 1
-_METADATA = "understudy"  # one key, since the order of several is not fixed in a safetensors file
-_LICENCE = "Apache-2.0 (this implementation); weights derive from the training data's terms"
-
-
-def seeded_build(name: str, channels: int, size: int, seed: int, **options):
-    """`build` with initial weights that depend on `seed` alone; the global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.seed_of(seed, "weights"))
-        return build(name, channels, size, **options)
+from .annotation import Coding
+from .common import CommonOptions
+from .snapshots import Snapshots
 
 
 class GeneratorTrainee:
-    """Adapts a generator and its images to core.training: `step` is a function of (state, images seen)."""
+    """Adapts a generator and its images to core.training: `step` is a function of (state, images seen).
 
-    def __init__(self, generator, images: DeviceImages, seed: int):
-        self.generator, self.images, self.seed = generator, images, seed
-        self.images_per_step = generator.options.batch
-        self.ema = copy.deepcopy(generator.networks["generator"]).requires_grad_(False).eval()
+    At every snapshot (snapshots.py) it looks at samples of the averaged network, and may choose the snapshot that is
+    published, or be `done` before the end.
+    """
+
+    def __init__(
+        self,
+        generator,
+        images: DeviceImages,
+        seed: int,
+        coding: Coding = Coding(),  # noqa: B008
+        subjects: Sequence[str] | None = None,
+    ):
+        self.generator, self.images, self.seed, self.coding = generator, images, seed, coding
+        self.images_per_step = generator.batch_at(0)
+        self.ema = copy.deepcopy(generator.networks[generator.averaged]).requires_grad_(False).eval()
+        looks = generator.options.snapshot_samples > 0
+        self.snapshots = Snapshots(images, coding, subjects, generator.options) if looks else None
+
+    @property
+    def done(self) -> bool:
+        return self.snapshots is not None and self.snapshots.done
 
     def step(self, images_seen: int) -> dict[str, Tensor]:
+        generator = self.generator
+        self.images_per_step = generator.batch_at(images_seen)
         indices = epoch_indices(len(self.images), self.seed, images_seen, self.images_per_step)
-        real_NCHW = self.images.batch(indices).float() / 127.5 - 1
-        rng = seeds.generator(self.generator.device, self.seed, "step", images_seen)
-        statistics = self.generator.step(real_NCHW, images_seen, rng)
-        update_ema(self.ema, self.generator.networks["generator"], self.generator.ema_decay(images_seen))
+        real_NCHW = self.coding.encode(self.images.batch(indices)).float() / 127.5 - 1
+        rng = seeds.generator(generator.device, self.seed, "step", images_seen)
+        statistics = generator.step(real_NCHW, images_seen, rng)
+        update_ema(self.ema, generator.networks[generator.averaged], generator.ema_decay(images_seen))
+        after = images_seen + self.images_per_step
+        if self.snapshots and self.snapshots.due(images_seen, after):
+            statistics |= self.snapshots.look(after, self.samples(generator.options.snapshot_samples), self.ema)
         return statistics
 
+    @torch.no_grad()
+    def samples(self, count: int) -> Tensor:
+        """The first samples of the averaged network, uint8 as in a stack, in every process; each draws its part."""
+        generator = self.generator
+        mine = torch.arange(count).tensor_split(distributed.world_size())[distributed.rank()].tolist()
+        shape = self.images.images_NCHW.shape[1:]
+        x_NCHW = torch.zeros(count, *shape, dtype=torch.int32, device=generator.device)
+        if mine:
+            networks, name = generator.networks, generator.averaged
+            live, networks[name] = networks[name], self.ema
+            drawn = self.coding.decode(generator.preview(len(mine), self.seed, mine[0]))
+            networks[name] = live
+            x_NCHW[mine[0] : mine[-1] + 1] = torch.from_numpy(drawn).to(x_NCHW)
+        return distributed.all_reduce_sum(x_NCHW).to(torch.uint8)
+
+    def published(self, images_seen: int) -> tuple[dict[str, Tensor], int]:
+        """(weights, images seen) to publish after a training that ended at `images_seen`."""
+        if self.snapshots and self.snapshots.chosen:
+            return self.snapshots.chosen["weights"], self.snapshots.chosen["images_seen"]
+        return dict(self.ema.state_dict()), images_seen
+
+    # -------------------------------------------------------------------------------------------- state
     def state(self) -> dict:
         """References to the live tensors: save or copy them before the next step."""
         networks, optimizers = self.generator.networks, self.generator.optimizers
@@ -56,6 +82,7 @@ class GeneratorTrainee:
             "ema": dict(self.ema.state_dict()),
             "optimizers": {name: _moments(optimizer) for name, optimizer in optimizers.items()},
             "extra": self.generator.state_extra(),
+            "snapshots": self.snapshots.state() if self.snapshots else {},
         }
 
     def load_state(self, state: dict) -> None:
@@ -67,6 +94,8 @@ class GeneratorTrainee:
             moments = {int(index): dict(entry) for index, entry in state["optimizers"][name].items()}
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.generator.load_state_extra(state["extra"])
+        if self.snapshots and state["snapshots"]:
+            self.snapshots.load_state(state["snapshots"])
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
@@ -81,74 +110,11 @@ def update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
         average.copy_(buffer)
 
 
-# ------------------------------------------------------------------------------------------------ published weights
-def identity(name: str, options: dict, seed: int, stack_sha256: str) -> dict:
-    """What a training is a function of; its hash names the run directory."""
-    options = {key: value for key, value in options.items() if key not in MACHINE_OPTIONS}
+def identity(name: str, options: dict, kind: type[CommonOptions], seed: int, stack_sha256: str) -> dict:
+    """What a training is a function of; its hash names the run directory. `kind` is the class of the options: it knows
+    which of them are about the machine or about sampling alone."""
+    left_out = {*kind.MACHINE, *kind.SAMPLING}
+    if options["memorization_action"] == "log":  # then looking changes nothing
+        left_out |= {"snapshot_samples", "snapshot_kimg", "memorization_limit", "memorization_action"}
+    options = {key: value for key, value in options.items() if key not in left_out}
     return {"generator": name, "options": options, "seed": seed, "stack_sha256": stack_sha256}
-
-
-def describe(name: str, generator, stack_meta: dict, *, dataset: str, seed: int, images_seen: int) -> dict:
-    """The metadata of published weights: all that is needed to sample from them, and where they come from."""
-    options = {key: value for key, value in asdict(generator.options).items() if key not in MACHINE_OPTIONS}
-    return {
-        "format": FORMAT,
-        "generator": name,
-        "options": options,
-        "channels": stack_meta["channels"],
-        "labels": stack_meta["labels"],
-        "size": generator.size,
-        "dataset": dataset,
-        "seed": seed,
-        "images_seen": images_seen,
-        "lineage": stack_meta["lineage"],
-        "versions": {
-            "understudy": version("understudy"),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        "licence": _LICENCE,
-    }
-
-
-def publish_weights(network: nn.Module, path: str | Path, metadata: dict) -> dict:
-    """Writes the (averaged) generator network with its metadata as safetensors, and a small manifest, .json, beside it.
-
-    Returns the manifest: metadata with the hash in place of the list of subjects, and the file's sha256.
-    """
-    path = Path(path)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_METADATA: json.dumps(metadata, sort_keys=True)})
-    manifest = {key: value for key, value in metadata.items() if key != "lineage"}
-    manifest |= {"lineage_hash": hash_of(metadata["lineage"]), "sha256": sha256_of_file(path)}
-    write_json(path.with_suffix(".json"), manifest)
-    return manifest
-
-
-def read_metadata(path: str | Path) -> dict:
-    """What published weights say of themselves.
-
-    Raises:
-        ValueError: no such file, or not one that publish_weights wrote.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {})[_METADATA])
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such weights. Run the rule that makes them: snakemake {path}") from error
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: found {error!r}, expected generator weights of train_generator") from error
-    if metadata["format"] != FORMAT:
-        raise ValueError(f"{path}: found weights format {metadata['format']}, expected {FORMAT}. Train again.")
-    return metadata
-
-
-def load_generator(path: str | Path, device: torch.device | str = "cpu"):
-    """(generator ready to sample, metadata) of published weights. Raises ValueError as read_metadata does."""
-    metadata = read_metadata(path)
-    channels = len(metadata["channels"])
-    generator = seeded_build(metadata["generator"], channels, metadata["size"], 0, **metadata["options"])
-    generator.networks["generator"].load_state_dict(load_file(path))
-    return generator.to(device), metadata

@@ -169,5 +169,6 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "sample_generator": _sample_generator,
     "train_segmenter": _train_segmenter,
     "make_tables": _tables,
+    "compare_generators": _tables,
     "make_figures": _figures,
 }

@@ -8,7 +8,7 @@ import pandas as pd
 from understudy.core.files import write_text_atomically
 
 NOTHING = "–"
-DECIMALS = {"dice": 3, "hausdorff": 1, "relative_dice": 2, "ranking": 2, "empties": 0}
+DECIMALS = {"dice": 3, "hausdorff": 1, "relative_dice": 2, "ranking": 2, "empties": 0, "generators": 0}
 CAPTIONS = {
     "dice": "Dice, mean ± standard deviation over the repeats; `mean` is the average of the labels.",
     "hausdorff": "Hausdorff distance in mm, mean ± standard deviation over the repeats; `mean` is over the labels of "
@@ -18,6 +18,8 @@ CAPTIONS = {
     "mean is taken over.",
     "empties": "In how many of the scored volumes a label is missing from both, from the reference, or from the "
     "prediction alone, over all repeats.",
+    "generators": "Every knob in which the generators differ; options that all have with one value are left out. "
+    "`device hours`: of training, on all its GPUs.",
 }
 
 
@@ -27,10 +29,15 @@ def write_tables(folder: str | Path, tables: Mapping[str, pd.DataFrame], policy:
     for name in notes.keys() & {"dice", "hausdorff"}:
         notes[name] += " " + empties_note(tables["empties"], policy)
     for name, table in tables.items():
-        cells = display(table, DECIMALS[name])
-        write_text_atomically(Path(folder) / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-        write_text_atomically(Path(folder) / f"{name}.md", markdown(cells, notes[name]))
-        write_text_atomically(Path(folder) / f"{name}.tex", latex(cells, notes[name]))
+        write_table(folder, name, table, notes[name])
+
+
+def write_table(folder: str | Path, name: str, table: pd.DataFrame, note: str | None = None) -> None:
+    """Writes {folder}/{name}.csv, .md and .tex, with the table's caption where no other note is given."""
+    cells, note = display(table, DECIMALS[name]), note or CAPTIONS[name]
+    write_text_atomically(Path(folder) / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_text_atomically(Path(folder) / f"{name}.md", markdown(cells, note))
+    write_text_atomically(Path(folder) / f"{name}.tex", latex(cells, note))
 
 
 def empties_note(empties: pd.DataFrame, policy: str) -> str:

@@ -32,7 +32,8 @@ def modelled(demand: Demand, options: Mapping, gpu: Gpu, share: float = SHARE) -
     """From FLOPs per image, at a share of the GPU's peak in the model's precision; no step is shorter than
     STEP_SECONDS."""
     precision, flops = options.get("precision", "fp32"), demand.training_flops
-    peak, least = gpu.peak(precision), 1000 * STEP_SECONDS / options["batch"]
+    batch = options["batch"][-1] if isinstance(options["batch"], list) else options["batch"]  # that of most images
+    peak, least = gpu.peak(precision), 1000 * STEP_SECONDS / batch
     training, inference = (1000 * count / (share * peak) for count in (flops, demand.inference_flops))
     told = f"{flops / 1e12:.2f} TFLOP" if flops >= 1e11 else f"{flops / 1e9:.2f} GFLOP"
     source = f"FLOP model: {told} an image at {share:g} of {peak / 1e12:g} TFLOP/s ({precision})"
@@ -40,7 +41,7 @@ def modelled(demand: Demand, options: Mapping, gpu: Gpu, share: float = SHARE) -
     factors = {"fastest": min(share / high, 1.0), "slowest": max(share / low, 1.0)}
     if training < least:
         training, factors = least, {"fastest": 0.5, "slowest": 2.0}
-        source = f"MODEL: a small network, {1000 * STEP_SECONDS:g} ms a step of {options['batch']} images"
+        source = f"MODEL: a small network, {1000 * STEP_SECONDS:g} ms a step of {batch} images"
     return Speed(training, inference, gpu.board_watt, False, gpu.name, source, False, share=share, **factors)
 
 

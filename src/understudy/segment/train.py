@@ -26,6 +26,8 @@ PREDICTION_BATCH = 64
 class SegmenterTrainee:
     """Adapts a segmenter and its training set to core.training."""
 
+    done = False  # it is trained to the end; the best weights are chosen then
+
     def __init__(
         self,
         name: str,

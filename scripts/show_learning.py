@@ -1,0 +1,100 @@
+"""Prints how well each generator of a finished study learned, beside bars that a working generator passes.
+
+Distance: Frechet, of random features (understudy.evaluate.frechet), of its samples to the held-out images; untrained is
+the same network before its first iteration. Dice: of the segmenter that was trained on its samples alone, and on real
+images. Ends with 1 where a bar is missed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from understudy.core import cli
+from understudy.core.config import complete, load_yaml
+from understudy.core.files import write_text_atomically
+from understudy.core.progress import last_line
+from understudy.core.stack import Stack
+from understudy.evaluate.frechet import Moments, frechet_distance
+from understudy.generate.weights import coding_of, read_metadata, seeded_build
+
+ROOT = Path(__file__).resolve().parent.parent
+DISTANCE, DICE = 1 / 5, 0.6  # of the untrained distance at most, of the real Dice at least
+UNTRAINED = 128  # samples; their distance is far from any other
+BLOCK = 512
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, type=Path)
+    a = parser.parse_args()
+    config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    lines, missed = [], 0
+    for dataset in config["datasets"]:
+        more, bad = table(config, dataset)
+        lines, missed = lines + more, missed + bad
+    write_text_atomically(Path(config["results"]) / "learning.md", "\n".join(lines) + "\n")
+    print("\n".join(lines))
+    sys.exit(missed > 0)
+
+
+def table(config: dict, dataset: str) -> tuple[list[str], int]:
+    """(lines of Markdown, bars that were missed)."""
+    folder = Path(config["results"]) / dataset
+    real = moments(folder / "stacks/test.zip")
+    floor, best = frechet_distance(moments(folder / "stacks/train.zip"), real), dice(folder, "real")
+    lines = [
+        f"{dataset}: training images have distance {floor:.2f} to the held-out ones; a segmenter trained on them has "
+        f"Dice {best:.3f}.",
+        "",
+        f"| generator | kimg | minutes | distance | untrained | share (at most {DISTANCE:g}) | Dice | of real "
+        f"(at least {DICE:g}) | |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    missed = 0
+    for name in config["generators"]:
+        path = folder / f"generators/{name}/weights.safetensors"
+        metadata = read_metadata(path)
+        distance = frechet_distance(moments(path.with_name("samples.zip")), real)
+        start = frechet_distance(untrained(metadata), real)
+        score = dice(folder, name)
+        passed = distance <= DISTANCE * start and score >= DICE * best
+        missed += not passed
+        minutes = training_minutes(Path(config["runs"]) / dataset / "generators" / name)
+        lines.append(
+            f"| {name} | {metadata['images_seen'] / 1000:g} | {minutes:.1f} | {distance:.2f} | {start:.1f} "
+            f"| {distance / start:.3f} | {score:.3f} | {score / best:.2f} | {'passed' if passed else 'MISSED'} |"
+        )
+    return [*lines, ""], missed
+
+
+def moments(path: Path) -> Moments:
+    stack = Stack.open(path)
+    return Moments.of(stack.read(range(i, min(i + BLOCK, len(stack)))) for i in range(0, len(stack), BLOCK))
+
+
+def untrained(metadata: dict) -> Moments:
+    coding = coding_of(metadata)
+    channels = coding.count(len(metadata["channels"]))
+    name, size, seed = (metadata[key] for key in ("generator", "size", "seed"))
+    generator = seeded_build(name, channels, size, seed, **metadata["options"])
+    return Moments.of([coding.decode(generator.sample(UNTRAINED, seed))])
+
+
+def dice(folder: Path, training_set: str) -> float:
+    """Mean over segmenters, augmentations and repeats of the mean over labels of the mean over test subjects."""
+    paths = sorted(folder.glob(f"segmenters/*/{training_set}/*/repeat*/scores.csv"))
+    if not paths:
+        raise ValueError(f"{folder}/segmenters: found no scores of {training_set}; run the study first")
+    return sum(pd.read_csv(path).groupby("label")["dice"].mean().mean() for path in paths) / len(paths)
+
+
+def training_minutes(runs: Path) -> float:
+    newest = max(runs.glob("*/progress.jsonl"), key=lambda path: path.stat().st_mtime, default=None)
+    line = last_line(newest.parent) if newest else None
+    return line["seconds"] / 60 if line else float("nan")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,201 @@
+"""What the progressive GAN and StyleGAN 1 share: two networks that grow, the order of a step, sampling, FLOPs.
+
+A step is a function of the state, the images seen and the random numbers given. The phase, the learning rates and
+whether the optimizers begin anew follow from the images seen (growing.py), so nothing of the schedule is a state, but
+for the generator's buffer `lod`: published weights say at which resolution they were trained last.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from understudy.core import distributed
+from understudy.core.flops import count_flops
+
+from . import common, gan
+from .growing import Phase, Schedule, at_resolution, full_size, shown
+
+PENALTIES = ("full", "native")
+
+
+class GrowingGAN:
+    """Networks, optimizers and the training step; `sample` draws from networks["generator"].
+
+    A class below it has `name`, `Options`, `_build`, `_discriminator_step`, `_generator_step`, `_images`, `ema_decay`.
+
+    Raises:
+        ValueError: an unknown option, or a size, schedule or batch that it cannot work with.
+    """
+
+    name: str
+    Options: type
+    averaged = "generator"  # the network whose moving average is published
+
+    def __init__(self, channels: int, size: int, **options):
+        self.options = o = common.read_options(self.Options, self.name, options)
+        _check(self.name, size, o)
+        self.channels, self.size = channels, size
+        self.schedule = Schedule.of(size, o)
+        self.networks = self._build(self.schedule.top)
+        self.optimizers = {
+            name: gan.adam(network.parameters(), self._rate(name, size), o.adam_betas, o.adam_epsilon, None)
+            for name, network in self.networks.items()
+        }
+
+    def _build(self, lod: int) -> dict[str, nn.Module]:
+        """The generator, at a level of detail, and the discriminator."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return self.networks["generator"].lod.device
+
+    def to(self, device: torch.device | str) -> "GrowingGAN":
+        for network in self.networks.values():
+            network.to(device)
+        return self
+
+    def state_extra(self) -> dict[str, Tensor]:
+        """State that is in no network and no optimizer: none."""
+        return {}
+
+    def load_state_extra(self, state: dict[str, Tensor]) -> None:
+        pass
+
+    def batch_at(self, images_seen: int) -> int:
+        """Images of the iteration that begins at `images_seen`."""
+        return self.schedule.batch_at(images_seen)
+
+    def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """One iteration on full-size real images in [-1, 1], a function of its arguments and of the state.
+
+        As in the original, the discriminator goes first, and each of the two sees new fakes. Returns detached scalars.
+        """
+        assert real_NCHW.shape == (self.batch_at(images_seen), self.channels, self.size, self.size), real_NCHW.shape
+        phase = self._enter(images_seen)
+        if self.options.mirror:
+            real_NCHW = common.mirrored(real_NCHW, rng)
+        statistics = self._discriminator_step(shown(real_NCHW, phase), phase, rng)
+        gan.merge(statistics, self._generator_step(len(real_NCHW), phase, rng))
+        return statistics | {"level_of_detail": self.networks["generator"].lod.float()}
+
+    def _enter(self, images_seen: int) -> Phase:
+        """The phase of an iteration, with the level, the moments and the learning rates that belong to it."""
+        phase = self.schedule.phase_at(images_seen)
+        self.networks["generator"].lod.fill_(self.schedule.lod_at(images_seen))
+        for name, optimizer in self.optimizers.items():
+            if self.schedule.begins_level(images_seen):
+                optimizer.state.clear()
+            optimizer.param_groups[0]["lr"] = self._rate(name, phase.resolution)
+        return phase
+
+    def _rate(self, network: str, resolution: int) -> float:
+        return at_resolution(getattr(self.options, f"learning_rate_{network}"), resolution)
+
+    def _discriminator_step(self, real_NCHW: Tensor, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """On real images of the phase's resolution."""
+        raise NotImplementedError
+
+    def _generator_step(self, n: int, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def _enlarged(self, phase: Phase) -> int:
+        """By how much a gradient is smaller than at the phase's resolution, where penalties are those of the original.
+
+        There the image's every pixel is f x f equal ones, which the discriminator begins by averaging: each has 1 / f^2
+        of the pixel's derivative, there are f^2 of them, and the norm of the gradient is divided by f.
+        """
+        return phase.enlarged if self.options.penalty_resolution == "full" else 1
+
+    def _rounds(self, n: int) -> list[Tensor]:
+        return gan.rounds(n, self.options.minibatch_std_group, self.options.microbatch, self.device)
+
+    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
+        """Samples of the phase's resolution, of latents and of as many other numbers as `_noise_numbers`."""
+        raise NotImplementedError
+
+    def _noise_numbers(self, phase: Phase) -> int:
+        return 0
+
+    def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
+        return self._sampled(n, seed, first, truncated=True)
+
+    def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
+        return self._sampled(n, seed, first, truncated=False)
+
+    def _sampled(self, n: int, seed: int, first: int, truncated: bool) -> Tensor:
+        network = self.networks["generator"].eval()
+        phase = Phase.of(float(network.lod), self.size)
+        numbers = {"latent": self.options.latent_size, "noise": self._noise_numbers(phase)}
+
+        def draw(indices: range) -> Tensor:
+            z_NK, noise_NP = (
+                gan.latents(seed, indices.start, len(indices), size, purpose).to(self.device)
+                for purpose, size in numbers.items()
+            )
+            return full_size(self._images(z_NK, noise_NP, phase, truncated), self.size)
+
+        return common.sample_by_index(draw, n, first, gan.CHUNK)
+
+    def flops(self) -> dict[str, float]:
+        """FLOPs of one image, counted by running an iteration of every phase; for networks on the meta device."""
+        training, images = 0.0, self.options.kimg * 1000
+        for phase, share in self.schedule.shares(images):
+            n = at_resolution(self.options.batch, phase.resolution)
+            real_NCHW = torch.empty(n, self.channels, phase.resolution, phase.resolution, device=self.device)
+            count = count_flops(
+                lambda real_NCHW=real_NCHW, phase=phase: self._discriminator_step(real_NCHW, phase, None)
+            )
+            count += count_flops(lambda n=n, phase=phase: self._generator_step(n, phase, None))
+            training += share * count / n
+        last = Phase.of(self.schedule.lod(images), self.size)
+        numbers = (self.options.latent_size, self._noise_numbers(last))
+        z_NK, noise_NP = (torch.empty(gan.CHUNK, size, device=self.device) for size in numbers)
+        with torch.no_grad():
+            return {
+                "training": training,
+                "sampling": count_flops(lambda: self._images(z_NK, noise_NP, last, True)) / gan.CHUNK,
+            }
+
+
+def _check(name: str, size: int, o) -> None:
+    if size < 8 or size & (size - 1):
+        raise ValueError(f"{name}: size {size}: expected a power of two of at least 8 (images.size in the config)")
+    first = o.first_resolution
+    if not 4 <= first <= size or first & (first - 1):
+        raise ValueError(f"{name}: first_resolution {first}: expected a power of two from 4 to {size}")
+    if o.penalty_resolution not in PENALTIES:
+        found = o.penalty_resolution
+        raise ValueError(f"{name}: penalty_resolution {found!r}: expected one of {', '.join(PENALTIES)}")
+    if min(o.stable_kimg, o.fade_kimg) < 0 or not o.stable_kimg + o.fade_kimg:
+        found = f"stable_kimg {o.stable_kimg} and fade_kimg {o.fade_kimg}"
+        raise ValueError(f"{name}: {found}: expected numbers that are not negative, and not both 0")
+    for option in ("schedule_interval", "minibatch_std_group"):
+        if getattr(o, option) < 1:
+            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected at least 1")
+    for option in ("batch", "learning_rate_generator", "learning_rate_discriminator"):
+        values = getattr(o, option)
+        values = values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+        if not values or not all(isinstance(value, int | float) and value > 0 for value in values):
+            found = f"{option} {getattr(o, option)}"
+            raise ValueError(f"{name}: {found}: expected a positive number, or one for each of 4 x 4, 8 x 8, ...")
+    for resolution in Schedule.of(size, o).resolutions():
+        _check_batch(name, at_resolution(o.batch, resolution), resolution, o)
+    if o.microbatch is not None and (o.microbatch < 1 or o.microbatch % o.minibatch_std_group):
+        found = f"microbatch {o.microbatch}"
+        raise ValueError(f"{name}: {found}: expected a multiple of minibatch_std_group, {o.minibatch_std_group}")
+
+
+def _check_batch(name: str, batch: int, resolution: int, o) -> None:
+    group = min(o.minibatch_std_group, batch)
+    found = f"batch {batch} at {resolution} x {resolution}"
+    if batch != int(batch) or batch % group:
+        raise ValueError(f"{name}: {found}: expected a multiple of minibatch_std_group, {group}")
+    if (batch // group) % (processes := distributed.world_size()):
+        raise ValueError(
+            f"{name}: {found} in groups of {group} (minibatch_std_group): found {processes} GPUs, "
+            f"expected a number that divides {batch // group}"
+        )

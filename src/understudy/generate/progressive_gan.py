@@ -1,0 +1,117 @@
+"""Progressive GAN, the configuration of the study.
+
+Paper     Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", ICLR 2018.
+          Sections below are the paper's.
+Original  the study trained github.com/tkarras/progressive_growing_of_gans, TensorFlow version, on one GPU in fp32 (CC
+          BY-NC 4.0). This is an independent implementation, written from the paper and from documented facts.
+Cost      published by the study: 12 000 kimg at 256 x 256 in 5 days on one V100 (120 GPU-hours).
+Size      5 x 256 x 256: generator 23 049 315 parameters (18 GMAC an image), discriminator 23 057 345 (18 GMAC).
+Departs   images stay at the phase's resolution, with penalties as if they were at full size; the average follows the
+          generator's step (the original: the discriminator's, so it is one iteration behind); single gradients that
+          are not finite are replaced (the original leaves out the whole update); Adam's epsilon is added after the bias
+          correction.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from . import common, gan
+from .growing import Phase
+from .growing_gan import GrowingGAN
+from .progressive_gan_networks import Discriminator, Generator
+
+
+@dataclass(frozen=True)
+class Options(common.CommonOptions):
+    """Every knob, with the study's value. Tables begin at 4 x 4; the last entry holds above it too."""
+
+    channel_base: int = 16384  # feature maps at resolution r: channel_base / r ... (the original calls it 8192)
+    channel_max: int = 512  # ... and at most this many
+    latent_size: int = 512  # of z
+    first_resolution: int = 4
+    stable_kimg: float = 600  # thousand images of every resolution, then ...
+    fade_kimg: float = 600  # ... thousand images that the next one fades in over
+    schedule_interval: int = 4  # iterations between two looks at the schedule
+    batch: int | tuple[int, ...] = (128, 128, 128, 64, 32, 16, 8)  # images an iteration, by resolution
+    kimg: float = 12000  # thousand images in all
+    gradient_penalty: float = 10.0  # lambda
+    penalty_resolution: str = "full"  # of the gradient's norm: full, as the original; native, of the phase
+    drift: float = 0.001  # epsilon_drift, keeps scores of real images near 0
+    learning_rate_generator: float | tuple[float, ...] = 0.001  # a number, or a table by resolution
+    learning_rate_discriminator: float | tuple[float, ...] = 0.001
+    adam_betas: tuple[float, float] = (0.0, 0.99)
+    adam_epsilon: float = 1e-8
+    ema: float = 0.999  # decay of the generator's average, per iteration whatever the batch
+    minibatch_std_group: int = 4  # images
+
+
+class ProgressiveGAN(GrowingGAN):
+    """See GrowingGAN."""
+
+    name = "progressive_gan"
+    Options = Options
+
+    def _build(self, lod: int) -> dict[str, nn.Module]:
+        o = self.options
+        return {
+            "generator": Generator(self.channels, self.size, o, lod),
+            "discriminator": Discriminator(self.channels, self.size, o),
+        }
+
+    def ema_decay(self, images_seen: int) -> float:
+        """Decay of the generator's average at the end of the iteration that began at `images_seen`."""
+        return self.options.ema
+
+    def _discriminator_step(self, real_NCHW: Tensor, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """WGAN-GP of appendix A.1: D(G(z)) - D(x) + lambda (||grad D(x')|| - 1)^2 + epsilon D(x)^2, where x' is a
+        random point between a real and a fake image."""
+        o, n, discriminator = self.options, len(real_NCHW), self.networks["discriminator"]
+        z_NK = self._draw(n, rng)
+        between_N111 = torch.rand(n, 1, 1, 1, device=self.device, generator=rng)
+        fakes, reals, penalties = [], [], []
+
+        def losses() -> Iterator[Tensor]:
+            for chosen in self._rounds(n):
+                real = real_NCHW[chosen]
+                with torch.no_grad():
+                    fake = self.networks["generator"](z_NK[chosen], phase)
+                fake_N, real_N = discriminator(fake, phase), discriminator(real, phase)
+                mixed = (real + between_N111[chosen] * (fake - real)).requires_grad_()
+                norm_N = gan.squared_gradients(discriminator(mixed, phase), mixed).sqrt() / self._enlarged(phase)
+                penalty_N = (norm_N - 1).square()
+                for scores, score_N in ((fakes, fake_N), (reals, real_N), (penalties, penalty_N)):
+                    scores.append(score_N.detach())
+                yield (fake_N - real_N + o.gradient_penalty * penalty_N + o.drift * real_N.square()).sum() / n
+
+        nonfinite = common.descend(self.optimizers["discriminator"], losses())
+        fake, real = torch.cat(fakes).mean(), torch.cat(reals).mean()
+        return {
+            "loss_discriminator": fake - real,  # minus the estimated Wasserstein distance
+            "gradient_penalty": torch.cat(penalties).mean(),
+            "score_fake": fake,
+            "score_real": real,
+            "nonfinite_gradients": nonfinite,
+        }
+
+    def _generator_step(self, n: int, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """-D(G(z))."""
+        z_NK, scores = self._draw(n, rng), []
+
+        def losses() -> Iterator[Tensor]:
+            for chosen in self._rounds(n):
+                score_N = self.networks["discriminator"](self.networks["generator"](z_NK[chosen], phase), phase)
+                scores.append(score_N.detach())
+                yield -score_N.sum() / n
+
+        nonfinite = common.descend(self.optimizers["generator"], losses())
+        return {"loss_generator": -torch.cat(scores).mean(), "nonfinite_gradients": nonfinite}
+
+    def _draw(self, n: int, rng: torch.Generator | None) -> Tensor:
+        """Latents of the whole batch, of which micro-batches take their parts."""
+        return torch.randn(n, self.options.latent_size, device=self.device, generator=rng)
+
+    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
+        return self.networks["generator"](z_NK, phase)
