@@ -1,6 +1,6 @@
 """One of torchrun's processes, or a single one: python distributed_training.py KIND FOLDER RUN IMAGES.
 
-Used by test_distributed.py. KIND is unet, stylegan2 or stylegan3; trains to IMAGES images with a checkpoint at the end.
+Used by test_distributed.py. Trains to IMAGES images with a checkpoint at the end.
 """
 
 import sys

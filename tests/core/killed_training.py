@@ -36,14 +36,14 @@ def unet(folder: Path):
 
 
 def stylegan2(folder: Path, batch: int = 4):
-    return _generator("stylegan2", folder, batch)
+    return _style_based("stylegan2", folder, batch)
 
 
 def stylegan3(folder: Path, batch: int = 4):
-    return _generator("stylegan3", folder, batch, layers=3, critical_layers=1, margin=2)
+    return _style_based("stylegan3", folder, batch, layers=3, critical_layers=1, margin=2)
 
 
-def _generator(name: str, folder: Path, batch: int, **options):
+def _style_based(name: str, folder: Path, batch: int, **options):
     from understudy.core.data import DeviceImages
     from understudy.core.stack import Stack
     from understudy.generate.train import GeneratorTrainee
