@@ -14,9 +14,11 @@ import copy
 import statistics
 import sys
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 
+import packaging.version
 import torch
 
 from understudy.core.data import DeviceImages
@@ -122,6 +124,8 @@ def beside_the_official(args: argparse.Namespace, all_options: dict, size: int, 
     if not (args.official / "training/loss.py").is_file():
         raise SystemExit(f"--official {args.official}: found no training/loss.py, expected a checkout of stylegan3")
     sys.path.insert(0, str(args.official))
+    # the official code asks for a part of setuptools that newer ones do not have
+    sys.modules.setdefault("pkg_resources", types.SimpleNamespace(parse_version=packaging.version.parse))
     slow = 0
     print(f"{'':12s}{'ours s/kimg':>12s}{'official':>10s}{'ratio':>7s}   16 iterations, all phases, {size} x {size}")
     for name in ("stylegan2", "stylegan3"):
@@ -185,9 +189,8 @@ def official(name: str, size: int, trainee: GeneratorTrainee, device: torch.devi
     average = copy.deepcopy(g).eval()
     path, mixing = (o.path_length_weight, o.style_mixing) if name == "stylegan2" else (0, 0)
     loss = StyleGAN2Loss(device, g, d, r1_gamma=o.r1_gamma, style_mixing_prob=mixing, pl_weight=path)
-    adams = {
-        n: torch.optim.Adam(net.parameters(), lr=0.002, betas=(0, 0.99), eps=1e-8) for n, net in (("G", g), ("D", d))
-    }
+    rates = {"lr": 0.002, "betas": (0.0, 0.99), "eps": 1e-8}
+    adams = {key: torch.optim.Adam(network.parameters(), **rates) for key, network in (("G", g), ("D", d))}
     phases = [("Gmain", g, "G", 1), ("Dmain", d, "D", 1), ("Dreg", d, "D", o.r1_interval)]
     if path:
         phases.insert(1, ("Greg", g, "G", o.path_length_interval))

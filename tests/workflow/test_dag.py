@@ -45,8 +45,8 @@ def test_rule_graph(project):
     [
         ("prepare", {"index_subjects": 2, "slice_volumes": 2}),
         ("stylegan2", {"train_generator": 2, "sample_generator": 2, "train_segmenter": 80}),
-        ("segmenters", {"train_segmenter": 120}),
-        ("tables", {"make_tables": 1, "train_segmenter": 120}),
+        ("segmenters", {"train_segmenter": 440}),
+        ("tables", {"make_tables": 1, "train_segmenter": 440}),
         ("figures", {"make_figures": 2, "make_tables": 1}),
     ],
 )

@@ -97,6 +97,7 @@ def beside(job):
             for table in ("dice", "hausdorff", "relative_dice", "ranking", "empties")
             for kind in ("csv", "md", "tex")
         ],
+        "compare_generators": ["generators.md", "generators.tex"],
         "make_figures": [
             f"{figure}.{kind}" for figure in ("samples", "predictions_unet", "dice") for kind in ("png", "pdf")
         ],
@@ -120,7 +121,7 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 24
+    assert told["total"]["jobs"] == 41
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 
@@ -131,7 +132,7 @@ def test_a_wrong_word_is_one_line(project):
         assert done.returncode and "Traceback" not in done.stderr
         return done.stderr
 
-    assert "target: found 'stylegan' (did you mean stylegan2?)" in said("--target", "stylegan")
+    assert "target: found 'stylegan' (did you mean stylegan3?)" in said("--target", "stylegan")
     assert "--gpus-of: found 'x', expected RULE=GPUS" in said("--gpus-of", "x")
 
 
@@ -197,7 +198,7 @@ def test_the_actual_times_stand_beside(calibrated):
     assert row["done"] == 1 and row["finished_trainings"] == 1
     assert row["actual_hours_of_finished"] == pytest.approx(seconds / 3600)
     assert "forecast beside actual" in text and "counted in its stacks" in text
-    assert printed_counts(text)["total"] == told["total"]["jobs"] == 12
+    assert printed_counts(text)["total"] == told["total"]["jobs"] == 13
     left = job_counts(calibrated.made("-n", *RUN))
     assert told["total"]["jobs"] - told["total"]["done"] == left["total"]
     assert Path(progress).is_file()

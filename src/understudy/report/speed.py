@@ -6,7 +6,7 @@ from pathlib import Path
 
 from understudy.core.files import read_json
 from understudy.core.flops import Demand
-from understudy.core.gpus import SHARE, SHARE_RANGE, Gpu, gpu_of
+from understudy.core.gpus import FP32_FACTOR, SHARE, SHARE_RANGE, Gpu, gpu_of
 
 FORMAT = 1
 STEP_SECONDS = 0.02  # a GPU's step takes at least about this: starting its kernels, however small the network
@@ -29,16 +29,17 @@ class Speed:
 
 
 def modelled(demand: Demand, options: Mapping, gpu: Gpu, share: float = SHARE) -> Speed:
-    """From FLOPs per image, at a share of the GPU's peak in the model's precision; no step is shorter than
-    STEP_SECONDS."""
+    """From FLOPs per image, at a share of the GPU's peak in the model's precision, a larger one where that is
+    fp32; no step is shorter than STEP_SECONDS."""
     precision, flops = options.get("precision", "fp32"), demand.training_flops
     batch = options["batch"][-1] if isinstance(options["batch"], list) else options["batch"]  # that of most images
     peak, least = gpu.peak(precision), 1000 * STEP_SECONDS / batch
-    training, inference = (1000 * count / (share * peak) for count in (flops, demand.inference_flops))
+    factor = FP32_FACTOR if peak == gpu.peak("fp32") else 1.0
+    used, (low, high) = min(factor * share, 1.0), (min(factor * end, 1.0) for end in SHARE_RANGE)
+    training, inference = (1000 * count / (used * peak) for count in (flops, demand.inference_flops))
     told = f"{flops / 1e12:.2f} TFLOP" if flops >= 1e11 else f"{flops / 1e9:.2f} GFLOP"
-    source = f"FLOP model: {told} an image at {share:g} of {peak / 1e12:g} TFLOP/s ({precision})"
-    low, high = SHARE_RANGE
-    factors = {"fastest": min(share / high, 1.0), "slowest": max(share / low, 1.0)}
+    source = f"FLOP model: {told} an image at {used:g} of {peak / 1e12:g} TFLOP/s ({precision})"
+    factors = {"fastest": min(used / high, 1.0), "slowest": max(used / low, 1.0)}
     if training < least:
         training, factors = least, {"fastest": 0.5, "slowest": 2.0}
         source = f"MODEL: a small network, {1000 * STEP_SECONDS:g} ms a step of {batch} images"
