@@ -1,9 +1,12 @@
 """Small data that tests make for themselves."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from understudy.core.checkpoint import flatten
 from understudy.core.stack import Stack, StackWriter
 
 LEVELS = {"ncr_net": 51, "ed": 102, "et": 204}
@@ -40,3 +43,37 @@ def make_stack(path: Path, names: list[str], slices: int, size: int = 16, seed: 
                     x_CHW[-1][part] = level
                 writer.add(f"{subject}/{number:03d}.png", x_CHW)
     return Stack.open(path)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def real_images(n: int = 8, size: int = 16, channels: int = 5) -> torch.Tensor:
+    """Noise in place of real images, in [-1, 1]."""
+    return torch.rand(n, channels, size, size, generator=rng(7)) * 2 - 1
+
+
+def grey_images(n: int = 8, size: int = 16, channels: int = 2) -> torch.Tensor:
+    """The same of whole grey levels."""
+    return torch.randint(0, 256, (n, channels, size, size), generator=rng(7)) / 127.5 - 1
+
+
+def iterations(schedule, images: int) -> Iterator[int]:
+    """Images seen at the beginning of every iteration of a growing training."""
+    seen = 0
+    while seen < images:
+        yield seen
+        seen += schedule.batch_at(seen)
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def assert_same_state(actual: dict, expected: dict) -> None:
+    """Bit for bit, of what a checkpoint would hold."""
+    (tensors, values), (expected_tensors, expected_values) = flatten(actual), flatten(expected)
+    assert values == expected_values and tensors.keys() == expected_tensors.keys() and tensors
+    for name, tensor in expected_tensors.items():
+        assert torch.equal(tensors[name], tensor), name

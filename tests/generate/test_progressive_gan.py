@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from made import count, rng
 from torch import nn
 
 from understudy.generate import build
@@ -15,14 +16,6 @@ TINY = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": 4, "mi
 def tiny(size=16, channels=2, seed=0, **options):
     torch.manual_seed(seed)
     return build("progressive_gan", channels, size, **(TINY | options))
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def count(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from made import count, rng
 from torch import nn
 
 from understudy.generate import build, layers
@@ -20,14 +21,6 @@ TINY = {
 def tiny(size=16, channels=2, seed=0, **options):
     torch.manual_seed(seed)
     return build("stylegan1", channels, size, **(TINY | options))
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def count(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize(

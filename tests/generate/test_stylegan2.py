@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from made import count, real_images, rng
 from torch import nn
 
 from understudy.generate import GENERATORS, build, common, gan
@@ -20,18 +21,6 @@ def tiny(size=16, channels=5, seed=0, **options):
 def on_meta(channels, size=256, **options):
     with torch.device("meta"):
         return build("stylegan2", channels, size, **options).networks
-
-
-def count(module):
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def reals(batch=8, size=16, channels=5):
-    return torch.rand(batch, channels, size, size, generator=rng(7)) * 2 - 1
 
 
 # ---------------------------------------------------------------------------------------------- networks
@@ -124,7 +113,7 @@ def test_reduced_precision_stays_near_full():
     full_N, reduced_N = (s.networks["discriminator"](x).detach() for s in (full, reduced))
     assert full_N.dtype == reduced_N.dtype == torch.float32
     torch.testing.assert_close(reduced_N, full_N, rtol=0.05, atol=0.05)
-    statistics = reduced.step(reals(size=32), 0, rng())
+    statistics = reduced.step(real_images(size=32), 0, rng())
     assert all(value.isfinite() for value in statistics.values()) and statistics["nonfinite_gradients"] == 0
 
 
@@ -137,7 +126,7 @@ def test_r1_penalty_of_a_linear_network_is_the_norm_of_its_weights():
 
 def test_r1_penalty_matches_finite_differences():
     network = tiny().networks["discriminator"].double()
-    x = reals(batch=4).double()
+    x = real_images(n=4).double()
     penalty = r1_penalty(network, x).sum().item()
     step, direction = 1e-8, torch.randn(x.shape, generator=rng(1), dtype=torch.float64)
     leaf = x.clone().requires_grad_()
@@ -149,7 +138,7 @@ def test_r1_penalty_matches_finite_differences():
 
 def test_gradient_of_r1_penalty_matches_finite_differences():
     network = tiny(channels=2).networks["discriminator"].double()
-    x, weight, step = reals(batch=4, channels=2).double(), network.blocks["b8"].conv1.weight, 1e-8
+    x, weight, step = real_images(n=4, channels=2).double(), network.blocks["b8"].conv1.weight, 1e-8
     (gradient,) = torch.autograd.grad(r1_penalty(network, x).sum(), weight)
     direction = torch.randn(weight.shape, generator=rng(1), dtype=torch.float64)
     values = []
@@ -223,7 +212,7 @@ def test_regularisers_run_when_due():
     gan2 = tiny()
     due = {}
     for iteration in range(17):
-        due[iteration] = gan2.step(reals(), iteration * 8, rng(iteration)).keys()
+        due[iteration] = gan2.step(real_images(), iteration * 8, rng(iteration)).keys()
     assert [i for i, names in due.items() if "path_length" in names] == [0, 4, 8, 12, 16]
     assert [i for i, names in due.items() if "r1_penalty" in names] == [0, 16]
     assert due[1] == {
@@ -235,7 +224,7 @@ def test_mean_w_follows_the_mapping():
     gan2 = tiny(mapping_ema=0.9)
     network = gan2.networks["generator"]
     before = network.mapping(gan2._draw(8, rng()).z).mean(0)
-    gan2._discriminator_step(reals(), rng())
+    gan2._discriminator_step(real_images(), rng())
     torch.testing.assert_close(network.w_mean_K, 0.1 * before)
 
 
@@ -266,7 +255,7 @@ def test_path_length_mean_is_followed_and_kept():
 
 
 def test_mirror_flips_whole_images():
-    x, seen = reals(), []
+    x, seen = real_images(), []
     gan2 = tiny(mirror=True, r1_gamma=0, path_length_weight=0)
     gan2.networks["discriminator"].register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0].detach()))
     gan2.step(x, 0, rng())
@@ -279,7 +268,7 @@ def test_mirror_flips_whole_images():
 def stepped(images_seen=(0, 8, 16), **options):
     gan2 = tiny(**options)
     for seen in images_seen:
-        gan2.step(reals(), seen, rng(seen))
+        gan2.step(real_images(), seen, rng(seen))
     return gan2
 
 
@@ -293,7 +282,7 @@ def test_steps_are_deterministic():
 def test_steps_leave_the_global_random_state_alone():
     gan2 = tiny()
     before = torch.get_rng_state()
-    gan2.step(reals(), 0, rng())
+    gan2.step(real_images(), 0, rng())
     gan2.sample(3, seed=1)
     assert torch.equal(before, torch.get_rng_state())
 
@@ -317,7 +306,7 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(phase, monkeypatch):
         for optimizer in gan2.optimizers.values():  # plain gradient descent in place of Adam shows the gradient
             monkeypatch.setattr(optimizer, "step", lambda o=optimizer: gradients.setdefault(microbatch, kept(o)))  # noqa: B023
         step = getattr(gan2, phase)
-        arguments = [reals().double()] if phase in ("_discriminator_step", "_r1_step") else []
+        arguments = [real_images().double()] if phase in ("_discriminator_step", "_r1_step") else []
         step(*arguments, rng())
     relative = (gradients[4] - gradients[None]).norm() / gradients[None].norm()
     assert relative < (0.02 if phase == "_path_length_step" else 1e-5)

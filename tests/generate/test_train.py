@@ -2,7 +2,6 @@
 
 import copy
 import json
-import operator
 import runpy
 import sys
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made import assert_same_state
 
 from understudy.core import distributed
 from understudy.core.attempts import FailedRunError, read
@@ -46,12 +46,6 @@ def run(trained, steps):
     return [trained.step(8 * step) for step in steps]
 
 
-def flat(state, prefix=""):
-    if not isinstance(state, dict):
-        return {prefix: state}
-    return {k: v for name, part in state.items() for k, v in flat(part, f"{prefix}/{name}").items()}
-
-
 @pytest.fixture
 def stack_path(tmp_path):
     meta = {
@@ -85,11 +79,7 @@ def test_six_steps_are_three_and_a_reload_and_three():
     run(second, range(1))  # whatever it held before is overwritten
     second.load_state(state)
     statistics = run(second, range(3, 6))
-    expected, actual = flat(straight.state()), flat(second.state())
-    assert expected.keys() == actual.keys() and len(expected) > 100
-    for key, tensor in expected.items():
-        same = torch.equal if isinstance(tensor, torch.Tensor) else operator.eq
-        assert same(tensor, actual[key]), key
+    assert_same_state(second.state(), straight.state())
     assert statistics[0]["loss_generator"].ndim == 0 and not statistics[0]["loss_generator"].requires_grad
 
 

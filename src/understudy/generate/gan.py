@@ -1,5 +1,6 @@
-"""What the adversarial generators share beside generate/common.py: optimizer, EMA's half-life, penalties, latents."""
+"""What the adversarial generators share beside generate/common.py: state, optimizer, penalties, latents."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from understudy.core import distributed, seeds
 
 from . import common
+from .augmentation import Augmentation
 
 CHUNK = 8  # images of one forward pass when sampling
 
@@ -31,6 +33,44 @@ def squared_gradients(score_N: Tensor, x_NCHW: Tensor) -> Tensor:
     """||grad_x sum D(x)||^2 of each image, (N,), to be differentiated once more."""
     (g_NCHW,) = torch.autograd.grad(score_N.sum(), x_NCHW, create_graph=True)
     return g_NCHW.square().sum((1, 2, 3))
+
+
+class Adversarial(ABC):
+    """Networks, optimizers and augmentation of a generator and its discriminator, on one device. A class below it adds
+    its own state to `state_extra`."""
+
+    averaged = "generator"  # the network whose moving average is published
+
+    def __init__(self, channels: int, size: int, options):
+        self.options, self.channels, self.size = options, channels, size
+        self.augmentation = Augmentation(options)
+        self.networks: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.networks["discriminator"].parameters()).device
+
+    def to(self, device: torch.device | str):
+        for network in self.networks.values():
+            network.to(device)
+        self.augmentation.to(device)
+        return self
+
+    def state_extra(self) -> dict[str, Tensor]:
+        """State that is in no network and no optimizer."""
+        return self.augmentation.state()
+
+    def load_state_extra(self, state: dict[str, Tensor]) -> None:
+        self.augmentation.load_state(state, self.device)
+
+    @abstractmethod
+    def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """One iteration on real images in [-1, 1], a function of its arguments and of the state."""
+
+    @abstractmethod
+    def ema_decay(self, images_seen: int) -> float:
+        """Decay of the generator's average at the end of the iteration that began at `images_seen`."""
 
 
 # ------------------------------------------------------------------------------------------------ one iteration

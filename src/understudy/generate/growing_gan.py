@@ -5,6 +5,7 @@ whether the optimizers begin anew follow from the images seen (growing.py), so n
 for the generator's buffer `lod`: published weights say at which resolution they were trained last.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -14,13 +15,12 @@ from understudy.core import distributed
 from understudy.core.flops import count_flops
 
 from . import augmentation, common, gan
-from .augmentation import Augmentation
 from .growing import Phase, Schedule, at_resolution, full_size, shown
 
 PENALTIES = ("full", "native")
 
 
-class GrowingGAN:
+class GrowingGAN(gan.Adversarial):
     """Networks, optimizers and the training step; `sample` draws from networks["generator"].
 
     A class below it has `name`, `Options`, `_build`, `_discriminator_step`, `_generator_step`, `_images`, `ema_decay`.
@@ -32,14 +32,12 @@ class GrowingGAN:
     name: str
     Options: type
     augmentations = augmentation.KINDS
-    averaged = "generator"  # the network whose moving average is published
 
     def __init__(self, channels: int, size: int, **options):
-        self.options = o = common.read_options(self.Options, self.name, options)
+        o = common.read_options(self.Options, self.name, options)
         _check(self.name, size, o)
         augmentation.check(self.name, o, self.augmentations)
-        self.channels, self.size = channels, size
-        self.augmentation = Augmentation(o)
+        super().__init__(channels, size, o)
         self.schedule = Schedule.of(size, o)
         self.networks = self._build(self.schedule.top)
         self.optimizers = {
@@ -47,26 +45,9 @@ class GrowingGAN:
             for name, network in self.networks.items()
         }
 
+    @abstractmethod
     def _build(self, lod: int) -> dict[str, nn.Module]:
         """The generator, at a level of detail, and the discriminator."""
-        raise NotImplementedError
-
-    @property
-    def device(self) -> torch.device:
-        return self.networks["generator"].lod.device
-
-    def to(self, device: torch.device | str) -> "GrowingGAN":
-        for network in self.networks.values():
-            network.to(device)
-        self.augmentation.to(device)
-        return self
-
-    def state_extra(self) -> dict[str, Tensor]:
-        """State that is in no network and no optimizer."""
-        return self.augmentation.state()
-
-    def load_state_extra(self, state: dict[str, Tensor]) -> None:
-        self.augmentation.load_state(state, self.device)
 
     def batch_at(self, images_seen: int) -> int:
         """Images of the iteration that begins at `images_seen`."""
@@ -98,12 +79,13 @@ class GrowingGAN:
     def _rate(self, network: str, resolution: int) -> float:
         return at_resolution(getattr(self.options, f"learning_rate_{network}"), resolution)
 
+    @abstractmethod
     def _discriminator_step(self, real_NCHW: Tensor, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
         """On real images of the phase's resolution."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _generator_step(self, n: int, phase: Phase, rng: torch.Generator | None) -> dict[str, Tensor]:
-        raise NotImplementedError
+        """On n fakes of the phase's resolution."""
 
     def _enlarged(self, phase: Phase) -> int:
         """By how much a gradient is smaller than at the phase's resolution, where penalties are those of the original.
@@ -116,9 +98,9 @@ class GrowingGAN:
     def _rounds(self, n: int) -> list[Tensor]:
         return gan.rounds(n, self.options.minibatch_std_group, self.options.microbatch, self.device)
 
+    @abstractmethod
     def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
         """Samples of the phase's resolution, of latents and of as many other numbers as `_noise_numbers`."""
-        raise NotImplementedError
 
     def _noise_numbers(self, phase: Phase) -> int:
         return 0

@@ -5,6 +5,7 @@ its own every `r1_interval` iterations. What a generator draws at random, what i
 regularises is its subclass's: `_draw`, `_images`, `_regularise_generator`.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from understudy.core import distributed
 from understudy.core.flops import count_flops
 
 from . import augmentation, common, gan
-from .augmentation import Augmentation, warp
+from .augmentation import warp
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real_NCHW: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real_NCHW: Tensor) -> 
     return gan.squared_gradients(discriminator(real_NCHW), real_NCHW)
 
 
-class StyleTraining:
+class StyleTraining(gan.Adversarial):
     """Networks, optimizers and the training step; `sample` draws from networks["generator"], which has `mapping`,
     `w_mean_K` and a forward of (z, psi, cutoff).
 
@@ -33,13 +34,10 @@ class StyleTraining:
         generator_lazy: iterations between the steps of the generator's own regularisation; none by default.
     """
 
-    averaged = "generator"  # the network whose moving average is published
-
     def __init__(
         self, channels: int, size: int, o, generator: nn.Module, discriminator: nn.Module, generator_lazy: int | None
     ):
-        self.options, self.channels, self.size = o, channels, size
-        self.augmentation = Augmentation(o)
+        super().__init__(channels, size, o)
         self.networks = {"generator": generator, "discriminator": discriminator}
         rates = {"generator": o.learning_rate_generator, "discriminator": o.learning_rate_discriminator}
         lazy = {"generator": generator_lazy, "discriminator": o.r1_interval if o.r1_gamma else None}
@@ -47,23 +45,6 @@ class StyleTraining:
             name: gan.adam(network.parameters(), rates[name], o.adam_betas, o.adam_epsilon, lazy[name])
             for name, network in self.networks.items()
         }
-
-    @property
-    def device(self) -> torch.device:
-        return self.networks["generator"].w_mean_K.device
-
-    def to(self, device: torch.device | str):
-        for network in self.networks.values():
-            network.to(device)
-        self.augmentation.to(device)
-        return self
-
-    def state_extra(self) -> dict[str, Tensor]:
-        """State that is in no network and no optimizer."""
-        return self.augmentation.state()
-
-    def load_state_extra(self, state: dict[str, Tensor]) -> None:
-        self.augmentation.load_state(state, self.device)
 
     def batch_at(self, images_seen: int) -> int:
         """Images of the iteration that begins at `images_seen`."""
@@ -78,13 +59,13 @@ class StyleTraining:
         return gan.half_life_decay(o.batch, half_life)
 
     # -------------------------------------------------------------------------------------------- what differs
+    @abstractmethod
     def _draw(self, n: int, rng: torch.Generator) -> NamedTuple:
         """All random numbers of a batch at once, so that micro-batches see those of the whole batch; `z` (N, K)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _images(self, draw: NamedTuple, chosen: Tensor) -> Tensor:
         """The fakes (N, C, H, W) of the chosen rows of a draw."""
-        raise NotImplementedError
 
     def _images_to_judge(self, draw: NamedTuple, chosen: Tensor) -> Tensor:
         """The same for the discriminator's step, without a gradient: whoever follows statistics does it here."""
