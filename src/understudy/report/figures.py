@@ -185,7 +185,7 @@ def draw_dice(means: pd.DataFrame, settings: Sequence[Setting], published: pd.Da
     axes[0][0].set_ylim(len(training_sets) - 0.5, -0.5)
     axes[0][0].set_xlim(-0.02, 1.0)
     axes[0][0].set_ylabel("training set")
-    _dice_legend(figure, published is not None)
+    _dice_legend(figure, {s.augmentation for s in settings}, published is not None)
     figure.tight_layout(rect=(0, 0.38 / figure.get_figheight(), 1, 1))
     return figure
 
@@ -208,9 +208,10 @@ def _dice_of_setting(axis, setting: Setting, means: pd.DataFrame, published: pd.
         axis.plot(theirs, [place] * len(theirs), "D", markerfacecolor="none", markeredgecolor=colour, markersize=6)
 
 
-def _dice_legend(figure, with_published: bool) -> None:
+def _dice_legend(figure, augmentations: set[str], with_published: bool) -> None:
     line = matplotlib.lines.Line2D
-    entries = [line([], [], marker="s", linestyle="", color=c, label=name) for name, (c, _) in AUGMENTATIONS.items()]
+    colours = {name: colour for name, (colour, _) in AUGMENTATIONS.items() if name in augmentations}
+    entries = [line([], [], marker="s", linestyle="", color=c, label=name) for name, c in colours.items()]
     entries += [line([], [], marker="o", linestyle="", color="0.55", markersize=4, label="one repeat")]
     entries += [line([], [], marker="|", linestyle="", color="0.3", markersize=10, markeredgewidth=2.5, label="mean")]
     if with_published:

@@ -66,6 +66,7 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
 
 def title(name: str) -> str:
     known = {"et": "ET", "ed": "ED", "ncr_net": "NCR/NET", "percent": "%", "published_percent": "published %"}
+    known["progressive_gan"] = "progressive_gan"  # a name, not words
     return known.get(name, name.replace("_", " "))
 
 
