@@ -6,6 +6,7 @@ for the generator's buffer `lod`: published weights say at which resolution they
 """
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -128,16 +129,12 @@ class GrowingGAN(gan.Adversarial):
         return common.sample_by_index(draw, n, first, gan.CHUNK)
 
     def flops(self) -> dict[str, float]:
-        """FLOPs of one image, counted by running an iteration of every phase; for networks on the meta device."""
-        training, images = 0.0, self.options.kimg * 1000
+        """FLOPs of one image, counted by running an iteration of every resolution; for networks on the meta device. A
+        fade counts as the resolution that it ends in: what is left of the one before are 1 x 1 convolutions."""
+        images, shares = self.options.kimg * 1000, Counter()
         for phase, share in self.schedule.shares(images):
-            n = at_resolution(self.options.batch, phase.resolution)
-            real_NCHW = torch.empty(n, self.channels, phase.resolution, phase.resolution, device=self.device)
-            count = count_flops(
-                lambda real_NCHW=real_NCHW, phase=phase: self._discriminator_step(real_NCHW, phase, None)
-            )
-            count += count_flops(lambda n=n, phase=phase: self._generator_step(n, phase, None))
-            training += share * count / n
+            shares[phase._replace(old=0.0)] += share
+        training = sum(share * self._training_flops(phase) for phase, share in shares.items())
         last = Phase.of(self.schedule.lod(images), self.size)
         numbers = (self.options.latent_size, self._noise_numbers(last))
         z_NK, noise_NP = (torch.empty(gan.CHUNK, size, device=self.device) for size in numbers)
@@ -146,6 +143,12 @@ class GrowingGAN(gan.Adversarial):
                 "training": training,
                 "sampling": count_flops(lambda: self._images(z_NK, noise_NP, last, True)) / gan.CHUNK,
             }
+
+    def _training_flops(self, phase: Phase) -> float:
+        n = at_resolution(self.options.batch, phase.resolution)
+        real_NCHW = torch.empty(n, self.channels, phase.resolution, phase.resolution, device=self.device)
+        count = count_flops(lambda: self._discriminator_step(real_NCHW, phase, None))
+        return (count + count_flops(lambda: self._generator_step(n, phase, None))) / n
 
 
 def _check(name: str, size: int, o) -> None:
