@@ -35,9 +35,13 @@ def test_pins_are_what_is_installed(stage):
 
 def imported(path, seen):
     """Packages outside the standard library that a script needs, through our own modules."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    found, tree = set(), ast.parse(path.read_text())
+    checks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    never_run = {inner for block in checks for inner in ast.walk(block)}
+    for node in ast.walk(tree):
         names = []
+        if node in never_run:
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
