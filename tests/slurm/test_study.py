@@ -13,6 +13,7 @@ def demo(cluster, tmp_path_factory):
     study = Study(tmp_path_factory.mktemp("demo") / "study", cluster)
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config["datasets"]["phantom"]["phantom"]["subjects"] = 14
+    config["datasets"]["phantom"]["test_subjects"] = 4
     config["generators"] = {"stylegan2": config["generators"]["stylegan2"] | {"kimg": 0.2}}
     config["samples"]["count"] = 60
     config["segmenters"]["unet"] |= {"samples": 120, "epoch_samples": 60}
@@ -59,4 +60,4 @@ def test_status_tells_of_each_training(demo):
     (record,) = study.jobs("sample_generator")
     (line,) = [line for line in text.splitlines() if line.startswith("phantom stylegan2 samples")]
     assert line.split()[3:6] == ["done", "60", "100.0%"] and line.split()[-1] == record["JobID"]
-    assert "phantom / shuffled   2 done" in text
+    assert "phantom / shuffled   1 done" in text
