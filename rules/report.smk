@@ -89,13 +89,14 @@ rule tables_so_far:
         runtime=30,
     params:
         results=results_folder,
+        runs=RUNS,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
         evaluation=canonical_json(config["evaluation"]),
         published=canonical_json(PUBLISHED),
     shell:
         "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q} --output {params.results}/tables_so_far"
-        " > {log} 2>&1"
+        " --evaluation {params.evaluation:q} --published {params.published:q} --runs {params.runs}"
+        " --output {params.results}/tables_so_far > {log} 2>&1"
 
 
 rule make_figures:

@@ -8,7 +8,11 @@ rule train_segmenter:
         test=ancient(f"{STACKS}/test.zip"),
         test_manifest=f"{STACKS}/stacks.json",
     output:
-        weights=f"{SEGMENTER}/weights.safetensors",
+        **(
+            {"weights": f"{SEGMENTER}/weights.safetensors"}
+            if config["experiments"]["keep_weights"]
+            else {}
+        ),
         history=f"{SEGMENTER}/history.csv",
         scores=f"{SEGMENTER}/scores.csv",
         example=f"{SEGMENTER}/example.png",
@@ -29,13 +33,18 @@ rule train_segmenter:
     params:
         options=segmenter_options,
         slices=config["evaluation"]["slices"],
+        weights=lambda wildcards, output: (
+            f"--weights {output.weights}"
+            if config["experiments"]["keep_weights"]
+            else ""
+        ),
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}",
     shell:
         "python scripts/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
         " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeat {wildcards.repeat}"
         " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} --test {input.test}"
-        " --slices {params.slices} --weights {output.weights} --history {output.history} --scores {output.scores}"
+        " --slices {params.slices} {params.weights} --history {output.history} --scores {output.scores}"
         " --example {output.example}"
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"

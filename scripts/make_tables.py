@@ -9,7 +9,8 @@ from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
 from understudy.core.grid import Setting
-from understudy.report.formats import write_tables
+from understudy.report.formats import write_table, write_tables
+from understudy.report.missing import missing_trainings
 from understudy.report.tables import load_scores, make_tables, settings_of
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--settings", help="JSON list of {dataset, segmenter, training_set, augmentation, repeats}")
     parser.add_argument("--evaluation", default="{}", help="JSON, the config's section: empties = study|challenge|nan")
     parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021 or null")
+    parser.add_argument("--runs", type=Path, help="the runs folder: also say why trainings are missing")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     args = parser.parse_args()
     with named_os_errors():
@@ -29,6 +31,8 @@ def main() -> None:
         settings = settings if args.settings else settings_of(scores)
         policy = json.loads(args.evaluation).get("empties", "study")
         write_tables(args.output, make_tables(scores, settings, policy, json.loads(args.published)), policy)
+        if args.runs:
+            write_table(args.output, "missing", missing_trainings(settings, str(args.results), str(args.runs)))
 
 
 def scores_files(args: argparse.Namespace, settings: list[Setting]) -> list[Path]:

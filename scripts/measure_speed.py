@@ -116,7 +116,7 @@ def measure_segmenter(a: argparse.Namespace, device: torch.device) -> tuple[Pace
 
     def use(images_seen: int) -> int:
         x_NCHW = images.batch(places[:PREDICTION_BATCH])[:, :-1]
-        predict(trainee.network, x_NCHW, a.options["precision"])
+        predict(trainee.network, x_NCHW, a.options)
         return len(x_NCHW)
 
     with watched_power(device) as power:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from understudy.core import cli, distributed, machine
+from understudy.core.checkpoint import remove_checkpoints
 from understudy.core.grid import parts
 from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
@@ -19,7 +20,7 @@ from understudy.core.stack import Stack
 from understudy.core.training import run_directory, train
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.segment.data import load_training_set
-from understudy.segment.publish import load_segmenter, predicted_volumes, publish, write_example
+from understudy.segment.publish import predicted_volumes, publish_weights, write_example, write_history
 from understudy.segment.train import SegmenterTrainee
 
 
@@ -34,7 +35,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stacks", required=True, nargs="+", type=Path, help="one per part of the training set")
     parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
     parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
-    for name in ("weights", "history", "scores", "example"):
+    parser.add_argument("--weights", type=Path, help="output; without, neither weights nor checkpoints are kept")
+    for name in ("history", "scores", "example"):
         parser.add_argument(f"--{name}", required=True, type=Path, help="output")
     machine.add_machine_arguments(parser)
     return parser.parse_args()
@@ -68,18 +70,19 @@ def new_trainee(a: argparse.Namespace, stacks: dict[str, Stack], shape: dict, se
     )
 
 
-def score(a: argparse.Namespace, test: Stack, device) -> None:
-    """Predicts the test volumes with the published weights and writes their scores; the scores come last, as they are
-    what says that a training is done."""
-    network, _ = load_segmenter(a.weights, device)
+def score(a: argparse.Namespace, trainee: SegmenterTrainee, test: Stack, device) -> None:
+    """Predicts the test volumes with the best weights and writes their scores; the scores come last, as they are what
+    says that a training is done."""
+    network = trainee.network
+    network.load_state_dict(trainee.best["weights"])
     keys = {key: getattr(a, key) for key in ("dataset", "segmenter", "training_set", "augmentation", "repeat")}
-    labels, precision = label_names(test.meta["labels"]), a.options["precision"]
+    labels = label_names(test.meta["labels"])
     rows = [
         {**keys, "subject": subject, **one}
-        for subject, predicted, reference, spacing_mm in predicted_volumes(network, test, a.slices, device, precision)
+        for subject, predicted, reference, spacing_mm in predicted_volumes(network, test, a.slices, device, a.options)
         for one in score_volume(predicted, reference, labels, spacing_mm)
     ]
-    write_example(network, test, a.example, device, precision)
+    write_example(network, test, a.example, device, a.options)
     write_scores(a.scores, rows)
 
 
@@ -99,13 +102,8 @@ def main() -> None:
         }
         config = identity(a, stacks)
         trainee = new_trainee(a, stacks, shape, config["seed"], device)
-        outcome = train(
-            trainee,
-            run_directory(a.runs, config),
-            a.options["samples"],
-            config=config,
-            limits=limits,
-        )
+        run_dir = run_directory(a.runs, config)
+        outcome = train(trainee, run_dir, a.options["samples"], config=config, limits=limits)
         if not outcome.finished:
             machine.leave(outcome.reason, a.on_budget)
         if distributed.rank():
@@ -119,8 +117,12 @@ def main() -> None:
             "torch": torch.__version__,
             "lineage": sorted({identity for stack in stacks.values() for identity in stack.meta["lineage"]}),
         }
-        publish(trainee, a.weights, a.history, about)
-        score(a, test, device)
+        if a.weights:
+            publish_weights(trainee, a.weights, about)
+        write_history(trainee, a.history)
+        score(a, trainee, test, device)
+        if not a.weights:
+            remove_checkpoints(run_dir)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,16 @@ from understudy.core import cli
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "3.11"
 CORE = ["numpy", "opencv-python-headless", "tqdm"]
+# OpenMMLab's libraries ask for the opencv that draws windows, which needs what no cluster has installed: NATIVE
+NETWORKS = ["monai", "onedl-mmcv", "onedl-mmengine", "onedl-mmsegmentation", "safetensors", "scipy", "torch"]
 NEEDS = {
     "prepare": [*CORE, "isal", "nibabel", "pandas", "scipy"],
     "generate": [*CORE, "safetensors", "torch"],
-    "segment": [*CORE, "pandas", "safetensors", "scipy", "torch"],
-    "forecast": [*CORE, "jsonschema", "pyyaml", "safetensors", "torch"],
+    "segment": [*CORE, *NETWORKS, "pandas"],
+    "forecast": [*CORE, *NETWORKS, "jsonschema", "pyyaml"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
 }
+NATIVE = {"segment": ["glib", "libgl"], "forecast": ["glib", "libgl"]}  # of conda
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -33,7 +36,8 @@ def pins(lock: str) -> dict[str, str]:
 def environment(stage: str, pinned: dict[str, str]) -> str:
     lines = [f"      - {name}=={pinned[name]}" for name in sorted(NEEDS[stage])]
     head = f"# Environment of the {stage} rules; written by scripts/write_environments.py from requirements.lock."
-    body = ["channels: [conda-forge]", "dependencies:", f"  - python={PYTHON}", "  - pip", "  - pip:", *lines]
+    native = [f"  - {name}" for name in NATIVE.get(stage, [])]
+    body = ["channels: [conda-forge]", "dependencies:", f"  - python={PYTHON}", *native, "  - pip", "  - pip:", *lines]
     return "\n".join([head, *body]) + "\n"
 
 

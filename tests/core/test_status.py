@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {
     "datasets": {"made": {"phantom": {}, "test_subjects": 2}},
     "generators": {"stylegan2": {}},
+    "segmenters": {"unet": {}},
     "experiments": {"repeats": 2, "training_sets": ["real"], "augmentations": ["plain"]},
 }
 

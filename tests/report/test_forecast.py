@@ -28,6 +28,7 @@ CONFIG = {
     "samples": {"count": 2000},
     "segmenters": {"unet": UNET},
     "experiments": {
+        "keep_weights": True,
         "training_sets": ["real", "synthetic", "real+synthetic"],
         "augmentations": ["plain"],
         "repeats": 3,

@@ -18,7 +18,8 @@ generators:
     {channel_base: 128, channel_max: 8, latent_size: 8, mapping_layers: 2, batch: 4, kimg: 0.02, precision: fp32}
 samples: {count: 30}
 segmenters:
-  unet: {depth: 3, base_filters: 4, samples: 60, epoch_samples: 30, batch: 4, background_warmup_epochs: 0}
+  unet:
+    {depth: 3, base_filters: 4, samples: 60, epoch_samples: 30, batch: 4, background_warmup_epochs: 0, collapse: keep}
 experiments: {repeats: 2, negative_control: true}
 """
 

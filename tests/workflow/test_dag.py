@@ -44,9 +44,9 @@ def test_rule_graph(project):
     ("target", "jobs"),
     [
         ("prepare", {"index_subjects": 2, "slice_volumes": 2}),
-        ("stylegan2", {"train_generator": 2, "sample_generator": 2, "train_segmenter": 80}),
-        ("segmenters", {"train_segmenter": 440}),
-        ("tables", {"make_tables": 1, "train_segmenter": 440}),
+        ("stylegan2", {"train_generator": 2, "sample_generator": 2, "train_segmenter": 160}),
+        ("segmenters", {"train_segmenter": 880}),
+        ("tables", {"make_tables": 1, "train_segmenter": 880}),
         ("figures", {"make_figures": 2, "make_tables": 1}),
     ],
 )

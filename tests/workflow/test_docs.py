@@ -10,11 +10,13 @@ import torch
 from made import LEVELS, make_stack
 from project import ROOT
 
+from understudy.core.config import complete, load_yaml
 from understudy.core.lineage import check_training_stacks
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.generate.weights import describe, publish_weights, seeded_build
 from understudy.segment.data import load_training_set
-from understudy.segment.publish import predicted_volumes, publish
+from understudy.segment.publish import predicted_volumes, write_history
+from understudy.segment.publish import publish_weights as publish_segmenter
 from understudy.segment.train import SegmenterTrainee
 
 FOLDERS = [".", "config", "docs", "profiles", "workflow", "benchmarks"]
@@ -95,11 +97,10 @@ def results(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     publish_weights(generator.networks["generator"].state_dict(), path, about)
 
-    options = {
-        "depth": 2, "base_filters": 2, "padding": "same", "deep_supervision": True, "samples": 4, "epoch_samples": 4,
-        "batch": 4, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0, "poly_power": 0.9, "gradient_clip": 12,
-        "background_warmup_epochs": 0, "precision": "fp32", "augmentation": {},
-    }  # fmt: skip
+    small = {"depth": 2, "base_filters": 2, "samples": 4, "epoch_samples": 4, "batch": 4}
+    config = {"datasets": {"phantom": {"phantom": {}, "test_subjects": 2}}, "segmenters": {"unet": small}}
+    config["images"], config["experiments"] = {"size": 16}, {"training_sets": ["real"]}
+    options = complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))["segmenters"]["unet"]
     how = {"fraction": 0.34, "limit": 10, "split_seed": 0, "seed": 0, "device": "cpu"}
     data = load_training_set("real", {"real": train.path}, **how)
     trainee = SegmenterTrainee(
@@ -109,11 +110,12 @@ def results(tmp_path, monkeypatch):
     path = folder / "segmenters/unet/real/plain/repeat1/weights.safetensors"
     path.parent.mkdir(parents=True)
     about = {"segmenter": "unet", "options": options, "channels": 4, "classes": 4, "size": 16}
-    publish(trainee, path, path.with_name("history.csv"), about)
+    publish_segmenter(trainee, path, about)
+    write_history(trainee, path.with_name("history.csv"))
     keys = {"dataset": "phantom", "segmenter": "unet", "training_set": "real", "augmentation": "plain", "repeat": 1}
     rows = [
         {**keys, "subject": subject, **score}
-        for subject, *volumes, spacing_mm in predicted_volumes(trainee.network, test, "all", "cpu", "fp32")
+        for subject, *volumes, spacing_mm in predicted_volumes(trainee.network, test, "all", "cpu", options)
         for score in score_volume(*volumes, list(LEVELS), spacing_mm)
     ]
     write_scores(path.with_name("scores.csv"), rows)

@@ -11,7 +11,12 @@ import yaml
 from project import ROOT, TINY, Project
 
 STAGES = ["prepare", "generate", "segment", "forecast", "report"]
-MODULES = {"cv2": "opencv-python-headless", "yaml": "pyyaml"}  # where import name and package differ
+MODULES = {
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+    "mmseg": "onedl-mmsegmentation",
+    "mmengine": "onedl-mmengine",
+}  # where import name and package differ
 
 
 def pip_part(stage):

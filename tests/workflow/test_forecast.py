@@ -91,7 +91,7 @@ def beside(job):
         "slice_volumes": ["stacks.json"],
         "train_generator": ["weights.safetensors"],
         "sample_generator": ["samples.json", "samples.png"],
-        "train_segmenter": ["weights.safetensors", "history.csv"],
+        "train_segmenter": ["history.csv"],
         "make_tables": [
             f"{table}.{kind}"
             for table in ("dice", "hausdorff", "relative_dice", "ranking", "empties")
@@ -99,7 +99,7 @@ def beside(job):
         ],
         "compare_generators": ["generators.md", "generators.tex"],
         "make_figures": [
-            f"{figure}.{kind}" for figure in ("samples", "predictions_unet", "dice") for kind in ("png", "pdf")
+            f"{figure}.{kind}" for figure in ("samples", "predictions_unet", "predictions_swin", "dice") for kind in ("png", "pdf")
         ],
     }
     return [f"{folder}/{name}" for name in names.get(job.rule, [])]
@@ -121,7 +121,7 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 41
+    assert told["total"]["jobs"] == 65
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 

@@ -90,6 +90,8 @@ def test_tables_so_far_list_what_is_missing(study):
         study.made("tables_so_far", *RUN)
     finally:
         lost.write_bytes(content)
+    why = pd.read_csv(study.folder / "results/tables_so_far/missing.csv").iloc[0]
+    assert (why["training_set"], why["repeat"], why["state"], why["images_seen"]) == ("real", 2, "unpublished", 60)
     table = pd.read_csv(study.folder / "results/tables_so_far/dice.csv", dtype={"failed": str})
     row = table[(table.training_set == "real") & (table.augmentation == "plain")].iloc[0]
     assert row["repeats"] == 1 and row["failed"] == "2"
@@ -97,7 +99,7 @@ def test_tables_so_far_list_what_is_missing(study):
 
 
 def test_augmentation_options_leave_plain_trainings_alone(study):
-    jobs = planned(study, TINY.replace("depth: 3", "depth: 3, augmentation: {rotation: 10}"))
+    jobs = planned(study, TINY.replace("depth: 3", "depth: 3, augmentation: {rotation: [-10, 10]}"))
     assert jobs["train_segmenter"] == 8 and "train_generator" not in jobs
 
 

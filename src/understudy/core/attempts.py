@@ -90,7 +90,7 @@ def _refuse_failed(run_dir: Path, lines: list[dict]) -> None:
 def _refuse_standstill(run_dir: Path, lines: list[dict], images_seen: int, enough: int) -> None:
     here = 0
     for line in reversed(lines):
-        if line["images_seen"] != images_seen and line["event"] == "start":
+        if line.get("reason") == "finished" or (line["images_seen"] != images_seen and line["event"] == "start"):
             break
         here += line["event"] == "start"
     if here < enough:

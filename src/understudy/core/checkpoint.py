@@ -96,6 +96,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(found, reverse=True)
 
 
+def remove_checkpoints(folder: Path) -> None:
+    for old in checkpoints(folder):
+        shutil.rmtree(old)
+
+
 def damage(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:

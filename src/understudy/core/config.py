@@ -152,11 +152,25 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     if "diffusion" in config["generators"]:
         yield from _impossible_diffusion(config["generators"]["diffusion"], size)
     for name, segmenter in config["segmenters"].items():
-        step = 2 ** (segmenter["depth"] - 1)
-        if segmenter["padding"] == "same" and size % step:
-            yield f"segmenters.{name}.depth", f"found {segmenter['depth']}; {size} pixels cannot be halved that often"
-        if segmenter["epoch_samples"] > segmenter["samples"]:
-            yield f"segmenters.{name}.epoch_samples", f"found {segmenter['epoch_samples']}, more than its samples"
+        yield from _impossible_segmenter(name, segmenter, size, root)
+
+
+def _impossible_segmenter(name: str, segmenter: Mapping, size: int, root: Path) -> Iterator[Problem]:
+    key = f"segmenters.{name}"
+    if name == "unet" and segmenter["padding"] == "same" and size % 2 ** (segmenter["depth"] - 1):
+        yield f"{key}.depth", f"found {segmenter['depth']}; {size} pixels cannot be halved that often"
+    if name == "dynunet" and size % 2 ** (len(segmenter["filters"]) - 1):
+        yield f"{key}.filters", f"found {len(segmenter['filters'])} levels; {size} pixels cannot be halved that often"
+    if name == "swin":
+        stages = [segmenter["width"] * 2**stage for stage in range(len(segmenter["depths"]))]
+        if len(segmenter["heads"]) != len(stages):
+            yield f"{key}.heads", f"found {len(segmenter['heads'])}, allowed: one for each of the {len(stages)} depths"
+        elif wrong := [w for w, h in zip(stages, segmenter["heads"], strict=True) if w % h]:
+            yield f"{key}.heads", f"found {segmenter['heads']}; {wrong[0]} channels cannot be divided so"
+    if (file := segmenter.get("pretrained")) and not (root / file).is_file():
+        yield f"{key}.pretrained", f"found {file!r}, which is no file; allowed: weights of the backbone"
+    if segmenter["epoch_samples"] > segmenter["samples"]:
+        yield f"{key}.epoch_samples", f"found {segmenter['epoch_samples']}, more than its samples"
 
 
 def _impossible_generator(key: str, generator: Mapping) -> Iterator[Problem]:

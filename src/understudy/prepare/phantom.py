@@ -53,6 +53,7 @@ class PhantomOptions:
     size: int = 64  # voxels along x and y, 32 ... 240; z has 155 / 240 of it; a voxel is 240 / size mm
     seed: int = 0
     without_enhancing: float = 0.2  # fraction of subjects without enhancing tumor
+    tumor: float = 1.0  # radius of the tumors, relative to the usual 13 to 19 mm of core
     noise: float = 0.03  # sd of the Rician noise, relative to white matter
     bias: float = 0.2  # the bias field stays within about 1 +- bias
 
@@ -64,6 +65,8 @@ class PhantomOptions:
         for name, highest in (("without_enhancing", 1), ("noise", 0.5), ("bias", 0.8)):
             if not 0 <= getattr(self, name) <= highest:
                 raise ValueError(f"phantom {name}: found {getattr(self, name)}, expected 0 to {highest}")
+        if not 0.5 <= self.tumor <= 2:
+            raise ValueError(f"phantom tumor: found {self.tumor}, expected 0.5 to 2")
 
     @classmethod
     def from_dict(cls, options: dict) -> "PhantomOptions":
@@ -236,7 +239,7 @@ class Tumor:
     def __init__(self, options: PhantomOptions, rng: np.random.Generator, enhancing: bool):
         voxel = options.spacing_mm
         self.enhancing = enhancing
-        self.core_mm = max(rng.uniform(13, 19), 1.9 * voxel)
+        self.core_mm = max(options.tumor * rng.uniform(13, 19), 1.9 * voxel)
         self.rim_mm = max(rng.uniform(3.5, 5.5), 0.9 * voxel)
         self.whole_mm = max(self.core_mm * rng.uniform(1.3, 1.8), self.core_mm + voxel)
         side = rng.choice([-1, 1])

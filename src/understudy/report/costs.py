@@ -123,14 +123,15 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
     one, demand = study.sizes[job.dataset], study.demands[job.model]
     epochs = max(1, round(options["samples"] / options["epoch_samples"]))
     validated = epochs * validation_images(job.training_set, options, one, study.config["samples"]["count"])
+    kept = study.config["experiments"]["keep_weights"]
     tested = one.test_included if study.config["evaluation"]["slices"] == "included" else one.test_slices
     return _on_device(
         job,
         study,
         training=(options["samples"] * speed.training + validated * speed.inference) / 1000,
         after=tested * speed.inference / 1000 + one.test_subjects * SCORING_SECONDS,
-        published=demand.weights_bytes,
-        run_bytes=demand.checkpoint_bytes,
+        published=demand.weights_bytes if kept else 0,
+        run_bytes=demand.checkpoint_bytes if kept else 0,
     )
 
 

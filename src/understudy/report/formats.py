@@ -8,7 +8,7 @@ import pandas as pd
 from understudy.core.files import write_text_atomically
 
 NOTHING = "–"
-DECIMALS = {"dice": 3, "hausdorff": 1, "relative_dice": 2, "ranking": 2, "empties": 0, "generators": 0}
+DECIMALS = {"dice": 3, "hausdorff": 1, "relative_dice": 2, "ranking": 2, "empties": 0, "generators": 0, "missing": 0}
 CAPTIONS = {
     "dice": "Dice, mean ± standard deviation over the repeats; `mean` is the average of the labels.",
     "hausdorff": "Hausdorff distance in mm, mean ± standard deviation over the repeats; `mean` is over the labels of "
@@ -18,6 +18,7 @@ CAPTIONS = {
     "mean is taken over.",
     "empties": "In how many of the scored volumes a label is missing from both, from the reference, or from the "
     "prediction alone, over all repeats.",
+    "missing": "The trainings that are in no mean of the other tables, and why.",
     "generators": "Every knob in which the generators differ; options that all have with one value are left out. "
     "`device hours`: of training, on all its GPUs.",
 }

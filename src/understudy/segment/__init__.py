@@ -1,21 +1,41 @@
-"""Segmentation networks by name: `build("unet", channels=4, classes=4, size=256, **options)` -> Module."""
+"""Segmentation networks by name: `build("unet", channels=4, classes=4, size=256, options)` -> Module."""
+
+from collections.abc import Mapping
 
 import torch
 
-SEGMENTERS = ("unet",)
+SEGMENTERS = ("unet", "swin", "dynunet")  # any other name is a network of MMSegmentation, with its `model`
 
 
-def build(name: str, channels: int, classes: int, size: int, **options) -> torch.nn.Module:
+def build(name: str, channels: int, classes: int, size: int, options: Mapping) -> torch.nn.Module:
     """A segmenter: forward(x_NCHW) -> list of logits (N, classes, size, size), the final output first.
+
+    While it trains further outputs follow; `level_weights` are their weights in the loss. `pad_to_input(x_NCHW)` is the
+    image as large as the network wants it.
 
     Args:
         channels: modalities of the input. classes: labels and background. size: pixels along each side.
-        options: of the network alone (depth, base_filters, padding, ...), each with the study's default.
+        options: the segmenter's config block; those that are of the network are taken.
     Raises:
-        ValueError: unknown name.
+        ValueError: an option that the network cannot work with.
     """
+    network = _network(name)
+    return network(channels, classes, size, **{key: options[key] for key in network.OPTIONS if key in options})
+
+
+def _network(name: str) -> type:
     if name == "unet":
         from .unet import UNet
 
-        return UNet(channels, classes, size, **options)
-    raise ValueError(f"segmenter {name!r} is unknown; known: {', '.join(SEGMENTERS)}")
+        return UNet
+    if name == "swin":
+        from .swin import Swin
+
+        return Swin
+    if name == "dynunet":
+        from .dynunet import DynUNet
+
+        return DynUNet
+    from .openmmlab import OpenMMLab
+
+    return OpenMMLab

@@ -1,8 +1,9 @@
-"""Augmentation of whole batches on the device: rotation, scaling, noise, blur, low resolution, gamma, z-score.
+"""Augmentation of whole batches on the device: geometry in one resampling, noise, blur, low resolution, gamma.
 
 A CPU library augments about 3 images a second and core, a U-Net on a GPU wants hundreds: this was the bottleneck of the
 study's augmented trainings. Whether an operation happens, and how strongly, is drawn on the host, so an operation that
-no image of the batch wants costs nothing and the device is never waited for.
+no image of the batch wants costs nothing and the device is never waited for. What an image draws is a function of the
+seed and of its place in the training, whatever batch it is in and however many processes share that.
 """
 
 import math
@@ -10,13 +11,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 from torch.nn import functional as F
 
 from understudy.core.seeds import generator, seed_of
 
-from .loss import IGNORE
+from .geometry import Moves, moved
 
-_SCALE = 256.0  # the released code brings 8-bit images to 0-1 with this
+_SCALE = 256.0  # the released code of the study's U-Net brings 8-bit images to 0-1 with this
 _TINY = 1e-8
 
 
@@ -34,74 +36,119 @@ def _foreground_moments(x_NCHW: torch.Tensor, inside: torch.Tensor) -> tuple[tor
     return mean, (squares / (count - 1).clamp(min=1)).sqrt()
 
 
-def prepare(x_NCHW: torch.Tensor) -> torch.Tensor:
+def prepare(x_NCHW: torch.Tensor, intensities: str = "z_score") -> torch.Tensor:
     """uint8 modalities (N, C, H, W) as a segmenter takes them, without augmentation."""
-    return normalised(x_NCHW.float() / _SCALE)
+    return as_input(x_NCHW.float() / _SCALE, intensities)
+
+
+def as_input(x_NCHW: torch.Tensor, intensities: str) -> torch.Tensor:
+    """Images of 0-1 as a segmenter takes them: `z_score` or `raw` (0-255)."""
+    return normalised(x_NCHW) if intensities == "z_score" else x_NCHW * _SCALE
+
+
+class Draws:
+    """Uniform numbers of some images; those of an image are a function of the seed and its place in the training."""
+
+    def __init__(self, seed: int, places: np.ndarray, count: int):
+        """`places` ascend by the same step; at most `count` numbers are taken for each."""
+        blocks = -(-count // 4)  # the counter of Philox stands for four numbers
+        bits = np.random.Philox(key=seed).advance(int(places[0]) * blocks)
+        rows = np.random.Generator(bits).random((int(places[-1] - places[0]) + 1, 4 * blocks))
+        self.left_NK = rows[places - places[0]]
+
+    def take(self, count: int = 1) -> np.ndarray:
+        """(N, count) in [0, 1)."""
+        assert count <= self.left_NK.shape[1]
+        taken, self.left_NK = self.left_NK[:, :count], self.left_NK[:, count:]
+        return taken
+
+    def between(self, low: float, high: float, count: int = 1) -> np.ndarray:
+        return low + (high - low) * self.take(count)
+
+    def normal(self, sd: float, count: int) -> np.ndarray:
+        return sd * ndtri(np.maximum(self.take(count), 2.0**-54))
+
+    def happens(self, probability: float) -> np.ndarray:
+        """bool (N,)"""
+        return self.take()[:, 0] < probability
 
 
 class Augmentation:
     """Callable on (uint8 modalities (N, C, H, W), classes (N, H, W)); `options` is the config's augmentation block."""
 
-    def __init__(self, options: Mapping):
-        self.options = options
+    def __init__(self, options: Mapping, intensities: str = "z_score"):
+        self.options, self.intensities = options, intensities
 
     def __call__(
-        self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, *keys: object
+        self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, places: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augmented, z-scored images and their classes; `keys` (seed, images seen) decide every random number."""
-        o, host = self.options, np.random.default_rng(seed_of(*keys, "augmentation"))
-        x_NCHW = x_NCHW.float() / _SCALE
-        n, channels = x_NCHW.shape[:2]
-        x_NCHW, classes_NHW = self._affine(x_NCHW, classes_NHW, host)
-        if (chosen := self._channels(host, n, channels, o["noise_probability"])).any():
-            sd = _column(host.uniform(*o["noise"], (n, channels)) * chosen, x_NCHW)
-            noise = torch.randn(x_NCHW.shape, generator=generator(x_NCHW.device, *keys, "noise"), device=x_NCHW.device)
-            x_NCHW = x_NCHW + noise * sd * (x_NCHW > x_NCHW.amin((2, 3), keepdim=True))
-        if (chosen := self._channels(host, n, channels, o["blur_probability"])).any():
-            sigmas = host.uniform(*o["blur"], (n, channels))
+        """Augmented images as the segmenter takes them and their classes; `places` are theirs in the training."""
+        o, channels, places = self.options, x_NCHW.shape[1], np.asarray(places)
+        draws = Draws(seed_of(seed, "augmentation"), places, 12 + 2 * o["elastic_points"] ** 2 + 8 * channels)
+        touched = draws.happens(o["probability"])
+        x_NCHW, classes_NHW = self._geometry(x_NCHW.float() / _SCALE, classes_NHW, draws, touched)
+        chosen, sds = self._channels(draws, touched, channels, "noise")
+        if chosen.any():
+            x_NCHW = _noisy(x_NCHW, sds * chosen, seed, places)
+        chosen, sigmas = self._channels(draws, touched, channels, "blur")
+        if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _blur(planes, sigmas[chosen], o["blur"][1]))
-        if (chosen := self._channels(host, n, channels, o["zoom_probability"])).any():
-            zooms = host.uniform(*o["zoom"], (n, channels))
+        chosen, zooms = self._channels(draws, touched, channels, "zoom")
+        if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _low_resolution(planes, zooms[chosen]))
         for probability, inverted in (("inverted_gamma_probability", True), ("gamma_probability", False)):
-            if (chosen := np.repeat(host.random((n, 1)) < o[probability], channels, 1)).any():
-                gammas = host.uniform(*o["gamma"], (n, channels))
-                x_NCHW = _on_planes(x_NCHW, chosen, lambda p: _gamma(p, gammas[chosen], inverted))  # noqa: B023
-        return normalised(x_NCHW), classes_NHW
+            chosen = np.repeat((touched & draws.happens(o[probability]))[:, None], channels, 1)
+            gammas = draws.between(*o["gamma"], channels)
+            if chosen.any():
+                how = {"exponents_M": gammas[chosen], "inverted": inverted, "keep_moments": o["gamma_keeps_moments"]}
+                x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _gamma(planes, **how))  # noqa: B023
+        return as_input(x_NCHW, self.intensities), classes_NHW
 
-    def _channels(self, host: np.random.Generator, n: int, channels: int, probability: float) -> np.ndarray:
-        """bool (N, C): the images that an operation hits, and of those the channels."""
-        images = host.random((n, 1)) < probability
-        return images & (host.random((n, channels)) < self.options["channel_probability"])
+    def _channels(self, draws: Draws, touched: np.ndarray, channels: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """bool (N, C): the images that an operation hits, and of those the channels; (N, C): how strongly."""
+        images = touched & draws.happens(self.options[f"{name}_probability"])
+        chosen = images[:, None] & (draws.take(channels) < self.options["channel_probability"])
+        return chosen, draws.between(*self.options[name], channels)
 
-    def _affine(self, x_NCHW, classes_NHW, host):
-        """Rotation and scaling in one bicubic resampling; classes by nearest neighbour, IGNORE outside the image."""
-        o, n = self.options, len(x_NCHW)
-        turned, scaled = host.random(n) < o["rotation_probability"], host.random(n) < o["scale_probability"]
-        angle = np.deg2rad(host.uniform(-o["rotation"], o["rotation"], n)) * turned
-        scale = np.where(scaled[:, None], host.uniform(*o["scale"], (n, 2)), 1.0)
-        if not (turned.any() or scaled.any()):
+    def _geometry(self, x_NCHW, classes_NHW, draws: Draws, touched: np.ndarray):
+        """The images that are moved at all, moved."""
+        moves, wanted = self._moves(draws, touched)
+        rows = np.flatnonzero(wanted)
+        if not len(rows):
             return x_NCHW, classes_NHW
-        c, s = np.cos(angle), np.sin(angle)
-        # output pixel -> input pixel: the inverse of "scale, then rotate"
-        inverse_N23 = np.zeros((n, 2, 3), np.float32)
-        inverse_N23[:, 0, 0], inverse_N23[:, 0, 1] = c / scale[:, 0], s / scale[:, 0]
-        inverse_N23[:, 1, 0], inverse_N23[:, 1, 1] = -s / scale[:, 1], c / scale[:, 1]
-        theta = torch.from_numpy(inverse_N23).to(x_NCHW.device, non_blocking=True)
-        grid = F.affine_grid(theta, list(x_NCHW.shape), align_corners=False)
-        moved = F.grid_sample(x_NCHW, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
-        # cubic interpolation overshoots; below 0 it would turn the whole background into foreground
-        moved = moved.clamp(min=0)
-        shifted = (classes_NHW + 1).unsqueeze(1).float()  # so that the zeros outside are told from background
-        labels = (
-            F.grid_sample(shifted, grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0].long() - 1
-        )
-        labels = torch.where(labels < 0, IGNORE, labels)
-        return moved, torch.where(labels > IGNORE, IGNORE, labels)
+        cubic = self.options["interpolation"] == "cubic"
+        if len(rows) == len(x_NCHW):
+            return moved(x_NCHW, classes_NHW, moves, cubic)
+        places = torch.from_numpy(rows).to(x_NCHW.device, non_blocking=True)
+        images, classes = moved(x_NCHW[places], classes_NHW[places], moves[rows], cubic)
+        return x_NCHW.index_copy(0, places, images), classes_NHW.index_copy(0, places, classes)
+
+    def _moves(self, draws: Draws, touched: np.ndarray) -> tuple[Moves, np.ndarray]:
+        """(moves of all images, bool (N,): those that are moved)."""
+        o, points = self.options, self.options["elastic_points"]
+        turned = touched & draws.happens(o["rotation_probability"])
+        angle_N = np.deg2rad(draws.between(*o["rotation"])[:, 0]) * turned
+        scaled = touched & draws.happens(o["scale_probability"])
+        scale_N2 = np.where(scaled[:, None], draws.between(*o["scale"], 2), 1.0)
+        flipped = touched & draws.happens(o["flip_probability"])
+        first_N1 = draws.take() < 0.5  # left and right or up and down, one of the two
+        flip_N2 = flipped[:, None] & np.concatenate([first_N1, ~first_N1], 1)
+        bent = touched & draws.happens(o["elastic_probability"])
+        shift = draws.normal(o["elastic"], 2 * points**2).reshape(-1, 2, points, points)
+        shift = shift * bent[:, None, None, None] if bent.any() else None
+        return Moves(angle_N, scale_N2, flip_N2, shift), turned | scaled | flipped | bent
 
 
-def _column(values_NC: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(values_NC.astype(np.float32)).to(like.device, non_blocking=True)[:, :, None, None]
+def _noisy(x_NCHW: torch.Tensor, sds_NC: np.ndarray, seed: int, places: np.ndarray) -> torch.Tensor:
+    """Gaussian noise on the foreground, the pixels above a channel's minimum."""
+    rows = np.flatnonzero(sds_NC.any(1))
+    noise = torch.empty(len(rows), *x_NCHW.shape[1:], device=x_NCHW.device)
+    for own, row in zip(noise, rows, strict=True):
+        own.normal_(generator=generator(x_NCHW.device, seed, "noise", places[row]))
+    chosen = torch.from_numpy(rows).to(x_NCHW.device, non_blocking=True)
+    part = x_NCHW[chosen]
+    sd = torch.from_numpy(sds_NC[rows].astype(np.float32)).to(x_NCHW.device, non_blocking=True)[:, :, None, None]
+    return x_NCHW.index_copy(0, chosen, part + noise * sd * (part > part.amin((2, 3), keepdim=True)))
 
 
 def _on_planes(x_NCHW: torch.Tensor, chosen_NC: np.ndarray, operation) -> torch.Tensor:
@@ -139,17 +186,20 @@ def _low_resolution(x_MHW: torch.Tensor, zooms_M: Sequence[float]) -> torch.Tens
     return low.clamp(min=0)
 
 
-def _gamma(x_MHW: torch.Tensor, gammas_M: Sequence[float], inverted: bool) -> torch.Tensor:
-    """x ^ gamma on the foreground's own range, keeping its mean and standard deviation; inverted: on its negative."""
+def _gamma(x_MHW: torch.Tensor, exponents_M: Sequence[float], inverted: bool, keep_moments: bool) -> torch.Tensor:
+    """x ^ gamma on the foreground's own range; inverted: on its negative. Its mean and deviation are kept or not."""
     x = x_MHW[:, None]
     low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
     inside = x > low
     span = (high - low).clamp(min=_TINY)
-    exponent = torch.from_numpy(np.asarray(gammas_M, np.float32)).to(x.device)[:, None, None, None]
+    exponent = torch.from_numpy(np.asarray(exponents_M, np.float32)).to(x.device)[:, None, None, None]
     unit = (x - low) / span
     bent = 1 - (1 - unit).pow(exponent) if inverted else unit.pow(exponent)
-    mean, sd = _foreground_moments(x, inside)
-    bent_mean, bent_sd = _foreground_moments(bent, inside)
-    restored = (bent - bent_mean) / bent_sd.clamp(min=_TINY) * sd + mean
+    if keep_moments:
+        mean, sd = _foreground_moments(x, inside)
+        bent_mean, bent_sd = _foreground_moments(bent, inside)
+        bent = (bent - bent_mean) / bent_sd.clamp(min=_TINY) * sd + mean
+    else:
+        bent = bent * span + low
     # the background stays the minimum, which is how every later step knows it
-    return torch.where(inside, torch.maximum(restored, low + _TINY), x)[:, 0]
+    return torch.where(inside, torch.maximum(bent, low + _TINY), x)[:, 0]

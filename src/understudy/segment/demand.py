@@ -6,7 +6,7 @@ import torch
 
 from understudy.core.flops import Demand, bytes_of, count_flops
 
-from .train import new_network
+from . import build
 
 COPIES = 3  # in a checkpoint: the weights, their momentum, the best weights so far
 BATCH = 2
@@ -18,7 +18,7 @@ def demand(name: str, channels: int, classes: int, size: int, options: Mapping) 
     Raises ValueError for an unknown segmenter, or a value that it cannot work with.
     """
     with torch.device("meta"):
-        network = new_network(name, options, channels, classes, size)
+        network = build(name, channels, classes, size, {**options, "pretrained": None})
         x_NCHW = network.pad_to_input(torch.empty(BATCH, channels, size, size))
         training = count_flops(lambda: sum(level.sum() for level in network.train()(x_NCHW)).backward())
         with torch.no_grad():

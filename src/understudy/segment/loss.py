@@ -1,4 +1,7 @@
-"""The study's loss: cross entropy plus soft Dice, equal weights, at every supervised level (released code's form)."""
+"""Cross entropy and soft Dice, equal weights, at every output that is supervised."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
@@ -17,24 +20,52 @@ def level_weights(levels: int) -> list[float]:
     return [weight / sum(raw) for weight in raw]
 
 
-def soft_dice(logits_NKHW: torch.Tensor, classes_NHW: torch.Tensor) -> torch.Tensor:
-    """Mean over all classes, background included, of 2 TP / (2 TP + FP + FN), each pooled over the whole batch."""
+@dataclass(frozen=True)
+class Dice:
+    """Which soft Dice a loss has.
+
+    over: `batch` pools the pixels of all images, `image` takes the mean over images. background: whether it is one of
+    the classes. squared: whether probabilities are squared where sizes are taken. The study's U-Net has
+    (batch, True, False), its Swin (image, False, True), nnU-Net (batch, False, False).
+    """
+
+    over: str = "batch"
+    background: bool = True
+    squared: bool = False
+
+
+def soft_dice(logits_NKHW: torch.Tensor, classes_NHW: torch.Tensor, dice: Dice = Dice()) -> torch.Tensor:  # noqa: B008
+    """Mean over classes (and images) of (2 sum p y + s) / (sum p + sum y + s); s = 1e-5: 1 where nothing is and
+    nothing is predicted."""
     counted_N1HW = (classes_NHW != IGNORE).unsqueeze(1)
     p_NKHW = logits_NKHW.float().softmax(1) * counted_N1HW
     target = torch.where(classes_NHW == IGNORE, 0, classes_NHW)
     y_NKHW = F.one_hot(target, logits_NKHW.shape[1]).permute(0, 3, 1, 2) * counted_N1HW
-    overlap_K = distributed.total((p_NKHW * y_NKHW).sum((0, 2, 3)))
-    sizes_K = distributed.total(p_NKHW.sum((0, 2, 3)) + y_NKHW.sum((0, 2, 3)))
-    return ((2 * overlap_K + _SMOOTH) / (sizes_K + _SMOOTH)).mean()
+    overlap_NK = (p_NKHW * y_NKHW).sum((2, 3))
+    sizes_NK = (p_NKHW.square() if dice.squared else p_NKHW).sum((2, 3)) + y_NKHW.sum((2, 3))
+    if dice.over == "batch":
+        overlap_NK, sizes_NK = (distributed.total(x.sum(0, keepdim=True)) for x in (overlap_NK, sizes_NK))
+    of_class_NK = ((2 * overlap_NK + _SMOOTH) / (sizes_NK + _SMOOTH))[:, 0 if dice.background else 1 :]
+    if dice.over == "batch":
+        return of_class_NK.mean()
+    images = distributed.all_reduce_sum(torch.tensor(len(of_class_NK), device=classes_NHW.device))
+    return distributed.total(of_class_NK.mean(1).sum()) / images
 
 
-def segmentation_loss(levels: list[torch.Tensor], classes_NHW: torch.Tensor) -> torch.Tensor:
-    """Scalar loss of a segmenter's outputs, each (N, K, H, W), against classes (int64, IGNORE allowed)."""
+def segmentation_loss(
+    levels: list[torch.Tensor],
+    classes_NHW: torch.Tensor,
+    weights: Sequence[float],
+    dice: Dice = Dice(),  # noqa: B008
+) -> torch.Tensor:
+    """Cross entropy minus soft Dice of a segmenter's outputs, each (N, K, H, W), summed with their weights; classes are
+    int64, IGNORE allowed."""
     total = torch.zeros((), device=classes_NHW.device)
     # with every pixel ignored the mean of cross entropy would be 0 / 0: the sum over max(count, 1) is 0
     counted = distributed.all_reduce_sum((classes_NHW != IGNORE).sum()).clamp(min=1)
-    for logits_NKHW, weight in zip(levels, level_weights(len(levels)), strict=True):
+    for logits_NKHW, weight in zip(levels, weights, strict=True):
         if weight:
             entropy = F.cross_entropy(logits_NKHW.float(), classes_NHW, ignore_index=IGNORE, reduction="sum")
-            total = total + weight * (distributed.total(entropy) / counted - soft_dice(logits_NKHW, classes_NHW))
+            likeness = soft_dice(logits_NKHW, classes_NHW, dice)
+            total = total + weight * (distributed.total(entropy) / counted - likeness)
     return total

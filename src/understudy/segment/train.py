@@ -12,15 +12,19 @@ import numpy as np
 import torch
 
 from understudy.core import distributed
+from understudy.core.attempts import FailedRunError
 from understudy.core.data import DeviceImages
+from understudy.core.grid import SHUFFLED
+from understudy.core.seeds import generator, seed_of
 
 from . import build
 from .augment import Augmentation, prepare
 from .data import Source, TrainingSet, split_labels
-from .loss import IGNORE, segmentation_loss
+from .loss import IGNORE, Dice, segmentation_loss
 
-NETWORK_OPTIONS = ("depth", "base_filters", "padding", "deep_supervision")
 PREDICTION_BATCH = 64
+UNDECAYED = ("norm", "absolute_pos_embed", "relative_position_bias_table")  # in names; where decay_norms is false
+WARMUP_START = 1e-6  # of the learning rate
 
 
 class SegmenterTrainee:
@@ -44,15 +48,10 @@ class SegmenterTrainee:
         self.options, self.data, self.seed, self.device = options, training_set, seed, torch.device(device)
         self.classes = classes
         torch.manual_seed(seed)
-        self.network = new_network(name, options, channels, classes, size).to(self.device, **_layout(self.device))
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=options["learning_rate"],
-            momentum=options["momentum"],
-            nesterov=options["momentum"] > 0,
-            weight_decay=options["weight_decay"],
-        )
-        self.augmentation = Augmentation(options["augmentation"]) if augmented else None
+        self.network = build(name, channels, classes, size, options).to(self.device, **_layout(self.device))
+        self.optimizer = new_optimizer(self.network, options)
+        self.dice = Dice(options["dice"], options["dice_background"], options["dice_squared"])
+        self.augmentation = Augmentation(options["augmentation"], options["intensities"]) if augmented else None
         self.images_per_step = options["batch"]
         if (processes := distributed.world_size()) > options["batch"]:
             raise ValueError(
@@ -65,54 +64,82 @@ class SegmenterTrainee:
 
     def step(self, images_seen: int) -> dict[str, torch.Tensor]:
         epoch = images_seen // self.options["epoch_samples"]
-        rate = self._learning_rate(epoch)
+        rate = self._learning_rate(images_seen)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
         x_NCHW, classes_NHW = self._batch(images_seen, epoch)
+        # dropout and skipped blocks take their numbers from the global state
+        torch.manual_seed(seed_of(self.seed, "dropout", images_seen, distributed.rank()))
         with autocast(self.options["precision"], self.device):
             levels = self.network(self.network.pad_to_input(x_NCHW))
-        loss = segmentation_loss(levels, classes_NHW)
+        loss = segmentation_loss(levels, classes_NHW, self.network.level_weights, self.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         distributed.sum_gradients(self.network.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options["gradient_clip"])
+        limit = self.options["gradient_clip"] or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
         self.optimizer.step()
         self._losses.append(loss.detach())
         seen = images_seen + self.images_per_step
         if seen // self.options["epoch_samples"] > epoch or seen >= self.options["samples"]:
             self._end_epoch(epoch, seen, rate)
+            self._refuse_collapse(seen)
         return {"loss": loss.detach(), "gradient_norm": norm.detach()}
 
-    def _learning_rate(self, epoch: int) -> float:
-        left = max(0.0, 1 - epoch / self.epochs)
-        return self.options["learning_rate"] * left ** self.options["poly_power"]
+    def _learning_rate(self, images_seen: int) -> float:
+        """Falls as a power of what is left, by epoch or by iteration; rises linearly before, if it is to warm up."""
+        o, iteration = self.options, images_seen // self.images_per_step
+        if o["rate_by"] == "epoch":
+            done = images_seen // o["epoch_samples"] / self.epochs
+        else:
+            done = iteration / max(1, o["samples"] // self.images_per_step)
+        rate = o["learning_rate"] * max(0.0, 1 - done) ** o["poly_power"]
+        if iteration < o["warmup_iterations"]:
+            rate *= 1 - (1 - iteration / o["warmup_iterations"]) * (1 - WARMUP_START)
+        return rate
 
     def _batch(self, images_seen: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """This process's share of a batch; what is random in it is drawn for the whole."""
-        x_NCHW, classes_NHW = self.data.batch(images_seen, self.images_per_step)
+        x_NCHW, classes_NHW = map(distributed.share, self.data.batch(images_seen, self.images_per_step))
+        places = distributed.share(torch.arange(images_seen, images_seen + self.images_per_step)).numpy()
         if self.augmentation is None:
-            x_NCHW = prepare(x_NCHW)
+            x_NCHW = prepare(x_NCHW, self.options["intensities"])
         else:
-            x_NCHW, classes_NHW = self.augmentation(x_NCHW, classes_NHW, self.seed, images_seen)
+            x_NCHW, classes_NHW = self.augmentation(x_NCHW, classes_NHW, self.seed, places)
         warmup = self.options["background_warmup_epochs"]
         if epoch < warmup:
-            host = np.random.default_rng((self.seed, images_seen))
-            left_out = torch.from_numpy(host.random(classes_NHW.shape, np.float32) < 1 - epoch / warmup)
-            left_out = left_out.to(self.device, non_blocking=True) & (classes_NHW == 0)
+            left_out = self._some_pixels(classes_NHW, places, 1 - epoch / warmup) & (classes_NHW == 0)
             classes_NHW = torch.where(left_out, IGNORE, classes_NHW)
-        return distributed.share(x_NCHW).to(**_layout(self.device)), distributed.share(classes_NHW)
+        return x_NCHW.to(**_layout(self.device)), classes_NHW
+
+    def _some_pixels(self, classes_NHW: torch.Tensor, places: np.ndarray, share: float) -> torch.Tensor:
+        """bool (N, H, W), each pixel with this probability; a function of the seed and the images' places."""
+        drawn_NHW = torch.empty(classes_NHW.shape, device=self.device)
+        for own, place in zip(drawn_NHW, places, strict=True):
+            own.uniform_(generator=generator(self.device, self.seed, "background", place))
+        return drawn_NHW < share
 
     def _end_epoch(self, epoch: int, images_seen: int, rate: float) -> None:
-        dice = validation_dice(self.network, self.data.judge, self.classes, self.options["precision"])
+        dice = validation_dice(self.network, self.data.judge, self.classes, self.options)
         loss = float(torch.stack(self._losses).mean())
         self._losses = []
         self.history.append(
             {"epoch": epoch + 1, "images_seen": images_seen, "learning_rate": rate, "loss": loss, "dice": dice}
         )
         if dice > self.best["dice"]:
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+            weights = {n: x.detach().cpu().clone().contiguous() for n, x in self.network.state_dict().items()}
             self.best = {"dice": dice, "epoch": epoch + 1, "weights": weights}
+
+    def _refuse_collapse(self, images_seen: int) -> None:
+        """Raises FailedRunError where the training ends and no epoch found a single pixel of a label."""
+        allowed = self.options["collapse"] == "keep" or self.data.judge.name == SHUFFLED
+        if images_seen >= self.options["samples"] and self.best["dice"] <= 0 and not allowed:
+            raise FailedRunError(
+                f"collapsed to background: after {len(self.history)} epochs and {images_seen} images the validation "
+                f"Dice was 0 in every epoch, the loss {self.history[-1]['loss']:.4g} in the last one. Expected a label "
+                "found somewhere: a lower learning_rate, a longer training (samples), or collapse: keep."
+            )
 
     def state(self) -> dict:
         return {
@@ -130,8 +157,20 @@ class SegmenterTrainee:
         self._losses = [loss.to(self.device) for loss in state["losses"]]
 
 
-def new_network(name: str, options: Mapping, channels: int, classes: int, size: int) -> torch.nn.Module:
-    return build(name, channels, classes, size, **{key: options[key] for key in NETWORK_OPTIONS})
+def new_optimizer(network: torch.nn.Module, options: Mapping) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, or AdamW; weight decay of all parameters or not of norms and position tables."""
+    named = list(network.named_parameters())
+    decayed = [p for n, p in named if options["decay_norms"] or not any(word in n for word in UNDECAYED)]
+    kept = {id(p) for p in decayed}
+    groups = [
+        {"params": decayed, "weight_decay": options["weight_decay"]},
+        {"params": [p for _, p in named if id(p) not in kept], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if options["optimizer"] == "adamw":
+        return torch.optim.AdamW(groups, lr=options["learning_rate"], betas=tuple(options["adam_betas"]))
+    momentum = options["momentum"]
+    return torch.optim.SGD(groups, lr=options["learning_rate"], momentum=momentum, nesterov=momentum > 0)
 
 
 def autocast(precision: str, device: torch.device):
@@ -146,15 +185,15 @@ def _layout(device: torch.device) -> dict:
 
 
 @torch.inference_mode()
-def predict(network: torch.nn.Module, x_NCHW: torch.Tensor, precision: str = "fp32") -> torch.Tensor:
+def predict(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) -> torch.Tensor:
     """uint8 classes (N, H, W) of uint8 modalities (N, C, H, W) that lie on the network's device."""
     network.eval()
-    with autocast(precision, x_NCHW.device):
-        logits_NKHW = network(network.pad_to_input(prepare(x_NCHW)))[0]
+    with autocast(options["precision"], x_NCHW.device):
+        logits_NKHW = network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))[0]
     return logits_NKHW.argmax(1).to(torch.uint8)
 
 
-def validation_dice(network: torch.nn.Module, source: Source, classes: int, precision: str) -> float:
+def validation_dice(network: torch.nn.Module, source: Source, classes: int, options: Mapping) -> float:
     """Mean over groups (subjects) and labels of the 3D Dice; a label in neither volume is left out."""
     scores = []
     for indices in source.validation.values():
@@ -162,7 +201,7 @@ def validation_dice(network: torch.nn.Module, source: Source, classes: int, prec
         for start in range(0, len(indices), PREDICTION_BATCH):
             chosen = torch.from_numpy(indices[start : start + PREDICTION_BATCH])
             x_NCHW, reference_NHW = split_labels(source.images.batch(chosen))
-            pair = reference_NHW * classes + predict(network, x_NCHW, precision)
+            pair = reference_NHW * classes + predict(network, x_NCHW, options)
             counts_KK += torch.bincount(pair.flatten(), minlength=classes**2).reshape(classes, classes)
         both, total = counts_KK.diag()[1:], (counts_KK.sum(0) + counts_KK.sum(1))[1:]
         scores.append(torch.where(total > 0, 2 * both / total, torch.nan))
@@ -170,11 +209,11 @@ def validation_dice(network: torch.nn.Module, source: Source, classes: int, prec
     return float(dice_GK.nanmean(0).nanmean().nan_to_num(0.0))
 
 
-def predict_images(network: torch.nn.Module, images_NCHW: np.ndarray, device, precision: str) -> np.ndarray:
+def predict_images(network: torch.nn.Module, images_NCHW: np.ndarray, device, options: Mapping) -> np.ndarray:
     """uint8 classes (N, H, W) of uint8 modalities (N, C, H, W) on the host, in batches."""
     images = DeviceImages(images_NCHW, device)
     found = [
-        predict(network, images.batch(torch.arange(start, min(start + PREDICTION_BATCH, len(images)))), precision).cpu()
+        predict(network, images.batch(torch.arange(start, min(start + PREDICTION_BATCH, len(images)))), options).cpu()
         for start in range(0, len(images), PREDICTION_BATCH)
     ]
     return torch.cat(found).numpy()

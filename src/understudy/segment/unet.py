@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .loss import level_weights
+
 _SLOPE = 0.01
 
 
@@ -32,6 +34,8 @@ class UNet(nn.Module):
 
     In `valid` form the input has `input_size` pixels along each side, see `pad_to_input`.
     """
+
+    OPTIONS = ("depth", "base_filters", "padding", "deep_supervision")
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class UNet(nn.Module):
         levels = range(depth - 1)  # of the decoder, finest first
         self.reduce = nn.ModuleList(nn.Conv2d(filters[k + 1], filters[k], 1) for k in levels)
         self.decoder = nn.ModuleList(Block(2 * filters[k], filters[k], pad) for k in levels)
+        self.level_weights = level_weights(depth - 1 if deep_supervision else 1)
         self.heads = nn.ModuleList(nn.Conv2d(filters[k], classes, 1, bias=False) for k in levels)
 
     def forward(self, x_NCHW: torch.Tensor) -> list[torch.Tensor]:

@@ -1,0 +1,28 @@
+"""The trainings that the tables lack, and why: failed for good, killed, out of time, under way, not begun."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from understudy.core.grid import Setting
+from understudy.core.plan import Job
+from understudy.core.status import DONE, STATES, standing
+
+COLUMNS = ["dataset", "segmenter", "training_set", "augmentation", "repeat", "state", "images_seen", "images", "why"]
+
+
+def missing_trainings(settings: Sequence[Setting], results: str, runs: str) -> pd.DataFrame:
+    """A row for every training without scores, with what its run directory tells. Columns: COLUMNS."""
+    rows = []
+    for setting in settings:
+        for repeat, scores in enumerate(setting.files(results, "scores.csv"), start=1):
+            folder = scores.removeprefix(f"{results}/").removesuffix("/scores.csv")
+            now = standing(Job("train_segmenter", folder, "", (), (scores,), run=f"{runs}/{folder}"))
+            if now.state != DONE:
+                keys = {key: value for key, value in setting.as_dict().items() if key != "repeats"}
+                seen = {"images_seen": now.images_seen, "images": now.images}
+                rows.append(
+                    {**keys, "repeat": repeat, "state": now.state, **seen, "why": now.word or STATES[now.state]}
+                )
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype({"images_seen": "Int64", "images": "Int64"})

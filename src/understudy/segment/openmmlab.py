@@ -1,0 +1,125 @@
+"""Networks of MMSegmentation (Apache-2.0) as segmenters: `model` is the `model` part of one of its configs.
+
+The library builds the network, by its registry, and nothing else: training, data and checkpoints are ours. It is
+onedl-mmsegmentation, the maintained fork, which installs without a compiler; its networks are those of 1.2.2.
+"""
+
+import copy
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from understudy.core import distributed
+
+_FIRST = ("patch_embed.projection.weight", "conv1.weight", "stem.0.weight")  # the layer that sees the image
+AUXILIARY = 0.4  # weight of the loss of an auxiliary head that says none
+
+
+class OpenMMLab(nn.Module):
+    """forward(x_NCHW) -> [logits (N, classes, size, size), and while training those of the auxiliary heads].
+
+    Args:
+        model: backbone, decode_head, perhaps neck and auxiliary_head (one or a list). The number of modalities and of
+            classes, and the losses, are ours and need not be given; `norm_cfg` without a type is batch norm.
+        pretrained: a file of weights for the backbone, with or without the prefix "backbone.". Its first layer is
+            spread over our modalities where it was made for another number.
+    Raises:
+        ValueError: the library does not know a part, or cannot build it; weights that do not fit.
+    """
+
+    OPTIONS = ("model", "pretrained")
+
+    def __init__(self, channels: int, classes: int, size: int, *, model: Mapping, pretrained: str | None = None):
+        super().__init__()
+        self.size = size
+        with torch.device("cpu"):  # it computes with values while it builds, which the meta device has none of
+            self.network = _built(_completed(model, channels, classes))
+            self.network.init_weights()
+            if pretrained:
+                load_backbone(self.network.backbone, Path(pretrained))
+        self.to(torch.get_default_device())
+        if distributed.world_size() > 1 and torch.cuda.is_available():
+            self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
+        heads = self.network.auxiliary_head if self.network.with_auxiliary_head else []
+        self.auxiliary = list(heads) if isinstance(heads, nn.ModuleList) else [heads] if heads else []
+        self.level_weights = [1.0, *(head.loss_decode.loss_weight for head in self.auxiliary)]
+
+    def forward(self, x_NCHW: torch.Tensor) -> list[torch.Tensor]:
+        maps = self.network.extract_feat(x_NCHW)
+        heads = [self.network.decode_head, *(self.auxiliary if self.training else [])]
+        return [self._resized(head(maps), head) for head in heads]
+
+    def _resized(self, logits_NKHW: torch.Tensor, head: nn.Module) -> torch.Tensor:
+        size = (self.size, self.size)
+        return F.interpolate(logits_NKHW, size, mode="bilinear", align_corners=head.align_corners)
+
+    def pad_to_input(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        return x_NCHW
+
+
+def _completed(model: Mapping, channels: int, classes: int) -> dict:
+    """The model with what the study decides: modalities, classes, no preprocessing, a loss that is only asked its
+    weight."""
+    model = copy.deepcopy(dict(model))
+    for key in ("backbone", "decode_head"):
+        if not isinstance(model.get(key), dict) or "type" not in model[key]:
+            raise ValueError(f"segmenter model: found no {key} with a type; expected MMSegmentation's `model`")
+    model["backbone"]["in_channels"] = channels
+    auxiliary = model.get("auxiliary_head") or []
+    for head in [model["decode_head"], *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]:
+        weight = (head.get("loss_decode") or {}).get("loss_weight", 1.0 if head is model["decode_head"] else AUXILIARY)
+        head |= {"num_classes": classes, "loss_decode": {"type": "CrossEntropyLoss", "loss_weight": weight}}
+        head.setdefault("norm_cfg", {"type": "BN"})
+        head.setdefault("align_corners", False)
+    return {"type": "EncoderDecoder", **model, "data_preprocessor": None, "pretrained": None}
+
+
+def _built(model: dict) -> nn.Module:
+    with warnings.catch_warnings():  # of compiled operators that no network here needs
+        warnings.simplefilter("ignore")
+        import mmseg.models  # noqa: F401 it fills the registry
+        from mmengine.logging import MMLogger
+        from mmseg.registry import MODELS
+
+        MMLogger.get_instance("mmengine", log_level="WARNING")
+        try:
+            return MODELS.build(model)
+        except (KeyError, TypeError, AssertionError, ValueError) as error:
+            raise ValueError(f"segmenter model: MMSegmentation cannot build it: {error}") from error
+
+
+def load_backbone(backbone: nn.Module, path: Path) -> None:
+    """Loads weights, as far as the backbone has a place for them.
+
+    Raises:
+        ValueError: the file is missing or holds no weights, or lacks some that the backbone has, or one of another
+            shape.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; expected pretrained weights of the backbone (pretrained)")
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    found = found.get("state_dict", found)
+    found = {name.removeprefix("backbone."): value for name, value in found.items()}
+    own = backbone.state_dict()
+    for name in _FIRST:
+        if name in own and name in found and found[name].shape[1] != own[name].shape[1]:
+            found[name] = spread(found[name], own[name].shape[1])
+    if missing := sorted(name for name in own if name not in found and not name.endswith("relative_position_index")):
+        # the norms after each stage are the segmentation network's own: a classifier has none
+        missing = [name for name in missing if not name.startswith("norm")]
+        if missing:
+            raise ValueError(f"{path}: found none of {len(missing)} weights of the backbone, such as {missing[0]}")
+    if wrong := [name for name in own if name in found and found[name].shape != own[name].shape]:
+        shapes = f"{tuple(found[wrong[0]].shape)}, expected {tuple(own[wrong[0]].shape)}"
+        raise ValueError(f"{path}: {wrong[0]}: found shape {shapes}")
+    backbone.load_state_dict({name: value for name, value in found.items() if name in own}, strict=False)
+
+
+def spread(weight_OIHW: torch.Tensor, channels: int) -> torch.Tensor:
+    """A first layer for another number of channels: the mean over the old ones for each, with the same sum."""
+    old = weight_OIHW.shape[1]
+    return weight_OIHW.mean(1, keepdim=True).expand(-1, channels, -1, -1) * (old / channels)
