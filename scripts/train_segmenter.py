@@ -12,6 +12,7 @@ import torch
 
 from understudy.core import cli, distributed, machine
 from understudy.core.checkpoint import remove_checkpoints
+from understudy.core.files import sha256_of_file
 from understudy.core.grid import parts
 from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
@@ -51,6 +52,7 @@ def identity(a: argparse.Namespace, stacks: dict[str, Stack]) -> dict:
         "augmentation": a.augmentation,
         "seed": seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, a.repeat),
         "stacks": {part: stack.fingerprint for part, stack in stacks.items()},
+        **({"pretrained": sha256_of_file(a.options["pretrained"])} if a.options.get("pretrained") else {}),
     }
 
 

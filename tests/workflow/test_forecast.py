@@ -99,7 +99,9 @@ def beside(job):
         ],
         "compare_generators": ["generators.md", "generators.tex"],
         "make_figures": [
-            f"{figure}.{kind}" for figure in ("samples", "predictions_unet", "predictions_swin", "dice") for kind in ("png", "pdf")
+            f"{figure}.{kind}"
+            for figure in ("samples", "predictions_unet", "predictions_swin", "dice")
+            for kind in ("png", "pdf")
         ],
     }
     return [f"{folder}/{name}" for name in names.get(job.rule, [])]

@@ -7,7 +7,7 @@ import torch
 SEGMENTERS = ("unet", "swin", "dynunet")  # any other name is a network of MMSegmentation, with its `model`
 
 
-def build(name: str, channels: int, classes: int, size: int, options: Mapping) -> torch.nn.Module:
+def build(name: str, channels: int, classes: int, size: int, options: Mapping | None = None) -> torch.nn.Module:
     """A segmenter: forward(x_NCHW) -> list of logits (N, classes, size, size), the final output first.
 
     While it trains further outputs follow; `level_weights` are their weights in the loss. `pad_to_input(x_NCHW)` is the
@@ -15,11 +15,11 @@ def build(name: str, channels: int, classes: int, size: int, options: Mapping) -
 
     Args:
         channels: modalities of the input. classes: labels and background. size: pixels along each side.
-        options: the segmenter's config block; those that are of the network are taken.
+        options: the segmenter's config block; those that are of the network are taken, the study's where it has none.
     Raises:
         ValueError: an option that the network cannot work with.
     """
-    network = _network(name)
+    network, options = _network(name), options or {}
     return network(channels, classes, size, **{key: options[key] for key in network.OPTIONS if key in options})
 
 

@@ -20,6 +20,7 @@ from .geometry import Moves, moved
 
 _SCALE = 256.0  # the released code of the study's U-Net brings 8-bit images to 0-1 with this
 _TINY = 1e-8
+CPU_CHUNK = 4  # images that stay in the cache of a core through all operations: three times faster
 
 
 def normalised(x_NCHW: torch.Tensor) -> torch.Tensor:
@@ -30,9 +31,10 @@ def normalised(x_NCHW: torch.Tensor) -> torch.Tensor:
 
 
 def _foreground_moments(x_NCHW: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    count = inside.sum((2, 3), keepdim=True)
-    mean = (x_NCHW * inside).sum((2, 3), keepdim=True) / count.clamp(min=1)
-    squares = ((x_NCHW - mean).square() * inside).sum((2, 3), keepdim=True)
+    weight = inside.to(x_NCHW.dtype)
+    count = weight.sum((2, 3), keepdim=True)
+    mean = (x_NCHW * weight).sum((2, 3), keepdim=True) / count.clamp(min=1)
+    squares = (x_NCHW - mean).square_().mul_(weight).sum((2, 3), keepdim=True)
     return mean, (squares / (count - 1).clamp(min=1)).sqrt()
 
 
@@ -83,6 +85,11 @@ class Augmentation:
         self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, places: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Augmented images as the segmenter takes them and their classes; `places` are theirs in the training."""
+        if x_NCHW.device.type == "cpu" and len(x_NCHW) > CPU_CHUNK:
+            starts = range(0, len(x_NCHW), CPU_CHUNK)
+            cuts = [slice(start, start + CPU_CHUNK) for start in starts]
+            parts = [self(x_NCHW[cut], classes_NHW[cut], seed, places[cut]) for cut in cuts]
+            return torch.cat([x for x, _ in parts]), torch.cat([classes for _, classes in parts])
         o, channels, places = self.options, x_NCHW.shape[1], np.asarray(places)
         draws = Draws(seed_of(seed, "augmentation"), places, 12 + 2 * o["elastic_points"] ** 2 + 8 * channels)
         touched = draws.happens(o["probability"])
@@ -145,15 +152,19 @@ def _noisy(x_NCHW: torch.Tensor, sds_NC: np.ndarray, seed: int, places: np.ndarr
     noise = torch.empty(len(rows), *x_NCHW.shape[1:], device=x_NCHW.device)
     for own, row in zip(noise, rows, strict=True):
         own.normal_(generator=generator(x_NCHW.device, seed, "noise", places[row]))
-    chosen = torch.from_numpy(rows).to(x_NCHW.device, non_blocking=True)
-    part = x_NCHW[chosen]
     sd = torch.from_numpy(sds_NC[rows].astype(np.float32)).to(x_NCHW.device, non_blocking=True)[:, :, None, None]
-    return x_NCHW.index_copy(0, chosen, part + noise * sd * (part > part.amin((2, 3), keepdim=True)))
+    noise.mul_(sd)
+    chosen = torch.from_numpy(rows).to(x_NCHW.device, non_blocking=True)
+    part = x_NCHW if len(rows) == len(x_NCHW) else x_NCHW[chosen]
+    part = torch.where(part > part.amin((2, 3), keepdim=True), part + noise, part)
+    return part if len(rows) == len(x_NCHW) else x_NCHW.index_copy(0, chosen, part)
 
 
 def _on_planes(x_NCHW: torch.Tensor, chosen_NC: np.ndarray, operation) -> torch.Tensor:
     """Applies an operation on (M, H, W) to the chosen channels of the chosen images."""
     n, channels, height, width = x_NCHW.shape
+    if chosen_NC.all():
+        return operation(x_NCHW.reshape(n * channels, height, width)).reshape(x_NCHW.shape)
     rows = torch.from_numpy(np.flatnonzero(chosen_NC)).to(x_NCHW.device, non_blocking=True)
     planes = x_NCHW.reshape(n * channels, height, width)
     return planes.index_copy(0, rows, operation(planes[rows])).reshape(x_NCHW.shape)
@@ -193,13 +204,14 @@ def _gamma(x_MHW: torch.Tensor, exponents_M: Sequence[float], inverted: bool, ke
     inside = x > low
     span = (high - low).clamp(min=_TINY)
     exponent = torch.from_numpy(np.asarray(exponents_M, np.float32)).to(x.device)[:, None, None, None]
-    unit = (x - low) / span
-    bent = 1 - (1 - unit).pow(exponent) if inverted else unit.pow(exponent)
+    bent = (high - x if inverted else x - low).div_(span)
+    bent = bent.log_().mul_(exponent).exp_()  # pow takes three times as long on a CPU; 0 stays 0
+    bent = 1 - bent if inverted else bent
     if keep_moments:
         mean, sd = _foreground_moments(x, inside)
         bent_mean, bent_sd = _foreground_moments(bent, inside)
-        bent = (bent - bent_mean) / bent_sd.clamp(min=_TINY) * sd + mean
+        bent = bent.sub_(bent_mean).mul_(sd / bent_sd.clamp(min=_TINY)).add_(mean)
     else:
-        bent = bent * span + low
+        bent = bent.mul_(span).add_(low)
     # the background stays the minimum, which is how every later step knows it
     return torch.where(inside, torch.maximum(bent, low + _TINY), x)[:, 0]
