@@ -159,7 +159,8 @@ def step_of(segmenter: str, o: dict, size: int, device: torch.device, kind: str)
     x_NCHW, classes_NHW = heads(IMAGES, size)
     images = DeviceImages(torch.cat([x_NCHW, classes_NHW[:, None].to(torch.uint8)], 1), device)
     places = np.arange(IMAGES)
-    data = TrainingSet([Source("real", images, places, {"": places[:2]})], 0)
+    source = Source("real", images, places, {"": places[:2]})
+    data = TrainingSet([source], 0, source)
     shape = {"channels": CHANNELS, "classes": CLASSES, "size": size}
     o = {**o, "background_warmup_epochs": 0}
     trainee = SegmenterTrainee(segmenter, o, data, **shape, augmented=kind == "augmented", seed=0, device=device)

@@ -132,6 +132,20 @@ def source_files(wildcards, stack, manifest):
     ]
 
 
+def apart_stack(wildcards):
+    """The real images, where their held-out subjects validate every training set."""
+    apart = config["experiments"]["validation"] == "apart"
+    return [f"{RESULTS}/{wildcards.dataset}/stacks/train.zip"] if apart else []
+
+
+def left_out(wildcards):
+    """Share of the subjects that no generator sees, as segmenters validate on them."""
+    if config["experiments"]["validation"] == "study":
+        return ""
+    fractions = [s["validation_fraction"] for s in config["segmenters"].values()]
+    return f"--leave-out {fractions[0]}"
+
+
 def training_stacks(wildcards):
     return source_files(wildcards, "samples.zip", "train.zip")
 

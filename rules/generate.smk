@@ -29,11 +29,12 @@ rule train_generator:
         microbatch=0,
     params:
         options=generator_options,
+        left_out=left_out,
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/generators/{{generator}}",
     shell:
         "python scripts/train_generator.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
-        " --options {params.options:q} --stack {input.stack} --output {output.weights} --seed {params.seed}"
+        " --options {params.options:q} --stack {input.stack} {params.left_out} --output {output.weights} --seed {params.seed}"
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
         " --microbatch {resources.microbatch} > {log} 2>&1"

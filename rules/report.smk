@@ -32,10 +32,12 @@ rule make_tables:
         results=results_folder,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
         evaluation=canonical_json(config["evaluation"]),
+        validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
     shell:
         "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q} --output {params.results}/tables > {log} 2>&1"
+        " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation}"
+        " --output {params.results}/tables > {log} 2>&1"
 
 
 rule compare_generators:
@@ -92,10 +94,11 @@ rule tables_so_far:
         runs=RUNS,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
         evaluation=canonical_json(config["evaluation"]),
+        validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
     shell:
         "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q} --runs {params.runs}"
+        " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation} --runs {params.runs}"
         " --output {params.results}/tables_so_far > {log} 2>&1"
 
 

@@ -6,6 +6,7 @@ rule train_segmenter:
         stacks=ancient(training_stacks),
         manifests=training_manifests,
         test=ancient(f"{STACKS}/test.zip"),
+        apart=ancient(apart_stack),
         test_manifest=f"{STACKS}/stacks.json",
     output:
         **(
@@ -33,6 +34,7 @@ rule train_segmenter:
     params:
         options=segmenter_options,
         slices=config["evaluation"]["slices"],
+        apart=lambda wildcards, input: f"--apart {input.apart}" if input.apart else "",
         weights=lambda wildcards, output: (
             f"--weights {output.weights}"
             if config["experiments"]["keep_weights"]
@@ -43,7 +45,7 @@ rule train_segmenter:
     shell:
         "python scripts/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
         " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeat {wildcards.repeat}"
-        " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} --test {input.test}"
+        " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} {params.apart} --test {input.test}"
         " --slices {params.slices} {params.weights} --history {output.history} --scores {output.scores}"
         " --example {output.example}"
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"

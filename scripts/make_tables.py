@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--scores-list", type=Path, help="or: a text file with one path of a scores.csv per line")
     parser.add_argument("--settings", help="JSON list of {dataset, segmenter, training_set, augmentation, repeats}")
     parser.add_argument("--evaluation", default="{}", help="JSON, the config's section: empties = study|challenge|nan")
+    parser.add_argument("--validation", default="study", choices=["study", "apart"], help="what chose the weights")
     parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021 or null")
     parser.add_argument("--runs", type=Path, help="the runs folder: also say why trainings are missing")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
@@ -30,7 +31,8 @@ def main() -> None:
         scores = load_scores(scores_files(args, settings))
         settings = settings if args.settings else settings_of(scores)
         policy = json.loads(args.evaluation).get("empties", "study")
-        write_tables(args.output, make_tables(scores, settings, policy, json.loads(args.published)), policy)
+        tables = make_tables(scores, settings, policy, json.loads(args.published))
+        write_tables(args.output, tables, policy, args.validation)
         if args.runs:
             write_table(args.output, "missing", missing_trainings(settings, str(args.results), str(args.runs)))
 

@@ -103,7 +103,8 @@ def measure_segmenter(a: argparse.Namespace, device: torch.device) -> tuple[Pace
     _, name, augmentation = a.model.split("/")
     images = random_images(a, device, labels=a.labels)
     places = torch.arange(len(images))
-    data = TrainingSet([Source("random", images, places.numpy(), {"": places[:2].numpy()})], 0)
+    source = Source("random", images, places.numpy(), {"": places[:2].numpy()})
+    data = TrainingSet([source], 0, source)
     shape = {"channels": a.channels - 1, "classes": a.labels + 1, "size": a.size}
     trainee = SegmenterTrainee(
         name, a.options, data, **shape, augmented=augmentation == "augmented", seed=0, device=device

@@ -2,13 +2,15 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from understudy.core import distributed, machine
 from understudy.core.cli import named_os_errors, run
-from understudy.core.data import DeviceImages
+from understudy.core.data import DeviceImages, hold_out
 from understudy.core.files import sha256_of_file
+from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
 from understudy.core.training import run_directory, train
 from understudy.generate.annotation import Coding
@@ -22,6 +24,7 @@ def main() -> None:
     parser.add_argument("--generator", required=True, help="stylegan2, ...")
     parser.add_argument("--options", default="{}", help="the generator's config block, a JSON object")
     parser.add_argument("--stack", type=Path, required=True, help="training images, train.zip")
+    parser.add_argument("--leave-out", type=float, help="share of the subjects that segmenters alone see, to validate")
     parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -45,9 +48,12 @@ def main() -> None:
         coding = Coding.of(options.get("annotation", "grey"), stack.meta["channels"], stack.meta["labels"])
         generator = seeded_build(args.generator, coding.count(channels), height, args.seed, **options).to(device)
         subjects = [name.split("/")[0] for name in stack.names] if "subjects" in stack.meta else None
-        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(), device), args.seed, coding, subjects)
+        seen, left_out = seen_images(stack, subjects, args)
+        subjects = [subjects[i] for i in seen] if subjects else None
+        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), args.seed, coding, subjects)
         o = generator.options
         config = identity(args.generator, asdict(o), type(o), args.seed, sha256_of_file(args.stack))
+        config |= {"left_out": left_out} if left_out else {}
         run_dir = run_directory(args.runs, config)
         outcome = train(trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits)
         if not outcome.finished:
@@ -57,8 +63,19 @@ def main() -> None:
         weights, images_seen = trainee.published(outcome.images_seen)
         about = {"dataset": args.dataset, "seed": args.seed, "images_seen": images_seen}
         snapshots = trainee.snapshots.history if trainee.snapshots else []
-        metadata = describe(args.generator, generator, stack.meta, **about, snapshots=snapshots)
+        metadata = describe(args.generator, generator, stack.meta, **about, left_out=len(left_out), snapshots=snapshots)
         publish_weights(weights, args.output, metadata)
+
+
+def seen_images(stack: Stack, subjects: list[str] | None, args: argparse.Namespace) -> tuple[Sequence[int], list[str]]:
+    """(places of the images that it may see, the subjects that are left out): those that segmenters hold out."""
+    if args.leave_out is None:
+        return range(len(stack)), []
+    if subjects is None:
+        raise ValueError(f"--leave-out: {args.stack} does not say which subjects its images are of")
+    seed = seed_of(args.seed, args.dataset)  # as scripts/train_segmenter.py
+    seen, held_out = hold_out(len(stack), subjects, args.leave_out, len(stack), seed)
+    return seen, list(held_out)
 
 
 def read_options(text: str) -> dict:

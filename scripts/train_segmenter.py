@@ -13,7 +13,7 @@ import torch
 from understudy.core import cli, distributed, machine
 from understudy.core.checkpoint import remove_checkpoints
 from understudy.core.files import sha256_of_file
-from understudy.core.grid import parts
+from understudy.core.grid import REAL, parts
 from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
 from understudy.core.seeds import seed_of
@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", required=True, type=int, help="of the study")
     parser.add_argument("--options", required=True, type=json.loads, help="the segmenter's config block as JSON")
     parser.add_argument("--stacks", required=True, nargs="+", type=Path, help="one per part of the training set")
+    parser.add_argument("--apart", type=Path, help="stack of the real images, whose held-out subjects validate")
     parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
     parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
     parser.add_argument("--weights", type=Path, help="output; without, neither weights nor checkpoints are kept")
@@ -52,6 +53,7 @@ def identity(a: argparse.Namespace, stacks: dict[str, Stack]) -> dict:
         "augmentation": a.augmentation,
         "seed": seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, a.repeat),
         "stacks": {part: stack.fingerprint for part, stack in stacks.items()},
+        "validation": "apart" if a.apart else "study",
         **({"pretrained": sha256_of_file(a.options["pretrained"])} if a.options.get("pretrained") else {}),
     }
 
@@ -59,12 +61,13 @@ def identity(a: argparse.Namespace, stacks: dict[str, Stack]) -> dict:
 def new_trainee(a: argparse.Namespace, stacks: dict[str, Stack], shape: dict, seed: int, device) -> SegmenterTrainee:
     training_set = load_training_set(
         a.training_set,
-        {part: stack.path for part, stack in stacks.items()},
+        {part: stack.path for part, stack in stacks.items()} | ({REAL: a.apart} if a.apart else {}),
         fraction=a.options["validation_fraction"],
         limit=a.options["validation_samples"],
         split_seed=seed_of(a.seed, a.dataset),
         seed=seed,
         device=device,
+        apart=a.apart is not None,
     )
     augmented = a.augmentation == "augmented"
     return SegmenterTrainee(

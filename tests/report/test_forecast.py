@@ -29,6 +29,7 @@ CONFIG = {
     "segmenters": {"unet": UNET},
     "experiments": {
         "keep_weights": True,
+        "validation": "study",
         "training_sets": ["real", "synthetic", "real+synthetic"],
         "augmentations": ["plain"],
         "repeats": 3,
@@ -88,7 +89,7 @@ def test_validation_images_are_those_of_the_training(tmp_path, name, images):
     """As segment.data holds them out, at another scale: `real` by subject, all images, the others at most the limit."""
     import numpy as np
 
-    from understudy.segment.data import hold_out
+    from understudy.core.data import hold_out
 
     assert validation_images(name, UNET, SIZE, 100) == images
     count = 100 if name == "stylegan2" else 1000

@@ -1,14 +1,17 @@
 """Training sets: sources equally often, validation by subject, a control that is shuffled, no test subject."""
 
+import collections
+
 import numpy as np
 import pytest
 import torch
 from made import make_stack
 
+from understudy.core.data import hold_out
 from understudy.core.labels import classes_of_grey
 from understudy.core.lineage import check_training_stacks
 from understudy.core.stack import Stack
-from understudy.segment.data import derangement, hold_out, load_training_set
+from understudy.segment.data import derangement, load_training_set
 
 
 def stacks(folder):
@@ -48,7 +51,37 @@ def test_any_batch_can_be_made_alone(paths):
     data = load("real+gan", paths)
     whole = data.batch(0, 24)[0]
     pieces = torch.cat([data.batch(start, 8)[0] for start in (0, 8, 16)])
-    assert sorted(x.sum().item() for x in whole) == sorted(x.sum().item() for x in pieces)
+    assert torch.equal(whole, pieces)
+
+
+def test_a_mixture_with_counts_shows_each_of_its_images_equally_often(paths):
+    """4 + 12 images, of which a fifth is held out: 16 - 1 - 2 are left (the real ones by subject)."""
+    data = load("real=8+gan=10", paths)
+    sizes = [len(source.train) for source in data.sources]
+    assert [len(source.images) for source in data.sources] == [8, 10] and sizes[1] == 8
+    total = sum(sizes)
+    images, _ = data.batch(0, 3 * total)
+    seen = collections.Counter(x.numpy().tobytes() for x in images)
+    assert len(seen) == total and set(seen.values()) == {3}
+    assert torch.equal(torch.cat([data.batch(start, 5)[0] for start in (0, 5, 10)]), data.batch(0, 15)[0])
+    again = load("real=8+gan=10", paths, seed=2)
+    assert torch.equal(again.sources[0].images.images_NCHW, data.sources[0].images.images_NCHW)
+    with pytest.raises(ValueError, match="found 30 images to train on, gan=31 wants 31"):
+        load("gan=31", paths)
+
+
+@pytest.mark.parametrize("name", ["real", "gan", "real+gan", "shuffled", "real=9+gan=9"])
+def test_validation_apart_is_the_same_real_subjects_for_every_training_set(paths, name):
+    data = load_training_set(name, paths, fraction=0.2, limit=100, split_seed=9, seed=1, device="cpu", apart=True)
+    study = load("real", paths).sources[0]
+    assert set(data.judge.validation) == set(study.validation)
+    own = data.judge.images.images_NCHW[np.concatenate(list(data.judge.validation.values()))]
+    theirs = study.images.images_NCHW[np.concatenate(list(study.validation.values()))]
+    assert torch.equal(own, theirs)
+    held_out = {x.numpy()[:-1].tobytes() for x in theirs}
+    for source in data.sources:
+        assert source.validation == {} and len(source.train) == len(source.images)
+        assert not held_out & {x.numpy()[:-1].tobytes() for x in source.images.images_NCHW}
 
 
 def test_validation_is_by_subject_for_real_images_and_the_same_for_all_repeats(paths):

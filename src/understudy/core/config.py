@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from .grid import RESERVED
+from .grid import KINDS, REAL, RESERVED, counts
 from .labels import LABEL_CHANNEL
 
 Problem = tuple[str, str]  # dotted key, what is wrong with it
@@ -138,6 +138,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
         yield from _impossible_dataset(f"datasets.{name}", dataset, config["images"]["labels"], root)
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
+    yield from _impossible_experiments(config)
     needs_generator = {"synthetic", "real+synthetic"} & set(config["experiments"]["training_sets"])
     if needs_generator and not config["generators"]:
         yield (
@@ -153,6 +154,26 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
         yield from _impossible_diffusion(config["generators"]["diffusion"], size)
     for name, segmenter in config["segmenters"].items():
         yield from _impossible_segmenter(name, segmenter, size, root)
+
+
+def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
+    experiments, known = config["experiments"], [REAL, *config["generators"]]
+    for name in experiments["training_sets"]:
+        if name in KINDS:
+            continue
+        mixed = counts(name)
+        if unknown := [part for part in mixed if part not in known]:
+            yield "experiments.training_sets", f"found {name} with {', '.join(unknown)}; allowed: {', '.join(known)}"
+        if len({count is None for count in mixed.values()}) > 1:
+            yield "experiments.training_sets", f"found {name}; allowed: a number for each part, or for none"
+        if len(mixed) != len(name.split("+")):
+            yield "experiments.training_sets", f"found {name}; allowed: each part once"
+    fractions = {segmenter["validation_fraction"] for segmenter in config["segmenters"].values()}
+    if experiments["validation"] == "apart" and len(fractions) > 1:
+        yield (
+            "experiments.validation",
+            f"found apart with validation fractions {sorted(fractions)}; generators can leave out one set of subjects",
+        )
 
 
 def _impossible_segmenter(name: str, segmenter: Mapping, size: int, root: Path) -> Iterator[Problem]:

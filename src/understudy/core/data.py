@@ -5,6 +5,7 @@ there, and no loader process can starve a GPU. Where it does not fit, it stays i
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -44,6 +45,28 @@ class DeviceImages:
 @functools.lru_cache(maxsize=4)
 def _permutation(n: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng(seed_of(seed, "epoch", epoch)).permutation(n)
+
+
+def hold_out(
+    n: int, subjects: Sequence[str] | None, fraction: float, limit: int, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(train image indices, {subject: validation image indices}); without subjects images are drawn singly.
+
+    Raises ValueError where a part would be empty.
+    """
+    host = np.random.default_rng(seed_of(seed, "validation"))
+    units = sorted(set(subjects)) if subjects else list(range(n))
+    kept = int(np.floor((1 - fraction) * len(units) + 0.5))  # rounds half up, as the released code
+    if not 0 < kept < len(units):
+        kind = "subjects" if subjects else "images"
+        raise ValueError(f"training set of {len(units)} {kind}: cannot hold out {fraction:.0%}; expected more {kind}")
+    order = host.permutation(len(units))
+    if subjects is None:
+        return np.sort(order[:kept]), {"": np.sort(order[kept:])[:limit]}
+    number = {unit: place for place, unit in enumerate(units)}
+    place = np.array([number[s] for s in subjects])
+    train = np.flatnonzero(np.isin(place, order[:kept]))
+    return train, {units[u]: np.flatnonzero(place == u) for u in np.sort(order[kept:])}
 
 
 def epoch_indices(n: int, seed: int, position: int, count: int) -> torch.Tensor:

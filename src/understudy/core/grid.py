@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 
+KINDS = ("real", "synthetic", "real+synthetic")  # in a config; anything else there is a mixture by name
 REAL = "real"
 SHUFFLED = "shuffled"
 RESERVED = (REAL, SHUFFLED)
@@ -36,16 +37,26 @@ class Setting:
 
 
 def training_sets(generators: list[str], kinds: list[str], negative_control: bool) -> list[str]:
-    """Names in table order: real, then each generator's mixtures, then each generator alone, then the control."""
+    """Names in table order: real, each generator's mixtures, each generator alone, mixtures by name, the control."""
     names = [REAL] if REAL in kinds else []
     names += [f"{REAL}+{g}" for g in generators if "real+synthetic" in kinds]
     names += [g for g in generators if "synthetic" in kinds]
+    names += [kind for kind in kinds if kind not in KINDS and kind not in names]
     return names + [SHUFFLED] * negative_control
 
 
+def counts(training_set: str) -> dict[str, int | None]:
+    """The sources of a training set and how many images of each, all where none is said.
+
+    real+stylegan2 -> {real: None, stylegan2: None}: seen equally often. real=5000+stylegan2=95000: each image is.
+    """
+    named = [part.partition("=") for part in training_set.split("+")]
+    return {name: int(count) if count else None for name, _, count in named}
+
+
 def parts(training_set: str) -> list[str]:
-    """The sources that a training set is mixed of, equally often: real+stylegan2 -> [real, stylegan2]."""
-    return training_set.split("+")
+    """The sources that a training set is mixed of: real+stylegan2 -> [real, stylegan2]."""
+    return list(counts(training_set))
 
 
 def generators_of(training_set: str) -> list[str]:

@@ -152,6 +152,8 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
         _samples(results, s.dataset, part) if part in used else f"{results}/{s.dataset}/stacks/train.zip"
         for part in parts(s.training_set)
     ]
+    if config["experiments"]["validation"] == "apart" and f"{results}/{s.dataset}/stacks/train.zip" not in stacks:
+        stacks.append(f"{results}/{s.dataset}/stacks/train.zip")
     about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
     about |= {"model": f"segmenters/{s.segmenter}/{s.augmentation}", "training_set": s.training_set}
     for scores, example in zip(s.files(results, "scores.csv"), s.files(results, "example.png"), strict=True):

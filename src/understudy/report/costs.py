@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from understudy.core.flops import Demand
-from understudy.core.grid import REAL, SHUFFLED, parts
+from understudy.core.grid import REAL, SHUFFLED, counts
 from understudy.core.plan import Job
 from understudy.core.sizes import Size
 
@@ -122,7 +122,8 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
     options, speed = study.config["segmenters"][job.model.split("/")[1]], study.speeds[job.model]
     one, demand = study.sizes[job.dataset], study.demands[job.model]
     epochs = max(1, round(options["samples"] / options["epoch_samples"]))
-    validated = epochs * validation_images(job.training_set, options, one, study.config["samples"]["count"])
+    apart = study.config["experiments"]["validation"] == "apart"
+    validated = epochs * validation_images(job.training_set, options, one, study.config["samples"]["count"], apart)
     kept = study.config["experiments"]["keep_weights"]
     tested = one.test_included if study.config["evaluation"]["slices"] == "included" else one.test_slices
     return _on_device(
@@ -135,12 +136,12 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
     )
 
 
-def validation_images(training_set: str, options: Mapping, size: Size, samples: int) -> int:
+def validation_images(training_set: str, options: Mapping, size: Size, samples: int, apart: bool = False) -> int:
     """Images that a training predicts at the end of every epoch: of real subjects where it has any, all of theirs."""
-    fraction, sources = options["validation_fraction"], parts(training_set)
-    if REAL in sources:
-        return round(fraction * size.train_slices)
-    images = size.train_slices if SHUFFLED in sources else samples
+    fraction, sources = options["validation_fraction"], counts(training_set)
+    if apart or REAL in sources:
+        return round(fraction * (size.train_slices if apart else sources[REAL] or size.train_slices))
+    images = size.train_slices if SHUFFLED in sources else min(n or samples for n in sources.values())
     return min(round(fraction * images), options["validation_samples"])
 
 

@@ -24,11 +24,20 @@ CAPTIONS = {
 }
 
 
-def write_tables(folder: str | Path, tables: Mapping[str, pd.DataFrame], policy: str) -> None:
+VALIDATION = {
+    "study": "Weights were chosen as in the study: by real subjects, which the generators were trained on, where a "
+    "training set has real images, and by synthetic images otherwise.",
+    "apart": "Weights were chosen by real subjects that no generator and no training set has seen.",
+}
+
+
+def write_tables(
+    folder: str | Path, tables: Mapping[str, pd.DataFrame], policy: str, validation: str = "study"
+) -> None:
     """Writes {folder}/{name}.csv, .md and .tex of every table."""
     notes = {name: CAPTIONS[name] for name in tables}
     for name in notes.keys() & {"dice", "hausdorff"}:
-        notes[name] += " " + empties_note(tables["empties"], policy)
+        notes[name] += f" {VALIDATION[validation]} {empties_note(tables['empties'], policy)}"
     for name, table in tables.items():
         write_table(folder, name, table, notes[name])
 

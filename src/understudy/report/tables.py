@@ -184,7 +184,7 @@ def ranking(dice: pd.DataFrame, hausdorff: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for metric, table, ascending in (("dice", dice, False), ("hausdorff", hausdorff, True)):
-        alone = table[~table["training_set"].str.contains("+", regex=False) & ~table["training_set"].isin(RESERVED)]
+        alone = table[[kind not in RESERVED and not set(kind) & {"+", "="} for kind in table["training_set"]]]
         ranks = alone.groupby(["dataset", "segmenter", "augmentation"])["mean_mean"].rank(ascending=ascending)
         criterion = alone["segmenter"] + "_" + alone["augmentation"] + "_" + metric + "_rank"
         parts.append(alone[["dataset"]].assign(generator=alone["training_set"], criterion=criterion, rank=ranks))

@@ -1,14 +1,14 @@
 """Training sets: which images of which stacks, the part held out for validation, and the order they are seen in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from understudy.core.data import DeviceImages, epoch_indices
-from understudy.core.grid import SHUFFLED, parts
+from understudy.core.data import DeviceImages, epoch_indices, hold_out
+from understudy.core.grid import REAL, SHUFFLED, counts
 from understudy.core.labels import classes_of_grey
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
@@ -31,27 +31,36 @@ class Source:
 
 @dataclass
 class TrainingSet:
+    """`judge` is the source that validates; `even`: sources take turns, whatever their size; else each image does."""
+
     sources: list[Source]
     seed: int
+    judge: Source
+    even: bool = True
 
     def batch(self, position: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(uint8 modalities (N, C, H, W), int64 classes (N, H, W)) at a place of the endless training sequence.
-
-        Sources take turns, so each is seen equally often whatever its size.
-        """
+        """(uint8 modalities (N, C, H, W), int64 classes (N, H, W)) at a place of the endless training sequence."""
         places = np.arange(position, position + count)
-        batches = []
+        batches, rows = [], []
+        if not self.even:
+            bounds = np.cumsum([0, *(len(source.train) for source in self.sources)])
+            order = epoch_indices(bounds[-1], seed_of(self.seed, "mixture"), position, count).numpy()
         for turn, source in enumerate(self.sources):
-            own = places[places % len(self.sources) == turn] // len(self.sources)
-            if len(own):
-                order = epoch_indices(len(source.train), seed_of(self.seed, source.name), int(own[0]), len(own))
-                batches.append(source.images.batch(torch.from_numpy(source.train[order.numpy()])))
-        return split_labels(torch.cat(batches))
-
-    @property
-    def judge(self) -> Source:
-        """The source that validates: real subjects where there are any."""
-        return next((s for s in self.sources if s.by_subject), self.sources[0])
+            inside = places % len(self.sources) == turn
+            if not self.even:
+                inside = (order >= bounds[turn]) & (order < bounds[turn + 1])
+            if not inside.any():
+                continue
+            if self.even:
+                first = int(places[inside][0]) // len(self.sources)
+                seed = seed_of(self.seed, source.name)
+                chosen = epoch_indices(len(source.train), seed, first, int(inside.sum())).numpy()
+            else:
+                chosen = order[inside] - bounds[turn]
+            batches.append(source.images.batch(torch.from_numpy(source.train[chosen])))
+            rows.append(np.flatnonzero(inside))
+        in_turn = torch.from_numpy(np.argsort(np.concatenate(rows)))
+        return split_labels(torch.cat(batches)[in_turn])
 
 
 def split_labels(x_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,26 +68,69 @@ def split_labels(x_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def load_training_set(
-    name: str, stacks: Mapping[str, Path], *, fraction: float, limit: int, split_seed: int, seed: int, device
+    name: str,
+    stacks: Mapping[str, Path],
+    *,
+    fraction: float,
+    limit: int,
+    split_seed: int,
+    seed: int,
+    device,
+    apart: bool = False,
 ) -> TrainingSet:
     """Reads the stacks of a training set.
 
     Args:
-        name: such as real+stylegan2; stacks: path of each part (that of `real` serves `shuffled`).
+        name: such as real+stylegan2 or real=5000+stylegan2=95000.
+        stacks: path of each part; that of `real` serves `shuffled`, and is needed where `apart`.
         fraction: share held out for validation, of the subjects (real) or images (synthetic).
         limit: at most so many synthetic images validate. split_seed: of the held-out part, the same for all repeats.
+        apart: whether the held-out real subjects validate whatever is trained on; nothing else is held out.
+    Raises:
+        ValueError: a stack has fewer images than are asked for, or too few to hold some out.
     """
-    sources = []
-    for part in parts(name):
+    judge, sources, wanted = None, [], counts(name)
+    if apart:
+        real = Stack.open(stacks[REAL])
+        _, held_out = hold_out(len(real), _subjects(real), fraction, limit, split_seed)
+        judge = _source(REAL, real, np.concatenate(list(held_out.values())), held_out, device)
+    for part, count in wanted.items():
         stack = Stack.open(stacks[part])
-        x_NCHW = stack.read()
-        x_NCHW[:, -1] = classes_of_grey(x_NCHW[:, -1], stack.meta["labels"])
-        if part == SHUFFLED:
-            x_NCHW[:, -1] = x_NCHW[derangement(len(stack), split_seed), -1]
-        subjects = None if part == SHUFFLED or "subjects" not in stack.meta else [n.split("/")[0] for n in stack.names]
-        train, validation = hold_out(len(stack), subjects, fraction, limit, split_seed)
-        sources.append(Source(part, DeviceImages(x_NCHW, device), train, validation))
-    return TrainingSet(sources, seed)
+        chosen = np.arange(len(stack))
+        if apart and part in (REAL, SHUFFLED):
+            chosen = np.setdiff1d(chosen, np.concatenate(list(held_out.values())))
+        if count is not None:
+            if count > len(chosen):
+                raise ValueError(f"{stack.path}: found {len(chosen)} images to train on, {name} wants {count}")
+            chosen = np.sort(np.random.default_rng(seed_of(split_seed, part, "count")).permutation(chosen)[:count])
+        subjects = None if part == SHUFFLED else _subjects(stack)
+        train, validation = np.arange(len(chosen)), {}
+        if not apart:
+            own = None if subjects is None else [subjects[i] for i in chosen]
+            train, validation = hold_out(len(chosen), own, fraction, limit, split_seed)
+        moved = derangement(len(stack), split_seed) if part == SHUFFLED else None
+        sources.append(_read(part, stack, chosen, train, validation, moved, device))
+    judge = judge or next((s for s in sources if s.by_subject), sources[0])
+    return TrainingSet(sources, seed, judge, even=all(count is None for count in wanted.values()))
+
+
+def _subjects(stack: Stack) -> list[str] | None:
+    return [name.split("/")[0] for name in stack.names] if "subjects" in stack.meta else None
+
+
+def _source(name: str, stack: Stack, chosen: np.ndarray, validation: Mapping[str, np.ndarray], device) -> Source:
+    """A source that validates alone; the places of its groups are those among the chosen images."""
+    place = {int(image): i for i, image in enumerate(chosen)}
+    groups = {group: np.array([place[int(i)] for i in images]) for group, images in validation.items()}
+    return _read(name, stack, chosen, np.arange(0), groups, None, device)
+
+
+def _read(name, stack, chosen, train, validation, moved, device) -> Source:
+    """The chosen images of a stack with their classes, or with those of others (`moved`: image -> whose)."""
+    x_NCHW = stack.read(chosen)
+    annotation_NHW = x_NCHW[:, -1] if moved is None else stack.read(moved[chosen])[:, -1]
+    x_NCHW[:, -1] = classes_of_grey(annotation_NHW, stack.meta["labels"])
+    return Source(name, DeviceImages(x_NCHW, device), train, validation)
 
 
 def derangement(n: int, seed: int) -> np.ndarray:
@@ -87,25 +139,3 @@ def derangement(n: int, seed: int) -> np.ndarray:
     moved = np.empty(n, np.int64)
     moved[order] = np.roll(order, 1)
     return moved
-
-
-def hold_out(
-    n: int, subjects: Sequence[str] | None, fraction: float, limit: int, seed: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """(train image indices, {subject: validation image indices}); without subjects images are drawn singly.
-
-    Raises ValueError where a part would be empty.
-    """
-    host = np.random.default_rng(seed_of(seed, "validation"))
-    units = sorted(set(subjects)) if subjects else list(range(n))
-    kept = int(np.floor((1 - fraction) * len(units) + 0.5))  # rounds half up, as the released code
-    if not 0 < kept < len(units):
-        kind = "subjects" if subjects else "images"
-        raise ValueError(f"training set of {len(units)} {kind}: cannot hold out {fraction:.0%}; expected more {kind}")
-    order = host.permutation(len(units))
-    if subjects is None:
-        return np.sort(order[:kept]), {"": np.sort(order[kept:])[:limit]}
-    number = {unit: place for place, unit in enumerate(units)}
-    place = np.array([number[s] for s in subjects])
-    train = np.flatnonzero(np.isin(place, order[:kept]))
-    return train, {units[u]: np.flatnonzero(place == u) for u in np.sort(order[kept:])}

@@ -133,7 +133,7 @@ class SegmenterTrainee:
 
     def _refuse_collapse(self, images_seen: int) -> None:
         """Raises FailedRunError where the training ends and no epoch found a single pixel of a label."""
-        allowed = self.options["collapse"] == "keep" or self.data.judge.name == SHUFFLED
+        allowed = self.options["collapse"] == "keep" or any(source.name == SHUFFLED for source in self.data.sources)
         if images_seen >= self.options["samples"] and self.best["dice"] <= 0 and not allowed:
             raise FailedRunError(
                 f"collapsed to background: after {len(self.history)} epochs and {images_seen} images the validation "
