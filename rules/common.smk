@@ -36,7 +36,7 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 DATASET = f"{RESULTS}/{{dataset}}"
 STACKS = f"{DATASET}/stacks"
 GENERATOR = f"{DATASET}/generators/{{generator}}"
-SEGMENTER = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}"
+SETTING = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}"
 SETTINGS = list(grid(config))
 MODELS = models(config)  # generators/{generator}, segmenters/{segmenter}/{augmentation}
 

@@ -1,5 +1,15 @@
 # segment: a training set -> a segmenter, its predictions of the test volumes, and their scores.
 
+# all repeats of a setting, where they share a job; otherwise the one of the wildcard
+SHARED = config["experiments"]["share_job"]
+REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
+KEPT = ["weights.safetensors"] * config["experiments"]["keep_weights"]
+REPEAT = "all" if SHARED else "repeat{repeat}"
+
+
+def of_repeats(name):
+    return [f"{SETTING}/repeat{repeat}/{name}" for repeat in REPEATS]
+
 
 rule train_segmenter:
     input:
@@ -9,18 +19,14 @@ rule train_segmenter:
         apart=ancient(apart_stack),
         test_manifest=f"{STACKS}/stacks.json",
     output:
-        **(
-            {"weights": f"{SEGMENTER}/weights.safetensors"}
-            if config["experiments"]["keep_weights"]
-            else {}
-        ),
-        history=f"{SEGMENTER}/history.csv",
-        scores=f"{SEGMENTER}/scores.csv",
-        example=f"{SEGMENTER}/example.png",
+        weights=[path for name in KEPT for path in of_repeats(name)],
+        history=of_repeats("history.csv"),
+        scores=of_repeats("scores.csv"),
+        example=of_repeats("example.png"),
     log:
-        f"{LOGS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}.log",
+        f"{LOGS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/{REPEAT}.log",
     benchmark:
-        f"{BENCHMARKS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}.tsv"
+        f"{BENCHMARKS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/{REPEAT}.tsv"
     conda:
         "../envs/segment.yaml"
     threads: 8
@@ -35,16 +41,15 @@ rule train_segmenter:
         options=segmenter_options,
         slices=config["evaluation"]["slices"],
         apart=lambda wildcards, input: f"--apart {input.apart}" if input.apart else "",
+        repeats=" ".join(map(str, REPEATS)),
         weights=lambda wildcards, output: (
-            f"--weights {output.weights}"
-            if config["experiments"]["keep_weights"]
-            else ""
+            f"--weights {output.weights}" if output.weights else ""
         ),
         seed=config["seed"],
-        runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}/repeat{{repeat}}",
+        runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}",
     shell:
         "python scripts/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
-        " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeat {wildcards.repeat}"
+        " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeats {params.repeats}"
         " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} {params.apart} --test {input.test}"
         " --slices {params.slices} {params.weights} --history {output.history} --scores {output.scores}"
         " --example {output.example}"

@@ -30,6 +30,7 @@ CONFIG = {
     "experiments": {
         "keep_weights": True,
         "validation": "study",
+        "share_job": False,
         "training_sets": ["real", "synthetic", "real+synthetic"],
         "augmentations": ["plain"],
         "repeats": 3,

@@ -44,6 +44,14 @@ def test_counts_are_those_of_a_dry_run(project, name):
         assert counted(jobs(config, target)) == project.planned(target, "--configfile", f"config/{name}.yaml"), target
 
 
+def test_counts_where_repeats_share_a_job_and_mixtures_have_counts(project):
+    kinds = "training_sets: [real, synthetic, real=20+stylegan2=10], share_job: true, validation: apart"
+    project.write("config/shared.yaml", TINY.replace("repeats: 2", f"repeats: 2, {kinds}"))
+    config = config_of(project, "shared")
+    found = counted(jobs(config))
+    assert found == project.planned("--configfile", "config/shared.yaml") and found["train_segmenter"] == 8
+
+
 def test_counts_of_another_study(project):
     """Data of one's own beside phantoms, trained on synthetic images alone."""
     text = TINY.replace("made:", "other: {root: raw, test_subjects: 3}\n  made:").replace(

@@ -6,6 +6,7 @@ import time
 import pandas as pd
 import pytest
 from project import TINY, Project
+from safetensors.torch import load_file
 
 RUN = ("--cores", "2", "--configfile", "config/tiny.yaml", "--profile", "profiles/local")
 
@@ -117,3 +118,28 @@ def test_a_lost_result_is_published_again_without_training(study):
     weights.unlink()
     study.made(str(weights.relative_to(study.folder)), *RUN)
     assert weights.read_bytes() == before and progress.read_text() == lines
+
+
+SHARED = TINY.replace(
+    "repeats: 2, negative_control: true",
+    "repeats: 2, training_sets: [real, stylegan2, real=16+stylegan2=8], augmentations: [plain], share_job: true, "
+    "validation: apart",
+)
+
+
+def test_repeats_share_a_job_and_validate_on_subjects_that_no_generator_saw(tmp_path, study):
+    """Other trainings of the generator (it sees fewer subjects), each setting one job, mixtures with counts."""
+    project = Project(tmp_path / "shared", study.folder)
+    project.write("config/tiny.yaml", SHARED)
+    assert project.planned(*RUN)["train_segmenter"] == 3
+    project.made(*RUN)
+    table = pd.read_csv(project.folder / "results/tables/dice.csv")
+    assert list(table["training_set"]) == ["real", "stylegan2", "real=16+stylegan2=8"] and (table["repeats"] == 2).all()
+    assert "no generator and no training set has seen" in (project.folder / "results/tables/dice.md").read_text()
+    weights = load_file(project.folder / "results/made/generators/stylegan2/weights.safetensors")
+    before = load_file(study.folder / "results/made/generators/stylegan2/weights.safetensors")
+    assert any(not weights[name].equal(before[name]) for name in weights)
+    histories = [project.folder / f"results/made/segmenters/unet/real/plain/repeat{r}/history.csv" for r in (1, 2)]
+    assert histories[0].read_text() != histories[1].read_text()
+    runs = project.folder / "runs/made/segmenters/unet/real/plain/repeat1"
+    assert list(runs.glob("*/attempts.jsonl")) and not list(runs.glob("*/step-*/*"))  # no weights are asked for

@@ -30,7 +30,8 @@ class Job:
     dataset: str = ""
     model: str = ""  # generators/{generator} or segmenters/{segmenter}/{augmentation}: what a speed is known by
     training_set: str = ""
-    run: str = ""  # folder of its run directories
+    run: str = ""  # folder of its run directories; of none where it trains several
+    trainings: int = 1
 
     def __str__(self) -> str:
         return f"{self.rule} {self.key}".strip()
@@ -156,9 +157,14 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
         stacks.append(f"{results}/{s.dataset}/stacks/train.zip")
     about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
     about |= {"model": f"segmenters/{s.segmenter}/{s.augmentation}", "training_set": s.training_set}
+    inputs = (*stacks, f"{results}/{s.dataset}/stacks/test.zip")
+    if config["experiments"]["share_job"]:
+        outputs = (*s.files(results, "scores.csv"), *s.files(results, "example.png"))
+        key = s.folder("").removeprefix("/").replace("/segmenters/", "/", 1)
+        yield Job("train_segmenter", key, inputs=inputs, outputs=outputs, trainings=s.repeats, **about)
+        return
     for scores, example in zip(s.files(results, "scores.csv"), s.files(results, "example.png"), strict=True):
         key = scores.removeprefix(f"{results}/").removesuffix("/scores.csv")
-        inputs = (*stacks, f"{results}/{s.dataset}/stacks/test.zip")
         run = f"{config['runs']}/{key}"
         key = key.replace("/segmenters/", "/", 1)
         yield Job("train_segmenter", key, inputs=inputs, outputs=(scores, example), run=run, **about)

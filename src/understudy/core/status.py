@@ -54,7 +54,8 @@ class Standing:
 
 
 def wanted(config: Mapping) -> list[Job]:
-    """The trainings and samplings that a validated config asks for."""
+    """The trainings and samplings that a validated config asks for, those that share a job one by one."""
+    config = {**config, "experiments": {**config["experiments"], "share_job": False}}
     return [job for job in jobs(config) if job.run]
 
 

@@ -129,10 +129,10 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
     return _on_device(
         job,
         study,
-        training=(options["samples"] * speed.training + validated * speed.inference) / 1000,
-        after=tested * speed.inference / 1000 + one.test_subjects * SCORING_SECONDS,
-        published=demand.weights_bytes if kept else 0,
-        run_bytes=demand.checkpoint_bytes if kept else 0,
+        training=job.trainings * (options["samples"] * speed.training + validated * speed.inference) / 1000,
+        after=job.trainings * (tested * speed.inference / 1000 + one.test_subjects * SCORING_SECONDS),
+        published=job.trainings * demand.weights_bytes if kept else 0,
+        run_bytes=job.trainings * demand.checkpoint_bytes if kept else 0,
     )
 
 
