@@ -21,9 +21,11 @@ demo: setup
 	@$(SNAKEMAKE) --configfile config/demo.yaml
 	@python scripts/show_results.py --config config/demo.yaml
 
-# Every generator learns 32 x 32 phantoms; ends with an error where one does not.
+# Every segmenter and every generator learns 32 x 32 phantoms; ends with an error where one does not.
 learn: setup
+	@$(SNAKEMAKE) --configfile config/learn_segmenters.yaml
 	@$(SNAKEMAKE) --configfile config/learn.yaml
+	@python scripts/show_learning.py --config config/learn_segmenters.yaml
 	@python scripts/show_learning.py --config config/learn.yaml
 
 test: setup
@@ -38,7 +40,7 @@ check: setup
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/Snakefile rules
-	python scripts/check_config.py config/config.yaml config/demo.yaml config/learn.yaml
+	python scripts/check_config.py config/config.yaml config/demo.yaml config/learn.yaml config/learn_segmenters.yaml
 	snakemake --lint --configfile config/demo.yaml
 
 clean-demo:

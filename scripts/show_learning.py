@@ -1,8 +1,9 @@
-"""Prints how well each generator of a finished study learned, beside bars that a working generator passes.
+"""Prints how well each generator, or segmenter, of a finished study learned, beside bars that a working one passes.
 
 Distance: Frechet, of random features (understudy.evaluate.frechet), of its samples to the held-out images; untrained is
 the same network before its first iteration. Dice: of the segmenter that was trained on its samples alone, and on real
-images. Ends with 1 where a bar is missed.
+images. Without generators: the Dice of every segmenter trained on real images, over its repeats. Ends with 1 where a
+bar is missed.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import pandas as pd
 from understudy.core import cli
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import write_text_atomically
+from understudy.core.grid import grid
 from understudy.core.progress import last_line
 from understudy.core.stack import Stack
 from understudy.evaluate.frechet import Moments, frechet_distance
@@ -21,6 +23,7 @@ from understudy.generate.weights import coding_of, read_metadata, seeded_build
 
 ROOT = Path(__file__).resolve().parent.parent
 DISTANCE, DICE = 1 / 5, 0.6  # of the untrained distance at most, of the real Dice at least
+SEGMENTER_DICE = 0.75  # of every repeat at least
 UNTRAINED = 128  # samples; their distance is far from any other
 BLOCK = 512
 
@@ -32,7 +35,7 @@ def main() -> None:
     config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
     lines, missed = [], 0
     for dataset in config["datasets"]:
-        more, bad = table(config, dataset)
+        more, bad = (table if config["generators"] else segmenters_table)(config, dataset)
         lines, missed = lines + more, missed + bad
     write_text_atomically(Path(config["results"]) / "learning.md", "\n".join(lines) + "\n")
     print("\n".join(lines))
@@ -69,6 +72,30 @@ def table(config: dict, dataset: str) -> tuple[list[str], int]:
     return [*lines, ""], missed
 
 
+def segmenters_table(config: dict, dataset: str) -> tuple[list[str], int]:
+    """The same for segmenters."""
+    lines = [
+        f"{dataset}: trained on real images, {config['experiments']['repeats']} repeats.",
+        "",
+        f"| segmenter | images seen | minutes | Dice (at least {SEGMENTER_DICE:g}) | of each repeat | |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    missed = 0
+    for setting in (s for s in grid(config) if s.dataset == dataset):
+        values = [mean_dice(path) for path in setting.files(config["results"], "scores.csv")]
+        runs = Path(setting.folder(config["runs"]))
+        minutes = sum(training_minutes(runs / f"repeat{r}") for r in range(1, setting.repeats + 1)) / setting.repeats
+        passed = min(values) >= SEGMENTER_DICE
+        missed += not passed
+        mean, each = sum(values) / len(values), ", ".join(f"{value:.3f}" for value in values)
+        spread = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
+        lines.append(
+            f"| {setting.segmenter} | {config['segmenters'][setting.segmenter]['samples']} | {minutes:.1f} "
+            f"| {mean:.3f} ± {spread:.3f} | {each} | {'passed' if passed else 'MISSED'} |"
+        )
+    return [*lines, ""], missed
+
+
 def moments(path: Path) -> Moments:
     stack = Stack.open(path)
     return Moments.of(stack.read(range(i, min(i + BLOCK, len(stack)))) for i in range(0, len(stack), BLOCK))
@@ -87,7 +114,11 @@ def dice(folder: Path, training_set: str) -> float:
     paths = sorted(folder.glob(f"segmenters/*/{training_set}/*/repeat*/scores.csv"))
     if not paths:
         raise ValueError(f"{folder}/segmenters: found no scores of {training_set}; run the study first")
-    return sum(pd.read_csv(path).groupby("label")["dice"].mean().mean() for path in paths) / len(paths)
+    return sum(map(mean_dice, paths)) / len(paths)
+
+
+def mean_dice(scores: str | Path) -> float:
+    return float(pd.read_csv(scores).groupby("label")["dice"].mean().mean())
 
 
 def training_minutes(runs: Path) -> float:
