@@ -14,3 +14,10 @@ def test_unet_at_full_size(padding, forward):
     assert full.training_flops == pytest.approx(3 * forward, rel=0.01)
     assert full.weights_bytes == 4 * 116_014_272
     assert full.checkpoint_bytes == 3 * full.weights_bytes
+
+
+def test_swin_at_full_size():
+    full = demand("swin", 4, 4, 256, {"optimizer": "adamw"})
+    assert full.inference_flops == pytest.approx(155.9e9, rel=0.01)
+    assert full.weights_bytes == pytest.approx(4 * 121_169_344, rel=0.002)  # and tables of positions
+    assert full.checkpoint_bytes == 4 * full.weights_bytes

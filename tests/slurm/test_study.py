@@ -9,14 +9,14 @@ from study import TRAINERS, Study, wait_for_states
 
 @pytest.fixture(scope="module")
 def demo(cluster, tmp_path_factory):
-    """config/demo.yaml with one generator, fewer images and repeats, run to its end; what Snakemake said."""
+    """config/demo.yaml with a generator and a segmenter, fewer images and repeats, run to its end; what was said."""
     study = Study(tmp_path_factory.mktemp("demo") / "study", cluster)
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config["datasets"]["phantom"]["phantom"]["subjects"] = 14
     config["datasets"]["phantom"]["test_subjects"] = 4
     config["generators"] = {"stylegan2": config["generators"]["stylegan2"] | {"kimg": 0.2}}
     config["samples"]["count"] = 60
-    config["segmenters"]["unet"] |= {"samples": 120, "epoch_samples": 60}
+    config["segmenters"] = {"unet": config["segmenters"]["unet"] | {"samples": 120, "epoch_samples": 60}}
     config["experiments"]["repeats"] = 1
     study.write("config/study.yaml", yaml.safe_dump(config))
     return study, study.finish(study.start(), 900)

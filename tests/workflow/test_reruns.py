@@ -78,6 +78,12 @@ def test_a_segmenter_option_retrains_no_generator(study):
     assert jobs["train_segmenter"] == 16 and "train_generator" not in jobs and "slice_volumes" not in jobs
 
 
+def test_another_segmenter_is_trained_alone(study):
+    swin = "swin: {patch: 2, width: 8, depths: [1], heads: [1], decoder_width: 8, samples: 60, epoch_samples: 30}"
+    jobs = planned(study, TINY.replace("segmenters:", f"segmenters:\n  {swin}"))
+    assert jobs == {"train_segmenter": 16, "make_tables": 1, "make_figures": 1, "all": 1, "total": 19}
+
+
 def test_another_slice_rule_reruns_what_comes_after(study):
     jobs = planned(study, TINY.replace("images: {size: 32}", "images: {size: 32, area_fraction: 0.2}"))
     assert jobs["slice_volumes"] == 1 and jobs["train_generator"] == 1 and "make_phantom" not in jobs

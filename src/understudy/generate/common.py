@@ -78,8 +78,8 @@ def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tenso
             if gradient is not None:
                 sums[i] = sums[i] + gradient if i in sums else gradient
     flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
-    nonfinite = flat.isfinite().logical_not().sum()
-    flat = flat.nan_to_num(nan=0.0, posinf=1e5, neginf=-1e5)
+    nonfinite = flat.numel() - flat.isfinite().count_nonzero()
+    flat.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)
     for i, gradient in zip(sums, flat.split([g.numel() for g in sums.values()]), strict=True):
         parameters[i].grad = gradient.view_as(parameters[i])
     optimizer.step()

@@ -8,7 +8,7 @@ from understudy.core.flops import Demand, bytes_of, count_flops
 
 from . import build
 
-COPIES = 3  # in a checkpoint: the weights, their momentum, the best weights so far
+COPIES = {"sgd": 3, "adamw": 4}  # in a checkpoint: the weights, the best so far, one or two moments
 BATCH = 2
 
 
@@ -24,4 +24,4 @@ def demand(name: str, channels: int, classes: int, size: int, options: Mapping) 
         with torch.no_grad():
             inference = count_flops(lambda: network.eval()(x_NCHW))
     weights = bytes_of(network.state_dict().values())
-    return Demand(training / BATCH, inference / BATCH, weights, COPIES * weights)
+    return Demand(training / BATCH, inference / BATCH, weights, COPIES[options.get("optimizer", "sgd")] * weights)

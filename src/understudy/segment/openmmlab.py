@@ -35,13 +35,14 @@ class OpenMMLab(nn.Module):
 
     def __init__(self, channels: int, classes: int, size: int, *, model: Mapping, pretrained: str | None = None):
         super().__init__()
-        self.size = size
+        self.size, wanted = size, torch.get_default_device()
         with torch.device("cpu"):  # it computes with values while it builds, which the meta device has none of
             self.network = _built(_completed(model, channels, classes))
-            self.network.init_weights()
+            if wanted.type != "meta":
+                self.network.init_weights()
             if pretrained:
                 load_backbone(self.network.backbone, Path(pretrained))
-        self.to(torch.get_default_device())
+        self.to(wanted)
         if distributed.world_size() > 1 and torch.cuda.is_available():
             self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         heads = self.network.auxiliary_head if self.network.with_auxiliary_head else []
@@ -85,7 +86,7 @@ def _built(model: dict) -> nn.Module:
         from mmengine.logging import MMLogger
         from mmseg.registry import MODELS
 
-        MMLogger.get_instance("mmengine", log_level="WARNING")
+        MMLogger.get_instance("mmengine", log_level="ERROR")
         try:
             return MODELS.build(model)
         except (KeyError, TypeError, AssertionError, ValueError) as error:
