@@ -38,6 +38,11 @@ STACKS = f"{DATASET}/stacks"
 GENERATOR = f"{DATASET}/generators/{{generator}}"
 SETTING = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}"
 SETTINGS = list(grid(config))
+# all repeats of a setting, where they share a job; otherwise the one of the wildcard
+SHARED = config["experiments"]["share_job"]
+REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
+KEPT = ["weights.safetensors"] * config["experiments"]["keep_weights"]
+REPEAT = "all" if SHARED else "repeat{repeat}"
 MODELS = models(config)  # generators/{generator}, segmenters/{segmenter}/{augmentation}
 
 
@@ -157,6 +162,10 @@ def training_manifests(wildcards):
 def every(name, settings=SETTINGS):
     """The file `name` of every training of the settings."""
     return [path for setting in settings for path in setting.files(RESULTS, name)]
+
+
+def of_repeats(name):
+    return [f"{SETTING}/repeat{repeat}/{name}" for repeat in REPEATS]
 
 
 def using(generator):

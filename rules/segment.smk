@@ -1,15 +1,5 @@
 # segment: a training set -> a segmenter, its predictions of the test volumes, and their scores.
 
-# all repeats of a setting, where they share a job; otherwise the one of the wildcard
-SHARED = config["experiments"]["share_job"]
-REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
-KEPT = ["weights.safetensors"] * config["experiments"]["keep_weights"]
-REPEAT = "all" if SHARED else "repeat{repeat}"
-
-
-def of_repeats(name):
-    return [f"{SETTING}/repeat{repeat}/{name}" for repeat in REPEATS]
-
 
 rule train_segmenter:
     input:
