@@ -47,7 +47,7 @@ def main() -> None:
             options["microbatch"] = args.microbatch
         coding = Coding.of(options.get("annotation", "grey"), stack.meta["channels"], stack.meta["labels"])
         generator = seeded_build(args.generator, coding.count(channels), height, args.seed, **options).to(device)
-        subjects = [name.split("/")[0] for name in stack.names] if "subjects" in stack.meta else None
+        subjects = stack.subjects()
         seen, left_out = seen_images(stack, subjects, args)
         subjects = [subjects[i] for i in seen] if subjects else None
         trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), args.seed, coding, subjects)

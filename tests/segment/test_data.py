@@ -79,6 +79,10 @@ def test_validation_apart_is_the_same_real_subjects_for_every_training_set(paths
     theirs = study.images.images_NCHW[np.concatenate(list(study.validation.values()))]
     assert torch.equal(own, theirs)
     held_out = {x.numpy()[:-1].tobytes() for x in theirs}
+    annotations = {x.numpy()[-1].tobytes() for x in theirs}
+    assert not annotations & {
+        x.numpy()[-1].tobytes() for s in data.sources for x in s.images.images_NCHW if s.name != "gan"
+    }
     for source in data.sources:
         assert source.validation == {} and len(source.train) == len(source.images)
         assert not held_out & {x.numpy()[:-1].tobytes() for x in source.images.images_NCHW}

@@ -123,5 +123,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="found shape"):
         build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "wide.pth")})
     torch.save({"layer": torch.zeros(1)}, tmp_path / "other.pth")
+    whole = (tmp_path / "wide.pth").read_bytes()
+    for name, content in (("cut", whole[: len(whole) // 2]), ("text", b"no weights"), ("empty", b"")):
+        (tmp_path / f"{name}.pth").write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name}.pth: found no file of weights"):
+            build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / f"{name}.pth")})
     with pytest.raises(ValueError, match="found none of"):
         build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "other.pth")})

@@ -171,6 +171,10 @@ class Stack:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
 
+    def subjects(self) -> list[str] | None:
+        """Of each image; None where its images are of nobody (synthetic ones)."""
+        return [name.split("/")[0] for name in self.names] if "subjects" in self.meta else None
+
     def read(self, indices: Sequence[int] | None = None, threads: int = 4) -> np.ndarray:
         """uint8 (N, C, H, W) of the given images, or of all; decoding releases the GIL, so threads help."""
         indices = range(len(self)) if indices is None else indices

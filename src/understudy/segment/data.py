@@ -92,8 +92,8 @@ def load_training_set(
     judge, sources, wanted = None, [], counts(name)
     if apart:
         real = Stack.open(stacks[REAL])
-        _, held_out = hold_out(len(real), _subjects(real), fraction, limit, split_seed)
-        judge = _source(REAL, real, np.concatenate(list(held_out.values())), held_out, device)
+        _, held_out = hold_out(len(real), real.subjects(), fraction, limit, split_seed)
+        judge = _judge(real, held_out, device)
     for part, count in wanted.items():
         stack = Stack.open(stacks[part])
         chosen = np.arange(len(stack))
@@ -103,34 +103,32 @@ def load_training_set(
             if count > len(chosen):
                 raise ValueError(f"{stack.path}: found {len(chosen)} images to train on, {name} wants {count}")
             chosen = np.sort(np.random.default_rng(seed_of(split_seed, part, "count")).permutation(chosen)[:count])
-        subjects = None if part == SHUFFLED else _subjects(stack)
+        subjects = None if part == SHUFFLED else stack.subjects()
         train, validation = np.arange(len(chosen)), {}
         if not apart:
             own = None if subjects is None else [subjects[i] for i in chosen]
             train, validation = hold_out(len(chosen), own, fraction, limit, split_seed)
-        moved = derangement(len(stack), split_seed) if part == SHUFFLED else None
-        sources.append(_read(part, stack, chosen, train, validation, moved, device))
+        x_NCHW = _with_classes(stack, chosen)
+        if part == SHUFFLED:
+            x_NCHW[:, -1] = x_NCHW[derangement(len(chosen), split_seed), -1]
+        sources.append(Source(part, DeviceImages(x_NCHW, device), train, validation))
     judge = judge or next((s for s in sources if s.by_subject), sources[0])
     return TrainingSet(sources, seed, judge, even=all(count is None for count in wanted.values()))
 
 
-def _subjects(stack: Stack) -> list[str] | None:
-    return [name.split("/")[0] for name in stack.names] if "subjects" in stack.meta else None
+def _judge(stack: Stack, held_out: Mapping[str, np.ndarray], device) -> Source:
+    """A source of real images that validates alone, of these groups."""
+    ends = np.cumsum([len(images) for images in held_out.values()])
+    groups = dict(zip(held_out, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
+    x_NCHW = _with_classes(stack, np.concatenate(list(held_out.values())))
+    return Source(REAL, DeviceImages(x_NCHW, device), np.arange(0), groups)
 
 
-def _source(name: str, stack: Stack, chosen: np.ndarray, validation: Mapping[str, np.ndarray], device) -> Source:
-    """A source that validates alone; the places of its groups are those among the chosen images."""
-    place = {int(image): i for i, image in enumerate(chosen)}
-    groups = {group: np.array([place[int(i)] for i in images]) for group, images in validation.items()}
-    return _read(name, stack, chosen, np.arange(0), groups, None, device)
-
-
-def _read(name, stack, chosen, train, validation, moved, device) -> Source:
-    """The chosen images of a stack with their classes, or with those of others (`moved`: image -> whose)."""
+def _with_classes(stack: Stack, chosen: np.ndarray) -> np.ndarray:
+    """The chosen images of a stack, class numbers in the last channel."""
     x_NCHW = stack.read(chosen)
-    annotation_NHW = x_NCHW[:, -1] if moved is None else stack.read(moved[chosen])[:, -1]
-    x_NCHW[:, -1] = classes_of_grey(annotation_NHW, stack.meta["labels"])
-    return Source(name, DeviceImages(x_NCHW, device), train, validation)
+    x_NCHW[:, -1] = classes_of_grey(x_NCHW[:, -1], stack.meta["labels"])
+    return x_NCHW
 
 
 def derangement(n: int, seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import copy
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -102,18 +103,21 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected pretrained weights of the backbone (pretrained)")
-    found = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path}: found no file of weights as torch.save writes them ({reason})") from error
     found = found.get("state_dict", found)
     found = {name.removeprefix("backbone."): value for name, value in found.items()}
     own = backbone.state_dict()
     for name in _FIRST:
         if name in own and name in found and found[name].shape[1] != own[name].shape[1]:
             found[name] = spread(found[name], own[name].shape[1])
-    if missing := sorted(name for name in own if name not in found and not name.endswith("relative_position_index")):
-        # the norms after each stage are the segmentation network's own: a classifier has none
-        missing = [name for name in missing if not name.startswith("norm")]
-        if missing:
-            raise ValueError(f"{path}: found none of {len(missing)} weights of the backbone, such as {missing[0]}")
+    # the norms after each stage are the segmentation network's own, and an index follows from the window
+    expected = [n for n in own if not n.startswith("norm") and not n.endswith("relative_position_index")]
+    if missing := sorted(set(expected) - found.keys()):
+        raise ValueError(f"{path}: found none of {len(missing)} weights of the backbone, such as {missing[0]}")
     if wrong := [name for name in own if name in found and found[name].shape != own[name].shape]:
         shapes = f"{tuple(found[wrong[0]].shape)}, expected {tuple(own[wrong[0]].shape)}"
         raise ValueError(f"{path}: {wrong[0]}: found shape {shapes}")
