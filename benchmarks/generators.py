@@ -22,9 +22,8 @@ import packaging.version
 import torch
 
 from understudy.core.data import DeviceImages
-from understudy.core.flops import count_flops
 from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.measure import device_name, pace, peak_memory_mb
+from understudy.core.measure import device_name, matmul_rate, pace, peak_memory_mb
 from understudy.generate import GENERATORS
 from understudy.generate.demand import demand
 from understudy.generate.train import GeneratorTrainee, update_ema
@@ -103,19 +102,6 @@ def ours(name: str, size: int, options: dict, device: torch.device) -> tuple[Gen
     generator = seeded_build(name, CHANNELS, size, 0, **options, snapshot_samples=0).to(device)
     noise = torch.randint(0, 256, (128, CHANNELS, size, size), dtype=torch.uint8)
     return GeneratorTrainee(generator, DeviceImages(noise, device), 0), int(generator.options.kimg * 1000) - 1
-
-
-def matmul_rate(device: torch.device, dtype: torch.dtype, n: int | None = None) -> float:
-    """FLOP/s of a product of square matrices."""
-    n = n or (8192 if device.type == "cuda" else 1024)
-    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
-    flops = count_flops(lambda: a @ b)
-
-    def product(_: int) -> int:
-        torch.mm(a, b)
-        return 1
-
-    return flops * 1000 / pace(product, 0.5, device).seconds_per_kimg
 
 
 # ------------------------------------------------------------------------------------------------ the official code

@@ -22,7 +22,7 @@ from scipy import ndimage
 from understudy.core.config import complete, load_yaml
 from understudy.core.data import DeviceImages
 from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.measure import device_name
+from understudy.core.measure import device_name, matmul_rate
 from understudy.segment.augment import Augmentation
 from understudy.segment.data import Source, TrainingSet
 from understudy.segment.demand import demand
@@ -49,7 +49,7 @@ def main() -> None:
     args = parser.parse_args()
     device = use_device(args.device, args.threads)
     size = args.size or (256 if device.type == "cuda" else 128)
-    rate = matmul_rate(device)
+    rate = matmul_rate(device, torch.bfloat16 if device.type == "cuda" else torch.float32)
     print(f"{device_name(device)}, torch {torch.__version__}: {rate / 1e12:.3f} TFLOP/s of matrix products")
     missed = [not augmentation(name, device) for name in ("unet", "swin")]
     print(f"\n{'':14s}{'img/s':>8s}{'augmented':>11s}{'no data':>9s}{'ratio':>7s}{'augm.':>7s}{'of matmul':>11s}")
@@ -169,20 +169,6 @@ def step_of(segmenter: str, o: dict, size: int, device: torch.device, kind: str)
         trainee._batch = lambda images_seen, epoch: batch
     seen = iter(range(0, 10**9, o["batch"]))
     return lambda: trainee.step(next(seen) % (o["epoch_samples"] - o["batch"]))
-
-
-def matmul_rate(device: torch.device) -> float:
-    """FLOP/s of a large matrix product in the precision of the training."""
-    n, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1536, torch.float32)
-    a = torch.randn(n, n, device=device, dtype=dtype)
-    seconds = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        a @ a
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - begun)
-    return 2 * n**3 / min(seconds)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ SETTINGS = list(grid(config))
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
 SHARED = config["experiments"]["share_job"]
 REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
-KEPT = ["weights.safetensors"] * config["experiments"]["keep_weights"]
+KEEP = config["experiments"]["keep_weights"]
 REPEAT = "all" if SHARED else "repeat{repeat}"
 MODELS = models(config)  # generators/{generator}, segmenters/{segmenter}/{augmentation}
 

@@ -9,7 +9,7 @@ rule train_segmenter:
         apart=ancient(apart_stack),
         test_manifest=f"{STACKS}/stacks.json",
     output:
-        weights=[path for name in KEPT for path in of_repeats(name)],
+        weights=of_repeats("weights.safetensors") if KEEP else [],
         history=of_repeats("history.csv"),
         scores=of_repeats("scores.csv"),
         example=of_repeats("example.png"),

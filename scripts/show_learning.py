@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from understudy.core import cli
@@ -87,11 +88,10 @@ def segmenters_table(config: dict, dataset: str) -> tuple[list[str], int]:
         minutes = sum(training_minutes(runs / f"repeat{r}") for r in range(1, setting.repeats + 1)) / setting.repeats
         passed = min(values) >= SEGMENTER_DICE
         missed += not passed
-        mean, each = sum(values) / len(values), ", ".join(f"{value:.3f}" for value in values)
-        spread = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
+        each = ", ".join(f"{value:.3f}" for value in values)
         lines.append(
             f"| {setting.segmenter} | {config['segmenters'][setting.segmenter]['samples']} | {minutes:.1f} "
-            f"| {mean:.3f} ± {spread:.3f} | {each} | {'passed' if passed else 'MISSED'} |"
+            f"| {np.mean(values):.3f} ± {np.std(values):.3f} | {each} | {'passed' if passed else 'MISSED'} |"
         )
     return [*lines, ""], missed
 

@@ -58,7 +58,7 @@ def identity(a: argparse.Namespace, stacks: dict[str, Stack], repeat: int) -> di
         "augmentation": a.augmentation,
         "seed": seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, repeat),
         "stacks": {part: stack.fingerprint for part, stack in stacks.items()},
-        "validation": "apart" if a.apart else "study",
+        "validation": Stack.open(a.apart).fingerprint if a.apart else "study",
         **({"pretrained": sha256_of_file(a.options["pretrained"])} if a.options.get("pretrained") else {}),
     }
 
@@ -134,7 +134,7 @@ def main() -> None:
             return
         device, test = machine.use_device(a.device, a.threads), Stack.open(a.test)
         stacks = {part: Stack.open(path) for part, path in zip(parts(a.training_set), a.stacks, strict=True)}
-        check_training_stacks(stacks.values(), test)
+        check_training_stacks([*stacks.values(), *([Stack.open(a.apart)] if a.apart else [])], test)
         training_set, finished, failures = loaded(a, stacks, device), [], []
         for place in range(len(a.repeats)):
             try:

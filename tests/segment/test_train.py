@@ -117,6 +117,12 @@ def test_a_network_that_never_finds_a_label_has_failed(path):
     assert [row["dice"] for row in segmenter.history] == [0, 0, 0, 0]
 
 
+def test_a_diverged_training_has_failed_whatever_is_kept(path):
+    segmenter = trainee(path, augmented=False, learning_rate=1e30, gradient_clip=None, collapse="keep")
+    with pytest.raises(FailedRunError, match="diverged: in epoch 1, at 120 images, the loss is nan"):
+        run(segmenter, 0, 480)
+
+
 def test_the_rate_of_an_iteration_warms_up_and_falls_to_nothing(path):
     """The schedule of the study's Swin: of 80 iterations the first 10 rise."""
     segmenter = trainee(path, rate_by="iteration", poly_power=1, warmup_iterations=10, learning_rate=0.01)

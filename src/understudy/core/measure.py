@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from .flops import count_flops
+
 WARM_UP = 1 / 6  # of the time: kernels are chosen and memory is taken, which happens once in a training
 FEWEST = 2  # steps, however long one takes
 
@@ -41,6 +43,19 @@ def _repeat(step: Callable[[int], int], position: int, seconds: float, device: t
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return Pace(steps, time.perf_counter() - begun, position - first)
+
+
+def matmul_rate(device: torch.device, dtype: torch.dtype, n: int | None = None) -> float:
+    """FLOP/s of a product of square matrices."""
+    n = n or (8192 if device.type == "cuda" else 1024)
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+    flops = count_flops(lambda: a @ b)
+
+    def product(_: int) -> int:
+        torch.mm(a, b)
+        return 1
+
+    return flops * 1000 / pace(product, 0.5, device).seconds_per_kimg
 
 
 @dataclass

@@ -5,6 +5,7 @@ images alone those of the best Dice pooled over their validation images. An epoc
 runs on training sets of different size have the same schedule.
 """
 
+import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 
@@ -84,6 +85,7 @@ class SegmenterTrainee:
         seen = images_seen + self.images_per_step
         if seen // self.options["epoch_samples"] > epoch or seen >= self.options["samples"]:
             self._end_epoch(epoch, seen, rate)
+            self._refuse_divergence(seen)
             self._refuse_collapse(seen)
         return {"loss": loss.detach(), "gradient_norm": norm.detach()}
 
@@ -130,6 +132,15 @@ class SegmenterTrainee:
         if dice > self.best["dice"]:
             weights = {n: x.detach().cpu().clone().contiguous() for n, x in self.network.state_dict().items()}
             self.best = {"dice": dice, "epoch": epoch + 1, "weights": weights}
+
+    def _refuse_divergence(self, images_seen: int) -> None:
+        """Raises FailedRunError where weights are no numbers any more: nothing brings them back."""
+        loss = self.history[-1]["loss"]
+        if not math.isfinite(loss) and not all(p.isfinite().all() for p in self.network.parameters()):
+            raise FailedRunError(
+                f"diverged: in epoch {len(self.history)}, at {images_seen} images, the loss is {loss} and weights are "
+                "no numbers. Expected finite ones: a lower learning_rate, or a gradient_clip."
+            )
 
     def _refuse_collapse(self, images_seen: int) -> None:
         """Raises FailedRunError where the training ends and no epoch found a single pixel of a label."""
