@@ -6,6 +6,7 @@ localrules:
     segmenters,
     tables,
     figures,
+    audit,
 
 
 rule prepare:
@@ -27,6 +28,11 @@ rule tables:
 rule figures:
     input:
         expand(rules.make_figures.output, dataset=config["datasets"]),
+
+
+rule audit:
+    input:
+        rules.compare_audits.output if config["generators"] else [],
 
 
 # one target per generator: its branch in every dataset, from training to the scores of all that learned from it

@@ -25,7 +25,7 @@ COLOURS = {"synthetic": "#c0392b", "test": "#2c3e50", "train": "#7f8c8d"}
 
 def draw_distributions(found: Mapping[str, Found], null: Mapping[str, Found], calibration: Mapping, title: str):
     """A panel for each view: correlation with the nearest training image."""
-    views = list(calibration["views"])
+    views = calibration["options"]["views"]
     figure, axes = plt.subplots(1, len(views), figsize=(4.2 * len(views), 3.4), squeeze=False)
     for axis, view in zip(axes[0], views, strict=True):
         shown = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from .grid import KINDS, REAL, RESERVED, counts
+from .grid import FILTERED, KINDS, REAL, RESERVED, counts
 from .labels import LABEL_CHANNEL
 
 Problem = tuple[str, str]  # dotted key, what is wrong with it
@@ -139,7 +139,9 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     yield from _impossible_experiments(config)
-    needs_generator = {"synthetic", "real+synthetic"} & set(config["experiments"]["training_sets"])
+    if config["generators"]:
+        yield from _impossible_audit(config["audit"], config["images"]["channels"][:-1])
+    needs_generator = {"synthetic", "real+synthetic", "filtered"} & set(config["experiments"]["training_sets"])
     if needs_generator and not config["generators"]:
         yield (
             "experiments.training_sets",
@@ -157,7 +159,8 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
 
 
 def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
-    experiments, known = config["experiments"], [REAL, *config["generators"]]
+    experiments = config["experiments"]
+    known = [REAL, *(name + end for end in ("", FILTERED) for name in config["generators"])]
     for name in experiments["training_sets"]:
         if name in KINDS:
             continue
@@ -174,6 +177,16 @@ def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
             "experiments.validation",
             f"found apart with validation fractions {sorted(fractions)}; generators can leave out one set of subjects",
         )
+
+
+def _impossible_audit(audit: Mapping, modalities: list[str]) -> Iterator[Problem]:
+    known = ["all", "brain", *modalities]
+    if unknown := [view for view in audit["views"] if view not in known]:
+        yield "audit.views", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"
+    if audit["view"] not in audit["views"]:
+        yield "audit.view", f"found {audit['view']!r}; allowed: one of audit.views, {', '.join(audit['views'])}"
+    if audit["channel"] not in modalities:
+        yield "audit.channel", f"found {audit['channel']!r}; allowed: one of {', '.join(modalities)}"
 
 
 def _impossible_segmenter(name: str, segmenter: Mapping, size: int, root: Path) -> Iterator[Problem]:

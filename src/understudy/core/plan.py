@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, generators_of, grid, parts
+from .grid import Setting, audited, file_of, generators_of, grid, parts
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -66,12 +66,14 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     """The files behind each name that a person may ask for."""
     results, settings = config["results"], list(grid(config))
     tables, figures = _tables(config), [_figure(results, name) for name in config["datasets"]]
+    audits = [f"{results}/tables/audit.csv"] if config["generators"] else []
     named = {
-        "all": tables + figures,
+        "all": tables + figures + audits,
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
         "segmenters": _every(settings, results, "scores.csv"),
         "tables": tables,
         "figures": figures,
+        "audit": audits,
     }
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
@@ -121,6 +123,7 @@ def _everything(config: Mapping) -> Iterator[Job]:
     settings = list(grid(config))
     for setting in settings:
         yield from _segment(config, setting)
+    yield from _audit(config)
     yield from _report(config, settings)
 
 
@@ -149,10 +152,7 @@ def _generate(config: Mapping, dataset: str, generator: str) -> Iterator[Job]:
 
 def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
     s, results, used = setting, config["results"], generators_of(setting.training_set)
-    stacks = [
-        _samples(results, s.dataset, part) if part in used else f"{results}/{s.dataset}/stacks/train.zip"
-        for part in parts(s.training_set)
-    ]
+    stacks = [f"{results}/{s.dataset}/{file_of(part, '.zip')}" for part in parts(s.training_set)]
     if config["experiments"]["validation"] == "apart" and f"{results}/{s.dataset}/stacks/train.zip" not in stacks:
         stacks.append(f"{results}/{s.dataset}/stacks/train.zip")
     about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
@@ -168,6 +168,33 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
         run = f"{config['runs']}/{key}"
         key = key.replace("/segmenters/", "/", 1)
         yield Job("train_segmenter", key, inputs=inputs, outputs=(scores, example), run=run, **about)
+
+
+def _audit(config: Mapping) -> Iterator[Job]:
+    results, models = config["results"], [f"generators/{name}" for name in config["generators"]]
+    for dataset in config["datasets"] if models else []:
+        about = {"gpu": True, "dataset": dataset, "model": models[0]}
+        stacks, real = tuple(_stacks(results, dataset)), (f"{results}/{dataset}/audit/calibration.json",)
+        yield Job("calibrate_audit", dataset, f"{dataset} / audit", stacks, real, **about)
+    for dataset, generator in product(config["datasets"], config["generators"]):
+        yield from _audit_generator(results, dataset, generator)
+    if summaries := [f"{results}/{d}/generators/{g}/{prefix}audit.json" for d, g, prefix in audited(config)]:
+        yield Job("compare_audits", "", REPORT, tuple(summaries), (f"{results}/tables/audit.csv",))
+
+
+def _audit_generator(results: str, dataset: str, generator: str) -> Iterator[Job]:
+    folder, stacks = f"{results}/{dataset}/generators/{generator}", _stacks(results, dataset)
+    real = f"{results}/{dataset}/audit/calibration.json"
+    about = {"branch": f"{dataset} / {generator}", "dataset": dataset, "model": f"generators/{generator}"}
+    for prefix, images in (("", f"{folder}/samples.zip"), ("filtered_", f"{folder}/filtered.zip")):
+        one = {"key": f"{dataset}/{prefix}{generator}", **about}
+        found = f"{folder}/{prefix}nearest.safetensors"
+        yield Job("find_nearest", inputs=(images, *stacks), outputs=(found,), gpu=True, **one)
+        outputs = (f"{folder}/{prefix}audit.json", f"{folder}/{prefix}memorization.csv")
+        yield Job("audit_samples", inputs=(found, real, images), outputs=outputs, **one)
+    inputs = (f"{folder}/weights.json", f"{folder}/samples.zip", f"{folder}/memorization.csv", real)
+    outputs = (f"{folder}/filtered.zip",)
+    yield Job("filter_samples", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, gpu=True, **about)
 
 
 def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
