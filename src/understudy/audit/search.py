@@ -50,7 +50,7 @@ class Images:
             group = np.array([number[names[i]] for i in chosen])
             if (np.diff(group) < 0).any():
                 raise ValueError(
-                    f"{stack.path}: found images of a subject apart from each other, expected them together"
+                    f"{stack.path}: found a subject's images apart from each other, expected them together"
                 )
 
         def read(places: Sequence[int]) -> np.ndarray:

@@ -88,7 +88,7 @@ def exact(view: View, x_NCHW: Tensor, y_CHW: Tensor) -> Tensor:
     sum_x_N, sum_y = x_NK.sum(1), y_K.sum()
     covariance_N = n * (x_NK @ y_K) - sum_x_N * sum_y
     spread_N = (n * x_NK.square().sum(1) - sum_x_N**2).sqrt() * (n * y_K.square().sum() - sum_y**2).sqrt()
-    return torch.where(spread_N > 0, covariance_N / spread_N.clamp(min=0.5), 0)
+    return torch.where(spread_N > 0, (covariance_N / spread_N.clamp(min=0.5)).clamp(-1, 1), 0)
 
 
 # ------------------------------------------------------------------------------------------------ many at once
