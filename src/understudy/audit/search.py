@@ -17,7 +17,7 @@ from torch import Tensor
 from understudy.core.files import hash_of
 from understudy.core.stack import Stack
 
-from .views import TOLERANCE, View, correlations, exact, turned, variants_of, vectors
+from .views import TOLERANCE, View, correlations, exact, moments, turned, variants_of, vectors
 
 NONE = -1  # place of a reference that is not there
 _NOT = -2.0  # below every correlation: references that do not count
@@ -251,14 +251,16 @@ def _exact_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(r, variant) of (query, reference) pairs, each reference decoded once."""
     r_P, variant_P = np.empty(pairs_2P.shape[1]), np.zeros(pairs_2P.shape[1], np.int64)
+    moments_N2 = moments(view, x_NCHW)
     order = pairs_2P[1].argsort(kind="stable")
     needed, firsts = np.unique(pairs_2P[1][order], return_index=True)
     rows = np.split(order, firsts[1:])
     for start in range(0, len(needed), _BATCH):
         images = torch.from_numpy(references.read(needed[start : start + _BATCH].tolist())).to(x_NCHW.device)
         for y_CHW, pair in zip(images, rows[start : start + _BATCH], strict=True):
-            x_nCHW = x_NCHW[torch.as_tensor(pairs_2P[0][pair], device=x_NCHW.device)]
-            r_Vn = torch.stack([exact(view, turned(x_nCHW, kind), y_CHW) for kind in kinds])
+            chosen = torch.as_tensor(pairs_2P[0][pair], device=x_NCHW.device)
+            x_nCHW, moments_n2 = x_NCHW[chosen], moments_N2[chosen]
+            r_Vn = torch.stack([exact(view, turned(x_nCHW, kind), y_CHW, moments_n2) for kind in kinds])
             r_n, variant_n = r_Vn.max(0)
             r_P[pair], variant_P[pair] = r_n.cpu().numpy(), variant_n.cpu().numpy()
     return r_P, variant_P

@@ -37,7 +37,7 @@ class View:
     """
 
     name: str
-    places: tuple[int, ...]  # of its channels
+    places: tuple[int, ...]  # of its channels, one after the other
 
     @classmethod
     def of(cls, name: str, channels: Sequence[str]) -> "View":
@@ -54,7 +54,7 @@ class View:
 
     def pixels(self, x_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) of the channels that count."""
-        return x_NCHW[:, list(self.places)]
+        return x_NCHW[:, self.places[0] : self.places[-1] + 1]
 
 
 def variants_of(x_NCHW: Tensor, kinds: Sequence[tuple[int, bool]]) -> Tensor:
@@ -77,17 +77,30 @@ def variant_name(kind: tuple[int, bool]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ one reference
-def exact(view: View, x_NCHW: Tensor, y_CHW: Tensor) -> Tensor:
+def moments(view: View, x_NCHW: Tensor) -> Tensor:
+    """float64 (N, 2): sum and sum of squares of uint8 images, however they are turned."""
+
+    def of(rows: Tensor) -> Tensor:
+        rows_NK = view.pixels(rows).flatten(1).double()
+        return torch.stack([rows_NK.sum(1), torch.linalg.vecdot(rows_NK, rows_NK)], 1)
+
+    return torch.cat([of(rows) for rows in x_NCHW.split(_ROWS)])
+
+
+def exact(view: View, x_NCHW: Tensor, y_CHW: Tensor, moments_N2: Tensor | None = None) -> Tensor:
     """float64 (N,) of uint8 queries with one uint8 reference: sums of whole numbers, which float64 holds exactly up to
-    327 680 pixels (327 680^2 x 255^2 < 2^53)."""
+    327 680 pixels (327 680^2 x 255^2 < 2^53). `moments_N2`: the queries', where they are known; a masked view has
+    others for every reference."""
     x_NK, y_K = view.pixels(x_NCHW).flatten(1), view.pixels(y_CHW[None]).flatten()
     if view.masked:
         inside_K = (view.pixels(y_CHW[None])[0] > 0).any(0).expand(len(view.places), -1, -1).flatten()
-        x_NK, y_K = x_NK[:, inside_K], y_K[inside_K]
+        x_NK, y_K, moments_N2 = x_NK[:, inside_K], y_K[inside_K], None
     x_NK, y_K, n = x_NK.double(), y_K.double(), len(y_K)
-    sum_x_N, sum_y = x_NK.sum(1), y_K.sum()
+    if moments_N2 is None:
+        moments_N2 = torch.stack([x_NK.sum(1), x_NK.square().sum(1)], 1)
+    (sum_x_N, squares_N), sum_y = moments_N2.unbind(1), y_K.sum()
     covariance_N = n * (x_NK @ y_K) - sum_x_N * sum_y
-    spread_N = (n * x_NK.square().sum(1) - sum_x_N**2).sqrt() * (n * y_K.square().sum() - sum_y**2).sqrt()
+    spread_N = (n * squares_N - sum_x_N**2).sqrt() * (n * (y_K @ y_K) - sum_y**2).sqrt()
     return torch.where(spread_N > 0, (covariance_N / spread_N.clamp(min=0.5)).clamp(-1, 1), 0)
 
 
