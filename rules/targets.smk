@@ -6,6 +6,7 @@ localrules:
     segmenters,
     tables,
     figures,
+    release,
 
 
 rule prepare:
@@ -27,6 +28,15 @@ rule tables:
 rule figures:
     input:
         expand(rules.make_figures.output, dataset=config["datasets"]),
+
+
+rule release:
+    input:
+        expand(
+            rules.make_release.output,
+            dataset=config["datasets"],
+            generator=config["release"]["generators"],
+        ),
 
 
 # one target per generator: its branch in every dataset, from training to the scores of all that learned from it

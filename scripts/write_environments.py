@@ -22,6 +22,7 @@ NEEDS = {
     "segment": [*CORE, *NETWORKS, "pandas"],
     "forecast": [*CORE, *NETWORKS, "jsonschema", "pyyaml"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
+    "release": CORE,
 }
 NATIVE = {"segment": ["glib", "libgl"], "forecast": ["glib", "libgl"]}  # of conda
 

@@ -15,6 +15,7 @@ SCORING_SECONDS = 0.1  # per test subject: Dice and Hausdorff distance
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
+RELEASE_RATE = 40e6  # bytes per CPU second: images are checked, copied, hashed, and checked as the receiver does
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 RAW_BYTES = 0.25  # per voxel of a phantom
 
@@ -99,6 +100,13 @@ def _figures(job: Job, study: Study) -> Cost:
     return Cost(cpu_seconds=FIGURES_SECONDS)
 
 
+def _release(job: Job, study: Study) -> Cost:
+    """The images once more, twice with folders; weights are little beside them."""
+    copies = 1 + study.config["release"]["folders"]
+    size_bytes = study.config["samples"]["count"] * _image_bytes(study)
+    return Cost(cpu_seconds=TABLES_SECONDS + copies * size_bytes / RELEASE_RATE, bytes=copies * size_bytes)
+
+
 # ------------------------------------------------------------------------------------------------ generate, segment
 def _train_generator(job: Job, study: Study) -> Cost:
     kimg, demand = study.config["generators"][job.model.split("/")[1]]["kimg"], study.demands[job.model]
@@ -173,4 +181,5 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "make_tables": _tables,
     "compare_generators": _tables,
     "make_figures": _figures,
+    "make_release": _release,
 }
