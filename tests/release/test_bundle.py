@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from understudy.core.files import canonical_json, read_json, sha256_of_file
 from understudy.core.stack import Stack
+from understudy.generate.sample import Sampling
 from understudy.generate.weights import load_generator
 from understudy.release.about import About
 from understudy.release.anonymous import commitment, drawn_salt, read_salt, secrets_of, traces
@@ -109,6 +110,13 @@ def test_weights_draw_the_same_without_saying_of_whom(bundle):
     assert about["licence"].startswith("CC-BY-4.0") and about["options"] == before["options"]
     with safe_open(folder / "weights.safetensors", "np") as file:
         assert list(file.metadata()) == ["understudy"] and not file.metadata()["understudy"].count(SUBJECTS[0])
+
+
+def test_samples_of_released_weights_are_of_unknown_subjects(bundle, tmp_path):
+    folder = bundle[1]
+    released = Sampling.of(folder / "weights.safetensors", 4, 1, tmp_path)
+    assert released.meta["source"]["lineage"] == "unknown" and released.meta["lineage"] == []
+    assert "lineage" not in Sampling.of(bundle[0].weights, 4, 1, tmp_path).meta["source"]
 
 
 def test_the_audit_is_numbers_alone(bundle):

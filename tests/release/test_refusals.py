@@ -161,9 +161,14 @@ def test_weights_whose_own_samples_failed(house):
     filtered = {"images": house.generator / "filtered.zip", "audit": house.generator / "filtered_audit.json"}
     sources = replace(house.with_weights(), **filtered)
     reasons = refused(house, "verdict fail (17 % memorized, 0 % allowed): 2 images are copies", sources=sources)
-    assert "The weights can draw again what a filter removed" in reasons[0]
+    assert "are copies. The weights can draw again what a filter removed" in reasons[0]
     house.release(sources=replace(house.sources, **filtered))
     assert read_json(house.output / "audit/audit.json")["filtered"] is True
+
+
+def test_one_audit_of_images_and_weights_is_told_once(house):
+    house.make_audit(verdict="fail", reasons=["2 images are copies"])
+    refused(house, "2 images are copies", sources=house.with_weights())
 
 
 def test_weights_without_an_audit(house):

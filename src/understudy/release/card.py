@@ -101,7 +101,7 @@ def _audit(facts: Facts) -> str:
     if auc := audit["membership"].get("auc"):
         between = audit["membership"]
         ends = f" ({between['low']:.3f} to {between['high']:.3f})" if "low" in between else ""
-        rows.append(("membership AUC", f"{auc:.3f}{ends}; 0.5 tells nothing about who was in the training set"))
+        rows.append(("membership AUC", f"{auc:.3f}{ends}; at 0.5 nobody can tell who was in the training set"))
     recall = [(kind, _percent(share)) for kind, share in audit["recall"].items()]
     filtered = "Images above the threshold had been replaced before this audit. " if audit.get("filtered") else ""
     return f"""## Are they copies of patients?

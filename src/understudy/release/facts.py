@@ -97,7 +97,7 @@ class Facts:
             f"({', '.join(self.modalities)})"
         )
         text += f" with annotation of {', '.join(self.labels)}" if LABEL_CHANNEL in self.stack.channels else ""
-        return f"{text}, {self.origin}. None of them shows a patient."
+        return f"{text}, {self.origin}. No image is a picture that a scanner took of a patient."
 
     @property
     def personal_data(self) -> str:

@@ -105,6 +105,8 @@ def weights_refusals(sources: Sources, about: About) -> list[str]:
         reasons.append(f"{sources.weights}: found {found}, expected {about.generator} on {about.dataset}")
     if audit.get("filtered"):
         reasons.append(f"{path}: is the audit of filtered images, expected that of all samples of the weights")
+    if path == sources.audit:  # its problems are told already
+        return reasons
     failed = audit_problems(path, audit, about.dataset, about.generator, drawn["sha256"])
     hint = "The weights can draw again what a filter removed; set release.weights to false to share images alone."
-    return reasons + [f"{reason} {hint}" for reason in failed]
+    return reasons + [f"{reason.rstrip('.')}. {hint}" for reason in failed]
