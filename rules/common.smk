@@ -199,6 +199,31 @@ def dataset_settings(wildcards):
     )
 
 
+# which audit speaks of which images of a generator
+RELEASE_AUDITS = {"samples": "audit.json", "filtered": "filtered_audit.json"}
+
+
+def release_options(wildcards):
+    """What a release says of itself; not which ones are made, nor what comes in as a file."""
+    left_out = ("generators", "images", "weights", "utility")
+    options = {k: v for k, v in config["release"].items() if k not in left_out}
+    return canonical_json(options)
+
+
+def released_weights(name):
+    """A file of the generator that is needed to share its weights."""
+    return f"{GENERATOR}/{name}" if config["release"]["weights"] else []
+
+
+def release_arguments(wildcards, input):
+    """The parts of a release that not everybody wants."""
+    named = ("weights", "weights_audit", "weights_samples", "table")
+    given = {name: input.get(name) for name in named if input.get(name)}
+    return " ".join(
+        f"--{name.replace('_', '-')} {path}" for name, path in given.items()
+    )
+
+
 FIGURES = (
     ["samples"] * bool(config["generators"])
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]

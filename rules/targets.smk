@@ -7,6 +7,7 @@ localrules:
     tables,
     figures,
     audit,
+    release,
 
 
 rule prepare:
@@ -33,6 +34,15 @@ rule figures:
 rule audit:
     input:
         rules.compare_audits.output if config["generators"] else [],
+
+
+rule release:
+    input:
+        expand(
+            rules.make_release.output,
+            dataset=config["datasets"],
+            generator=config["release"]["generators"],
+        ),
 
 
 # one target per generator: its branch in every dataset, from training to the scores of all that learned from it

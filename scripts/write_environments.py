@@ -23,6 +23,7 @@ NEEDS = {
     "forecast": [*CORE, *NETWORKS, "jsonschema", "pyyaml"],
     "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "torch"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
+    "release": CORE,
 }
 NATIVE = {"segment": ["glib", "libgl"], "forecast": ["glib", "libgl"]}  # of conda
 

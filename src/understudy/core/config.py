@@ -6,6 +6,7 @@ A config is complete in itself: what it does not say has the schema's default, n
 import copy
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 import yaml
@@ -39,7 +40,7 @@ def complete(config: Mapping, schema: Mapping, root: str | Path = ".") -> dict:
     Raises:
         ValueError: one line per problem: key, found, allowed, the nearest known key.
     """
-    config = copy.deepcopy(dict(config))
+    config = _dates_as_text(dict(config))
     problems = [_describe(error) for error in Draft202012Validator(schema).iter_errors(config)]
     if not problems:
         _fill(config, schema, schema)
@@ -47,6 +48,15 @@ def complete(config: Mapping, schema: Mapping, root: str | Path = ".") -> dict:
     if problems:
         raise ValueError("\n".join(f"config, {key}: {text}" for key, text in sorted(problems)))
     return config
+
+
+def _dates_as_text(value: object) -> object:
+    """A copy. YAML makes a date of 2026-01-31 without quotes; who writes it means the text."""
+    if isinstance(value, dict):
+        return {key: _dates_as_text(sub) for key, sub in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(sub) for sub in value]
+    return value.isoformat() if isinstance(value, date) else copy.deepcopy(value)
 
 
 def _fill(value: object, part: Mapping, schema: Mapping) -> None:
@@ -156,6 +166,20 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
         yield from _impossible_diffusion(config["generators"]["diffusion"], size)
     for name, segmenter in config["segmenters"].items():
         yield from _impossible_segmenter(name, segmenter, size, root)
+    yield from _impossible_release(config, root)
+
+
+def _impossible_release(config: Mapping, root: Path) -> Iterator[Problem]:
+    release = config["release"]
+    if unknown := [name for name in release["generators"] if name not in config["generators"]]:
+        known = ", ".join(config["generators"]) or "none, as there are no generators"
+        yield "release.generators", f"found {', '.join(unknown)}; allowed: {known}"
+    for key in ("title", "licence", "creators", "date"):
+        if release["generators"] and not release[key]:
+            yield f"release.{key}", "found none; a release needs one (see docs/release.md)"
+    for key in ("licence_file", "salt_file"):
+        if release[key] is not None and not (root / release[key]).is_file():
+            yield f"release.{key}", f"found {release[key]!r}, which is no file"
 
 
 def _impossible_experiments(config: Mapping) -> Iterator[Problem]:

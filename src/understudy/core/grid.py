@@ -75,8 +75,10 @@ def file_of(part: str, suffix: str) -> str:
 
 def audited(config: Mapping) -> list[tuple[str, str, str]]:
     """(dataset, generator, "" or "filtered_") of all images that are audited: every generator's samples, and the
-    filtered ones that segmenters learn from."""
+    filtered ones that segmenters learn from or that are released."""
     used = {part for s in grid(config) for part in parts(s.training_set)}
+    if config["release"]["images"] == "filtered":
+        used |= {generator + FILTERED for generator in config["release"]["generators"]}
     return [
         (dataset, generator, prefix)
         for dataset, generator in product(config["datasets"], config["generators"])

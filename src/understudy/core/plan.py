@@ -67,13 +67,15 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     results, settings = config["results"], list(grid(config))
     tables, figures = _tables(config), [_figure(results, name) for name in config["datasets"]]
     audits = [f"{results}/tables/audit.csv"] if config["generators"] else []
+    releases = [_release(results, *both) for both in product(config["datasets"], config["release"]["generators"])]
     named = {
-        "all": tables + figures + audits,
+        "all": tables + figures + audits + releases,
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
         "segmenters": _every(settings, results, "scores.csv"),
         "tables": tables,
         "figures": figures,
         "audit": audits,
+        "release": releases,
     }
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
@@ -125,6 +127,8 @@ def _everything(config: Mapping) -> Iterator[Job]:
         yield from _segment(config, setting)
     yield from _audit(config)
     yield from _report(config, settings)
+    for dataset, generator in product(config["datasets"], config["release"]["generators"]):
+        yield _make_release(config, dataset, generator)
 
 
 def _prepare(config: Mapping, dataset: str) -> Iterator[Job]:
@@ -212,6 +216,21 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
         yield Job("make_figures", dataset, REPORT, tuple(inputs), (_figure(results, dataset),), dataset=dataset)
 
 
+def _make_release(config: Mapping, dataset: str, generator: str) -> Job:
+    results, options = config["results"], config["release"]
+    folder = f"{results}/{dataset}/generators/{generator}"
+    audit = {"samples": "audit.json", "filtered": "filtered_audit.json"}
+    inputs = [f"{folder}/{options['images']}.zip", f"{folder}/{audit[options['images']]}", f"{folder}/weights.json"]
+    inputs += [f"{folder}/{audit['samples']}"] if options["weights"] else []
+    inputs += [f"{results}/tables/dice.csv"] if options["utility"] else []
+    about = {
+        "branch": f"{dataset} / {generator}",
+        "dataset": dataset,
+        "outputs": (_release(results, dataset, generator),),
+    }
+    return Job("make_release", f"{dataset}/{generator}", inputs=tuple(inputs), **about)
+
+
 def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
     return [path for s in settings for path in s.files(results, name)]
 
@@ -227,6 +246,10 @@ def _stacks(results: str, dataset: str) -> list[str]:
 
 def _samples(results: str, dataset: str, generator: str) -> str:
     return f"{results}/{dataset}/generators/{generator}/samples.zip"
+
+
+def _release(results: str, dataset: str, generator: str) -> str:
+    return f"{results}/{dataset}/release/{generator}/SHA256SUMS"
 
 
 def _figure(results: str, dataset: str) -> str:

@@ -20,6 +20,8 @@ CPU_FLOPS = 3e10  # of one core, float32
 COPY_SECONDS = 1e-4  # of an image from stack to stack
 FOUND_BYTES = 400  # of what is found of an image, in every view
 PLANTED_KINDS = 7  # of copies, understudy.audit.planted
+# bytes per CPU second of a release: images are checked, copied, hashed, checked as its receiver does; and of folders
+RELEASE_RATE, FOLDERS_RATE = 140e6, 12e6
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 RAW_BYTES = 0.25  # per voxel of a phantom
 
@@ -102,6 +104,13 @@ def _tables(job: Job, study: Study) -> Cost:
 
 def _figures(job: Job, study: Study) -> Cost:
     return Cost(cpu_seconds=FIGURES_SECONDS)
+
+
+def _release(job: Job, study: Study) -> Cost:
+    """The images once more, twice with folders; weights are little beside them."""
+    size_bytes, folders = study.config["samples"]["count"] * _image_bytes(study), study.config["release"]["folders"]
+    seconds = size_bytes / RELEASE_RATE + folders * size_bytes / FOLDERS_RATE
+    return Cost(cpu_seconds=TABLES_SECONDS + seconds, bytes=(1 + folders) * size_bytes)
 
 
 # ------------------------------------------------------------------------------------------------ generate, segment
@@ -225,4 +234,5 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "make_tables": _tables,
     "compare_generators": _tables,
     "make_figures": _figures,
+    "make_release": _release,
 }
