@@ -134,9 +134,9 @@ def search(
 def sizes(view: View, shape_CHW: tuple[int, int, int], kinds: int, memory_bytes: float, item: int) -> tuple[int, int]:
     """(queries, references) that are searched at once, where `memory_bytes` is all that they, and the table of their
     correlations, may take; `item` bytes a number."""
-    channels, pixels = len(view.places), shape_CHW[1] * shape_CHW[2]
+    channels, pixels = len(view.places), view.plane(*shape_CHW[1:])
     planes = channels + (7 if item == 2 else 2) * view.masked  # of a masked view the digits and the inside
-    converted, stored = pixels * planes * item, pixels * shape_CHW[0]
+    converted, stored = pixels * planes * item, int(np.prod(shape_CHW))
     references = int(np.clip(memory_bytes / 4 / (converted + stored), _LEAST, _MOST))
     queries = memory_bytes / 2 / ((converted + stored) * kinds + stored)
     table = memory_bytes / 4 / (8 * references * kinds)

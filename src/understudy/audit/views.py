@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-ALL, BRAIN = "all", "brain"
+ALL, BRAIN, COARSE = "all", "brain", "coarse"
+COARSE_PIXELS = 64  # along each side
 # (quarter turns, flipped left to right first) of the query
 VARIANTS = {
     "none": [(0, False)],
@@ -31,7 +33,8 @@ _ROWS = 64  # images that are converted at once
 @dataclass(frozen=True)
 class View:
     """`all`: every modality together; `brain`: the same, where the reference is not background (0 in every modality);
-    otherwise a modality's name.
+    `coarse`: every modality, averaged down to 64 x 64, which a shift or a turn of a few pixels changes less; otherwise
+    a modality's name.
 
     Raises ValueError where there is no such modality.
     """
@@ -42,10 +45,11 @@ class View:
     @classmethod
     def of(cls, name: str, channels: Sequence[str]) -> "View":
         modalities = list(channels[:-1])
-        if name in (ALL, BRAIN):
+        if name in (ALL, BRAIN, COARSE):
             return cls(name, tuple(range(len(modalities))))
         if name not in modalities:
-            raise ValueError(f"audit view: found {name!r}, expected {ALL}, {BRAIN}, or one of {', '.join(modalities)}")
+            known = ", ".join([ALL, BRAIN, COARSE, *modalities])
+            raise ValueError(f"audit view: found {name!r}, expected one of {known}")
         return cls(name, (modalities.index(name),))
 
     @property
@@ -53,8 +57,15 @@ class View:
         return self.name == BRAIN
 
     def pixels(self, x_NCHW: Tensor) -> Tensor:
-        """(N, C, H, W) of the channels that count."""
-        return x_NCHW[:, self.places[0] : self.places[-1] + 1]
+        """uint8 (N, C, H, W) of the channels that count."""
+        x_NCHW = x_NCHW[:, self.places[0] : self.places[-1] + 1]
+        if self.name != COARSE or x_NCHW.shape[3] <= COARSE_PIXELS:
+            return x_NCHW
+        return F.adaptive_avg_pool2d(x_NCHW.float(), COARSE_PIXELS).round().to(torch.uint8)
+
+    def plane(self, height: int, width: int) -> int:
+        """Pixels of a channel of images of this size."""
+        return COARSE_PIXELS**2 if self.name == COARSE and width > COARSE_PIXELS else height * width
 
 
 def variants_of(x_NCHW: Tensor, kinds: Sequence[tuple[int, bool]]) -> Tensor:

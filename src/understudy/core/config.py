@@ -204,7 +204,7 @@ def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
 
 
 def _impossible_audit(audit: Mapping, modalities: list[str]) -> Iterator[Problem]:
-    known = ["all", "brain", *modalities]
+    known = ["all", "brain", "coarse", *modalities]
     if unknown := [view for view in audit["views"] if view not in known]:
         yield "audit.views", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"
     if audit["view"] not in audit["views"]:
