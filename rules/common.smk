@@ -1,4 +1,5 @@
 # What all rules share: the validated config, where things are, small named helpers. No rules.
+import gc
 import shlex
 import sys
 from pathlib import Path
@@ -22,6 +23,11 @@ from understudy.prepare.splits import check_split_file
 # the SLURM plugin notices cancelled jobs only with this: see the file
 stand_in_for("sacct", ROOT / "workflow/bin")
 
+# the jobs of a study are a million small objects that stay to the end, which the garbage collector would walk through
+# again and again: a sixth of a dry run's time
+gc.freeze()
+gc.set_threshold(100_000)
+
 try:
     config = complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
     for name, options in config["datasets"].items():
@@ -42,8 +48,11 @@ SETTINGS = list(grid(config))
 SHARED = config["experiments"]["share_job"]
 REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
 KEEP = config["experiments"]["keep_weights"]
+# whether held-out subjects of the real images validate every training set
+APART = config["experiments"]["validation"] == "apart"
 REPEAT = "all" if SHARED else "repeat{repeat}"
-MODELS = models(config)  # generators/{generator}, segmenters/{segmenter}/{augmentation}
+# the options of generators/{generator} and segmenters/{segmenter}/{augmentation}: hundreds of jobs share a text
+MODELS = {model: canonical_json(options) for model, options in models(config).items()}
 
 
 def one_of(names):
@@ -55,7 +64,7 @@ wildcard_constraints:
     generator=one_of(config["generators"]),
     segmenter=one_of(config["segmenters"]),
     training_set=one_of({setting.training_set for setting in SETTINGS}),
-    augmentation="augmented|plain",
+    augmentation=one_of(config["experiments"]["augmentations"]),
     repeat=r"[1-9]\d*",
     prefix="|filtered_",
 
@@ -85,18 +94,15 @@ def images_options(wildcards):
 
 
 def generator_options(wildcards):
-    return canonical_json(config["generators"][wildcards.generator])
+    return MODELS[f"generators/{wildcards.generator}"]
 
 
 def segmenter_options(wildcards):
-    options = dict(config["segmenters"][wildcards.segmenter])
-    if wildcards.augmentation == "plain":
-        del options["augmentation"]
-    return canonical_json(options)
+    return MODELS[f"segmenters/{wildcards.segmenter}/{wildcards.augmentation}"]
 
 
 def model_options(wildcards):
-    return canonical_json(MODELS[wildcards.model])
+    return MODELS[wildcards.model]
 
 
 def gpus_per_job(wildcards):
@@ -131,12 +137,6 @@ def source_files(wildcards, suffix):
     return [
         f"{folder}/{file_of(part, suffix)}" for part in parts(wildcards.training_set)
     ]
-
-
-def apart_stack(wildcards):
-    """The real images, where their held-out subjects validate every training set."""
-    apart = config["experiments"]["validation"] == "apart"
-    return [f"{RESULTS}/{wildcards.dataset}/stacks/train.zip"] if apart else []
 
 
 def left_out(wildcards):
