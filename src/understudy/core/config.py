@@ -139,6 +139,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     yield from _impossible_experiments(config)
+    yield from _impossible_fidelity(config)
     needs_generator = {"synthetic", "real+synthetic"} & set(config["experiments"]["training_sets"])
     if needs_generator and not config["generators"]:
         yield (
@@ -173,6 +174,25 @@ def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
         yield (
             "experiments.validation",
             f"found apart with validation fractions {sorted(fractions)}; generators can leave out one set of subjects",
+        )
+
+
+def _impossible_fidelity(config: Mapping) -> Iterator[Problem]:
+    fidelity, channels, experiments = (
+        config["evaluation"]["fidelity"],
+        config["images"]["channels"],
+        config["experiments"],
+    )
+    if unknown := [name for name in fidelity["channels"] if name not in channels]:
+        yield "evaluation.fidelity.channels", f"found {unknown}; allowed: names of images.channels, {channels}"
+    name = fidelity["segmenter"]
+    if name is not None and name not in config["segmenters"]:
+        yield "evaluation.fidelity.segmenter", f"found {name!r}; allowed: one of {list(config['segmenters'])}"
+    own = "segmenter" in fidelity["spaces"] and fidelity["weights"]["segmenter"] is None and config["generators"]
+    if own and not (experiments["keep_weights"] and REAL in experiments["training_sets"]):
+        yield (
+            "evaluation.fidelity.spaces",
+            "found segmenter; it needs experiments.keep_weights and the training set real, or weights.segmenter",
         )
 
 
