@@ -36,7 +36,11 @@ CONFIG = {
         "repeats": 3,
         "negative_control": False,
     },
-    "evaluation": {"slices": "included"},
+    "evaluation": {
+        "slices": "included",
+        "fidelity": {"spaces": ["random", "segmenter"], "channels": ["t1ce"], "weights": {"segmenter": None}}
+        | {"segmenter": None},
+    },
 }
 SIZE = Size(10, 2, 1000, 400, 200, "counted", counted=True)
 SPEED = Speed(100.0, 10.0, 300.0, True, "NVIDIA A100 SXM", "measured for 60 s", True)

@@ -129,7 +129,7 @@ def note_of(images: int, reference_images: int, features: int) -> str:
 def absent_row(keys: Mapping[str, str], space: str, reference: str) -> dict:
     """Of a space that is asked for, and whose weights nobody has put there."""
     about = {**keys, "images_of": "synthetic", "space": space, "reference": reference}
-    return {**about, "note": f"not computed: no weights. Needs {SOURCES[space]}; see docs/evaluation.md"}
+    return {**about, "note": f"not computed: no weights. Needs {SOURCES[space]}; see docs/fidelity.md"}
 
 
 def write_fidelity(path: Path, rows: Sequence[Mapping]) -> None:

@@ -1,8 +1,8 @@
 """The Inception Score (Salimans et al. 2016): how sure a classifier is of each image, and how varied its classes are.
 
 exp of the mean KL(p(y|x) || p(y)), for each of 10 splits in the order given; mean and population standard deviation
-over the splits, as in the original code. p(y|x) is the softmax over all 1008 outputs of the 2015 Inception graph without
-the bias of its last layer. Order matters: shuffle images that come subject by subject.
+over the splits, as in the original code. p(y|x) is the softmax over all 1008 outputs of the 2015 Inception graph,
+without the bias of its last layer. Order matters: shuffle images that come subject by subject.
 """
 
 from typing import NamedTuple

@@ -153,7 +153,8 @@ def _score_fidelity(job: Job, study: Study) -> Cost:
     """Networks at the pace at which the job's generator samples; distances on cores."""
     options, one, speed = study.config["evaluation"]["fidelity"], study.sizes[job.dataset], study.speeds[job.model]
     flops_per_second = 1000 * study.demands[job.model].inference_flops / speed.inference
-    images, count = one.train_slices + one.test_included + study.config["samples"]["count"], 0
+    real, made, count = one.train_slices + one.test_included, study.config["samples"]["count"], 0
+    images, kept = real + made, made + real / len(study.config["generators"])  # features of real ones are kept once
     seconds = image_bytes = 0.0
     for space in options["spaces"]:
         channels = 1 if space == "segmenter" else len(options["channels"])
@@ -164,8 +165,8 @@ def _score_fidelity(job: Job, study: Study) -> Cost:
     return Cost(
         device_seconds=gpu_seconds,
         cpu_seconds=2 * count * DISTANCES_SECONDS + images * ANNOTATION_SECONDS,
-        bytes=images * image_bytes,
-        run_bytes=images * image_bytes,
+        bytes=kept * image_bytes,
+        run_bytes=kept * image_bytes,
         joules=None if speed.watt is None else speed.watt * gpu_seconds,
         fastest=gpu_seconds * speed.fastest,
         slowest=gpu_seconds * speed.slowest,
