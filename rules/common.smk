@@ -39,6 +39,10 @@ STACKS = f"{DATASET}/stacks"
 GENERATOR = f"{DATASET}/generators/{{generator}}"
 SETTING = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}"
 SETTINGS = list(grid(config))
+# what decides scores and their tables: all of the section but what is about images
+SCORING = canonical_json(
+    {key: value for key, value in config["evaluation"].items() if key != "fidelity"}
+)
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
 SHARED = config["experiments"]["share_job"]
 REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]

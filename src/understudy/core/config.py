@@ -183,7 +183,8 @@ def _impossible_fidelity(config: Mapping) -> Iterator[Problem]:
         config["images"]["channels"],
         config["experiments"],
     )
-    if unknown := [name for name in fidelity["channels"] if name not in channels]:
+    unknown = [name for name in fidelity["channels"] if name not in channels]
+    if unknown and channels[-1] == LABEL_CHANNEL:  # otherwise they are wrong themselves
         yield "evaluation.fidelity.channels", f"found {unknown}; allowed: names of images.channels, {channels}"
     name = fidelity["segmenter"]
     if name is not None and name not in config["segmenters"]:
