@@ -58,6 +58,16 @@ def test_pieces_touch_at_corners_and_the_edge_of_the_image_is_open():
     assert pieces_of(full, 1) == (1, 0) and pieces_of(full, 2) == (1, 1)
 
 
+def test_where_in_the_image_a_tumor_lies_changes_its_counts_at_the_edge_alone():
+    """A core at the image's edge is open, as nobody knows what is beyond."""
+    x = nested()
+    inside = [counts_of(np.roll(x, shift, (0, 1)), LEVELS) for shift in ((0, 0), (3, -2), (8, 8))]
+    for other in inside[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(inside[0], other, strict=True))
+    cut = counts_of(x[10:, 10:], LEVELS)
+    assert cut[2].tolist() == [0, 0, 0] and cut[0].tolist() == [1, 36 - 9, 9 - 1]
+
+
 def test_contacts_count_pairs_of_neighbours():
     x = np.array([[0, 1], [1, 0]])
     assert contacts_of(x, 2).tolist() == [[0, 4], [4, 0]]

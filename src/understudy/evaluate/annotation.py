@@ -4,6 +4,7 @@ Every measure is of single images, in the classes that segmenters are trained on
 are the standard; real test images beside the synthetic ones show how far other real patients are from it.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from understudy.core.files import write_text_atomically
-from understudy.core.labels import classes_of_grey, label_names, thresholds
+from understudy.core.labels import classes_of_grey, grey_of_classes, label_names, thresholds
 
 from .features import Images
 
@@ -49,14 +50,36 @@ def annotations_of(images: Images, threads: int = 4) -> Annotations:
 
 def counts_of(grey_HW: np.ndarray, levels: Mapping[str, int]) -> tuple[np.ndarray, ...]:
     """Of one annotation, the fields of Annotations after the labels."""
-    classes_HW, k = classes_of_grey(grey_HW, levels), len(levels)
+    classes_256, between_256 = _by_grey(tuple(levels.items()))
+    classes_HW, k = tumor_of(classes_256[grey_HW]), len(levels)
     pixels_K = np.bincount(classes_HW.ravel(), minlength=k + 1)[1:]
     pieces_K, enclosed_K = np.zeros(k, int), np.zeros(k, int)
     for label in np.flatnonzero(pixels_K):
         pieces_K[label], enclosed_K[label] = pieces_of(classes_HW, label + 1)
-    between = _nearer_to_a_threshold(grey_HW, classes_HW, levels)
+    between = np.count_nonzero(between_256[grey_HW])
     contacts_CC = contacts_of(classes_HW, k + 1)
     return pixels_K, pieces_K, enclosed_K, contacts_CC, np.int64(between), np.int64(np.count_nonzero(grey_HW))
+
+
+def tumor_of(classes_HW: np.ndarray) -> np.ndarray:
+    """The rectangle of all labels with a pixel of background around it, as far as the image goes: nothing that is
+    counted lies outside, and it is a tenth of a head."""
+    rows, columns = (np.flatnonzero(classes_HW.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return classes_HW[:1, :1]
+    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
+    return classes_HW[top : rows[-1] + 2, left : columns[-1] + 2]
+
+
+@functools.lru_cache
+def _by_grey(levels: tuple[tuple[str, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Of every grey value: its class, and whether it is nearer to a threshold between two levels than to its level, so
+    that a small change would give another label."""
+    grey, named = np.arange(256), dict(levels)
+    classes = classes_of_grey(grey, named)
+    from_level = np.abs(grey - grey_of_classes(classes, named).astype(int))
+    from_threshold = np.abs(grey[:, None] - thresholds(named)).min(1)
+    return classes, from_threshold < from_level
 
 
 def pieces_of(classes_HW: np.ndarray, label: int) -> tuple[int, int]:
@@ -71,20 +94,9 @@ def pieces_of(classes_HW: np.ndarray, label: int) -> tuple[int, int]:
 def contacts_of(classes_HW: np.ndarray, count: int) -> np.ndarray:
     """Pairs of neighbouring pixels (count, count), symmetric; 0 where classes are the same."""
     pairs = [(classes_HW[:, :-1], classes_HW[:, 1:]), (classes_HW[:-1], classes_HW[1:])]
-    codes = np.concatenate([(a.astype(np.int64) * count + b).ravel() for a, b in pairs])
+    codes = np.concatenate([a[a != b].astype(np.int64) * count + b[a != b] for a, b in pairs])
     contacts_CC = np.bincount(codes, minlength=count * count).reshape(count, count)
-    contacts_CC = contacts_CC + contacts_CC.T
-    np.fill_diagonal(contacts_CC, 0)
-    return contacts_CC
-
-
-def _nearer_to_a_threshold(grey_HW: np.ndarray, classes_HW: np.ndarray, levels: Mapping[str, int]) -> int:
-    """Pixels that a small change of grey would give to another label. A level in the middle of two thresholds is as
-    far from both as half of its gaps."""
-    ascending = np.array([0, *sorted(levels.values())], float)
-    from_level = np.abs(np.arange(256) - ascending[classes_of_grey(np.arange(256), levels)])
-    from_threshold = np.abs(np.arange(256)[:, None] - thresholds(levels)).min(1)
-    return int((from_threshold < from_level)[grey_HW].sum())
+    return contacts_CC + contacts_CC.T
 
 
 # ------------------------------------------------------------------------------------------------ the summary
