@@ -61,7 +61,7 @@ def test_pieces_touch_at_corners_and_the_edge_of_the_image_is_open():
 def test_where_in_the_image_a_tumor_lies_changes_its_counts_at_the_edge_alone():
     """A core at the image's edge is open, as nobody knows what is beyond."""
     x = nested()
-    inside = [counts_of(np.roll(x, shift, (0, 1)), LEVELS) for shift in ((0, 0), (3, -2), (8, 8))]
+    inside = [counts_of(np.roll(x, shift, (0, 1)), LEVELS) for shift in ((0, 0), (3, -2), (7, 7))]
     for other in inside[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(inside[0], other, strict=True))
     cut = counts_of(x[10:, 10:], LEVELS)
