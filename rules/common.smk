@@ -43,6 +43,9 @@ SETTINGS = list(grid(config))
 SCORING = canonical_json(
     {key: value for key, value in config["evaluation"].items() if key != "fidelity"}
 )
+PUBLISHED = {
+    name: d["published"] for name, d in config["datasets"].items() if d["published"]
+}
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
 SHARED = config["experiments"]["share_job"]
 REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]

@@ -69,6 +69,7 @@ rule compare_fidelity:
         results=results_folder,
         datasets=" ".join(config["datasets"]),
         generators=" ".join(config["generators"]),
+        published=canonical_json(PUBLISHED),
     shell:
         "python scripts/compare_fidelity.py --results {params.results} --datasets {params.datasets}"
-        " --generators {params.generators} --output {params.results}/tables > {log} 2>&1"
+        " --generators {params.generators} --published {params.published:q} --output {params.results}/tables > {log} 2>&1"

@@ -1,9 +1,6 @@
 # report: scores and examples -> tables and figures.
 
 TABLES = ["dice", "hausdorff", "relative_dice", "ranking", "empties"]
-PUBLISHED = {
-    name: d["published"] for name, d in config["datasets"].items() if d["published"]
-}
 
 
 rule make_tables:

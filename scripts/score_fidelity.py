@@ -79,6 +79,7 @@ def rows_of(a: argparse.Namespace, sides: dict[str, Images], reference: Images, 
 def main() -> None:
     a = arguments()
     with cli.named_os_errors():
+        machine.require_gpus(a)
         device = machine.use_device(a.device, a.threads)
         samples, train, test = (Images.included(Stack.open(path)) for path in (a.samples, a.train, a.test))
         rows = rows_of(a, {"synthetic": samples, "test": test}, train, device)

@@ -16,7 +16,7 @@ from understudy.core.weights import find_weights
 from understudy.evaluate.feature_spaces import Space, open_space
 from understudy.evaluate.features import Images, features_of
 from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
-from understudy.report.fidelity import REAL, fidelity_table
+from understudy.report.fidelity import REAL, beside_published, fidelity_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -192,6 +192,26 @@ def test_rows_of_the_test_images_stand_once():
     ]
     table = fidelity_table(pd.DataFrame(rows))
     assert list(table["generator"]) == [REAL, "a", "b"] and list(table["frechet"]) == [1, 2, 3]
+
+
+def test_published_values_stand_beside_those_of_the_same_images():
+    keys = {"images_of": "synthetic", "dataset": "ours", "frechet": 20.0, "note": "n"}
+    rows = [
+        {**keys, "generator": "stylegan2", "space": s, "channel": c}
+        for s in ("inception", "random")
+        for c in ("t1ce", "t1")
+    ]
+    rows += [{**keys, "generator": "mine", "space": "inception", "channel": "t1ce"}]
+    table = beside_published(fidelity_table(pd.DataFrame(rows)), {"ours": "brats2020", "other": None})
+    first = table[(table.generator == "stylegan2") & (table.space == "inception") & (table.channel == "t1ce")].iloc[0]
+    assert (first["published_frechet"], first["published_inception_score"]) == (84.77283, 2.20246)
+    assert table["published_frechet"].notna().sum() == 1 and list(table.columns)[-1] == "note"
+    assert "published_frechet" not in beside_published(table[["note"]], {"ours": None})
+
+
+def test_a_gpu_that_is_asked_for_must_be_there(stacks, tmp_path):
+    done = scored(stacks, tmp_path, "one", "--device", "auto", "--gpus", 64)
+    assert done.returncode == 1 and "--gpus 64: torch sees" in done.stderr
 
 
 def test_weights_are_looked_for_in_torch_hubs_cache_as_well(tmp_path, monkeypatch):

@@ -126,7 +126,7 @@ def test_augmentation_options_leave_plain_trainings_alone(study):
 
 def test_a_published_table_beside_ours_reruns_the_tables_alone(study):
     jobs = planned(study, TINY.replace("test_subjects: 2", "test_subjects: 2, published: brats2020"))
-    assert jobs == {"make_tables": 1, "make_figures": 1, "all": 1, "total": 3}
+    assert jobs == {"make_tables": 1, "compare_fidelity": 1, "make_figures": 1, "all": 1, "total": 4}
 
 
 def test_a_lost_result_is_published_again_without_training(study):

@@ -4,7 +4,7 @@ The CSV of `fidelity` names the space in every row; Markdown and LaTeX have one 
 spaces do not compare.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +12,12 @@ import pandas as pd
 from understudy.core.files import write_text_atomically
 
 from .formats import NOTHING, latex, markdown, title
+from .published import published_fidelity
 
 REAL = "real (test)"  # in the place of a generator: the real test images against the same reference
-PEOPLE = ("dataset", "generator", "channel", "images", "frechet", "matched_images", "frechet_matched", "kernel")
-PEOPLE += ("precision", "recall", "density", "coverage", "inception_score", "note")
+PEOPLE = ("dataset", "generator", "channel", "images", "frechet", "published_frechet", "matched_images")
+PEOPLE += ("frechet_matched", "kernel", "precision", "recall", "density", "coverage", "inception_score")
+PEOPLE += ("published_inception_score", "note")
 SPACES = {
     "inception": "Inception features: `frechet` is FID as pytorch-fid computes it, `kernel` is KID.",
     "radimagenet": "Features of a ResNet-50 trained on radiological images (RadImageNet).",
@@ -55,6 +57,21 @@ def fidelity_table(rows: pd.DataFrame) -> pd.DataFrame:
     order["dataset"] = rows["dataset"].map({name: place for place, name in enumerate(dict.fromkeys(rows["dataset"]))})
     places = order.sort_values(["space", "dataset", "generator"], kind="stable").index
     return rows.loc[places].reset_index(drop=True)
+
+
+def beside_published(table: pd.DataFrame, published: Mapping[str, str | None]) -> pd.DataFrame:
+    """The table with the study's FID and Inception Score, of T1wGd, in the rows of the same; without any, as it is."""
+    known = [
+        published_fidelity(name).assign(dataset=dataset, space="inception", channel="t1ce")
+        for dataset, name in published.items()
+        if name
+    ]
+    if not known:
+        return table
+    theirs = pd.concat(known).rename(columns={name: f"published_{name}" for name in ("frechet", "inception_score")})
+    note = table.pop("note")
+    table = table.merge(theirs, on=["dataset", "generator", "space", "channel"], how="left", validate="many_to_one")
+    return table.assign(note=note)
 
 
 def annotation_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +114,7 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
             pairs = zip(rows[f"{name}_mean"], rows[f"{name}_sd"], strict=True)
             texts = [NOTHING if pd.isna(mean) else f"{_text(mean)} ± {_text(sd)}" for mean, sd in pairs]
         else:
-            texts = [_text(value) for value in rows[name]]
+            texts = [_text(value) for value in rows.get(name, [None] * len(rows))]
         if name in ("dataset", "generator") or set(texts) != {NOTHING}:
             columns[title(name)] = texts
     return pd.DataFrame(columns, dtype=object)
