@@ -16,7 +16,7 @@ from understudy.core.weights import find_weights
 from understudy.evaluate.feature_spaces import Space, open_space
 from understudy.evaluate.features import Images, features_of
 from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
-from understudy.report.fidelity import REAL, beside_published, fidelity_table
+from understudy.report.fidelity import REAL, beside_published, fidelity_table, write_fidelity
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -192,6 +192,17 @@ def test_rows_of_the_test_images_stand_once():
     ]
     table = fidelity_table(pd.DataFrame(rows))
     assert list(table["generator"]) == [REAL, "a", "b"] and list(table["frechet"]) == [1, 2, 3]
+
+
+def test_a_distance_that_does_not_compare_says_so_in_its_cell(tmp_path):
+    keys = {"dataset": "d", "images_of": "synthetic", "space": "inception", "channel": "t1ce", "images": 100}
+    rows = [
+        {**keys, "generator": g, "frechet": 12.5, "note": note} for g, note in (("a", ""), ("b", "few"), ("c", None))
+    ]
+    write_fidelity(tmp_path, pd.DataFrame(rows))
+    lines = (tmp_path / "fidelity.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("| d ")]
+    assert [row[5] for row in cells] == ["12.5", "12.5*", "12.5"]
 
 
 def test_published_values_stand_beside_those_of_the_same_images():

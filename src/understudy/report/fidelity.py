@@ -27,7 +27,8 @@ SPACES = {
 }
 NOTE = (
     "Against the real training images. `frechet`: of all images; `frechet_matched`: of as many images in every row and "
-    "on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for `kernel`."
+    "on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for `kernel`. An "
+    "asterisk: not to be compared with values elsewhere, for the reason in `note`."
 )
 ANNOTATION_NOTE = (
     "Annotations: real training images (`real`), real test images (`real_test`) and each generator's. Pairs of classes "
@@ -108,13 +109,15 @@ def _write(folder: str | Path, name: str, table: pd.DataFrame, texts: dict[str, 
 
 def _cells(rows: pd.DataFrame) -> pd.DataFrame:
     """What people read of one space: columns without any value are left out."""
-    columns = {}
+    columns, notes = {}, rows["note"].fillna("")
     for name in PEOPLE:
         if f"{name}_mean" in rows:
             pairs = zip(rows[f"{name}_mean"], rows[f"{name}_sd"], strict=True)
             texts = [NOTHING if pd.isna(mean) else f"{_text(mean)} ± {_text(sd)}" for mean, sd in pairs]
         else:
             texts = [_text(value) for value in rows.get(name, [None] * len(rows))]
+        if name == "frechet":
+            texts = [f"{text}*" if note and text != NOTHING else text for text, note in zip(texts, notes, strict=True)]
         if name in ("dataset", "generator") or set(texts) != {NOTHING}:
             columns[title(name)] = texts
     return pd.DataFrame(columns, dtype=object)
