@@ -81,6 +81,8 @@ def test_a_digest_of_the_config_is_checked(tmp_path):
     assert checked_digest(path, "inception", digest.upper()) == digest
     with pytest.raises(ValueError, match=f"found SHA-256 {digest}, expected 00ff; .* Fetch it again"):
         checked_digest(path, "inception", "00ff")
+    dated = path.rename(tmp_path / "weights-20261123.pth")
+    assert checked_digest(dated, "inception") == digest
     with pytest.raises(ValueError, match="no such file; expected weights of the feature space dinov2: dinov2_vitl14"):
         checked_digest(tmp_path / "none.pth", "dinov2")
 

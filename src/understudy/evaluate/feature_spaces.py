@@ -73,7 +73,7 @@ def checked_digest(path: Path, space: str, sha256: str | None = None) -> str:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected weights of the feature space {space}: {SOURCES[space]}")
     digest = sha256_of_file(path)
-    named = re.search(r"-([0-9a-f]{8,64})$", path.stem)
+    named = re.search(r"-(?=\d*[a-f])([0-9a-f]{8,64})$", path.stem)  # decimal digits alone may be a date
     for expected in (sha256 or "", named[1] if named else ""):
         if not digest.startswith(expected.lower()):
             raise ValueError(

@@ -18,7 +18,7 @@ TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
 # of a feature space: FLOPs of an image (299 x 299, 256 x 256, ViT-L/14 at 224 x 224), features
 SPACE_FLOPS = {"inception": 11.4e9, "radimagenet": 10.8e9, "dinov2": 162e9, "random": 0.1e9}
 SPACE_FEATURES = {"inception": 2048, "radimagenet": 2048, "dinov2": 1024, "segmenter": 2048, "random": 352}
-DISTANCES_SECONDS, ANNOTATION_SECONDS = 150.0, 0.004  # of a channel with 10 000 neighbours; of an image
+DISTANCES_SECONDS, ANNOTATION_SECONDS = 95.0, 0.005  # of 10 000 neighbours, 2048 features; of an image, read
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 RAW_BYTES = 0.25  # per voxel of a phantom
 
