@@ -15,9 +15,11 @@ from snakemake.exceptions import WorkflowError
 from understudy.core.cli import stand_in_for
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
-from understudy.core.grid import audited, file_of, generators_of, grid, parts
+from understudy.core.grid import audited, feature_weights, file_of, generators_of
+from understudy.core.grid import grid, parts
 from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
+from understudy.core.weights import find_weights
 from understudy.prepare.splits import check_split_file
 
 # the SLURM plugin notices cancelled jobs only with this: see the file
@@ -44,6 +46,13 @@ STACKS = f"{DATASET}/stacks"
 GENERATOR = f"{DATASET}/generators/{{generator}}"
 SETTING = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}"
 SETTINGS = list(grid(config))
+# what decides scores and their tables: all of the section but what is about images
+SCORING = canonical_json(
+    {key: value for key, value in config["evaluation"].items() if key != "fidelity"}
+)
+PUBLISHED = {
+    name: d["published"] for name, d in config["datasets"].items() if d["published"]
+}
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
 SHARED = config["experiments"]["share_job"]
 REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
@@ -182,6 +191,38 @@ def audit_summaries(wildcards):
 def every(name, settings=SETTINGS):
     """The file `name` of every training of the settings."""
     return [path for setting in settings for path in setting.files(RESULTS, name)]
+
+
+def fidelity_options(wildcards):
+    """What decides the numbers; where weights are is an input."""
+    options = config["evaluation"]["fidelity"]
+    return canonical_json(
+        {k: v for k, v in options.items() if k not in ("weights", "segmenter")}
+    )
+
+
+def fidelity_files(dataset):
+    """{space: file of weights} of the spaces that are asked for, as far as the files are there or will be."""
+    options = config["evaluation"]["fidelity"]
+    given = {
+        name: file
+        for name, file in options["weights"].items()
+        if name in options["spaces"]
+    }
+    found = {name: find_weights(file) for name, file in given.items() if file}
+    own = feature_weights(config, dataset)
+    return {name: str(path) for name, path in found.items() if path} | (
+        {"segmenter": own} if own else {}
+    )
+
+
+def fidelity_weights(wildcards):
+    return list(fidelity_files(wildcards.dataset).values())
+
+
+def fidelity_weights_named(wildcards):
+    files = fidelity_files(wildcards.dataset)
+    return [f"{space}={file}" for space, file in files.items()]
 
 
 def of_repeats(name):

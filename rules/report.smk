@@ -1,9 +1,6 @@
 # report: scores and examples -> tables and figures.
 
 TABLES = ["dice", "hausdorff", "relative_dice", "ranking", "empties"]
-PUBLISHED = {
-    name: d["published"] for name, d in config["datasets"].items() if d["published"]
-}
 
 
 rule make_tables:
@@ -31,7 +28,7 @@ rule make_tables:
     params:
         results=results_folder,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        evaluation=canonical_json(config["evaluation"]),
+        evaluation=SCORING,
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
     shell:
@@ -93,7 +90,7 @@ rule tables_so_far:
         results=results_folder,
         runs=RUNS,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        evaluation=canonical_json(config["evaluation"]),
+        evaluation=SCORING,
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
     shell:
@@ -134,7 +131,7 @@ rule make_figures:
     params:
         results=results_folder,
         settings=dataset_settings,
-        evaluation=canonical_json(config["evaluation"]),
+        evaluation=SCORING,
         generators=" ".join(config["generators"]),
     shell:
         "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, audited, file_of, generators_of, grid, parts
+from .grid import Setting, audited, feature_weights, file_of, generators_of, grid, parts
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -80,7 +80,8 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
         using = [s for s in settings if generator in generators_of(s.training_set)]
-        named[generator] = samples + _every(using, results, "scores.csv")
+        scored = [_fidelity(results, name, generator) for name in config["datasets"]]
+        named[generator] = samples + scored + _every(using, results, "scores.csv")
     return named
 
 
@@ -122,6 +123,7 @@ def _everything(config: Mapping) -> Iterator[Job]:
         yield from _prepare(config, dataset)
     for dataset, generator in product(config["datasets"], config["generators"]):
         yield from _generate(config, dataset, generator)
+        yield _score_fidelity(config, dataset, generator)
     settings = list(grid(config))
     for setting in settings:
         yield from _segment(config, setting)
@@ -154,6 +156,15 @@ def _generate(config: Mapping, dataset: str, generator: str) -> Iterator[Job]:
     yield Job("sample_generator", inputs=(weights,), outputs=(samples,), run=f"{runs}/samples/{generator}", **about)
 
 
+def _score_fidelity(config: Mapping, dataset: str, generator: str) -> Job:
+    results = config["results"]
+    weights = feature_weights(config, dataset)
+    inputs = (_samples(results, dataset, generator), *_stacks(results, dataset), *([weights] if weights else []))
+    about = {"branch": f"{dataset} / {generator}", "gpu": True, "dataset": dataset, "model": f"generators/{generator}"}
+    outputs = tuple(_fidelity(results, dataset, generator, name) for name in ("fidelity", "annotation"))
+    return Job("score_fidelity", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, **about)
+
+
 def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
     s, results, used = setting, config["results"], generators_of(setting.training_set)
     stacks = [f"{results}/{s.dataset}/{file_of(part, '.zip')}" for part in parts(s.training_set)]
@@ -162,16 +173,20 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
     about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
     about |= {"model": f"segmenters/{s.segmenter}/{s.augmentation}", "training_set": s.training_set}
     inputs = (*stacks, f"{results}/{s.dataset}/stacks/test.zip")
+    weights = s.files(results, "weights.safetensors")
+    features = [path for path in weights if path == feature_weights(config, s.dataset)]  # others ask for no weights
     if config["experiments"]["share_job"]:
-        outputs = (*s.files(results, "scores.csv"), *s.files(results, "example.png"))
+        outputs = (*s.files(results, "scores.csv"), *s.files(results, "example.png"), *features)
         key = s.folder("").removeprefix("/").replace("/segmenters/", "/", 1)
         yield Job("train_segmenter", key, inputs=inputs, outputs=outputs, trainings=s.repeats, **about)
         return
-    for scores, example in zip(s.files(results, "scores.csv"), s.files(results, "example.png"), strict=True):
+    for scores, example, own in zip(
+        *(s.files(results, n) for n in ("scores.csv", "example.png")), weights, strict=True
+    ):
         key = scores.removeprefix(f"{results}/").removesuffix("/scores.csv")
-        run = f"{config['runs']}/{key}"
+        run, outputs = f"{config['runs']}/{key}", (scores, example, *({own} & set(features)))
         key = key.replace("/segmenters/", "/", 1)
-        yield Job("train_segmenter", key, inputs=inputs, outputs=(scores, example), run=run, **about)
+        yield Job("train_segmenter", key, inputs=inputs, outputs=outputs, run=run, **about)
 
 
 def _audit(config: Mapping) -> Iterator[Job]:
@@ -208,6 +223,9 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
     if config["generators"]:
         samples = [_samples(results, *both) for both in product(config["datasets"], config["generators"])]
         yield Job("compare_generators", "", REPORT, tuple(samples), (f"{results}/tables/generators.csv",))
+        both = product(config["datasets"], config["generators"], ("fidelity", "annotation"))
+        scored, made = [_fidelity(results, *one) for one in both], f"{results}/tables/fidelity.csv"
+        yield Job("compare_fidelity", "", REPORT, tuple(scored), (made,))
     for dataset in config["datasets"]:
         own = [s for s in settings if s.dataset == dataset]
         inputs = [table, f"{results}/{dataset}/stacks/train.zip"]
@@ -236,7 +254,7 @@ def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
 
 
 def _tables(config: Mapping) -> list[str]:
-    names = ["dice", "generators"] if config["generators"] else ["dice"]
+    names = ["dice", "generators", "fidelity"] if config["generators"] else ["dice"]
     return [f"{config['results']}/tables/{name}.csv" for name in names]
 
 
@@ -250,6 +268,10 @@ def _samples(results: str, dataset: str, generator: str) -> str:
 
 def _release(results: str, dataset: str, generator: str) -> str:
     return f"{results}/{dataset}/release/{generator}/SHA256SUMS"
+
+
+def _fidelity(results: str, dataset: str, generator: str, name: str = "fidelity") -> str:
+    return f"{results}/{dataset}/generators/{generator}/{name}.csv"
 
 
 def _figure(results: str, dataset: str) -> str:

@@ -11,6 +11,7 @@ TABLES = {
     ("hausdorff", "brats2020"): "table8_hausdorff_brats2020.csv",
     ("hausdorff", "brats2021"): "table9_hausdorff_brats2021.csv",
 }
+FIDELITY = "table2_fid_is.csv"
 RELATIVE_DICE = "table5_relative_dice.csv"
 SETTING = ["segmenter", "training_set", "augmentation"]
 
@@ -28,6 +29,14 @@ def published_relative_dice(name: str) -> pd.DataFrame:
     """40 rows (none trained on real images alone): segmenter, training_set, augmentation, percent."""
     table = _with_settings(RELATIVE_DICE)
     return table[[*SETTING, f"{known_dataset(name)}_percent"]].set_axis([*SETTING, "percent"], axis=1)
+
+
+def published_fidelity(name: str) -> pd.DataFrame:
+    """A row per generator: generator, frechet (FID), inception_score; of 100 000 synthetic T1wGd images."""
+    with (files("understudy.report") / "published" / FIDELITY).open() as text:
+        table = pd.read_csv(text)
+    columns = [f"{known_dataset(name)}_{metric}" for metric in ("fid", "is")]
+    return table[["generator", *columns]].set_axis(["generator", "frechet", "inception_score"], axis=1)
 
 
 def known_dataset(name: str) -> str:
