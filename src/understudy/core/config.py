@@ -40,13 +40,22 @@ def complete(config: Mapping, schema: Mapping, root: str | Path = ".") -> dict:
         ValueError: one line per problem: key, found, allowed, the nearest known key.
     """
     config = copy.deepcopy(dict(config))
+    regions_given = "regions" in (config.get("evaluation") or {})
     problems = [_describe(error) for error in Draft202012Validator(schema).iter_errors(config)]
     if not problems:
         _fill(config, schema, schema)
+        if not regions_given:
+            _drop_unknown_regions(config)
         problems = list(_impossible(config, Path(root)))
     if problems:
         raise ValueError("\n".join(f"config, {key}: {text}" for key, text in sorted(problems)))
     return config
+
+
+def _drop_unknown_regions(config: dict) -> None:
+    """Of the default regions, those whose labels a study does not have."""
+    regions, known = config["evaluation"]["regions"], set(config["images"]["labels"])
+    config["evaluation"]["regions"] = {name: labels for name, labels in regions.items() if known.issuperset(labels)}
 
 
 def _fill(value: object, part: Mapping, schema: Mapping) -> None:
@@ -139,6 +148,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     yield from _impossible_experiments(config)
+    yield from _impossible_regions(config["evaluation"]["regions"], config["images"]["labels"])
     needs_generator = {"synthetic", "real+synthetic"} & set(config["experiments"]["training_sets"])
     if needs_generator and not config["generators"]:
         yield (
@@ -174,6 +184,14 @@ def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
             "experiments.validation",
             f"found apart with validation fractions {sorted(fractions)}; generators can leave out one set of subjects",
         )
+
+
+def _impossible_regions(regions: Mapping, labels: Mapping) -> Iterator[Problem]:
+    for name, members in regions.items():
+        if name in labels:
+            yield "evaluation.regions", f"found {name}, which is a label; allowed: other names"
+        if unknown := [label for label in members if label not in labels]:
+            yield f"evaluation.regions.{name}", f"found {', '.join(unknown)}; allowed: {', '.join(labels)}"
 
 
 def _impossible_segmenter(name: str, segmenter: Mapping, size: int, root: Path) -> Iterator[Problem]:

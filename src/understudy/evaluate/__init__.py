@@ -2,5 +2,6 @@
 
 from .distance import hausdorff
 from .overlap import dice
+from .surface import hausdorff95, surface_dice
 
-__all__ = ["dice", "hausdorff"]
+__all__ = ["dice", "hausdorff", "hausdorff95", "surface_dice"]
