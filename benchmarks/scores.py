@@ -6,8 +6,10 @@ same masks in the same run.
 
 Scores are Dice, surface Dice at 1 mm, the Hausdorff distance and its 95th percentile. Predictions are the references,
 disturbed: shifted, eroded, with one stray voxel far away, torn by noise. MONAI gets its masks ready made, the regions
-too; its distances are float32, so scores are compared to that. Prints one line per case and ends with 1 where a score
-differs. `hausdorff` is ours alone, Dice and that distance of the labels, where only the maximum is looked for.
+too. Scores are compared with MONAI's, whose distances are float32 and whose percentile interpolates at a place that
+float32 rounds; so the 95th percentile is compared with that of MONAI's own edges in float64 (not timed). Prints one
+line per case and ends with 1 where a score differs. `hausdorff` is ours alone: Dice and that distance of the labels,
+where only the maximum is looked for.
 """
 
 import argparse
@@ -49,6 +51,8 @@ def main() -> None:
             alone_s, alone = timed(lambda p=prediction, r=reference: score_alone(p, r), args.repeats)
             hot = masks(prediction), masks(reference)
             monai_s, monai = timed(lambda h=hot: monai_score(*h), 1)  # takes seconds: its own noise is small
+            assert np.allclose(ours[:, 3], monai[:, 3], rtol=2e-4, equal_nan=True) or not np.isfinite(monai).all()
+            monai[:, 3] = percentiles(*hot)
             difference = largest_difference(ours, monai)
             assert np.allclose(alone, ours[:3, [0, 2]], equal_nan=True), (alone, ours)
             ratios.append(monai_s / ours_s)
@@ -133,6 +137,19 @@ def monai_score(prediction_1CZYX: torch.Tensor, reference_1CZYX: torch.Tensor) -
         compute_hausdorff_distance(*pair, **every, percentile=95),
     ]
     return np.stack([values[0].numpy() for values in found], axis=1)
+
+
+def percentiles(prediction_1CZYX: torch.Tensor, reference_1CZYX: torch.Tensor) -> list[float]:
+    """95th percentile of the distances between MONAI's edges, in float64; nan where a mask is empty."""
+    from monai.metrics.utils import get_mask_edges
+    from scipy.spatial import cKDTree
+
+    found = []
+    for masks_ZYX in zip(prediction_1CZYX[0].numpy(), reference_1CZYX[0].numpy(), strict=True):
+        a, b = (np.argwhere(edges) for edges in get_mask_edges(*masks_ZYX))
+        directed = [np.percentile(cKDTree(y).query(x)[0], 95) for x, y in ((a, b), (b, a))] if len(a) and len(b) else []
+        found.append(max(directed, default=np.nan))
+    return found
 
 
 def largest_difference(ours: np.ndarray, monai: np.ndarray) -> float:

@@ -53,6 +53,7 @@ def one_of(names):
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
     generator=one_of(config["generators"]),
+    control=one_of(config["experiments"]["controls"]),
     segmenter=one_of(config["segmenters"]),
     training_set=one_of({setting.training_set for setting in SETTINGS}),
     augmentation="augmented|plain",

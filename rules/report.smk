@@ -1,6 +1,22 @@
 # report: scores and examples -> tables and figures.
 
-TABLES = ["dice", "hausdorff", "relative_dice", "ranking", "empties"]
+# test_tables.py compares them with the library's; controls are a table where there are any
+TABLES = [
+    "dice",
+    "hausdorff",
+    "hausdorff95",
+    "surface_dice",
+    "volume_error",
+    "regions",
+    "regions_hausdorff95",
+    "relative_dice",
+    "ranking",
+    "comparisons",
+    "equivalence",
+    "controls",
+    "correlations",
+    "empties",
+]
 PUBLISHED = {
     name: d["published"] for name, d in config["datasets"].items() if d["published"]
 }

@@ -2,10 +2,11 @@
 
 Per dataset and segmenter the training sets are the real images, each generator's samples, and both together, each with
 and without augmentation: 22 settings for five generators. `shuffled` (real images, each with another image's
-annotation) is the negative control: what a network learns from it is the floor of the tables.
+annotation) is the negative control: what a network learns from it is the floor of the tables. `copies` (the training
+images handed on as if they were samples) and `noise` are controls in the place of a generator.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
@@ -13,6 +14,9 @@ KINDS = ("real", "synthetic", "real+synthetic")  # in a config; anything else th
 REAL = "real"
 SHUFFLED = "shuffled"
 RESERVED = (REAL, SHUFFLED)
+COPIES = "copies"
+NOISE = "noise"
+MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples would
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,15 @@ class Setting:
         return asdict(self)
 
 
-def training_sets(generators: list[str], kinds: list[str], negative_control: bool) -> list[str]:
-    """Names in table order: real, each generator's mixtures, each generator alone, mixtures by name, the control."""
+def training_sets(
+    generators: list[str], kinds: list[str], negative_control: bool, controls: Sequence[str] = ()
+) -> list[str]:
+    """Names in table order: real, each generator's mixtures, each generator alone, mixtures by name, the controls."""
     names = [REAL] if REAL in kinds else []
     names += [f"{REAL}+{g}" for g in generators if "real+synthetic" in kinds]
     names += [g for g in generators if "synthetic" in kinds]
     names += [kind for kind in kinds if kind not in KINDS and kind not in names]
-    return names + [SHUFFLED] * negative_control
+    return [*names, *controls, *[SHUFFLED] * negative_control]
 
 
 def counts(training_set: str) -> dict[str, int | None]:
@@ -63,10 +69,20 @@ def generators_of(training_set: str) -> list[str]:
     return [part for part in parts(training_set) if part not in RESERVED]
 
 
+def is_control(training_set: str) -> bool:
+    """Whether a training set is one that shows that the numbers can be believed, and no result."""
+    return bool({SHUFFLED, *MADE_CONTROLS} & set(parts(training_set)))
+
+
 def grid(config: Mapping) -> Iterator[Setting]:
     """Every setting of a validated config."""
     experiments = config["experiments"]
-    sets = training_sets(list(config["generators"]), experiments["training_sets"], experiments["negative_control"])
+    sets = training_sets(
+        list(config["generators"]),
+        experiments["training_sets"],
+        experiments["negative_control"],
+        experiments["controls"],
+    )
     augmentations = experiments["augmentations"]
     for dataset, segmenter in product(config["datasets"], config["segmenters"]):
         for training_set, augmentation in product(sets, augmentations):

@@ -118,6 +118,8 @@ def _everything(config: Mapping) -> Iterator[Job]:
         yield from _prepare(config, dataset)
     for dataset, generator in product(config["datasets"], config["generators"]):
         yield from _generate(config, dataset, generator)
+    for dataset, control in product(config["datasets"], config["experiments"]["controls"]):
+        yield _control(config, dataset, control)
     settings = list(grid(config))
     for setting in settings:
         yield from _segment(config, setting)
@@ -145,6 +147,12 @@ def _generate(config: Mapping, dataset: str, generator: str) -> Iterator[Job]:
     train = f"{results}/{dataset}/stacks/train.zip"
     yield Job("train_generator", inputs=(train,), outputs=(weights,), run=f"{runs}/generators/{generator}", **about)
     yield Job("sample_generator", inputs=(weights,), outputs=(samples,), run=f"{runs}/samples/{generator}", **about)
+
+
+def _control(config: Mapping, dataset: str, control: str) -> Job:
+    results = config["results"]
+    files = {"inputs": (f"{results}/{dataset}/stacks/train.zip",), "outputs": (_samples(results, dataset, control),)}
+    return Job("make_control", f"{dataset}/{control}", f"{dataset} / {control}", **files, dataset=dataset)
 
 
 def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:

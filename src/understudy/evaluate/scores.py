@@ -154,9 +154,13 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         raise ValueError(
             f"{path}: found the columns {', '.join(scores.columns)}, expected {', '.join(COLUMNS + ADDED)}"
         )
-    if "kind" not in scores:
-        scores = scores.assign(**dict.fromkeys(ADDED[:-1], np.nan), kind=LABEL)
-    return scores
+    return with_added(scores)
+
+
+def with_added(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores with all columns ADDED: unknown ones are nan, and rows without a kind are of labels."""
+    missing = {name: LABEL if name == "kind" else np.nan for name in ADDED if name not in scores}
+    return scores.assign(**missing)
 
 
 def kinds_of_empties(scores: pd.DataFrame) -> pd.Series:

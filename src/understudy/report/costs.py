@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from understudy.core.flops import Demand
-from understudy.core.grid import REAL, SHUFFLED, counts
+from understudy.core.grid import MADE_CONTROLS, REAL, SHUFFLED, counts
 from understudy.core.plan import Job
 from understudy.core.sizes import Size
 
@@ -15,6 +15,7 @@ SCORING_SECONDS = 0.1  # per test subject: Dice and Hausdorff distance
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
+CONTROL_SECONDS = 0.005  # per image of five channels: noise that is drawn and coded; a copy costs less
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 RAW_BYTES = 0.25  # per voxel of a phantom
 
@@ -91,6 +92,11 @@ def _image_bytes(study: Study) -> float:
     return len(images["channels"]) * images["size"] ** 2 * PNG_BYTES
 
 
+def _control(job: Job, study: Study) -> Cost:
+    images = study.sizes[job.dataset].train_slices
+    return Cost(cpu_seconds=images * CONTROL_SECONDS, bytes=images * _image_bytes(study))
+
+
 def _tables(job: Job, study: Study) -> Cost:
     return Cost(cpu_seconds=TABLES_SECONDS)
 
@@ -141,7 +147,8 @@ def validation_images(training_set: str, options: Mapping, size: Size, samples: 
     fraction, sources = options["validation_fraction"], counts(training_set)
     if apart or REAL in sources:
         return round(fraction * (size.train_slices if apart else sources[REAL] or size.train_slices))
-    images = size.train_slices if SHUFFLED in sources else min(n or samples for n in sources.values())
+    made_of_real = {SHUFFLED, *MADE_CONTROLS} & set(sources)
+    images = size.train_slices if made_of_real else min(n or samples for n in sources.values())
     return min(round(fraction * images), options["validation_samples"])
 
 
@@ -169,6 +176,7 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "slice_volumes": _slice,
     "train_generator": _train_generator,
     "sample_generator": _sample_generator,
+    "make_control": _control,
     "train_segmenter": _train_segmenter,
     "make_tables": _tables,
     "compare_generators": _tables,

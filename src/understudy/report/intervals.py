@@ -38,16 +38,16 @@ def linearised(values_LSR: np.ndarray, subjects_first: bool = False) -> np.ndarr
     """
     values = np.asarray(values_LSR, float)
     if subjects_first:
-        values = _mean(values, 0)[None]
+        values = nanmean(values, 0)[None]
     known = ~np.isnan(values)
-    means_L1R = _mean(values, 1)[:, None]
+    means_L1R = nanmean(values, 1)[:, None]
     share = values.shape[1] / np.maximum(known.sum(axis=1, keepdims=True), 1)
     parts = np.where(known, (values - means_L1R) * share, 0) + means_L1R  # nan where a label is nowhere defined
-    x_SR = _mean(parts, 0)
+    x_SR = nanmean(parts, 0)
     return x_SR[:, ~np.isnan(x_SR).any(axis=0)]
 
 
-def _mean(x: np.ndarray, axis: int) -> np.ndarray:
+def nanmean(x: np.ndarray, axis: int) -> np.ndarray:
     """nanmean that is nan, without a warning, where nothing is defined."""
     known = ~np.isnan(x)
     count = known.sum(axis=axis)
