@@ -219,10 +219,10 @@ def test_intervals_and_medians_stand_beside_the_means():
     tables = make_tables(scores, [setting])
     (row,) = tables["dice"].to_dict("records")
     assert row["mean_median"] == pytest.approx(0.8, abs=0.02) and row["mean_mean"] == pytest.approx(0.64, abs=0.02)
-    assert 0 <= row["mean_low"] < 0.4 and row["mean_high"] == 1  # the next training may crash, or not
+    assert 0 <= row["mean_low"] < 0.4 and row["mean_high"] > 0.9  # the next training may crash, or not
     text = display(tables["dice"], 3)
     assert {"ED", "mean", "95 %", "median", "failed"} <= set(text) and "ed low" not in text
-    assert text["95 %"][0] == f"{row['mean_low']:.3f} to 1.000"
+    assert text["95 %"][0] == f"{row['mean_low']:.3f} to {row['mean_high']:.3f}"
 
 
 def test_regions_have_tables_of_their_own():
