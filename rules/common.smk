@@ -204,3 +204,8 @@ def figure_samples(name):
         generator=config["generators"],
         allow_missing=True,
     )
+
+
+# what other stages add to the report, where they are part of the study: tables/fidelity.csv, and every audit.json
+REPORT_FIDELITY = []
+REPORT_AUDITS = []

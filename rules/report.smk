@@ -156,3 +156,40 @@ rule make_figures:
         "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"
         " --settings {params.settings:q} --table {input.table} --evaluation {params.evaluation:q} --generators {params.generators}"
         " --output {params.results}/figures/{wildcards.dataset} > {log} 2>&1"
+
+
+rule make_report:
+    input:
+        tables=rules.make_tables.output,
+        generators=f"{RESULTS}/tables/generators.csv" if config["generators"] else [],
+        figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
+        stacks=expand(f"{STACKS}/stacks.json", dataset=config["datasets"]),
+        fidelity=REPORT_FIDELITY,
+        audits=REPORT_AUDITS,
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{LOGS}/make_report.log",
+    benchmark:
+        f"{BENCHMARKS}/make_report.tsv"
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        results=results_folder,
+        runs=RUNS,
+        settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
+        generators=" ".join(config["generators"]),
+        evaluation=canonical_json(config["evaluation"]),
+        validation=config["experiments"]["validation"],
+        published=canonical_json(PUBLISHED),
+        fidelity=" ".join(["--fidelity", *REPORT_FIDELITY] * bool(REPORT_FIDELITY)),
+        audits=" ".join(["--audits", *REPORT_AUDITS] * bool(REPORT_AUDITS)),
+    shell:
+        "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
+        " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"
+        " --published {params.published:q} {params.fidelity} {params.audits} --output {output} > {log} 2>&1"

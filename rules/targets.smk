@@ -6,6 +6,7 @@ localrules:
     segmenters,
     tables,
     figures,
+    report,
 
 
 rule prepare:
@@ -27,6 +28,11 @@ rule tables:
 rule figures:
     input:
         expand(rules.make_figures.output, dataset=config["datasets"]),
+
+
+rule report:
+    input:
+        rules.make_report.output,
 
 
 # one target per generator: its branch in every dataset, from training to the scores of all that learned from it
@@ -55,7 +61,7 @@ onstart:
 onsuccess:
     if Path(f"{RESULTS}/tables").is_dir():
         print(
-            f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Logs: {LOGS}"
+            f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Report: {RESULTS}/report.html   Logs: {LOGS}"
         )
 
 

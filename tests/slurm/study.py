@@ -47,6 +47,8 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "make_tables",
         "compare_generators",
         "make_figures",
+        "make_control",
+        "make_report",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:

@@ -15,6 +15,7 @@ from project import TINY, Project, job_counts
 
 from understudy.core.config import complete, load_yaml
 from understudy.core.plan import jobs, pending, targets
+from understudy.report.tables import NAMES
 
 TINY_CALIBRATION = TINY.replace("repeats: 2", "repeats: 1, augmentations: [plain]")
 
@@ -99,10 +100,11 @@ def beside(job):
         "slice_volumes": ["stacks.json"],
         "train_generator": ["weights.safetensors"],
         "sample_generator": ["samples.json", "samples.png"],
+        "make_control": ["samples.json"],
         "train_segmenter": ["history.csv"],
         "make_tables": [
             f"{table}.{kind}"
-            for table in ("dice", "hausdorff", "relative_dice", "ranking", "empties")
+            for table in NAMES
             for kind in ("csv", "md", "tex")
         ],
         "compare_generators": ["generators.md", "generators.tex"],
@@ -131,7 +133,7 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 65
+    assert told["total"]["jobs"] == 76
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 

@@ -69,8 +69,8 @@ def test_editing_comments_and_scripts_reruns_nothing(study):
 def test_a_generator_option_reruns_that_branch_alone(study):
     jobs = planned(study, TINY.replace("batch: 4, kimg: 0.02", "batch: 4, kimg: 0.02, learning_rate_generator: 0.001"))
     expected = {"train_generator": 1, "sample_generator": 1, "train_segmenter": 8}
-    report = {"make_tables": 1, "compare_generators": 1, "make_figures": 1}
-    assert jobs == {**expected, **report, "all": 1, "total": 14}
+    report = {"make_tables": 1, "compare_generators": 1, "make_figures": 1, "make_report": 1}
+    assert jobs == {**expected, **report, "all": 1, "total": 15}
 
 
 def test_a_segmenter_option_retrains_no_generator(study):
@@ -81,7 +81,7 @@ def test_a_segmenter_option_retrains_no_generator(study):
 def test_another_segmenter_is_trained_alone(study):
     swin = "swin: {patch: 2, width: 8, depths: [1], heads: [1], decoder_width: 8, samples: 60, epoch_samples: 30}"
     jobs = planned(study, TINY.replace("segmenters:", f"segmenters:\n  {swin}"))
-    assert jobs == {"train_segmenter": 16, "make_tables": 1, "make_figures": 1, "all": 1, "total": 19}
+    assert jobs == {"train_segmenter": 16, "make_tables": 1, "make_figures": 1, "make_report": 1, "all": 1, "total": 20}
 
 
 def test_another_slice_rule_reruns_what_comes_after(study):
@@ -112,7 +112,7 @@ def test_augmentation_options_leave_plain_trainings_alone(study):
 
 def test_a_published_table_beside_ours_reruns_the_tables_alone(study):
     jobs = planned(study, TINY.replace("test_subjects: 2", "test_subjects: 2, published: brats2020"))
-    assert jobs == {"make_tables": 1, "make_figures": 1, "all": 1, "total": 3}
+    assert jobs == {"make_tables": 1, "make_figures": 1, "make_report": 1, "all": 1, "total": 4}
 
 
 def test_a_lost_result_is_published_again_without_training(study):

@@ -67,11 +67,12 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     results, settings = config["results"], list(grid(config))
     tables, figures = _tables(config), [_figure(results, name) for name in config["datasets"]]
     named = {
-        "all": tables + figures,
+        "all": [*tables, *figures, _page(results)],
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
         "segmenters": _every(settings, results, "scores.csv"),
         "tables": tables,
         "figures": figures,
+        "report": [_page(results)],
     }
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
@@ -192,6 +193,10 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
         inputs += [_samples(results, dataset, generator) for generator in config["generators"]]
         yield Job("make_figures", dataset, REPORT, tuple(inputs), (_figure(results, dataset),), dataset=dataset)
 
+    inputs = [*_tables(config), *(_figure(results, dataset) for dataset in config["datasets"])]
+    inputs += [f"{results}/{dataset}/stacks/train.zip" for dataset in config["datasets"]]
+    yield Job("make_report", "", REPORT, tuple(inputs), (_page(results),))
+
 
 def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
     return [path for s in settings for path in s.files(results, name)]
@@ -208,6 +213,10 @@ def _stacks(results: str, dataset: str) -> list[str]:
 
 def _samples(results: str, dataset: str, generator: str) -> str:
     return f"{results}/{dataset}/generators/{generator}/samples.zip"
+
+
+def _page(results: str) -> str:
+    return f"{results}/report.html"
 
 
 def _figure(results: str, dataset: str) -> str:

@@ -105,7 +105,7 @@ def power(n: int, true_correlation: float, alpha: float = 0.05, studies: int = 2
 def power_sentence(n: int, alpha: float = 0.05, true_correlation: float = 0.8) -> str:
     """What a rank correlation over n generators can show, for people who read its p."""
     if n < 2:
-        return f"With {n} generators there is no order to compare: no rank correlation is defined."
+        return "With fewer than two generators there is no order to compare: no rank correlation is defined."
     needed = smallest_significant(n, alpha)
     if needed is None:
         return (

@@ -181,4 +181,5 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "make_tables": _tables,
     "compare_generators": _tables,
     "make_figures": _figures,
+    "make_report": _tables,
 }

@@ -118,7 +118,7 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
 
 def _range(low: pd.Series, high: pd.Series, decimals: int) -> list[str]:
     pairs = zip(low, high, strict=True)
-    return [NOTHING if pd.isna(a) else f"{a:.{decimals}f} to {b:.{decimals}f}" for a, b in pairs]
+    return [NOTHING if pd.isna(a) else f"{rounded(a, decimals)} to {rounded(b, decimals)}" for a, b in pairs]
 
 
 def title(name: str) -> str:
@@ -128,8 +128,13 @@ def title(name: str) -> str:
     return known.get(name, name.replace("_", " "))
 
 
+def rounded(value: float, decimals: int) -> str:
+    """Never "-0.000"."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
 def _with_sd(mean: float, sd: float, decimals: int) -> str:
-    return NOTHING if pd.isna(mean) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}"
+    return NOTHING if pd.isna(mean) else f"{rounded(mean, decimals)} ± {rounded(sd, decimals)}"
 
 
 def _column(values: pd.Series, decimals: int, name: str = "") -> list[str]:
@@ -138,7 +143,7 @@ def _column(values: pd.Series, decimals: int, name: str = "") -> list[str]:
         return [NOTHING if pd.isna(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" for p in values]
     numbers = values[values.notna()] if pd.api.types.is_float_dtype(values) else []
     decimals = 0 if all(float(v).is_integer() for v in numbers) else decimals
-    as_text = [f"{v:.{decimals}f}" if isinstance(v, float) else str(v) for v in values]
+    as_text = [rounded(v, decimals) if isinstance(v, float) else str(v) for v in values]
     return [NOTHING if pd.isna(v) or v == "" else text for v, text in zip(values, as_text, strict=True)]
 
 
