@@ -167,7 +167,11 @@ rule make_report:
         fidelity=REPORT_FIDELITY,
         audits=REPORT_AUDITS,
     output:
-        f"{RESULTS}/report.html",
+        report(
+            f"{RESULTS}/report.html",
+            caption="../workflow/report/page.rst",
+            category="The answer",
+        ),
     log:
         f"{LOGS}/make_report.log",
     benchmark:

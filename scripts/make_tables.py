@@ -10,8 +10,9 @@ from pathlib import Path
 from understudy.core.cli import named_os_errors, run
 from understudy.core.grid import Setting
 from understudy.report.formats import write_table, write_tables
+from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.missing import missing_trainings
-from understudy.report.tables import load_scores, make_tables, read_fidelity, settings_of
+from understudy.report.tables import load_scores, make_tables, settings_of
 
 # argument of make_tables: key of the config
 OPTIONS = {"margin": "equivalence_margin", "ceiling": "control_ceiling", "draws": "bootstrap"}
@@ -27,7 +28,7 @@ def main() -> None:
         "--evaluation", default="{}", help="JSON, the config's section: empties, equivalence_margin, ..."
     )
     parser.add_argument("--validation", default="study", choices=["study", "apart"], help="what chose the weights")
-    parser.add_argument("--fidelity", type=Path, help="CSV: dataset, generator, and a column per metric of the images")
+    parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, or any with dataset, generator, metrics")
     parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021 or null")
     parser.add_argument("--runs", type=Path, help="the runs folder: also say why trainings are missing")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")

@@ -35,7 +35,7 @@ def test_a_job_comes_after_those_that_it_needs(planned):
 def test_counts(planned):
     counts = Counter(job.rule for job in planned)
     assert counts["train_segmenter"] == 2 * 2 * 4 and counts["make_phantom"] == 1
-    assert counts.total() == 25
+    assert counts.total() == 26
 
 
 def test_branches_are_what_a_person_thinks_of(planned):
@@ -45,7 +45,7 @@ def test_branches_are_what_a_person_thinks_of(planned):
         "made / real": 4,
         "made / shuffled": 4,
         "made / stylegan2": 2 + 2 * 4,
-        "report": 4,
+        "report": 5,
     }
 
 
@@ -56,6 +56,15 @@ def test_a_training_needs_the_stacks_of_its_training_set(planned):
     assert names(by_name["train_segmenter made/unet/shuffled/plain/repeat1"].needs) == ["slice_volumes made"]
     assert mixed.run == "runs/made/segmenters/unet/real+stylegan2/plain/repeat2"
     assert mixed.model == "segmenters/unet/plain" and mixed.gpu
+
+
+def test_controls_are_made_of_the_training_stack_and_stand_for_samples():
+    config = config_of(experiments={"repeats": 1, "controls": ["copies", "noise"]})
+    by_name = {str(job): job for job in jobs(config)}
+    trained = by_name["train_segmenter made/unet/noise/plain/repeat1"]
+    assert names(trained.needs) == ["slice_volumes made", "make_control made/noise"]
+    assert names(by_name["make_control made/noise"].needs) == ["slice_volumes made"]
+    assert trained.branch == "made / noise" and not by_name["make_control made/copies"].gpu
 
 
 def test_data_of_ones_own_makes_no_phantoms():
@@ -107,6 +116,7 @@ def test_a_lost_score_is_made_again_where_the_tables_are_wanted(planned):
         "train_segmenter made/unet/real/plain/repeat1",
         "make_tables",
         "make_figures made",
+        "make_report",
         "all",
     ]
 

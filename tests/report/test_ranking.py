@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.published import published_fidelity, published_relative_dice, published_scores
 from understudy.report.ranking import criteria, drawn, ranking, ranks_alone
 from understudy.report.tables import correlations, published_criteria, relative_dice
@@ -28,7 +29,7 @@ def test_published_numbers_are_ranked_as_ours():
     values = pd.concat([published_criteria(name, name) for name in ("brats2020", "brats2021")])
     assert values.groupby("dataset")["criterion"].nunique().tolist() == [10, 10]  # 2 networks x 2 x 2 metrics, FID, IS
     table = ranking(values).set_index(["dataset", "generator"])
-    fid = table["fid_rank"]
+    fid = table["frechet_rank"]
     assert fid["brats2020"].to_dict() == dict(zip(GENERATORS, [2, 3, 5, 4, 1], strict=True))
     assert fid["brats2021"].to_dict() == dict(zip(GENERATORS, [2, 3, 1, 5, 4], strict=True))
     dice = table.loc["brats2020", "unet_augmented_dice_rank"]
@@ -41,9 +42,9 @@ def test_published_numbers_are_ranked_as_ours():
 def test_what_five_generators_say_about_fid():
     """The study: FID does not predict usefulness. With five generators nothing short of a perfect order could."""
     table = correlations(published_criteria("d", "brats2020"), None, {"d": "brats2020"})
-    assert set(table["metric"]) == {"fid", "inception_score"} and (table["generators"] == 5).all()
+    assert set(table["metric"]) == {"frechet", "inception_score"} and (table["generators"] == 5).all()
     assert len(table) == 8 and (table["p"] > 0.05).all() and table["power"].str.contains("a perfect order alone").all()
-    row = table[(table["metric"] == "fid") & (table["criterion"] == "unet_augmented_dice")].iloc[0]
+    row = table[(table["metric"] == "frechet") & (table["criterion"] == "unet_augmented_dice")].iloc[0]
     # use 4 5 2 3 1 (ranks), FID 2 3 5 4 1: squared differences 4 + 4 + 9 + 1 + 0 = 18, both ascending in rank
     assert row["spearman"] == pytest.approx(-(1 - 6 * 18 / (5 * 24)))
 
@@ -52,9 +53,9 @@ def test_our_fidelity_is_ranked_and_correlated():
     table = pd.DataFrame(
         {"dataset": "d", "segmenter": "unet", "training_set": ["a", "b", "c"], "augmentation": "plain"}
     ).assign(mean_mean=[0.5, 0.6, 0.7])
-    fidelity = pd.DataFrame({"dataset": "d", "generator": ["a", "b", "c"], "fid": [9.0, 5.0, 1.0]})
+    fidelity = pd.DataFrame({"dataset": "d", "generator": ["a", "b", "c"], "frechet": [9.0, 5.0, 1.0]})
     values = criteria({"dice": table}, fidelity)
-    assert ranking(values)["fid_rank"].tolist() == [3, 2, 1] == ranking(values)["unet_plain_dice_rank"].tolist()
+    assert ranking(values)["frechet_rank"].tolist() == [3, 2, 1] == ranking(values)["unet_plain_dice_rank"].tolist()
     (row,) = correlations(values, fidelity).to_dict("records")
     assert (row["source"], row["spearman"], row["p"]) == ("ours", -1, pytest.approx(2 / 6))
     assert len(published_fidelity("brats2020")) == 5
@@ -101,3 +102,23 @@ def test_ranks_over_datasets_have_draws_of_both():
     values = pd.DataFrame(rows, columns=["dataset", "generator", "criterion", "value", "ascending"])
     table = ranking(values, drawn(both, 200)).set_index(["dataset", "generator"])
     assert table.loc[("all", "a"), "first"] == 1 and table.loc[("all", "b"), "rank_low"] == 2
+
+
+def test_the_table_of_fidelity_gives_a_metric_for_each_space_and_channel(tmp_path):
+    path = tmp_path / "fidelity.csv"
+    path.write_text(
+        "dataset,generator,space,channel,images,frechet,precision,inception_score_mean,note\n"
+        "d,a,inception,t1ce,9,20.5,0.4,2.1,\nd,b,inception,t1ce,9,30.5,0.5,2.2,\n"
+        "d,a,random,modalities,9,1.5,0.7,,few\nd,b,random,modalities,9,2.5,0.8,,\n"
+    )
+    table = read_fidelity(path)
+    assert list(table) == [
+        "dataset", "generator", "frechet", "frechet, random, modalities",
+        "precision, inception, t1ce", "precision, random, modalities", "inception_score",
+    ]  # fmt: skip
+    assert table["frechet, random, modalities"].tolist() == [1.5, 2.5] and table["frechet"].tolist() == [20.5, 30.5]
+    path.write_text("dataset,generator,kid\nd,a,0.5\nd,a,0.5\n")
+    with pytest.raises(ValueError, match="each dataset and generator once"):
+        read_fidelity(path)
+    with pytest.raises(ValueError, match="no such file"):
+        read_fidelity(tmp_path / "none.csv")

@@ -99,9 +99,10 @@ def test_sections_of_other_stages_appear_where_their_files_are_given(study):
     fidelity = study.results / "tables/fidelity.csv"
     fidelity.write_text("dataset,generator,space,fid\nmade,diffusion,random network,3.25\n")
     audit = study.results / "made/generators/diffusion/audit.json"
-    audit.write_text(json.dumps({"verdict": "may leave", "flagged": 0, "curve": [1, 2]}))
+    audit.write_text(json.dumps({"verdict": "may leave", "memorized": {"count": 7}, "curve": [1, 2]}))
     words = " ".join(checked(study.report("--fidelity", fidelity, "--audits", audit)).words)
-    assert "random network" in words and "3.250" in words and "may leave" in words
+    assert "random network" in words and "3.250" in words
+    assert "diffusion (made): may leave." in words and "memorized count" in words and "curve" not in words
     assert "no audit is part of this report" not in words
 
 
@@ -111,7 +112,7 @@ def test_failures_and_controls_that_do_not_behave_are_said(tmp_path):
         Path(setting.files(str(study.results), "scores.csv")[1]).unlink()
     words = " ".join(" ".join(checked(study.make()).words).split())
     assert "A control did not behave: do not believe the other numbers" in words and "NOT AS EXPECTED" in words
-    assert "2 have no scores and are listed below" in words and "unpublished" in words
+    assert "2 have no scores and are listed below" in words and "not begun" in words
 
 
 def equivalence(*verdicts, generator="g"):
@@ -181,7 +182,7 @@ def test_a_browser_shows_it_without_scrolling_sideways(report, study, width):
     page = framed(study, width)
     dom = browse(page, "--allow-file-access-from-files", f"--window-size={max(width, 600)},1000", "--dump-dom")
     wide, seen, height, broken = map(int, re.search(r"<title>([\d ]+)</title>", dom)[1].split())
-    assert wide == seen == width and height > 3000 and not broken
+    assert wide == seen and width - seen in range(20) and height > 3000 and not broken  # a scroll bar has its pixels
 
 
 @needs_browser

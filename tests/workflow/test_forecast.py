@@ -102,11 +102,7 @@ def beside(job):
         "sample_generator": ["samples.json", "samples.png"],
         "make_control": ["samples.json"],
         "train_segmenter": ["history.csv"],
-        "make_tables": [
-            f"{table}.{kind}"
-            for table in NAMES
-            for kind in ("csv", "md", "tex")
-        ],
+        "make_tables": [f"{table}.{kind}" for table in NAMES for kind in ("csv", "md", "tex")],
         "compare_generators": ["generators.md", "generators.tex"],
         "make_figures": [
             f"{figure}.{kind}"

@@ -11,7 +11,7 @@ from understudy.core.sizes import Size
 from .speed import Speed
 
 START_SECONDS = 5.0  # of a job on a device: Python, reading images
-SCORING_SECONDS = 0.1  # per test subject: Dice and Hausdorff distance
+SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three regions (benchmarks/README.md)
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0

@@ -33,9 +33,9 @@ def published_relative_dice(name: str) -> pd.DataFrame:
 
 
 def published_fidelity(name: str) -> pd.DataFrame:
-    """5 rows: generator, fid, inception_score (Table 2: 100 000 T1wGd images each)."""
+    """5 rows: generator, frechet (FID), inception_score (Table 2: 100 000 T1wGd images each)."""
     table, name = _read(FIDELITY), known_dataset(name)
-    columns = {f"{name}_fid": "fid", f"{name}_is": "inception_score"}
+    columns = {f"{name}_fid": "frechet", f"{name}_is": "inception_score"}
     return table[["generator", *columns]].rename(columns=columns)
 
 

@@ -14,7 +14,8 @@ from understudy.core.grid import generators_of, is_control, parts
 
 from .intervals import resampled_means
 
-LOWER_IS_BETTER = ("hausdorff", "hausdorff95", "fid", "kid")  # of everything else, more is better
+LOWER_IS_BETTER = ("hausdorff", "hausdorff95", "frechet", "kernel_mean")  # of everything else, more is better
+STUDY_FIDELITY = ("frechet", "inception_score")  # of the images, what the study ranks by: Inception, T1wGd
 CRITERION = ["dataset", "generator", "criterion"]
 
 
@@ -30,14 +31,14 @@ def criteria(tables: Mapping[str, pd.DataFrame], fidelity: pd.DataFrame | None =
 
     Args:
         tables: "dice", "hausdorff", ...: with dataset, segmenter, training_set, augmentation, mean_mean.
-        fidelity: dataset, generator and a column per metric of the images.
+        fidelity: dataset, generator and a column per metric of the images, of which STUDY_FIDELITY count.
     """
     found = []
     for metric, table in tables.items():
         alone = table[[ranks_alone(kind) for kind in table["training_set"]]]
         criterion = alone["segmenter"] + "_" + alone["augmentation"] + "_" + metric
         found.append(_long(alone["dataset"], alone["training_set"], criterion, alone["mean_mean"], metric))
-    for metric in [] if fidelity is None else fidelity.columns.drop(["dataset", "generator"]):
+    for metric in [] if fidelity is None else [name for name in STUDY_FIDELITY if name in fidelity]:
         found.append(_long(fidelity["dataset"], fidelity["generator"], metric, fidelity[metric], metric))
     return pd.concat(found, ignore_index=True)
 

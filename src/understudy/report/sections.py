@@ -196,12 +196,24 @@ def audit(m: Material) -> str:
     """Are images copies of patients? Built elsewhere; a file per data set and generator, whose own words are shown."""
     if not m.audits:
         return ""
-    rows = []
+    rows, said = [], []
     for path in m.audits:
-        generator = path.parent.name
-        facts = {key: value for key, value in read_json(path).items() if isinstance(value, str | int | float)}
-        rows.append({"dataset": path.parents[2].name, "generator": spoken(generator)} | facts)
-    return table(display(pd.DataFrame(rows), 3), "What the audit of each generator found.")
+        where = {"dataset": path.parents[2].name, "generator": path.parent.name}
+        rows.append(where | flat(read_json(path)))
+        if "verdict" in rows[-1]:
+            said.append(f"{spoken(rows[-1]['generator'])} ({rows[-1]['dataset']}): {rows[-1]['verdict']}.")
+    return bullets(said) + table(display(pd.DataFrame(rows), 3), "What the audit of each generator found.")
+
+
+def flat(facts: Mapping, within: str = "") -> dict[str, str | int | float]:
+    """The single values of a JSON object; of objects in it, as "outer inner"; lists are left out."""
+    found = {}
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{within}{key} ")
+        elif isinstance(value, str | int | float):
+            found[f"{within}{key}"] = value
+    return found
 
 
 def methods(m: Material) -> str:

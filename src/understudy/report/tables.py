@@ -80,16 +80,6 @@ def _refuse_different_subjects(scores: pd.DataFrame) -> None:
                 )
 
 
-def read_fidelity(path: str | Path) -> pd.DataFrame:
-    """dataset, generator, and the columns that hold numbers. Raises ValueError where the file is none."""
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such file, expected a CSV with columns dataset, generator and metrics")
-    table = pd.read_csv(path)
-    if not {"dataset", "generator"} <= set(table) or table.duplicated(["dataset", "generator"]).any():
-        raise ValueError(f"{path}: found {', '.join(table)}, expected a row per dataset and generator, and metrics")
-    return table[["dataset", "generator"]].join(table.select_dtypes("number"))
-
-
 def settings_of(scores: pd.DataFrame) -> list[Setting]:
     """The settings that the scores hold, where nobody says which were expected."""
     if not len(scores):
