@@ -62,7 +62,7 @@ def test_controls_are_made_of_the_training_stack_and_stand_for_samples():
     config = config_of(experiments={"repeats": 1, "controls": ["copies", "noise"]})
     by_name = {str(job): job for job in jobs(config)}
     trained = by_name["train_segmenter made/unet/noise/plain/repeat1"]
-    assert names(trained.needs) == ["slice_volumes made", "make_control made/noise"]
+    assert names(trained.needs) == ["make_control made/noise", "slice_volumes made"]
     assert names(by_name["make_control made/noise"].needs) == ["slice_volumes made"]
     assert trained.branch == "made / noise" and not by_name["make_control made/copies"].gpu
 

@@ -69,6 +69,11 @@ def generators_of(training_set: str) -> list[str]:
     return [part for part in parts(training_set) if part not in RESERVED]
 
 
+def made_controls(config: Mapping) -> list[str]:
+    """The controls that are stacks; a config of before there were any has none."""
+    return list(config["experiments"].get("controls", []))
+
+
 def is_control(training_set: str) -> bool:
     """Whether a training set is one that shows that the numbers can be believed, and no result."""
     return bool({SHUFFLED, *MADE_CONTROLS} & set(parts(training_set)))
@@ -81,7 +86,7 @@ def grid(config: Mapping) -> Iterator[Setting]:
         list(config["generators"]),
         experiments["training_sets"],
         experiments["negative_control"],
-        experiments["controls"],
+        made_controls(config),
     )
     augmentations = experiments["augmentations"]
     for dataset, segmenter in product(config["datasets"], config["segmenters"]):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, generators_of, grid, parts
+from .grid import Setting, generators_of, grid, made_controls, parts
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -119,7 +119,7 @@ def _everything(config: Mapping) -> Iterator[Job]:
         yield from _prepare(config, dataset)
     for dataset, generator in product(config["datasets"], config["generators"]):
         yield from _generate(config, dataset, generator)
-    for dataset, control in product(config["datasets"], config["experiments"]["controls"]):
+    for dataset, control in product(config["datasets"], made_controls(config)):
         yield _control(config, dataset, control)
     settings = list(grid(config))
     for setting in settings:
