@@ -3,6 +3,7 @@
 # `{prefix}` is empty for a generator's samples, and `filtered_` for those that are left when copies have been replaced.
 
 AUDITED = f"{GENERATOR}/{{prefix}}"
+SOURCES = one_of([*config["generators"], *config["experiments"]["controls"]])
 
 
 rule calibrate_audit:
@@ -52,6 +53,8 @@ rule find_nearest:
         f"{LOGS}/find_nearest/{{dataset}}/{{prefix}}{{generator}}.log",
     benchmark:
         f"{BENCHMARKS}/find_nearest/{{dataset}}/{{prefix}}{{generator}}.tsv"
+    wildcard_constraints:
+        generator=SOURCES,
     conda:
         "../envs/audit.yaml"
     threads: 8
@@ -96,6 +99,8 @@ rule audit_samples:
         f"{LOGS}/audit_samples/{{dataset}}/{{prefix}}{{generator}}.log",
     benchmark:
         f"{BENCHMARKS}/audit_samples/{{dataset}}/{{prefix}}{{generator}}.tsv"
+    wildcard_constraints:
+        generator=SOURCES,
     retries: 0
     conda:
         "../envs/audit.yaml"
@@ -154,7 +159,7 @@ rule filter_samples:
 
 rule compare_audits:
     input:
-        audit_summaries,
+        AUDITS,
     output:
         csv=report(
             f"{RESULTS}/tables/audit.csv",

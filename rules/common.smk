@@ -71,6 +71,7 @@ def one_of(names):
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
     generator=one_of(config["generators"]),
+    control=one_of(config["experiments"]["controls"]),
     segmenter=one_of(config["segmenters"]),
     training_set=one_of({setting.training_set for setting in SETTINGS}),
     augmentation=one_of(config["experiments"]["augmentations"]),
@@ -180,14 +181,6 @@ def audited_manifest(wildcards):
     return audited_stack(wildcards).removesuffix(".zip") + ".json"
 
 
-def audit_summaries(wildcards):
-    """Of every generator's samples, and of the filtered ones that are trained on."""
-    return [
-        f"{RESULTS}/{dataset}/generators/{generator}/{prefix}audit.json"
-        for dataset, generator, prefix in audited(config)
-    ]
-
-
 def every(name, settings=SETTINGS):
     """The file `name` of every training of the settings."""
     return [path for setting in settings for path in setting.files(RESULTS, name)]
@@ -289,3 +282,11 @@ def figure_samples(name):
         generator=config["generators"],
         allow_missing=True,
     )
+
+
+# what there is where there are generators or controls
+FIDELITY_TABLE = [f"{RESULTS}/tables/fidelity.csv"] if config["generators"] else []
+AUDITS = [
+    f"{RESULTS}/{dataset}/generators/{generator}/{prefix}audit.json"
+    for dataset, generator, prefix in audited(config)
+]

@@ -78,3 +78,30 @@ rule sample_generator:
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
         " > {log} 2>&1"
+
+
+# copies of the training images, or noise: where a generator's samples would be, of known use
+rule make_control:
+    input:
+        stack=ancient(f"{STACKS}/train.zip"),
+        manifest=f"{STACKS}/stacks.json",
+    output:
+        stack=f"{DATASET}/generators/{{control}}/samples.zip",
+        manifest=f"{DATASET}/generators/{{control}}/samples.json",
+    log:
+        f"{LOGS}/make_control/{{dataset}}/{{control}}.log",
+    benchmark:
+        f"{BENCHMARKS}/make_control/{{dataset}}/{{control}}.tsv"
+    retries: 0
+    conda:
+        "../envs/generate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        left_out=left_out,
+        seed=config["seed"],
+    shell:
+        "python scripts/make_control.py --dataset {wildcards.dataset} --control {wildcards.control}"
+        " --stack {input.stack} {params.left_out} --output {output.stack} --seed {params.seed} > {log} 2>&1"

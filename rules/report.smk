@@ -1,11 +1,31 @@
 # report: scores and examples -> tables and figures.
 
-TABLES = ["dice", "hausdorff", "relative_dice", "ranking", "empties"]
+# test_tables.py compares them with the library's; controls are a table where there are any
+TABLES = [
+    "dice",
+    "hausdorff",
+    "hausdorff95",
+    "surface_dice",
+    "volume_error",
+    "regions",
+    "regions_hausdorff95",
+    "relative_dice",
+    "ranking",
+    "comparisons",
+    "equivalence",
+    "controls",
+    "correlations",
+    "empties",
+]
+PUBLISHED = {
+    name: d["published"] for name, d in config["datasets"].items() if d["published"]
+}
 
 
 rule make_tables:
     input:
-        every("scores.csv"),
+        scores=every("scores.csv"),
+        fidelity=FIDELITY_TABLE,
     output:
         csv=report(
             expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
@@ -31,10 +51,11 @@ rule make_tables:
         evaluation=SCORING,
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
+        fidelity=" ".join(["--fidelity", *FIDELITY_TABLE] * bool(FIDELITY_TABLE)),
     shell:
         "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
         " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation}"
-        " --output {params.results}/tables > {log} 2>&1"
+        " {params.fidelity} --output {params.results}/tables > {log} 2>&1"
 
 
 rule compare_generators:
@@ -137,3 +158,44 @@ rule make_figures:
         "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"
         " --settings {params.settings:q} --table {input.table} --evaluation {params.evaluation:q} --generators {params.generators}"
         " --output {params.results}/figures/{wildcards.dataset} > {log} 2>&1"
+
+
+rule make_report:
+    input:
+        tables=rules.make_tables.output,
+        generators=f"{RESULTS}/tables/generators.csv" if config["generators"] else [],
+        figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
+        stacks=expand(f"{STACKS}/stacks.json", dataset=config["datasets"]),
+        fidelity=FIDELITY_TABLE,
+        audits=AUDITS,
+    output:
+        report(
+            f"{RESULTS}/report.html",
+            caption="../workflow/report/page.rst",
+            category="The answer",
+        ),
+    log:
+        f"{LOGS}/make_report.log",
+    benchmark:
+        f"{BENCHMARKS}/make_report.tsv"
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        results=results_folder,
+        runs=RUNS,
+        settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
+        generators=" ".join(config["generators"]),
+        evaluation=canonical_json(config["evaluation"]),
+        validation=config["experiments"]["validation"],
+        published=canonical_json(PUBLISHED),
+        fidelity=" ".join(["--fidelity", *FIDELITY_TABLE] * bool(FIDELITY_TABLE)),
+        audits=" ".join(["--audits", *AUDITS] * bool(AUDITS)),
+    shell:
+        "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
+        " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"
+        " --published {params.published:q} {params.fidelity} {params.audits} --output {output} > {log} 2>&1"

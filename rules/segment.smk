@@ -31,6 +31,8 @@ rule train_segmenter:
         options=segmenter_options,
         slices=config["evaluation"]["slices"],
         apart=f"--apart {STACKS}/train.zip" if APART else "",
+        regions=canonical_json(config["evaluation"]["regions"]),
+        tolerance_mm=config["evaluation"]["surface_tolerance_mm"],
         repeats=" ".join(map(str, REPEATS)),
         weights=" ".join(["--weights", *of_repeats("weights.safetensors")] * KEEP),
         seed=config["seed"],
@@ -39,7 +41,8 @@ rule train_segmenter:
         "python scripts/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
         " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeats {params.repeats}"
         " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} {params.apart} --test {input.test}"
-        " --slices {params.slices} {params.weights} --history {output.history} --scores {output.scores}"
+        " --slices {params.slices} --regions {params.regions:q} --tolerance-mm {params.tolerance_mm} {params.weights}"
+        " --history {output.history} --scores {output.scores}"
         " --example {output.example}"
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"

@@ -8,6 +8,7 @@ localrules:
     figures,
     audit,
     release,
+    report,
 
 
 rule prepare:
@@ -46,6 +47,11 @@ rule release:
         ),
 
 
+rule report:
+    input:
+        rules.make_report.output,
+
+
 # one target per generator: its branch in every dataset, from training to the scores of all that learned from it
 for generator in config["generators"]:
 
@@ -77,7 +83,7 @@ onstart:
 onsuccess:
     if Path(f"{RESULTS}/tables").is_dir():
         print(
-            f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Logs: {LOGS}"
+            f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Report: {RESULTS}/report.html   Logs: {LOGS}"
         )
 
 

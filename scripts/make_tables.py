@@ -10,8 +10,12 @@ from pathlib import Path
 from understudy.core.cli import named_os_errors, run
 from understudy.core.grid import Setting
 from understudy.report.formats import write_table, write_tables
+from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.missing import missing_trainings
 from understudy.report.tables import load_scores, make_tables, settings_of
+
+# argument of make_tables: key of the config
+OPTIONS = {"margin": "equivalence_margin", "ceiling": "control_ceiling", "draws": "bootstrap"}
 
 
 def main() -> None:
@@ -20,8 +24,11 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="or: scores.csv of each training")
     parser.add_argument("--scores-list", type=Path, help="or: a text file with one path of a scores.csv per line")
     parser.add_argument("--settings", help="JSON list of {dataset, segmenter, training_set, augmentation, repeats}")
-    parser.add_argument("--evaluation", default="{}", help="JSON, the config's section: empties = study|challenge|nan")
+    parser.add_argument(
+        "--evaluation", default="{}", help="JSON, the config's section: empties, equivalence_margin, ..."
+    )
     parser.add_argument("--validation", default="study", choices=["study", "apart"], help="what chose the weights")
+    parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, or any with dataset, generator, metrics")
     parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021 or null")
     parser.add_argument("--runs", type=Path, help="the runs folder: also say why trainings are missing")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
@@ -30,8 +37,11 @@ def main() -> None:
         settings = [Setting(**s) for s in json.loads(args.settings or "[]")]
         scores = load_scores(scores_files(args, settings))
         settings = settings if args.settings else settings_of(scores)
-        policy = json.loads(args.evaluation).get("empties", "study")
-        tables = make_tables(scores, settings, policy, json.loads(args.published))
+        evaluation = json.loads(args.evaluation)
+        policy = evaluation.get("empties", "study")
+        how = {key: evaluation[name] for key, name in OPTIONS.items() if name in evaluation}
+        fidelity = read_fidelity(args.fidelity) if args.fidelity else None
+        tables = make_tables(scores, settings, policy, json.loads(args.published), fidelity, **how)
         write_tables(args.output, tables, policy, args.validation)
         if args.runs:
             write_table(args.output, "missing", missing_trainings(settings, str(args.results), str(args.runs)))

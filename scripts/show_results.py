@@ -26,6 +26,7 @@ def main() -> None:
         print(f"  figures   {results / 'figures' / dataset}")
         for generator in config["generators"]:
             print(f"  samples   {results / dataset / 'generators' / generator / 'samples.png'}")
+    print(f"  report    {results / 'report.html'} (opens in any browser, without a network)")
     print(f"  logs      {results / 'logs'}")
 
 

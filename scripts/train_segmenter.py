@@ -23,6 +23,7 @@ from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
 from understudy.core.training import run_directory, train
 from understudy.evaluate.scores import score_volume, write_scores
+from understudy.evaluate.surface import TOLERANCE_MM
 from understudy.segment.data import TrainingSet, load_training_set
 from understudy.segment.publish import predicted_volumes, publish_weights, write_example, write_history
 from understudy.segment.train import SegmenterTrainee
@@ -40,6 +41,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--apart", type=Path, help="stack of the real images, whose held-out subjects validate")
     parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
     parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
+    parser.add_argument("--regions", type=json.loads, default={}, help="JSON, name -> labels scored together")
+    parser.add_argument("--tolerance-mm", type=float, default=TOLERANCE_MM, help="of surface Dice")
     parser.add_argument(
         "--weights", type=Path, nargs="*", default=[], help="output; without, neither weights nor checkpoints are kept"
     )
@@ -87,7 +90,7 @@ def score(a: argparse.Namespace, place: int, trainee: SegmenterTrainee, test: St
     rows = [
         {**keys, "repeat": a.repeats[place], "subject": subject, **one}
         for subject, predicted, reference, spacing_mm in predicted_volumes(network, test, a.slices, device, a.options)
-        for one in score_volume(predicted, reference, labels, spacing_mm)
+        for one in score_volume(predicted, reference, labels, spacing_mm, a.regions, a.tolerance_mm)
     ]
     write_example(network, test, a.example[place], device, a.options)
     write_scores(a.scores[place], rows)

@@ -32,6 +32,12 @@ def test_the_full_config_shows_every_default():
     assert {k: v for k, v in shown.items() if k != "datasets"} == {k: v for k, v in filled.items() if k != "datasets"}
 
 
+def test_default_regions_hold_as_far_as_there_are_their_labels():
+    regions = complete(with_value("images.labels", {"ed": 100, "et": 200}), SCHEMA)["evaluation"]["regions"]
+    assert regions == {"enhancing": ["et"]}
+    assert len(complete(SMALL, SCHEMA)["evaluation"]["regions"]) == 3
+
+
 @pytest.mark.parametrize("name", GENERATORS)
 def test_schema_defaults_are_those_of_the_code(name):
     from dataclasses import asdict
@@ -57,6 +63,8 @@ def test_schema_defaults_are_those_of_the_code(name):
         ("datasets.made.phantom.size", 500, "datasets.made.phantom.size: found 500; allowed: at most 240"),
         ("datasets.Made up", {}, "small letters, digits and _"),
         ("datasets", {}, "datasets: found {}; allowed: at least 1 entries"),
+        ("evaluation.regions", {"core": ["et", "ct"]}, "evaluation.regions.core: found ct; allowed: ncr_net, ed, et"),
+        ("evaluation.regions", {"et": ["et"]}, "evaluation.regions: found et, which is a label"),
         ("images.size", 96, "images.size: found 96; stylegan2 makes images of 2^n pixels"),
         ("images.labels", {"ed": 102, "et": 102}, "images.labels: found grey levels [102, 102]; allowed: ascending"),
         ("images.decisive", "t3", "images.decisive: found 't3'; allowed: one of ['t1', 't1ce', 't2', 'flair']"),

@@ -1,6 +1,6 @@
 """The grid is the published study's: 22 settings a segmenter for five generators, 880 trainings in all."""
 
-from understudy.core.grid import generators_of, grid, parts, training_sets
+from understudy.core.grid import generators_of, grid, is_control, parts, training_sets
 
 FIVE = ["progressive_gan", "stylegan1", "stylegan2", "stylegan3", "diffusion"]
 KINDS = ["real", "synthetic", "real+synthetic"]
@@ -33,6 +33,13 @@ def test_names_of_training_sets():
     assert training_sets(["stylegan2"], ["real"], False) == ["real"]
     assert parts("real+stylegan2") == ["real", "stylegan2"]
     assert generators_of("real+stylegan2") == ["stylegan2"] and generators_of("shuffled") == []
+
+
+def test_controls_stand_at_the_end_and_are_no_results():
+    names = training_sets(["stylegan2"], ["synthetic"], True, ["copies", "noise"])
+    assert names == ["stylegan2", "copies", "noise", "shuffled"]
+    assert [is_control(name) for name in [*names, "real+copies", "real"]] == [False, True, True, True, True, False]
+    assert {s.training_set for s in grid(config(controls=["noise"]))} >= {"noise"}
 
 
 def test_files_of_a_setting():

@@ -58,6 +58,15 @@ def test_a_training_needs_the_stacks_of_its_training_set(planned):
     assert mixed.model == "segmenters/unet/plain" and mixed.gpu
 
 
+def test_controls_are_made_of_the_training_stack_and_stand_for_samples():
+    config = config_of(experiments={"repeats": 1, "controls": ["copies", "noise"]})
+    by_name = {str(job): job for job in jobs(config)}
+    trained = by_name["train_segmenter made/unet/noise/plain/repeat1"]
+    assert names(trained.needs) == ["make_control made/noise", "slice_volumes made"]
+    assert names(by_name["make_control made/noise"].needs) == ["slice_volumes made"]
+    assert trained.branch == "made / noise" and not by_name["make_control made/copies"].gpu
+
+
 def test_data_of_ones_own_makes_no_phantoms():
     config = config_of(datasets={"own": {"root": "data", "test_subjects": 2}})
     assert names(jobs(config, "prepare")) == ["index_subjects own", "slice_volumes own", "prepare"]
@@ -128,6 +137,7 @@ def test_a_lost_score_is_made_again_where_the_tables_are_wanted(planned):
         "train_segmenter made/unet/real/plain/repeat1",
         "make_tables",
         "make_figures made",
+        "make_report",
         "all",
     ]
 

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from understudy.evaluate import dice, hausdorff
+from understudy.evaluate import dice, hausdorff, hausdorff95, surface_dice
 from understudy.evaluate.scores import (
+    ADDED,
     COLUMNS,
     apply_policy,
     count_empties,
@@ -13,13 +14,14 @@ from understudy.evaluate.scores import (
 )
 
 LABELS = ["ncr_net", "ed", "et"]
+REGIONS = {"whole_tumor": LABELS, "tumor_core": ["ncr_net", "et"], "enhancing": ["et"]}
 KEY = {"dataset": "d", "segmenter": "unet", "training_set": "real", "augmentation": "plain", "repeat": 0}
 
 
 def rows_of(*pairs) -> list[dict]:
     """Rows from (dice, mm, reference voxels, predicted voxels)."""
     return [
-        KEY | {"subject": f"s{i}", "label": "et", **dict(zip(COLUMNS[7:], pair, strict=True))}
+        KEY | {"subject": f"s{i}", "label": "et", **dict(zip(COLUMNS[7:], pair, strict=True)), "kind": "label"}
         for i, pair in enumerate(pairs)
     ]
 
@@ -31,14 +33,30 @@ def test_each_label_scores_as_its_masks_do():
     rng = np.random.default_rng(0)
     a, b = (rng.integers(0, 4, (12, 14, 16)).astype(np.uint8) for _ in range(2))
     a[:3], b[:2] = 0, 0
-    for row, c in zip(score_volume(a, b, LABELS, (2, 1, 0.5)), (1, 2, 3), strict=True):
+    spacing_mm = (2, 1, 0.5)
+    rows = score_volume(a, b, LABELS, spacing_mm, REGIONS, tolerance_mm=1.2)
+    masks = {label: (a == c, b == c) for c, label in enumerate(LABELS, start=1)}
+    masks |= {"whole_tumor": (a > 0, b > 0), "tumor_core": ((a == 1) | (a == 3), (b == 1) | (b == 3))}
+    masks["enhancing"] = masks["et"]
+    for row, (name, (p, r)) in zip(rows, masks.items(), strict=True):
         assert row == {
-            "label": LABELS[c - 1],
-            "dice": pytest.approx(dice(a == c, b == c)),
-            "hausdorff_mm": pytest.approx(hausdorff(a == c, b == c, (2, 1, 0.5))),
-            "reference_voxels": (b == c).sum(),
-            "predicted_voxels": (a == c).sum(),
+            "label": name,
+            "kind": "label" if name in LABELS else "region",
+            "dice": pytest.approx(dice(p, r)),
+            "surface_dice": pytest.approx(surface_dice(p, r, spacing_mm, 1.2)),
+            "hausdorff_mm": pytest.approx(hausdorff(p, r, spacing_mm)),
+            "hausdorff95_mm": pytest.approx(hausdorff95(p, r, spacing_mm)),
+            "reference_voxels": r.sum(),
+            "predicted_voxels": p.sum(),
+            "reference_ml": pytest.approx(r.sum() / 1000),
+            "predicted_ml": pytest.approx(p.sum() / 1000),
         }
+
+
+def test_a_region_of_unknown_labels_is_named():
+    volume = np.zeros((3, 4, 5), np.uint8)
+    with pytest.raises(ValueError, match="region core: found necrosis, expected labels of ncr_net, ed, et"):
+        score_volume(volume, volume, LABELS, regions={"core": ["et", "necrosis"]})
 
 
 def test_absent_labels_are_undefined_and_counted():
@@ -67,13 +85,20 @@ def test_file_keeps_undefined_values_as_empty_cells_and_every_digit(tmp_path):
     path = tmp_path / "scores.csv"
     write_scores(path, rows)
     lines = path.read_text().splitlines()
-    assert lines[0] == ",".join(COLUMNS)
-    assert lines[1] == "d,unet,real,plain,0,s0,et,0.3333333333333333,149.58943813,10,20"
-    assert lines[2] == "d,unet,real,plain,0,s1,et,,,0,0"
-    pd.testing.assert_frame_equal(read_scores(path), pd.DataFrame(rows, columns=COLUMNS), check_dtype=False)
+    assert lines[0] == ",".join(COLUMNS + ADDED)
+    assert lines[1] == "d,unet,real,plain,0,s0,et,0.3333333333333333,149.58943813,10,20,,,,,label"
+    assert lines[2] == "d,unet,real,plain,0,s1,et,,,0,0,,,,,label"
+    pd.testing.assert_frame_equal(read_scores(path), pd.DataFrame(rows, columns=COLUMNS + ADDED), check_dtype=False)
     again = tmp_path / "again.csv"
     write_scores(again, read_scores(path).to_dict("records"))
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_scores_of_a_version_without_regions_are_read_as_labels(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text(",".join(COLUMNS) + "\nd,unet,real,plain,1,s0,et,0.5,3.0,10,20\n")
+    (row,) = read_scores(path).to_dict("records")
+    assert (row["dice"], row["kind"]) == (0.5, "label") and np.isnan(row["surface_dice"])
 
 
 def test_a_subject_may_be_called_na(tmp_path):
@@ -104,6 +129,10 @@ def test_policies(policy, dice_of_each, mm_of_each):
     np.testing.assert_array_equal(after["dice"], dice_of_each)
     np.testing.assert_array_equal(after["hausdorff_mm"], mm_of_each)
     assert scores.equals(pd.DataFrame(EMPTIES))
+    twins = scores.assign(surface_dice=scores["dice"], hausdorff95_mm=scores["hausdorff_mm"])
+    after = apply_policy(twins, policy)
+    np.testing.assert_array_equal(after["surface_dice"], dice_of_each)
+    np.testing.assert_array_equal(after["hausdorff95_mm"], mm_of_each)
 
 
 def test_policy_for_another_field_of_view_and_an_unknown_one():

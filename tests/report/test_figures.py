@@ -11,8 +11,9 @@ import pytest
 from understudy.core.grid import Setting
 from understudy.core.stack import Stack, StackWriter
 from understudy.evaluate.scores import write_scores
-from understudy.report.figures import COLOURS, Example, coloured, median_tumor, save, spoken
+from understudy.report.figures import COLOURS, Example, coloured, median_tumor, save
 from understudy.report.figures import draw_predictions as draw
+from understudy.report.names import spoken
 
 ROOT = Path(__file__).parents[2]
 LABELS = {"ncr_net": 51, "ed": 102, "et": 204}

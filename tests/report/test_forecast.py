@@ -10,7 +10,7 @@ from understudy.core.gpus import GPUS
 from understudy.core.plan import Job, jobs, pending
 from understudy.core.sizes import Size
 from understudy.report.actual import Actual, read_actual
-from understudy.report.costs import START_SECONDS, Study, cost_of, speedup, validation_images
+from understudy.report.costs import SCORING_SECONDS, START_SECONDS, Study, cost_of, speedup, validation_images
 from understudy.report.forecast import forecast, wall_seconds
 from understudy.report.forecast_text import as_dict, duration, number, size, table, text_of
 from understudy.report.speed import STEP_SECONDS, Speed, measured, modelled, read_record
@@ -87,7 +87,9 @@ def test_a_segmenters_training_counts_validation():
     for training_set, images in expected.items():
         cost = cost_of(one("train_segmenter", training_set), study)
         assert cost.training_seconds == pytest.approx((30000 * 100 + 30 * images * 10) / 1000), training_set
-        assert cost.device_seconds == pytest.approx(cost.training_seconds + START_SECONDS + 200 * 10 / 1000 + 2 * 0.1)
+        assert cost.device_seconds == pytest.approx(
+            cost.training_seconds + START_SECONDS + 200 * 10 / 1000 + 2 * SCORING_SECONDS
+        )
 
 
 @pytest.mark.parametrize(("name", "images"), [("real", 200), ("shuffled", 150), ("stylegan2", 20)])

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from understudy.core.grid import Setting, training_sets
 from understudy.evaluate.scores import write_scores
 from understudy.report.formats import display, latex, markdown, write_tables
 from understudy.report.published import published_relative_dice, published_scores
-from understudy.report.tables import load_scores, make_tables, settings_of
+from understudy.report.tables import NAMES, load_scores, make_tables, settings_of
 
 ROOT = Path(__file__).parents[2]
 GENERATORS = ["progressive_gan", "stylegan1", "stylegan2", "stylegan3", "diffusion"]
@@ -99,7 +100,7 @@ def test_no_scores_at_all_still_make_tables(tmp_path):
     write_tables(tmp_path, tables, "study")
     assert tables["dice"]["failed"].tolist() == ["1 2"]
     assert tables["dice"]["published_mean_mean"].tolist() == [0.729]
-    assert len(list(tmp_path.glob("*.md"))) == 5
+    assert len(list(tmp_path.glob("*.md"))) == len(NAMES)
 
 
 def test_relative_dice_and_its_baseline():
@@ -200,6 +201,47 @@ def test_text_of_the_tables():
     ]
 
 
+def test_the_rule_makes_all_tables():
+    listed = (ROOT / "rules/report.smk").read_text().split("TABLES = [")[1].split("]")[0]
+    assert sorted(re.findall(r'"(\w+)"', listed)) == sorted(NAMES)
+
+
+def test_intervals_and_medians_stand_beside_the_means():
+    host = np.random.default_rng(0)
+    setting = Setting("d", "unet", "real", "augmented", 5)
+    crashed = [0.8, 0.8, 0.8, 0.8, 0.0]  # what mean and sd of the study hide
+    scores = frame(
+        *(
+            (setting, r, {"ed": [(np.clip(m + 0.05 * host.standard_normal(), 0, 1), 3.0) for _ in range(20)]})
+            for r, m in enumerate(crashed, start=1)
+        )
+    )
+    tables = make_tables(scores, [setting])
+    (row,) = tables["dice"].to_dict("records")
+    assert row["mean_median"] == pytest.approx(0.8, abs=0.02) and row["mean_mean"] == pytest.approx(0.64, abs=0.02)
+    assert 0 <= row["mean_low"] < 0.4 and row["mean_high"] > 0.9  # the next training may crash, or not
+    text = display(tables["dice"], 3)
+    assert {"ED", "mean", "95 %", "median", "failed"} <= set(text) and "ed low" not in text
+    assert text["95 %"][0] == f"{row['mean_low']:.3f} to {row['mean_high']:.3f}"
+
+
+def test_regions_have_tables_of_their_own():
+    labels = frame((SETTING, 1, constant(0.5, 2)), (SETTING, 2, constant(0.5, 2))).assign(kind="label")
+    regions = labels.assign(kind="region", label=labels["label"].map({"ed": "whole", "et": "core"}), dice=0.9)
+    tables = make_tables(pd.concat([labels, regions]), [SETTING])
+    (row,) = tables["dice"].to_dict("records")
+    assert row["mean_mean"] == 0.5 and "whole_mean" not in row
+    (row,) = tables["regions"].to_dict("records")
+    assert row["whole_mean"] == row["core_mean"] == 0.9 and "mean_mean" not in row
+    assert sorted(tables["empties"]["kind"]) == ["label", "label", "region", "region"]
+    assert not len(make_tables(labels, [SETTING])["regions"])
+
+
+def test_differences_from_what_is_published():
+    (row,) = make_tables(BY_HAND, [SETTING], published={"d": "brats2020"})["dice"].to_dict("records")
+    assert row["minus_published"] == pytest.approx(0.525 - 0.729)
+
+
 def test_script_is_deterministic_and_lists_what_failed(tmp_path):
     setting = Setting("d", "unet", "real", "augmented", 2)
     write_scores(setting.files(str(tmp_path / "results"), "scores.csv")[0], rows(setting, 1, constant(0.5, 1)))
@@ -208,7 +250,7 @@ def test_script_is_deterministic_and_lists_what_failed(tmp_path):
         results = ["--results", tmp_path / "results", "--output", tmp_path / name]
         subprocess.run([*script, *results, "--published", '{"d": "brats2020", "e": null}'], check=True)
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
-    assert len(files) == 15
+    assert len(files) == 3 * len(NAMES)
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
     (row,) = pd.read_csv(tmp_path / "a" / "dice.csv", dtype={"failed": str}).to_dict("records")
     assert (row["failed"], row["repeats"], row["published_mean_sd"]) == ("2", 1, 0.004)

@@ -49,6 +49,8 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "compare_generators",
         "compare_fidelity",
         "make_figures",
+        "make_control",
+        "make_report",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:

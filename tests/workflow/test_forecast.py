@@ -15,6 +15,7 @@ from project import TINY, Project, job_counts
 
 from understudy.core.config import complete, load_yaml
 from understudy.core.plan import jobs, pending, targets
+from understudy.report.tables import NAMES
 
 TINY_CALIBRATION = TINY.replace("repeats: 2", "repeats: 1, augmentations: [plain]")
 
@@ -99,12 +100,9 @@ def beside(job):
         "slice_volumes": ["stacks.json"],
         "train_generator": ["weights.safetensors"],
         "sample_generator": ["samples.json", "samples.png"],
+        "make_control": ["samples.json"],
         "train_segmenter": ["history.csv"],
-        "make_tables": [
-            f"{table}.{kind}"
-            for table in ("dice", "hausdorff", "relative_dice", "ranking", "empties")
-            for kind in ("csv", "md", "tex")
-        ],
+        "make_tables": [f"{table}.{kind}" for table in NAMES for kind in ("csv", "md", "tex")],
         "compare_generators": ["generators.md", "generators.tex"],
         "compare_fidelity": ["fidelity.md", "fidelity.tex", "annotation.csv", "annotation.md", "annotation.tex"],
         "make_figures": [

@@ -41,9 +41,12 @@ def complete(config: Mapping, schema: Mapping, root: str | Path = ".") -> dict:
         ValueError: one line per problem: key, found, allowed, the nearest known key.
     """
     config = _dates_as_text(dict(config))
+    regions_given = "regions" in (config.get("evaluation") or {})
     problems = [_describe(error) for error in Draft202012Validator(schema).iter_errors(config)]
     if not problems:
         _fill(config, schema, schema)
+        if not regions_given:
+            _drop_unknown_regions(config)
         problems = list(_impossible(config, Path(root)))
     if problems:
         raise ValueError("\n".join(f"config, {key}: {text}" for key, text in sorted(problems)))
@@ -57,6 +60,12 @@ def _dates_as_text(value: object) -> object:
     if isinstance(value, list):
         return [_dates_as_text(sub) for sub in value]
     return value.isoformat() if isinstance(value, date) else copy.deepcopy(value)
+
+
+def _drop_unknown_regions(config: dict) -> None:
+    """Of the default regions, those whose labels a study does not have."""
+    regions, known = config["evaluation"]["regions"], set(config["images"]["labels"])
+    config["evaluation"]["regions"] = {name: labels for name, labels in regions.items() if known.issuperset(labels)}
 
 
 def _fill(value: object, part: Mapping, schema: Mapping) -> None:
@@ -153,6 +162,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
         yield from _impossible_audit(config["audit"], config["images"]["channels"][:-1])
     yield from _impossible_fidelity(config)
     needs_generator = {"synthetic", "real+synthetic", "filtered"} & set(config["experiments"]["training_sets"])
+    yield from _impossible_regions(config["evaluation"]["regions"], config["images"]["labels"])
     if needs_generator and not config["generators"]:
         yield (
             "experiments.training_sets",
@@ -232,6 +242,14 @@ def _impossible_fidelity(config: Mapping) -> Iterator[Problem]:
             "evaluation.fidelity.spaces",
             "found segmenter; it needs experiments.keep_weights and the training set real, or weights.segmenter",
         )
+
+
+def _impossible_regions(regions: Mapping, labels: Mapping) -> Iterator[Problem]:
+    for name, members in regions.items():
+        if name in labels:
+            yield "evaluation.regions", f"found {name}, which is a label; allowed: other names"
+        if unknown := [label for label in members if label not in labels]:
+            yield f"evaluation.regions.{name}", f"found {', '.join(unknown)}; allowed: {', '.join(labels)}"
 
 
 def _impossible_segmenter(name: str, segmenter: Mapping, size: int, root: Path) -> Iterator[Problem]:

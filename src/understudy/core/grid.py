@@ -2,10 +2,11 @@
 
 Per dataset and segmenter the training sets are the real images, each generator's samples, and both together, each with
 and without augmentation: 22 settings for five generators. `shuffled` (real images, each with another image's
-annotation) is the negative control: what a network learns from it is the floor of the tables.
+annotation) is the negative control: what a network learns from it is the floor of the tables. `copies` (the training
+images handed on as if they were samples) and `noise` are controls in the place of a generator.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
@@ -14,6 +15,9 @@ REAL = "real"
 SHUFFLED = "shuffled"
 RESERVED = (REAL, SHUFFLED)
 FILTERED = "-filtered"  # stylegan2-filtered: its images, those replaced that the audit has flagged
+COPIES = "copies"
+NOISE = "noise"
+MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples would
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,16 @@ class Setting:
         return asdict(self)
 
 
-def training_sets(generators: list[str], kinds: list[str], negative_control: bool) -> list[str]:
-    """Names in table order: real, each generator's mixtures, each generator alone, mixtures by name, the control."""
+def training_sets(
+    generators: list[str], kinds: list[str], negative_control: bool, controls: Sequence[str] = ()
+) -> list[str]:
+    """Names in table order: real, each generator's mixtures, each generator alone, mixtures by name, the controls."""
     names = [REAL] if REAL in kinds else []
     names += [f"{REAL}+{g}" for g in generators if "real+synthetic" in kinds]
     names += [g for g in generators if "synthetic" in kinds]
     names += [g + FILTERED for g in generators if "filtered" in kinds]
     names += [kind for kind in kinds if kind not in KINDS and kind not in names]
-    return names + [SHUFFLED] * negative_control
+    return [*names, *controls, *[SHUFFLED] * negative_control]
 
 
 def counts(training_set: str) -> dict[str, int | None]:
@@ -75,13 +81,15 @@ def file_of(part: str, suffix: str) -> str:
 
 def audited(config: Mapping) -> list[tuple[str, str, str]]:
     """(dataset, generator, "" or "filtered_") of all images that are audited: every generator's samples, and the
-    filtered ones that segmenters learn from or that are released."""
+    filtered ones that segmenters learn from or that are released; and the controls, beside generators."""
+    if not config["generators"]:
+        return []
     used = {part for s in grid(config) for part in parts(s.training_set)}
     if config["release"]["images"] == "filtered":
         used |= {generator + FILTERED for generator in config["release"]["generators"]}
     return [
         (dataset, generator, prefix)
-        for dataset, generator in product(config["datasets"], config["generators"])
+        for dataset, generator in product(config["datasets"], [*config["generators"], *made_controls(config)])
         for prefix in ("", *["filtered_"] * (generator + FILTERED in used))
     ]
 
@@ -97,10 +105,25 @@ def feature_weights(config: Mapping, dataset: str) -> str | None:
     return setting.files(config["results"], "weights.safetensors")[0]
 
 
+def made_controls(config: Mapping) -> list[str]:
+    """The controls that are stacks; a config of before there were any has none."""
+    return list(config["experiments"].get("controls", []))
+
+
+def is_control(training_set: str) -> bool:
+    """Whether a training set is one that shows that the numbers can be believed, and no result."""
+    return bool({SHUFFLED, *MADE_CONTROLS} & set(parts(training_set)))
+
+
 def grid(config: Mapping) -> Iterator[Setting]:
     """Every setting of a validated config."""
     experiments = config["experiments"]
-    sets = training_sets(list(config["generators"]), experiments["training_sets"], experiments["negative_control"])
+    sets = training_sets(
+        list(config["generators"]),
+        experiments["training_sets"],
+        experiments["negative_control"],
+        made_controls(config),
+    )
     augmentations = experiments["augmentations"]
     for dataset, segmenter in product(config["datasets"], config["segmenters"]):
         for training_set, augmentation in product(sets, augmentations):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, audited, feature_weights, file_of, generators_of, grid, parts
+from .grid import Setting, audited, feature_weights, file_of, generators_of, grid, made_controls, parts
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -69,13 +69,14 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     audits = [f"{results}/tables/audit.csv"] if config["generators"] else []
     releases = [_release(results, *both) for both in product(config["datasets"], config["release"]["generators"])]
     named = {
-        "all": tables + figures + audits + releases,
+        "all": [*tables, *figures, *audits, *releases, _page(results)],
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
         "segmenters": _every(settings, results, "scores.csv"),
         "tables": tables,
         "figures": figures,
         "audit": audits,
         "release": releases,
+        "report": [_page(results)],
     }
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
@@ -124,6 +125,8 @@ def _everything(config: Mapping) -> Iterator[Job]:
     for dataset, generator in product(config["datasets"], config["generators"]):
         yield from _generate(config, dataset, generator)
         yield _score_fidelity(config, dataset, generator)
+    for dataset, control in product(config["datasets"], made_controls(config)):
+        yield _control(config, dataset, control)
     settings = list(grid(config))
     for setting in settings:
         yield from _segment(config, setting)
@@ -165,6 +168,12 @@ def _score_fidelity(config: Mapping, dataset: str, generator: str) -> Job:
     return Job("score_fidelity", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, **about)
 
 
+def _control(config: Mapping, dataset: str, control: str) -> Job:
+    results = config["results"]
+    files = {"inputs": (f"{results}/{dataset}/stacks/train.zip",), "outputs": (_samples(results, dataset, control),)}
+    return Job("make_control", f"{dataset}/{control}", f"{dataset} / {control}", **files, dataset=dataset)
+
+
 def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
     s, results, used = setting, config["results"], generators_of(setting.training_set)
     stacks = [f"{results}/{s.dataset}/{file_of(part, '.zip')}" for part in parts(s.training_set)]
@@ -190,36 +199,46 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
 
 
 def _audit(config: Mapping) -> Iterator[Job]:
-    results, models = config["results"], [f"generators/{name}" for name in config["generators"]]
-    for dataset in config["datasets"] if models else []:
-        about = {"gpu": True, "dataset": dataset, "model": models[0]}
+    results, generators = config["results"], list(config["generators"])
+    for dataset in config["datasets"] if generators else []:
+        about = {"gpu": True, "dataset": dataset, "model": f"generators/{generators[0]}"}
         stacks, real = tuple(_stacks(results, dataset)), (f"{results}/{dataset}/audit/calibration.json",)
         yield Job("calibrate_audit", dataset, f"{dataset} / audit", stacks, real, **about)
-    for dataset, generator in product(config["datasets"], config["generators"]):
-        yield from _audit_generator(results, dataset, generator)
-    if summaries := [f"{results}/{d}/generators/{g}/{prefix}audit.json" for d, g, prefix in audited(config)]:
+        for name in made_controls(config):
+            yield from _audit_images(results, dataset, name, about["model"])
+    for dataset, name in product(config["datasets"], generators):
+        yield from _audit_images(results, dataset, name, f"generators/{name}")
+        yield _filter(results, dataset, name)
+    if summaries := _audits(config):
         yield Job("compare_audits", "", REPORT, tuple(summaries), (f"{results}/tables/audit.csv",))
 
 
-def _audit_generator(results: str, dataset: str, generator: str) -> Iterator[Job]:
-    folder, stacks = f"{results}/{dataset}/generators/{generator}", _stacks(results, dataset)
-    real = f"{results}/{dataset}/audit/calibration.json"
-    about = {"branch": f"{dataset} / {generator}", "dataset": dataset, "model": f"generators/{generator}"}
+def _filter(results: str, dataset: str, generator: str) -> Job:
+    folder, real = f"{results}/{dataset}/generators/{generator}", f"{results}/{dataset}/audit/calibration.json"
+    inputs = (f"{folder}/weights.json", f"{folder}/samples.zip", f"{folder}/memorization.csv", real)
+    files = {"inputs": inputs, "outputs": (f"{folder}/filtered.zip",)}
+    about = {"dataset": dataset, "model": f"generators/{generator}", "gpu": True}
+    return Job("filter_samples", f"{dataset}/{generator}", f"{dataset} / {generator}", **files, **about)
+
+
+def _audit_images(results: str, dataset: str, name: str, model: str) -> Iterator[Job]:
+    """Of a generator, or a control; its speed is known by `model`."""
+    folder, stacks = f"{results}/{dataset}/generators/{name}", _stacks(results, dataset)
+    about = {"branch": f"{dataset} / {name}", "dataset": dataset, "model": model}
     for prefix, images in (("", f"{folder}/samples.zip"), ("filtered_", f"{folder}/filtered.zip")):
-        one = {"key": f"{dataset}/{prefix}{generator}", **about}
+        one = {"key": f"{dataset}/{prefix}{name}", **about}
         found = f"{folder}/{prefix}nearest.safetensors"
         yield Job("find_nearest", inputs=(images, *stacks), outputs=(found,), gpu=True, **one)
+        inputs = (found, f"{results}/{dataset}/audit/calibration.json", images)
         outputs = (f"{folder}/{prefix}audit.json", f"{folder}/{prefix}memorization.csv")
-        yield Job("audit_samples", inputs=(found, real, images), outputs=outputs, **one)
-    inputs = (f"{folder}/weights.json", f"{folder}/samples.zip", f"{folder}/memorization.csv", real)
-    outputs = (f"{folder}/filtered.zip",)
-    yield Job("filter_samples", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, gpu=True, **about)
+        yield Job("audit_samples", inputs=inputs, outputs=outputs, **one)
 
 
 def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
     results = config["results"]
     table = f"{results}/tables/dice.csv"
-    yield Job("make_tables", "", REPORT, tuple(_every(settings, results, "scores.csv")), (table,))
+    images = [f"{results}/tables/fidelity.csv"] * bool(config["generators"])
+    yield Job("make_tables", "", REPORT, (*_every(settings, results, "scores.csv"), *images), (table,))
     if config["generators"]:
         samples = [_samples(results, *both) for both in product(config["datasets"], config["generators"])]
         yield Job("compare_generators", "", REPORT, tuple(samples), (f"{results}/tables/generators.csv",))
@@ -232,6 +251,10 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
         inputs += [path for s in own for path in s.files(results, "example.png")[:FIGURE_REPEATS]]
         inputs += [_samples(results, dataset, generator) for generator in config["generators"]]
         yield Job("make_figures", dataset, REPORT, tuple(inputs), (_figure(results, dataset),), dataset=dataset)
+
+    inputs = [*_tables(config), *_audits(config), *(_figure(results, dataset) for dataset in config["datasets"])]
+    inputs += [f"{results}/{dataset}/stacks/train.zip" for dataset in config["datasets"]]
+    yield Job("make_report", "", REPORT, tuple(inputs), (_page(results),))
 
 
 def _make_release(config: Mapping, dataset: str, generator: str) -> Job:
@@ -247,6 +270,10 @@ def _make_release(config: Mapping, dataset: str, generator: str) -> Job:
         "outputs": (_release(results, dataset, generator),),
     }
     return Job("make_release", f"{dataset}/{generator}", inputs=tuple(inputs), **about)
+
+
+def _audits(config: Mapping) -> list[str]:
+    return [f"{config['results']}/{d}/generators/{g}/{prefix}audit.json" for d, g, prefix in audited(config)]
 
 
 def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
@@ -272,6 +299,10 @@ def _release(results: str, dataset: str, generator: str) -> str:
 
 def _fidelity(results: str, dataset: str, generator: str, name: str = "fidelity") -> str:
     return f"{results}/{dataset}/generators/{generator}/{name}.csv"
+
+
+def _page(results: str) -> str:
+    return f"{results}/report.html"
 
 
 def _figure(results: str, dataset: str) -> str:

@@ -8,5 +8,14 @@ from .frechet import frechet_distance
 from .inception_score import inception_score
 from .kernel_distance import kernel_distance
 from .overlap import dice
+from .surface import hausdorff95, surface_dice
 
-__all__ = ["dice", "frechet_distance", "hausdorff", "inception_score", "kernel_distance"]
+__all__ = [
+    "dice",
+    "frechet_distance",
+    "hausdorff",
+    "hausdorff95",
+    "inception_score",
+    "kernel_distance",
+    "surface_dice",
+]

@@ -2,7 +2,7 @@
 
 The edge of a mask is what a 6-connected erosion takes away (4-connected in 2D), a voxel at the border of the volume
 included: the definition of MONAI's get_mask_edges, which the study used. Equal to MONAI 1.6.1 and an order of
-magnitude faster (benchmarks/hausdorff.py):
+magnitude faster (benchmarks/scores.py):
 - edges of all labels are found in one pass: a voxel is on the edge of its label where a neighbour has another one;
 - a voxel on both edges has distance 0 and is no query;
 - most queries are settled by a neighbour's distance: d(a) <= d(b) + |a - b|, so a voxel whose bound lies below the
@@ -56,16 +56,15 @@ def edge_distances(
     prediction_ZYX: np.ndarray, reference_ZYX: np.ndarray, classes: int, spacing_mm: np.ndarray
 ) -> list[float]:
     """Hausdorff distance in mm of each of the classes 1 ... `classes` of two uint8 volumes; nan where undefined."""
-    edges_p = _edges(prediction_ZYX)
-    edges_r = _edges(reference_ZYX)
+    found_p, found_r = edges(prediction_ZYX), edges(reference_ZYX)
     distances = []
     for c in range(1, classes + 1):
-        p, r = edges_p[1] == c, edges_r[1] == c
-        distances.append(_largest_distance(edges_p[0][p], edges_r[0][r], prediction_ZYX.shape, spacing_mm))
+        p, r = found_p[1] == c, found_r[1] == c
+        distances.append(_largest_distance(found_p[0][p], found_r[0][r], prediction_ZYX.shape, spacing_mm))
     return distances
 
 
-def _edges(classes_ZYX: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def edges(classes_ZYX: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Flat positions (ascending) and classes of the voxels that have a neighbour of another class, or the outside."""
     differs = np.zeros(classes_ZYX.shape, bool)
     for axis in range(classes_ZYX.ndim):

@@ -14,13 +14,18 @@ import pandas as pd
 
 from understudy.core.files import write_text_atomically
 
-from .distance import edge_distances, spacing_of, union_box
+from .distance import spacing_of, union_box
 from .overlap import dice_of_counts
+from .surface import TOLERANCE_MM, surfaces
 
 COLUMNS = [
     "dataset", "segmenter", "training_set", "augmentation", "repeat", "subject",
     "label", "dice", "hausdorff_mm", "reference_voxels", "predicted_voxels",
 ]  # fmt: skip
+# beside these since regions are scored; a file without them is of labels alone
+ADDED = ["hausdorff95_mm", "surface_dice", "reference_ml", "predicted_ml", "kind"]
+LABEL, REGION = "label", "region"  # of column `kind`: a region is several labels taken together
+OVERLAPS, DISTANCES = ["dice", "surface_dice"], ["hausdorff_mm", "hausdorff95_mm"]
 KEYS = COLUMNS[:6]
 POLICIES = ("study", "challenge", "nan")
 CHALLENGE_MM = 373.12866  # diagonal of 240 x 240 x 155 voxels of 1 mm: the BraTS challenge's distance to nothing
@@ -31,19 +36,24 @@ def score_volume(
     reference_ZYX: np.ndarray,
     labels: Sequence[str],
     spacing_mm: Sequence[float] = (1.0, 1.0, 1.0),
+    regions: Mapping[str, Sequence[str]] | None = None,
+    tolerance_mm: float = TOLERANCE_MM,
 ) -> list[dict]:
-    """Dice and Hausdorff distance of each label of one subject.
+    """All scores of each label of one subject, then of each region.
 
     Args:
         prediction_ZYX, reference_ZYX: class numbers, 0 background, i + 1 is labels[i]; uint8, one shape.
         labels: names, in order of the class numbers.
         spacing_mm: of the axes in the order of the arrays.
+        regions: name -> the labels that it unites, such as tumor_core -> [ncr_net, et].
+        tolerance_mm: of surface Dice.
 
     Returns:
-        One dict per label: label, dice, hausdorff_mm (nan where undefined), reference_voxels, predicted_voxels.
+        One dict per label and region: label (or region's name), kind, dice, surface_dice, hausdorff_mm,
+        hausdorff95_mm (nan where undefined), {reference,predicted}_voxels, {reference,predicted}_ml.
 
     Raises:
-        ValueError: shapes differ, or a class number has no label.
+        ValueError: shapes differ, a class number has no label, or a region names an unknown label.
     """
     prediction, reference = _as_classes(prediction_ZYX, "prediction"), _as_classes(reference_ZYX, "reference")
     if prediction.shape != reference.shape:
@@ -54,18 +64,42 @@ def score_volume(
     highest = max(prediction.max(initial=0), reference.max(initial=0))
     if highest > len(labels):
         raise ValueError(f"scores: found class {highest}, expected 0 to {len(labels)}: {', '.join(labels)}")
-    predicted, referred = (np.bincount(x.reshape(-1), minlength=len(labels) + 1) for x in (prediction, reference))
-    both = np.bincount(prediction[prediction == reference], minlength=len(labels) + 1)
-    distances_mm = edge_distances(prediction, reference, len(labels), spacing)
+    rows = _scored(prediction, reference, len(labels), spacing, tolerance_mm)
+    named = [{"label": label, "kind": LABEL, **row} for label, row in zip(labels, rows, strict=True)]
+    for name, members in (regions or {}).items():
+        if len(numbers := class_numbers(name, members, labels)) == 1:
+            row = rows[numbers[0] - 1]  # a region of one label is that label
+        else:
+            inside = np.isin(np.arange(len(labels) + 1), numbers).view(np.uint8)
+            (row,) = _scored(inside[prediction], inside[reference], 1, spacing, tolerance_mm)
+        named.append({"label": name, "kind": REGION, **row})
+    return named
+
+
+def class_numbers(name: str, members: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Of a region's labels. Raises ValueError where one is not among the labels."""
+    if unknown := [label for label in members if label not in labels]:
+        raise ValueError(f"region {name}: found {', '.join(unknown)}, expected labels of {', '.join(labels)}")
+    return sorted({labels.index(label) + 1 for label in members})
+
+
+def _scored(prediction: np.ndarray, reference: np.ndarray, classes: int, spacing_mm, tolerance_mm: float) -> list[dict]:
+    """The scores of the classes 1 ... `classes`."""
+    predicted, referred = (np.bincount(x.reshape(-1), minlength=classes + 1) for x in (prediction, reference))
+    both = np.bincount(prediction[prediction == reference], minlength=classes + 1)
+    voxel_ml = float(np.prod(spacing_mm)) / 1000
     return [
         {
-            "label": label,
             "dice": dice_of_counts(int(both[c]), int(predicted[c]), int(referred[c])),
-            "hausdorff_mm": distances_mm[c - 1],
+            "surface_dice": found.dice(tolerance_mm),
+            "hausdorff_mm": found.hausdorff_mm,
+            "hausdorff95_mm": found.hausdorff95_mm,
             "reference_voxels": int(referred[c]),
             "predicted_voxels": int(predicted[c]),
+            "reference_ml": int(referred[c]) * voxel_ml,
+            "predicted_ml": int(predicted[c]) * voxel_ml,
         }
-        for c, label in enumerate(labels, start=1)
+        for c, found in enumerate(surfaces(prediction, reference, classes, spacing_mm), start=1)
     ]
 
 
@@ -79,34 +113,54 @@ def _as_classes(x: np.ndarray, name: str) -> np.ndarray:
 
 
 def write_scores(path: str | Path, rows: Iterable[Mapping]) -> None:
-    """Writes rows (dicts with the keys COLUMNS) as CSV, whole or not at all; undefined values are empty cells."""
+    """Writes rows as CSV, whole or not at all; undefined values are empty cells.
+
+    A row is a dict with the keys COLUMNS and any of ADDED; without `kind` it is of a label.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS + ADDED, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        assert row.keys() == set(COLUMNS), sorted(row.keys() ^ set(COLUMNS))
-        writer.writerow(row | {name: _cell(row[name]) for name in ("dice", "hausdorff_mm")})
+        assert set(COLUMNS) <= row.keys() <= set(COLUMNS + ADDED), sorted(row.keys() ^ set(COLUMNS))
+        decimal = {name: _cell(row.get(name)) for name in NUMBERS if NUMBERS[name] is float}
+        writer.writerow({"kind": LABEL, **row, **decimal})
     write_text_atomically(path, text.getvalue())
 
 
-def _cell(value: float) -> str:
+def _cell(value: float | None) -> str:
     return "" if value is None or np.isnan(value) else repr(float(value))
 
 
+TEXTS = ["dataset", "segmenter", "training_set", "augmentation", "subject", "label", "kind"]
+NUMBERS = {"repeat": int, "reference_voxels": int, "predicted_voxels": int} | dict.fromkeys(
+    ["dice", "hausdorff_mm", "hausdorff95_mm", "surface_dice", "reference_ml", "predicted_ml"], float
+)
+
+
 def read_scores(path: str | Path) -> pd.DataFrame:
-    """A scores.csv with nan for empty cells. Raises ValueError where the file is missing or is none."""
+    """A scores.csv with nan for empty cells. Raises ValueError where the file is missing or is none.
+
+    One without the columns ADDED, of a version that had none, is read as scores of labels: the others are nan.
+    """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such scores. Run the training that writes them: snakemake {path}")
-    text = dict.fromkeys(["dataset", "segmenter", "training_set", "augmentation", "subject", "label"], str)
-    numbers = {"repeat": int, "dice": float, "hausdorff_mm": float, "reference_voxels": int, "predicted_voxels": int}
+    types = dict.fromkeys(TEXTS, str) | NUMBERS
     try:  # only an empty cell is undefined: a subject may be called "NA"
-        scores = pd.read_csv(path, dtype=text | numbers, keep_default_na=False, na_values=dict.fromkeys(numbers, [""]))
+        scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=dict.fromkeys(NUMBERS, [""]))
     except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path}: found {error}, expected a scores file: {', '.join(COLUMNS)}") from error
-    if list(scores.columns) != COLUMNS:
-        raise ValueError(f"{path}: found the columns {', '.join(scores.columns)}, expected {', '.join(COLUMNS)}")
-    return scores
+        raise ValueError(f"{path}: found {error}, expected a scores file: {', '.join(COLUMNS + ADDED)}") from error
+    if list(scores.columns) not in (COLUMNS, COLUMNS + ADDED):
+        raise ValueError(
+            f"{path}: found the columns {', '.join(scores.columns)}, expected {', '.join(COLUMNS + ADDED)}"
+        )
+    return with_added(scores)
+
+
+def with_added(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores with all columns ADDED: unknown ones are nan, and rows without a kind are of labels."""
+    missing = {name: LABEL if name == "kind" else np.nan for name in ADDED if name not in scores}
+    return scores.assign(**missing)
 
 
 def kinds_of_empties(scores: pd.DataFrame) -> pd.Series:
@@ -121,19 +175,22 @@ def kinds_of_empties(scores: pd.DataFrame) -> pd.Series:
 def apply_policy(scores: pd.DataFrame, policy: str, undefined_mm: float = CHALLENGE_MM) -> pd.DataFrame:
     """A copy of the scores in which undefined values are what the policy says; nan is left out of means.
 
-    - "study": Dice 0 where one volume lacks the label, left out where both do; distance left out in either case.
-    - "challenge": Dice 1 and distance 0 where both lack it; Dice 0 and `undefined_mm` where one does.
-    - "nan": Dice and distance left out wherever a volume lacks the label.
+    Overlaps are Dice and surface Dice, distances the Hausdorff distance and its 95th percentile.
+
+    - "study": overlap 0 where one volume lacks the label, left out where both do; distance left out in either case.
+    - "challenge": overlap 1 and distance 0 where both lack it; overlap 0 and `undefined_mm` where one does.
+    - "nan": overlap and distance left out wherever a volume lacks the label.
     """
     if policy not in POLICIES:
         raise ValueError(f"policy for empty labels: found {policy!r}, expected one of {', '.join(POLICIES)}")
     kinds = kinds_of_empties(scores)
     both, one = kinds == "both", kinds.isin(["reference", "prediction"])
-    dice_mm = {"study": ((np.nan, np.nan), (0.0, np.nan)), "challenge": ((1.0, 0.0), (0.0, undefined_mm))}
-    for_both, for_one = dice_mm.get(policy, ((np.nan, np.nan), (np.nan, np.nan)))
+    of_policy = {"study": ((np.nan, np.nan), (0.0, np.nan)), "challenge": ((1.0, 0.0), (0.0, undefined_mm))}
+    for_both, for_one = of_policy.get(policy, ((np.nan, np.nan), (np.nan, np.nan)))
     scores = scores.copy()
-    scores.loc[both, ["dice", "hausdorff_mm"]] = for_both
-    scores.loc[one, ["dice", "hausdorff_mm"]] = for_one
+    for columns, of_both, of_one in zip((OVERLAPS, DISTANCES), for_both, for_one, strict=True):
+        known = [column for column in columns if column in scores]
+        scores.loc[both, known], scores.loc[one, known] = of_both, of_one
     return scores
 
 

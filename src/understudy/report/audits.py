@@ -1,13 +1,41 @@
-"""The audits of a study in one table, from their summaries (audit.json)."""
+"""The audits of a study in one table and in sentences, from their summaries (audit.json)."""
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from understudy.core.grid import COPIES, MADE_CONTROLS
+
+from .names import spoken
+
+PASS, FAIL = "pass", "fail"
+
 
 def audit_table(summaries: Sequence[Mapping]) -> pd.DataFrame:
     """A row for each set of synthetic images; all text. Recall is that of planted copies, by kind."""
     return pd.DataFrame([_row(summary) for summary in summaries], dtype=object)
+
+
+def audit_sentence(a: Mapping) -> tuple[str, bool]:
+    """(what people are to know of a set of images, whether nothing is wrong with it). Copies of the training images, a
+    control, have to fail."""
+    name = f"{spoken(a['generator'])}{', filtered' * a['filtered']} ({a['dataset']})"
+    failed = a["verdict"] == FAIL
+    if a["generator"] == COPIES:
+        found = "found out, as it must be" if failed else "NOT found out: do not believe any audit of this study"
+        return f"{name}, a control: {found}.", failed
+    if failed:
+        return f"{name}: not to be shared. {'; '.join(a['reasons'])}.", False
+    flagged, rate = a["memorized"], a["false_positive_rate"]
+    return (
+        f"{name}: no sign of copies. {flagged['count']} of {a['count']} images are flagged; of real images of other "
+        f"people up to {rate:.0%} would be.",
+        True,
+    )
+
+
+def without_controls(summaries: Sequence[Mapping]) -> list[Mapping]:
+    return [a for a in summaries if a["generator"] not in MADE_CONTROLS]
 
 
 def _row(a: Mapping) -> dict[str, str]:

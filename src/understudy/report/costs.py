@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from understudy.core.flops import Demand
 from understudy.core.gpus import SHARE, gpu_of
-from understudy.core.grid import REAL, SHUFFLED, counts
+from understudy.core.grid import MADE_CONTROLS, REAL, SHUFFLED, counts
 from understudy.core.plan import Job
 from understudy.core.sizes import Size
 
 from .speed import Speed
 
 START_SECONDS = 5.0  # of a job on a device: Python, reading images
-SCORING_SECONDS = 0.1  # per test subject: Dice and Hausdorff distance
+SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three regions (benchmarks/README.md)
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
@@ -26,6 +26,7 @@ RELEASE_RATE, FOLDERS_RATE = 140e6, 12e6
 SPACE_FLOPS = {"inception": 11.4e9, "radimagenet": 10.8e9, "dinov2": 162e9, "random": 0.1e9}
 SPACE_FEATURES = {"inception": 2048, "radimagenet": 2048, "dinov2": 1024, "segmenter": 2048, "random": 352}
 DISTANCES_SECONDS, ANNOTATION_SECONDS = 95.0, 0.005  # of 10 000 neighbours, 2048 features; of an image, read
+CONTROL_SECONDS = 0.005  # per image of five channels: noise that is drawn and coded; a copy costs less
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 RAW_BYTES = 0.25  # per voxel of a phantom
 
@@ -102,6 +103,11 @@ def _image_bytes(study: Study) -> float:
     return len(images["channels"]) * images["size"] ** 2 * PNG_BYTES
 
 
+def _control(job: Job, study: Study) -> Cost:
+    images = study.sizes[job.dataset].train_slices
+    return Cost(cpu_seconds=images * CONTROL_SECONDS, bytes=images * _image_bytes(study))
+
+
 def _tables(job: Job, study: Study) -> Cost:
     return Cost(cpu_seconds=TABLES_SECONDS)
 
@@ -159,7 +165,8 @@ def validation_images(training_set: str, options: Mapping, size: Size, samples: 
     fraction, sources = options["validation_fraction"], counts(training_set)
     if apart or REAL in sources:
         return round(fraction * (size.train_slices if apart else sources[REAL] or size.train_slices))
-    images = size.train_slices if SHUFFLED in sources else min(n or samples for n in sources.values())
+    made_of_real = {SHUFFLED, *MADE_CONTROLS} & set(sources)
+    images = size.train_slices if made_of_real else min(n or samples for n in sources.values())
     return min(round(fraction * images), options["validation_samples"])
 
 
@@ -262,6 +269,7 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "train_generator": _train_generator,
     "sample_generator": _sample_generator,
     "score_fidelity": _score_fidelity,
+    "make_control": _control,
     "train_segmenter": _train_segmenter,
     "calibrate_audit": _calibrate_audit,
     "find_nearest": _find_nearest,
@@ -273,4 +281,5 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "compare_fidelity": _tables,
     "make_figures": _figures,
     "make_release": _release,
+    "make_report": _tables,
 }

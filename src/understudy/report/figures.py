@@ -17,6 +17,7 @@ from understudy.core.grid import Setting
 from understudy.core.labels import classes_of_grey, label_names
 from understudy.core.stack import Stack
 
+from .names import spoken
 from .published import SETTING
 
 matplotlib.use("Agg")
@@ -238,12 +239,6 @@ def colours_of(levels: Mapping[str, int]) -> list[tuple[float, float, float]]:
     """Of classes 1, 2, ..., in the order of core.labels.label_names."""
     others = iter(OTHER_COLOURS * len(levels))
     return [COLOURS[name] if name in COLOURS else next(others) for name in label_names(levels)]
-
-
-def spoken(training_set: str) -> str:
-    """progressive_gan -> progressive GAN; real+stylegan2 -> real + StyleGAN2."""
-    words = training_set.replace("+", " + ").replace("_", " ")
-    return words.replace("stylegan", "StyleGAN").replace("gan", "GAN")
 
 
 def _label_legend(figure, levels: Mapping[str, int]) -> None:

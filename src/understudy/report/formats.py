@@ -6,25 +6,44 @@ from pathlib import Path
 import pandas as pd
 
 from understudy.core.files import write_text_atomically
+from understudy.evaluate.scores import LABEL, REGION
 
 NOTHING = "–"
 DECIMALS = {
-    "dice": 3,
-    "hausdorff": 1,
-    "relative_dice": 2,
-    "ranking": 2,
-    "empties": 0,
-    "generators": 0,
-    "missing": 0,
-    "audit": 0,
-}
+    "dice": 3, "hausdorff": 1, "hausdorff95": 1, "surface_dice": 3, "volume_error": 2, "regions": 3,
+    "regions_hausdorff95": 1, "relative_dice": 2, "ranking": 2, "comparisons": 3, "equivalence": 3, "correlations": 2,
+    "controls": 3, "empties": 0, "generators": 0, "missing": 0, "audit": 0,
+}  # fmt: skip
+PROBABILITIES = ("p", "p_holm", "p_kendall")
+OVER_REPEATS = (
+    "mean ± standard deviation over the repeats; `mean` is {mean}. 95 %: interval over subjects and repeats; median: "
+    "of the repeats. Of every label they are in the CSV."
+)
+SUBJECT_FIRST = OVER_REPEATS.format(mean="over the labels of each subject, then over subjects")
+LABELS_LAST = OVER_REPEATS.format(mean="the average of the labels")
 CAPTIONS = {
-    "dice": "Dice, mean ± standard deviation over the repeats; `mean` is the average of the labels.",
-    "hausdorff": "Hausdorff distance in mm, mean ± standard deviation over the repeats; `mean` is over the labels of "
-    "each subject, then over subjects.",
+    "dice": f"Dice, {LABELS_LAST}",
+    "hausdorff": f"Hausdorff distance in mm, {SUBJECT_FIRST}",
+    "hausdorff95": "95th percentile of the Hausdorff distance in mm (the larger of the two directed ones), "
+    f"{SUBJECT_FIRST}",
+    "surface_dice": f"Surface Dice, {LABELS_LAST}",
+    "volume_error": f"Predicted less true volume in ml, {LABELS_LAST}",
+    "regions": "Dice of the regions, mean ± standard deviation over the repeats.",
+    "regions_hausdorff95": "95th percentile of the Hausdorff distance of the regions in mm, mean ± standard deviation "
+    "over the repeats.",
     "relative_dice": "Mean Dice in percent of that of the same network trained on real images with augmentation.",
     "ranking": "Ranks of the generators, 1 is best, by training on their images alone. `criteria`: how many ranks the "
-    "mean is taken over.",
+    "mean is taken over. `rank in 95 %` and `first`: the rank in 95 % of the bootstrap draws of subjects and repeats, "
+    "and the share of draws in which a generator is best.",
+    "comparisons": "Differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is corrected for "
+    "the number of comparisons of the same question, data set and segmenter.",
+    "equivalence": "Is training on it as good as training on real images with augmentation? Difference of mean Dice "
+    "with its 90 % interval, two one-sided tests against the margin, corrected for their number (Holm). Undecided: too "
+    "few subjects or repeats to say.",
+    "correlations": "Rank correlation over the generators of a metric of the images with the Dice of segmenters that "
+    "were trained on them alone. p is exact: all orders are counted.",
+    "controls": "Do the numbers behave where the answer is known? Copies of the training images have to be as useful "
+    "as real ones; noise and shuffled annotations of little use. `interval`: 95 % interval of the Dice.",
     "empties": "In how many of the scored volumes a label is missing from both, from the reference, or from the "
     "prediction alone, over all repeats.",
     "missing": "The trainings that are in no mean of the other tables, and why.",
@@ -49,8 +68,12 @@ def write_tables(
 ) -> None:
     """Writes {folder}/{name}.csv, .md and .tex of every table."""
     notes = {name: CAPTIONS[name] for name in tables}
-    for name in notes.keys() & {"dice", "hausdorff"}:
-        notes[name] += f" {VALIDATION[validation]} {empties_note(tables['empties'], policy)}"
+    for name in notes.keys() & {"dice", "hausdorff", "hausdorff95", "surface_dice"}:
+        notes[name] += f" {VALIDATION[validation]} {empties_note(tables['empties'], policy, LABEL)}"
+    for name in notes.keys() & {"regions", "regions_hausdorff95"}:
+        notes[name] += f" {empties_note(tables['empties'], policy, REGION)}"
+    if len(tables.get("correlations", [])):
+        notes["correlations"] += " " + " ".join(dict.fromkeys(tables["correlations"]["power"]))
     for name, table in tables.items():
         write_table(folder, name, table, notes[name])
 
@@ -63,45 +86,68 @@ def write_table(folder: str | Path, name: str, table: pd.DataFrame, note: str | 
     write_text_atomically(Path(folder) / f"{name}.tex", latex(cells, note))
 
 
-def empties_note(empties: pd.DataFrame, policy: str) -> str:
-    total = {kind: int(empties[f"{kind}_empty"].sum()) for kind in ("both", "reference", "prediction")}
+def empties_note(empties: pd.DataFrame, policy: str, of: str = LABEL) -> str:
+    counted = empties[empties["kind"] == of]
+    total = {kind: int(counted[f"{kind}_empty"].sum()) for kind in ("both", "reference", "prediction")}
     return (
-        f"Empty labels (policy `{policy}`): of {int(empties['volumes'].sum())} scored labels, {total['both']} are "
+        f"Empty {of}s (policy `{policy}`): of {int(counted['volumes'].sum())} scored {of}s, {total['both']} are "
         f"empty in both volumes, {total['reference']} in the reference alone, "
         f"{total['prediction']} in the prediction alone."
     )
 
 
 def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
-    """Text of every cell; {name}_mean and {name}_sd become one column; a missing value is a dash."""
+    """Text of every cell, for people. {name}_mean and {name}_sd become one column, and so do low and high; of labels,
+    intervals and medians are left to the CSV. A missing value is a dash."""
     columns = {}
     for name in table.columns:
-        stem = name.removesuffix("_mean")
-        if name.endswith("_sd") and name.removesuffix("_sd") + "_mean" in table:
-            continue
-        if name != stem and f"{stem}_sd" in table:
+        stem, _, kind = name.rpartition("_")
+        summarised = f"{stem}_mean" in table and f"{stem}_sd" in table
+        if kind == "mean" and summarised:
             pairs = zip(table[name], table[f"{stem}_sd"], strict=True)
             columns[title(stem)] = [_with_sd(mean, sd, decimals) for mean, sd in pairs]
-        else:
-            columns[title(name)] = _column(table[name], decimals)
+        elif summarised and kind in ("low", "high", "sd", "median"):
+            if name == "mean_low":
+                columns["95 %"] = _range(table["mean_low"], table["mean_high"], decimals)
+            if name == "mean_median":
+                columns["median"] = _column(table[name], decimals)
+        elif kind == "low" and f"{name.removesuffix('low')}high" in table:
+            whole = name == "rank_low"
+            high = table[f"{name.removesuffix('low')}high"]
+            columns["rank in 95 %" if whole else "interval"] = _range(table[name], high, 0 if whole else decimals)
+        elif not (kind == "high" and f"{name.removesuffix('high')}low" in table) and name != "power":
+            columns[title(name)] = _column(table[name], decimals, name)
     return pd.DataFrame(columns, dtype=object)
+
+
+def _range(low: pd.Series, high: pd.Series, decimals: int) -> list[str]:
+    pairs = zip(low, high, strict=True)
+    return [NOTHING if pd.isna(a) else f"{rounded(a, decimals)} to {rounded(b, decimals)}" for a, b in pairs]
 
 
 def title(name: str) -> str:
     known = {"et": "ET", "ed": "ED", "ncr_net": "NCR/NET", "percent": "%", "published_percent": "published %"}
+    known |= {"p_holm": "p Holm", "p_kendall": "p of Kendall"}
     known["progressive_gan"] = "progressive_gan"  # a name, not words
     return known.get(name, name.replace("_", " "))
 
 
+def rounded(value: float, decimals: int) -> str:
+    """Never "-0.000"."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
 def _with_sd(mean: float, sd: float, decimals: int) -> str:
-    return NOTHING if pd.isna(mean) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}"
+    return NOTHING if pd.isna(mean) else f"{rounded(mean, decimals)} ± {rounded(sd, decimals)}"
 
 
-def _column(values: pd.Series, decimals: int) -> list[str]:
+def _column(values: pd.Series, decimals: int, name: str = "") -> list[str]:
     """Text, or numbers that all have the same decimals: none where all are whole (counts, ranks, lists)."""
+    if name in PROBABILITIES:
+        return [NOTHING if pd.isna(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" for p in values]
     numbers = values[values.notna()] if pd.api.types.is_float_dtype(values) else []
     decimals = 0 if all(float(v).is_integer() for v in numbers) else decimals
-    as_text = [f"{v:.{decimals}f}" if isinstance(v, float) else str(v) for v in values]
+    as_text = [rounded(v, decimals) if isinstance(v, float) else str(v) for v in values]
     return [NOTHING if pd.isna(v) or v == "" else text for v, text in zip(values, as_text, strict=True)]
 
 

@@ -13,6 +13,8 @@ TABLES = {
 }
 FIDELITY = "table2_fid_is.csv"
 RELATIVE_DICE = "table5_relative_dice.csv"
+FIDELITY = "table2_fid_is.csv"
+READER_STUDY = "table6_reader_study.csv"
 SETTING = ["segmenter", "training_set", "augmentation"]
 
 
@@ -32,11 +34,15 @@ def published_relative_dice(name: str) -> pd.DataFrame:
 
 
 def published_fidelity(name: str) -> pd.DataFrame:
-    """A row per generator: generator, frechet (FID), inception_score; of 100 000 synthetic T1wGd images."""
-    with (files("understudy.report") / "published" / FIDELITY).open() as text:
-        table = pd.read_csv(text)
-    columns = [f"{known_dataset(name)}_{metric}" for metric in ("fid", "is")]
-    return table[["generator", *columns]].set_axis(["generator", "frechet", "inception_score"], axis=1)
+    """5 rows: generator, frechet (FID), inception_score (Table 2: 100 000 T1wGd images each)."""
+    table, name = _read(FIDELITY), known_dataset(name)
+    columns = {f"{name}_fid": "frechet", f"{name}_is": "inception_score"}
+    return table[["generator", *columns]].rename(columns=columns)
+
+
+def published_reader_study() -> pd.DataFrame:
+    """6 rows: image_type, classified_real, classified_synthetic (Table 6: one neuroradiologist, 100 images each)."""
+    return _read(READER_STUDY)
 
 
 def known_dataset(name: str) -> str:
@@ -47,8 +53,7 @@ def known_dataset(name: str) -> str:
 
 def _with_settings(file: str) -> pd.DataFrame:
     """A published table with our names of its settings in place of generator, real and augmented."""
-    with (files("understudy.report") / "published" / file).open() as text:
-        table = pd.read_csv(text)
+    table = _read(file)
     training_sets = [_training_set(g, real) for g, real in zip(table["generator"], table["real"], strict=True)]
     augmentations = table["augmented"].map({1: "augmented", 0: "plain"})
     values = table.drop(columns=["segmenter", "generator", "real", "augmented"])
@@ -60,3 +65,8 @@ def _with_settings(file: str) -> pd.DataFrame:
 
 def _training_set(generator: str, real: int) -> str:
     return "+".join(["real"] * real + [generator] * (generator != "none"))
+
+
+def _read(file: str) -> pd.DataFrame:
+    with (files("understudy.report") / "published" / file).open() as text:
+        return pd.read_csv(text)

@@ -15,7 +15,7 @@ import torch
 from understudy.core import distributed
 from understudy.core.attempts import FailedRunError
 from understudy.core.data import DeviceImages
-from understudy.core.grid import SHUFFLED
+from understudy.core.grid import is_control
 from understudy.core.seeds import generator, seed_of
 
 from . import build
@@ -144,7 +144,7 @@ class SegmenterTrainee:
 
     def _refuse_collapse(self, images_seen: int) -> None:
         """Raises FailedRunError where the training ends and no epoch found a single pixel of a label."""
-        allowed = self.options["collapse"] == "keep" or any(source.name == SHUFFLED for source in self.data.sources)
+        allowed = self.options["collapse"] == "keep" or any(is_control(source.name) for source in self.data.sources)
         if images_seen >= self.options["samples"] and self.best["dice"] <= 0 and not allowed:
             raise FailedRunError(
                 f"collapsed to background: after {len(self.history)} epochs and {images_seen} images the validation "

@@ -1,0 +1,73 @@
+"""Stacks that stand in the place of a generator's samples and whose usefulness is known beforehand.
+
+- copies: the training images themselves, each once, in random order and without their subjects' names. Segmenters must
+  do as well with them as with real images, and an audit must find every one of them.
+- noise: as many images whose every pixel is drawn by itself, grey levels and labels alike. Nothing can be learned.
+
+Both have the format, the manifest and the lineage of samples, so whatever reads samples reads them.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.data import hold_out
+from understudy.core.files import hash_of, sha256_of_file, write_json
+from understudy.core.grid import COPIES, MADE_CONTROLS
+from understudy.core.labels import LABEL_CHANNEL
+from understudy.core.seeds import seed_of
+from understudy.core.stack import Stack, StackWriter
+
+CARRIED = ("channels", "labels", "height", "width", "lineage")  # from the training stack
+
+
+def write_control(
+    control: str, training: Stack, output: str | Path, dataset: str, seed: int, leave_out: float | None = None
+) -> dict:
+    """Writes the stack `output` and its manifest (.json) beside it; returns the manifest.
+
+    Args:
+        leave_out: share of the subjects that segmenters alone may see: it is kept from generators, and from these.
+    Raises:
+        ValueError: no such control, subjects that cannot be left out, or a full disk.
+    """
+    if control not in MADE_CONTROLS:
+        raise ValueError(f"control: found {control!r}, expected one of {', '.join(MADE_CONTROLS)}")
+    output, places = Path(output), visible(training, dataset, seed, leave_out)
+    source = {"dataset": dataset, "generator": control, "seed": seed, "stack": training.fingerprint}
+    meta = {key: training.meta[key] for key in CARRIED} | {"source": source}
+    host = np.random.default_rng(seed_of(seed, "control", control))
+    with StackWriter(output, meta) as writer:
+        for number, place in enumerate(host.permutation(places)):
+            name = f"{number:06d}.png"
+            if control == COPIES:
+                writer.add_png(name, training.png(place))
+            else:
+                writer.add(name, noise(training, host))
+    manifest = {
+        **{key: value for key, value in meta.items() if key != "lineage"},
+        "lineage_hash": hash_of(meta["lineage"]),
+        "count": len(places),
+        "sha256": sha256_of_file(output),
+    }
+    write_json(output.with_suffix(".json"), manifest)
+    return manifest
+
+
+def visible(training: Stack, dataset: str, seed: int, leave_out: float | None) -> np.ndarray:
+    """Places of the images that a generator may see."""
+    subjects = training.subjects()
+    if leave_out is None:
+        return np.arange(len(training))
+    if subjects is None:
+        raise ValueError(f"--leave-out: {training.path} does not say which subjects its images are of")
+    return hold_out(len(training), subjects, leave_out, len(training), seed_of(seed, dataset))[0]
+
+
+def noise(training: Stack, host: np.random.Generator) -> np.ndarray:
+    """uint8 (C, H, W): white noise, the annotation of the grey levels that have a meaning."""
+    x_CHW = host.integers(0, 256, training.shape_CHW, dtype=np.uint8)
+    levels = np.array([0, *training.meta["labels"].values()], np.uint8)
+    if training.channels[-1] == LABEL_CHANNEL:
+        x_CHW[-1] = host.choice(levels, training.shape_CHW[1:])
+    return x_CHW

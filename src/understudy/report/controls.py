@@ -1,0 +1,76 @@
+"""Controls: training sets whose usefulness is known beforehand. Where one does not behave, no other number is believed.
+
+- copies of the training images must be as useful as real images: the same margin as for synthetic ones. Too few repeats
+  to say so is "undecided", and so would every claim of equivalence be.
+- noise and shuffled annotations must be of little use: their mean Dice, with all of its interval, below a share of that
+  of real images. Shuffled ones teach where tumors lie on average, so the share is not zero.
+"""
+
+import numpy as np
+import pandas as pd
+
+from understudy.core.grid import COPIES, REAL, is_control
+
+from .comparisons import ALPHA, LEVEL, Matrices
+from .intervals import DRAWS, difference, interval
+
+CONTROLS = [
+    "dataset", "segmenter", "control", "augmentation", "expected", "dice", "low", "high", "real_dice", "difference",
+    "behaves",
+]  # fmt: skip
+AS_REAL, LITTLE = "as real images", "little"
+YES, NO, UNDECIDED = "yes", "no", "undecided"
+
+
+def controls(dice: Matrices, margin: float, ceiling: float, draws: int = DRAWS) -> pd.DataFrame:
+    """Columns CONTROLS: a row per control that has real images with the same augmentation beside it.
+
+    Args:
+        dice: setting -> x_SR of mean Dice. margin: of equivalence. ceiling: share of real Dice that is little.
+    """
+    rows = []
+    for key, x_SR in dice.items():
+        dataset, segmenter, control, augmentation = key
+        real = dice.get((dataset, segmenter, REAL, augmentation))
+        if not is_control(control) or real is None or not x_SR.shape[1] or not real.shape[1]:
+            continue
+        low, high = np.clip(interval(x_SR, LEVEL, draws), 0, 1)
+        found = difference(x_SR, real)
+        if control == COPIES:
+            expected, verdict = AS_REAL, as_real(found, margin)
+        else:
+            expected, verdict = LITTLE, little(x_SR.mean(), low, high, ceiling * real.mean())
+        numbers = (x_SR.mean(), low, high, real.mean(), found.value)
+        rows.append((dataset, segmenter, control, augmentation, expected, *map(float, numbers), verdict))
+    return pd.DataFrame(rows, columns=CONTROLS)
+
+
+def as_real(found, margin: float) -> str:
+    low, high = found.interval(LEVEL)
+    if found.p_equivalent(margin) < ALPHA:
+        return YES
+    return NO if low > margin or high < -margin else UNDECIDED
+
+
+def little(mean: float, low: float, high: float, limit: float) -> str:
+    """By the whole interval; without one (a single repeat) nothing is decided."""
+    if high < limit:
+        return YES
+    return NO if low > limit else UNDECIDED
+
+
+def sentences(table: pd.DataFrame) -> list[str]:
+    """What the controls say, one sentence for each kind, for people who do not read tables."""
+    said = []
+    for control, rows in table.groupby("control", sort=False):
+        counts = rows["behaves"].value_counts()
+        of = f"{counts.get(YES, 0)} of {len(rows)} trained settings"
+        name = {COPIES: "Copies of the training images", "noise": "Noise", "shuffled": "Shuffled annotations"}[control]
+        mean = f"mean Dice {rows['dice'].mean():.3f}, real images {rows['real_dice'].mean():.3f}"
+        expected = "were as useful as real images" if control == COPIES else "were of little use"
+        if control == "noise":
+            expected = "was of little use"
+        words = {UNDECIDED: "undecided, no sign against it but too few repeats to show it", NO: "NOT AS EXPECTED"}
+        rest = [f"{counts[verdict]} {word}" for verdict, word in words.items() if verdict in counts]
+        said.append(f"{name} {expected} in {of} ({'; '.join([mean, *rest])}).")
+    return said

@@ -1,0 +1,41 @@
+"""What a finished study took, from its run directories: hours of devices, trainings, images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from understudy.core.grid import Setting
+
+from .actual import Actual, read_actual
+
+COLUMNS = ["dataset", "what", "trainings", "images_seen", "device_hours"]
+
+
+def costs_so_far(
+    results: str | Path, runs: str | Path, settings: Sequence[Setting], generators: Sequence[str]
+) -> pd.DataFrame:
+    """A row for every generator (its training, its sampling) and segmenter of a data set, and their sum. Columns
+    COLUMNS; hours are nan where a run directory is gone."""
+    rows = []
+    for dataset in dict.fromkeys(s.dataset for s in settings):
+        for generator in generators:
+            for kind, what in (("generators", "training"), ("samples", "sampling")):
+                found = [read_actual(Path(runs) / dataset / kind / generator, {})]
+                rows.append((dataset, f"{generator}: {what}", *_of(found)))
+        for segmenter in dict.fromkeys(s.segmenter for s in settings if s.dataset == dataset):
+            own = [s for s in settings if (s.dataset, s.segmenter) == (dataset, segmenter)]
+            folders = [folder for s in own for folder in s.files(str(runs), "")]
+            rows.append((dataset, f"{segmenter}: all trainings", *_of([read_actual(f, {}) for f in folders])))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    if len(table):
+        total = ("all", "sum of what is known", *(table[name].sum() for name in COLUMNS[2:]))
+        table.loc[len(table)] = total
+    return table
+
+
+def _of(found: Sequence[Actual | None]) -> tuple[int, int, float]:
+    """(trainings, images seen, device hours); an unknown training makes the hours unknown."""
+    known = [one for one in found if one]
+    hours = sum(one.device_seconds for one in known) / 3600 if len(known) == len(found) else float("nan")
+    return len(found), sum(one.images_seen for one in known), hours

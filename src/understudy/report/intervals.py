@@ -1,0 +1,203 @@
+"""How well a mean over subjects and repeats is known, and whether two of them differ, or are as good as equal.
+
+A score depends on the subject, on the repeat (the seed of the training), and on both together. Written as a matrix
+x_SR of S subjects and R repeats, it is mean + subject + repeat + rest, a two-way layout without replication. Subjects
+and repeats are both samples: of other patients, of other trainings. So the variance of the grand mean is
+
+    (MS_subjects + MS_repeats - MS_rest) / (S R)                      expected mean squares of the layout
+
+and its degrees of freedom follow Satterthwaite (1946). With 10 repeats the percentile bootstrap is too narrow: it
+resamples ten values with their population variance, and takes normal quantiles where t is due. `interval` therefore
+bootstraps subjects and repeats for the shape of the distribution, its skewness, and sets its width by the variance
+above and the quantile of t (the expanded percentile interval of Hesterberg 2015). docs/evaluation.md says how often
+such intervals hold the truth.
+
+Tests of differences pair the subjects; the repeats of two settings have nothing in common and are not paired.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+DRAWS = 2000  # resamplings: quantiles at 2.5 % are exact to a tenth of a standard error
+
+
+def linearised(values_LSR: np.ndarray, subjects_first: bool = False) -> np.ndarray:
+    """x_SR whose mean is the study's mean of scores with gaps (nan), and in which each subject has its weight in it.
+
+    A score that is left out (nan) changes what the others weigh. To first order a subject's part in the mean of a
+    label is its deviation from that mean, over the number of subjects that have one: from there on there are no gaps.
+
+    Args:
+        values_LSR: labels, subjects, repeats.
+        subjects_first: average over the labels of each subject first (distances); else over subjects first (Dice).
+    Returns:
+        x_SR; a repeat in which nothing is defined is left out, so R may be smaller, or 0.
+    """
+    values = np.asarray(values_LSR, float)
+    if subjects_first:
+        values = nanmean(values, 0)[None]
+    known = ~np.isnan(values)
+    means_L1R = nanmean(values, 1)[:, None]
+    share = values.shape[1] / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    parts = np.where(known, (values - means_L1R) * share, 0) + means_L1R  # nan where a label is nowhere defined
+    x_SR = nanmean(parts, 0)
+    return x_SR[:, ~np.isnan(x_SR).any(axis=0)]
+
+
+def nanmean(x: np.ndarray, axis: int) -> np.ndarray:
+    """nanmean that is nan, without a warning, where nothing is defined."""
+    known = ~np.isnan(x)
+    count = known.sum(axis=axis)
+    return np.where(count, np.where(known, x, 0).sum(axis=axis) / np.maximum(count, 1), np.nan)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the mean of x_SR and its error are made of; arrays where x has leading axes."""
+
+    mean: np.ndarray
+    subjects: np.ndarray  # variance of the mean that each of the three contributes: its mean square / (S R)
+    repeats: np.ndarray
+    rest: np.ndarray
+    shape: tuple[int, int]  # S, R
+
+    @property
+    def repeats_alone(self) -> np.ndarray:
+        """Variance of the mean by repeats, without the rest that their mean square also holds."""
+        return np.maximum(self.repeats - self.rest, 0)
+
+    @property
+    def variance(self) -> np.ndarray:
+        return self.subjects + self.repeats_alone
+
+    @property
+    def freedom(self) -> np.ndarray:
+        """Degrees of freedom of `variance` (Satterthwaite)."""
+        return satterthwaite(self.variance, [(self.subjects, self.shape[0] - 1), *self.terms_of_repeats])
+
+    @property
+    def terms_of_repeats(self) -> list[tuple[np.ndarray, int]]:
+        s, r = self.shape
+        counted = self.repeats > self.rest  # else repeats add nothing
+        return [(self.repeats * counted, r - 1), (self.rest * counted, (s - 1) * (r - 1))]
+
+
+def satterthwaite(variance: np.ndarray, terms: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    """variance^2 / sum(term^2 / df), at least 1."""
+    below = sum(np.square(term) / df for term, df in terms)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.maximum(np.where(below > 0, np.square(variance) / below, np.inf), 1)
+
+
+def parts(x_SR: np.ndarray) -> Parts:
+    """Of (..., S, R) scores without gaps, at least 2 x 2."""
+    s, r = x_SR.shape[-2:]
+    mean = x_SR.mean(axis=(-2, -1))
+    by_subject, by_repeat = x_SR.mean(axis=-1), x_SR.mean(axis=-2)
+    subjects, repeats = by_subject.var(axis=-1, ddof=1) / s, by_repeat.var(axis=-1, ddof=1) / r
+    rest = x_SR - by_subject[..., None] - by_repeat[..., None, :] + mean[..., None, None]
+    return Parts(mean, subjects, repeats, np.square(rest).sum(axis=(-2, -1)) / ((s - 1) * (r - 1) * s * r), (s, r))
+
+
+def interval(x_SR: np.ndarray, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of the mean over subjects and repeats; nan where there are fewer than two of either.
+
+    `x_SR` may have leading axes, of other cells. The same seed resamples the same subjects whatever the scores are.
+    """
+    x_SR = np.asarray(x_SR, float)
+    if min(x_SR.shape[-2:]) < 2:
+        return (np.full(x_SR.shape[:-2], np.nan),) * 2
+    known = parts(x_SR)
+    deviations_B = resampled_means(x_SR, draws, seed) - known.mean[..., None]
+    wide = stats.t.ppf((1 + level) / 2, known.freedom) / stats.norm.ppf((1 + level) / 2)
+    sd = deviations_B.std(axis=-1)
+    scale = wide * np.sqrt(known.variance) / np.where(sd > 0, sd, 1)
+    low, high = np.quantile(deviations_B, [(1 - level) / 2, (1 + level) / 2], axis=-1)
+    return known.mean + scale * low, known.mean + scale * high
+
+
+def resampled_means(x_SR: np.ndarray, draws: int = DRAWS, seed: int = 0, own: int = 0) -> np.ndarray:
+    """(..., draws) means after subjects and repeats were drawn anew, with replacement.
+
+    Subjects drawn by one `seed` are the same for all: settings that are compared share them. Their repeats differ by
+    `own`. Deviations are enlarged by n / (n - 1), as a resampled mean of n values varies by that factor too little.
+    """
+    s, r = x_SR.shape[-2:]
+    mean = x_SR.mean(axis=(-2, -1))[..., None]
+    total = np.broadcast_to(mean, (*x_SR.shape[:-2], draws)).copy()
+    for values, weights in (
+        (x_SR.mean(axis=-1), _weights(s, draws, seed, 0)),
+        (x_SR.mean(axis=-2), _weights(r, draws, seed, own + 1)),
+    ):
+        n = values.shape[-1]
+        total += (values - mean) @ weights.T * np.sqrt(n / max(n - 1, 1))
+    return total
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(n: int, draws: int, seed: int, stream: int) -> np.ndarray:
+    """(draws, n): how often each of n was drawn, over n."""
+    return np.random.default_rng((seed, n, stream)).multinomial(n, np.full(n, 1 / n), draws) / n
+
+
+# ---- two settings on the same subjects -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two means over the same subjects, and how well it is known."""
+
+    value: np.ndarray
+    error: np.ndarray  # standard error
+    freedom: np.ndarray
+
+    def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        half = self.error * stats.t.ppf((1 + level) / 2, self.freedom)
+        return self.value - half, self.value + half
+
+    @property
+    def p(self) -> np.ndarray:
+        """Two-sided, of no difference."""
+        return 2 * stats.t.sf(np.abs(self._in_errors(self.value)), self.freedom)
+
+    def p_equivalent(self, margin: float) -> np.ndarray:
+        """Of the difference being as large as the margin, either way (two one-sided tests, Schuirmann 1987): where it
+        is below alpha, the two are equivalent at that level."""
+        below = stats.t.sf(self._in_errors(self.value + margin), self.freedom)  # of <= -margin
+        above = stats.t.sf(self._in_errors(margin - self.value), self.freedom)  # of >= margin
+        return np.maximum(below, above)
+
+    def _in_errors(self, distance: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
+            return np.where(self.error == 0, certain, distance / self.error)
+
+
+def difference(a_SR: np.ndarray, b_SR: np.ndarray) -> Difference:
+    """a - b of scores of the same subjects, in the same order; repeats are those of two settings, and not paired.
+
+    nan where there are fewer than two subjects, or fewer than two repeats of either. May have leading axes.
+    """
+    a, b = np.asarray(a_SR, float), np.asarray(b_SR, float)
+    if a.shape[-2] != b.shape[-2]:
+        raise ValueError(f"comparison: found {a.shape[-2]} and {b.shape[-2]} subjects, expected the same ones")
+    if min(a.shape[-2], a.shape[-1], b.shape[-1]) < 2:
+        value = a.mean(axis=(-2, -1)) - b.mean(axis=(-2, -1)) if a.size and b.size else np.full(a.shape[:-2], np.nan)
+        return Difference(value, np.full(a.shape[:-2], np.nan), np.full(a.shape[:-2], np.nan))
+    s, both = a.shape[-2], (parts(a), parts(b))
+    subjects = (a.mean(axis=-1) - b.mean(axis=-1)).var(axis=-1, ddof=1) / s
+    variance = subjects + sum(p.repeats_alone for p in both)
+    terms = [(subjects, s - 1), *(term for p in both for term in p.terms_of_repeats)]
+    return Difference(both[0].mean - both[1].mean, np.sqrt(variance), satterthwaite(variance, terms))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p of each of several tests, corrected for their number (Holm 1979); nan is no test."""
+    p = np.asarray(p, float)
+    corrected, order = np.full(p.shape, np.nan), np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
+    return corrected

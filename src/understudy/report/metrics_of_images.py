@@ -1,0 +1,41 @@
+"""Metrics of synthetic images, one column each, to rank and correlate with what the images are good for."""
+
+from pathlib import Path
+
+import pandas as pd
+
+ROW = ["dataset", "generator"]
+MEASURES = ["frechet", "kernel_mean", "precision", "recall", "density", "coverage", "inception_score_mean"]
+STUDY = ("inception", "t1ce")  # space and channel of the published FID and Inception Score
+
+
+def read_fidelity(path: str | Path) -> pd.DataFrame:
+    """dataset, generator, and a column per metric, of a CSV with a row per dataset and generator, or of
+    tables/fidelity.csv, which has one for each feature space and channel.
+
+    Of the latter, columns are called "{measure}, {space}, {channel}", and those of the published study `frechet` and
+    `inception_score`. Raises ValueError where the file is none.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such file, expected a CSV with columns dataset, generator and metrics")
+    table = pd.read_csv(path)
+    several = [name for name in ("space", "channel") if name in table]
+    if not set(ROW) <= set(table) or table.duplicated([*ROW, *several]).any():
+        raise ValueError(
+            f"{path}: found {', '.join(table)}, expected metrics, and each dataset and generator once (for every space "
+            "and channel)"
+        )
+    if not several:
+        return table[ROW].join(table.select_dtypes("number"))
+    measures = [name for name in MEASURES if name in table]
+    long = table.melt([*ROW, "space", "channel"], measures, "measure").dropna(subset="value")
+    wide = long.assign(metric=[_name(*row) for row in long[["measure", "space", "channel"]].itertuples(index=False)])
+    order = list(dict.fromkeys(wide["metric"]))
+    return wide.pivot(index=ROW, columns="metric", values="value")[order].reset_index().rename_axis(columns=None)
+
+
+def _name(measure: str, space: str, channel: str) -> str:
+    plain = measure.removesuffix("_mean") if measure.startswith("inception") else measure
+    if (space, channel) == STUDY and plain in ("frechet", "inception_score"):
+        return plain
+    return f"{measure}, {space}, {channel}"

@@ -1,0 +1,81 @@
+"""Which comparisons are made, how they are corrected, and what the verdicts of equivalence are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from understudy.report.comparisons import comparisons, equivalence, questions
+from understudy.report.intervals import difference
+
+SETS = ["real", "real+a", "real+b", "a", "b", "real=10+a=20", "shuffled", "copies", "noise"]
+KEYS = [("d", "unet", name, augmentation) for name in SETS for augmentation in ("augmented", "plain")]
+
+
+def scores(means, seed=0, subjects=30, repeats=5, sd=0.02):
+    """Setting -> x_SR around its mean; the subjects' own part is shared."""
+    host = np.random.default_rng(seed)
+    shared = 0.1 * host.standard_normal((subjects, 1))
+    return {key: mean + shared + sd * host.standard_normal((subjects, repeats)) for key, mean in means.items()}
+
+
+def test_questions_leave_out_controls_and_what_answers_nothing():
+    found = {}
+    for question, a, b in questions(KEYS):
+        found.setdefault(question, []).append((*a[2:], *b[2:]))
+    assert len(found["against real"]) == 11  # 6 training sets with and without, less the baseline itself
+    assert all(pair[2:] == ("real", "augmented") for pair in found["against real"])
+    assert sorted(pair[0] for pair in found["added to real"]) == ["real+a"] * 2 + ["real+b"] * 2
+    assert found["generators"] == [("a", "augmented", "b", "augmented"), ("a", "plain", "b", "plain")]
+    assert len(found["augmentation"]) == 6 and not {"shuffled", "copies", "noise"} & {
+        p[0] for p in sum(found.values(), [])
+    }
+
+
+def test_differences_and_their_correction():
+    means = {key: {"real": 0.7, "a": 0.7, "b": 0.6}[key[2]] for key in KEYS if key[2] in ("real", "a", "b")}
+    dice = scores(means)
+    table = comparisons(dice).set_index(["question", "training_set", "augmentation"])
+    row = table.loc[("generators", "a", "plain")]
+    expected = difference(dice["d", "unet", "a", "plain"], dice["d", "unet", "b", "plain"])
+    assert (row["difference"], row["p"]) == (pytest.approx(expected.value), pytest.approx(expected.p))
+    assert row["low"] < 0.1 < row["high"] and row["against"] == "b"
+    family = table.loc["generators"]
+    smallest = family["p"].min()
+    assert family["p_holm"].min() == pytest.approx(min(1, 2 * smallest))
+    # the textbook's paired test, where repeats differ by chance alone
+    a, b = (dice["d", "unet", name, "plain"].mean(axis=1) for name in "ab")
+    assert row["p"] < 1e-6 and stats.ttest_rel(a, b).pvalue < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "verdict"),
+    [(0.7, 0.01, "equivalent"), (0.6, 0.01, "worse"), (0.8, 0.01, "better"), (0.69, 0.3, "undecided")],
+)
+def test_verdicts(mean, sd, verdict):
+    real, other = ("d", "unet", "real", "augmented"), ("d", "unet", "a", "augmented")
+    table = equivalence(scores({real: 0.7, other: mean}, sd=sd), margin=0.02)
+    (row,) = table.to_dict("records")
+    assert (row["training_set"], row["verdict"], row["margin"]) == ("a", verdict, 0.02)
+    assert row["low"] < row["difference"] < row["high"]
+
+
+def test_equivalence_is_corrected_for_its_number():
+    """Ten training sets at the margin: some of them would pass alone in four studies of ten."""
+    real = ("d", "unet", "real", "augmented")
+    others = {("d", "unet", f"g{i}", "augmented"): 0.68 for i in range(10)}
+    wrong = 0
+    for seed in range(100):
+        table = equivalence(scores({real: 0.7, **others}, seed, sd=0.05), margin=0.02)
+        wrong += (table["verdict"] == "equivalent").any()
+    assert wrong <= 10
+
+
+def test_without_a_baseline_or_a_second_repeat_nothing_is_claimed():
+    only = ("d", "unet", "a", "augmented")
+    assert not len(equivalence(scores({only: 0.5}), 0.02)) and not len(comparisons(scores({only: 0.5})))
+    real = ("d", "unet", "real", "augmented")
+    (row,) = equivalence(scores({real: 0.7, only: 0.7}, repeats=1), 0.02).to_dict("records")
+    assert row["verdict"] == "undecided" and pd.isna(row["p_holm"])
+    (row,) = comparisons(scores({real: 0.7, only: 0.7}, repeats=1)).to_dict("records")
+    assert pd.isna(row["p"]) and not pd.isna(row["difference"])

@@ -1,0 +1,193 @@
+"""The report: answers are those of the tables, nothing comes from a network, and a browser shows it at any width."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from invented import Invented
+
+from understudy.report.answers import answer
+from understudy.report.forest import forest, nice_ticks
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; on Debian: apt-get install chromium")
+VOID = {"meta", "img", "br", "rect", "line", "circle"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return Invented(tmp_path_factory.mktemp("invented"))
+
+
+@pytest.fixture(scope="module")
+def report(study):
+    return study.make()
+
+
+class Checked(HTMLParser):
+    """Every tag is closed where it should be; collects links and headings."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.sources, self.links, self.words = [], [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.ids += [found["id"]] if "id" in found else []
+        self.sources += [found[name] for name in ("src", "href") if name in found]
+        assert tag != "img" or found["alt"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def checked(html):
+    parser = Checked()
+    parser.feed(html)
+    assert parser.open == []
+    return parser
+
+
+def test_one_sentence_for_each_generator(report):
+    items = re.findall(r'<li class="(\w+)"><span class="verdict">(.*?)</span> (.*?)</li>', report)
+    assert [kind for kind, _, _ in items][::2] == ["no", "yes"] and len(items) == 3
+    assert items[2][1] == "As useful as real images." and items[0][1] == "Less useful than real images."
+    assert items[2][2].startswith("diffusion: segmenters trained on its images alone reached 100 %")
+    assert "2 equivalent to real images (within 0.03 of Dice)" in items[2][2]
+
+
+def test_nothing_comes_from_a_network(report):
+    page = checked(report)
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in page.sources)
+    assert not re.search(r"https?://|@import|url\(", report)
+    assert {source[1:] for source in page.sources if source.startswith("#")} == set(page.ids)
+
+
+def test_sections_hold_what_the_files_say(report, study):
+    words = " ".join(checked(report).words)
+    for said in (
+        "Copies of the training images were as useful as real images in 2 of 2 trained settings",
+        "Noise was of little use in 2 of 2", "120 trainings are in the tables; none failed",
+        "With 3 generators no rank correlation can be significant", "no audit is part of this report",
+        "Every training of the study has scores", "Every knob in which the generators differ",
+    ):  # fmt: skip
+        assert said in " ".join(words.split()), said
+    dice = pd.read_csv(study.results / "tables/dice.csv").iloc[0]
+    assert f"{dice['mean_low']:.3f} to {dice['mean_high']:.3f}" in words
+    assert report.count("data:image/png") == 4  # samples, Dice, the predictions of two networks
+    assert "189.00" in words  # 1.5 hours of each of 126 trainings and samplings
+
+
+def test_bytes_are_a_function_of_the_files(report, study):
+    assert study.report() == report
+
+
+def test_sections_of_other_stages_appear_where_their_files_are_given(study):
+    fidelity = study.results / "tables/fidelity.csv"
+    fidelity.write_text("dataset,generator,space,fid\nmade,diffusion,random network,3.25\n")
+    audit = study.results / "made/generators/diffusion/audit.json"
+    audit.write_text(json.dumps({"verdict": "may leave", "memorized": {"count": 7}, "curve": [1, 2]}))
+    words = " ".join(checked(study.report("--fidelity", fidelity, "--audits", audit)).words)
+    assert "random network" in words and "3.250" in words
+    assert "diffusion (made): may leave." in words and "memorized count" in words and "curve" not in words
+    assert "no audit is part of this report" not in words
+
+
+def test_failures_and_controls_that_do_not_behave_are_said(tmp_path):
+    study = Invented(tmp_path, use={"noise": 0.7}, repeats=2, subjects=6)
+    for setting in study.settings[:2]:
+        Path(setting.files(str(study.results), "scores.csv")[1]).unlink()
+    words = " ".join(" ".join(checked(study.make()).words).split())
+    assert "A control did not behave: do not believe the other numbers" in words and "NOT AS EXPECTED" in words
+    assert "2 have no scores and are listed below" in words and "not begun" in words
+
+
+def equivalence(*verdicts, generator="g"):
+    rows = [("d", f"s{i}", generator, "augmented", -0.1, -0.2, 0.0, 0.02, 0.5, 0.5, v) for i, v in enumerate(verdicts)]
+    columns = [
+        "dataset", "segmenter", "training_set", "augmentation",
+        "difference", "low", "high", "margin", "p", "p_holm", "verdict",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "word"),
+    [
+        (["equivalent", "better"], "As useful as real images"),
+        (["worse", "worse"], "Less useful than real images"),
+        (["worse", "undecided"], "Less useful, as far as is known"),
+        (["equivalent", "worse"], "In part as useful"),
+        (["equivalent", "undecided"], "In part as useful"),
+        (["undecided"], "Not decided"),
+        ([], "Not decided"),
+    ],
+)
+def test_answers(verdicts, word):
+    table = equivalence(*verdicts)
+    relative = table.assign(percent=[90.0, 80.0][: len(table)])
+    found = answer("g", table, relative, "G")
+    assert found.word == word and found.sentence.startswith("G: ") and found.sentence.count(". ") == 0
+    if len(verdicts) == 2:
+        assert "reached 80 to 90 %" in found.sentence and "of 2 combinations" in found.sentence
+
+
+def test_the_chart_of_differences():
+    svg = forest(equivalence("equivalent", "worse"), 0.02)
+    assert svg.count("<circle") == 2 and "#17734a" in svg and "#b3261e" in svg
+    assert nice_ticks(-0.26, 0.05) == [-0.25, -0.2, -0.15, -0.1, -0.05, 0.0, 0.05] or len(nice_ticks(-0.26, 0.05)) < 8
+    assert nice_ticks(-1.0, 1.0) == [-1.0, -0.5, 0.0, 0.5, 1.0]
+
+
+# ---- in a browser ----------------------------------------------------------------------------------------------------
+
+
+def browse(page: Path, *arguments: str) -> str:
+    """What a headless Chromium prints. It runs without a network."""
+    offline = ["--proxy-server=127.0.0.1:9", "--disable-background-networking"]
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", *offline, *arguments, page.as_uri()]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def framed(study, width: int) -> Path:
+    """A page that shows the report in a frame of this width, as a browser's own window has a least one, and says in its
+    title how wide the report is and how much of it there is."""
+    page = study.results / f"framed{width}.html"
+    script = (
+        "onload=()=>{const d=document.querySelector('iframe').contentDocument;const e=d.documentElement;"
+        "const broken=[...d.images].filter(i=>!i.complete||!i.naturalWidth).length;"
+        "document.title=[e.scrollWidth,e.clientWidth,e.scrollHeight,broken].join(' ')}"
+    )
+    frame = f'<iframe src="report.html" style="width:{width}px;height:900px;border:0"></iframe>'
+    page.write_text(f"<!DOCTYPE html><title>no</title><script>{script}</script><body style='margin:0'>{frame}")
+    return page
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_it_without_scrolling_sideways(report, study, width):
+    page = framed(study, width)
+    dom = browse(page, "--allow-file-access-from-files", f"--window-size={max(width, 600)},1000", "--dump-dom")
+    wide, seen, height, broken = map(int, re.search(r"<title>([\d ]+)</title>", dom)[1].split())
+    assert wide == seen and width - seen in range(20) and height > 3000 and not broken  # a scroll bar has its pixels
+
+
+@needs_browser
+def test_a_browser_prints_all_of_it(report, study):
+    """What is folded on a screen is on paper: more pages than the figures alone."""
+    paper = study.results / "report.pdf"
+    browse(study.results / "report.html", f"--print-to-pdf={paper}", "--no-pdf-header-footer")
+    assert len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) >= 8
