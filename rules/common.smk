@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 from understudy.core.cli import stand_in_for
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
-from understudy.core.grid import generators_of, grid, parts
+from understudy.core.grid import audited, file_of, generators_of, grid, parts
 from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
 from understudy.prepare.splits import check_split_file
@@ -58,6 +58,7 @@ wildcard_constraints:
     training_set=one_of({setting.training_set for setting in SETTINGS}),
     augmentation="augmented|plain",
     repeat=r"[1-9]\d*",
+    prefix="|filtered_",
 
 
 def results_folder(wildcards):
@@ -125,16 +126,11 @@ def index_inputs(wildcards):
     return phantom + [dataset[key] for key in ("split", "identities") if dataset[key]]
 
 
-def source_files(wildcards, stack, manifest):
-    """One file per part of a training set: of the real images, or of a generator's samples."""
+def source_files(wildcards, suffix):
+    """One file per part of a training set: of the real images, or of a generator's, the stack or its manifest."""
     folder = f"{RESULTS}/{wildcards.dataset}"
     return [
-        (
-            f"{folder}/generators/{part}/{stack}"
-            if generators_of(part)
-            else f"{folder}/stacks/{manifest}"
-        )
-        for part in parts(wildcards.training_set)
+        f"{folder}/{file_of(part, suffix)}" for part in parts(wildcards.training_set)
     ]
 
 
@@ -153,11 +149,35 @@ def left_out(wildcards):
 
 
 def training_stacks(wildcards):
-    return source_files(wildcards, "samples.zip", "train.zip")
+    return source_files(wildcards, ".zip")
 
 
 def training_manifests(wildcards):
-    return source_files(wildcards, "samples.json", "stacks.json")
+    return source_files(wildcards, ".json")
+
+
+def audit_options(*more):
+    """What decides a search, and more keys of the section."""
+    keys = ["view", "views", "variants", *more]
+    return canonical_json({key: config["audit"][key] for key in keys})
+
+
+def audited_stack(wildcards):
+    """The images of a generator that are audited."""
+    name = "filtered" if wildcards.prefix else "samples"
+    return f"{GENERATOR}/{name}.zip".format(**wildcards)
+
+
+def audited_manifest(wildcards):
+    return audited_stack(wildcards).removesuffix(".zip") + ".json"
+
+
+def audit_summaries(wildcards):
+    """Of every generator's samples, and of the filtered ones that are trained on."""
+    return [
+        f"{RESULTS}/{dataset}/generators/{generator}/{prefix}audit.json"
+        for dataset, generator, prefix in audited(config)
+    ]
 
 
 def every(name, settings=SETTINGS):
@@ -177,6 +197,31 @@ def using(generator):
 def dataset_settings(wildcards):
     return canonical_json(
         [s.as_dict() for s in SETTINGS if s.dataset == wildcards.dataset]
+    )
+
+
+# which audit speaks of which images of a generator
+RELEASE_AUDITS = {"samples": "audit.json", "filtered": "filtered_audit.json"}
+
+
+def release_options(wildcards):
+    """What a release says of itself; not which ones are made, nor what comes in as a file."""
+    left_out = ("generators", "images", "weights", "utility")
+    options = {k: v for k, v in config["release"].items() if k not in left_out}
+    return canonical_json(options)
+
+
+def released_weights(name):
+    """A file of the generator that is needed to share its weights."""
+    return f"{GENERATOR}/{name}" if config["release"]["weights"] else []
+
+
+def release_arguments(wildcards, input):
+    """The parts of a release that not everybody wants."""
+    named = ("weights", "weights_audit", "weights_samples", "table")
+    given = {name: input.get(name) for name in named if input.get(name)}
+    return " ".join(
+        f"--{name.replace('_', '-')} {path}" for name, path in given.items()
     )
 
 
@@ -206,6 +251,5 @@ def figure_samples(name):
     )
 
 
-# what other stages add to the report, where they are part of the study: tables/fidelity.csv, and every audit.json
+# what the evaluation of images adds to the report, where it is part of the study: tables/fidelity.csv
 REPORT_FIDELITY = []
-REPORT_AUDITS = []

@@ -165,7 +165,7 @@ rule make_report:
         figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
         stacks=expand(f"{STACKS}/stacks.json", dataset=config["datasets"]),
         fidelity=REPORT_FIDELITY,
-        audits=REPORT_AUDITS,
+        audits=audit_summaries,
     output:
         report(
             f"{RESULTS}/report.html",
@@ -192,8 +192,7 @@ rule make_report:
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
         fidelity=" ".join(["--fidelity", *REPORT_FIDELITY] * bool(REPORT_FIDELITY)),
-        audits=" ".join(["--audits", *REPORT_AUDITS] * bool(REPORT_AUDITS)),
     shell:
         "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
         " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"
-        " --published {params.published:q} {params.fidelity} {params.audits} --output {output} > {log} 2>&1"
+        " --published {params.published:q} {params.fidelity} --audits {input.audits} --output {output} > {log} 2>&1"

@@ -7,6 +7,8 @@ localrules:
     tables,
     figures,
     report,
+    audit,
+    release,
 
 
 rule prepare:
@@ -33,6 +35,20 @@ rule figures:
 rule report:
     input:
         rules.make_report.output,
+
+
+rule audit:
+    input:
+        rules.compare_audits.output if config["generators"] else [],
+
+
+rule release:
+    input:
+        expand(
+            rules.make_release.output,
+            dataset=config["datasets"],
+            generator=config["release"]["generators"],
+        ),
 
 
 # one target per generator: its branch in every dataset, from training to the scores of all that learned from it

@@ -21,7 +21,9 @@ NEEDS = {
     "generate": [*CORE, "safetensors", "torch"],
     "segment": [*CORE, *NETWORKS, "pandas"],
     "forecast": [*CORE, *NETWORKS, "jsonschema", "pyyaml"],
+    "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "torch"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
+    "release": CORE,
 }
 NATIVE = {"segment": ["glib", "libgl"], "forecast": ["glib", "libgl"]}  # of conda
 

@@ -11,6 +11,7 @@ from understudy.generate import GENERATORS, build
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = load_yaml(ROOT / "workflow/schemas/config.schema.yaml")
 SMALL = {"datasets": {"made": {"phantom": {}, "test_subjects": 5}}, "generators": {"stylegan2": {}}}
+SMALL["release"] = {"title": "t", "licence": "CC0-1.0", "creators": [{"name": "n"}], "date": "2026-01-31"}
 
 
 def with_value(path, value):
@@ -77,6 +78,10 @@ def test_schema_defaults_are_those_of_the_code(name):
         ("generators", {}, "experiments.training_sets: found ['real+synthetic', 'synthetic'] but no generators"),
         ("segmenters.unet.depth", 10, "segmenters.unet.depth: found 10; 256 pixels cannot be halved that often"),
         ("segmenters.unet.samples", 10, "found 80000, more than its samples"),
+        ("release.generators", ["stylegan1"], "release.generators: found stylegan1; allowed: stylegan2"),
+        ("release.images", "all", "release.images: found 'all'; allowed: 'filtered', 'samples'"),
+        ("release.creators", [{"orcid": "x"}], "release.creators.0: found no `name`, which it needs"),
+        ("release.salt_file", "no.salt", "release.salt_file: found 'no.salt', which is no file"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_its_key(path, value, message):
@@ -91,6 +96,19 @@ def test_all_mistakes_are_told_at_once():
     with pytest.raises(ValueError) as error:
         complete(config, SCHEMA)
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_release_needs_its_terms_before_anything_runs():
+    with pytest.raises(ValueError) as error:
+        complete({**SMALL, "release": {"generators": ["stylegan2"]}}, SCHEMA)
+    keys = [line.split(":")[0] for line in str(error.value).splitlines()]
+    assert keys == [f"config, release.{key}" for key in ("creators", "date", "licence", "title")]
+
+
+def test_a_date_needs_no_quotes(tmp_path):
+    (tmp_path / "c.yaml").write_text("datasets: {a: {phantom: {}, test_subjects: 5}}\nrelease: {date: 2026-01-31}\n")
+    config = complete({**load_yaml(tmp_path / "c.yaml"), "generators": {"stylegan2": {}}}, SCHEMA)
+    assert config["release"]["date"] == "2026-01-31"
 
 
 @pytest.mark.parametrize(("text", "message"), [("a: [", "broken YAML"), ("- a", "found list, expected sections")])

@@ -96,6 +96,27 @@ def test_models_are_what_speeds_are_known_of():
     assert {job.model for job in jobs(config_of())} == {"", *found}
 
 
+RELEASE = {"generators": ["stylegan2"], "title": "t", "licence": "CC0-1.0", "creators": [{"name": "n"}]}
+
+
+def test_a_release_needs_its_audit_and_the_table():
+    config = config_of(release={**RELEASE, "date": "2026-01-31"})
+    job = jobs(config, "release")[-2]
+    folder = "results/made/generators/stylegan2"
+    assert str(job) == "make_release made/stylegan2" and job.branch == "made / stylegan2"
+    assert job.inputs[:2] == (f"{folder}/filtered.zip", f"{folder}/filtered_audit.json")
+    assert "make_tables" in names(job.needs) and "train_generator made/stylegan2" in names(job.needs)
+    assert jobs(config)[-1].inputs[-1:] == job.outputs == ("results/made/release/stylegan2/SHA256SUMS",)
+
+
+def test_a_release_of_samples_and_weights():
+    config = config_of(
+        release={**RELEASE, "date": "2026-01-31", "images": "samples", "weights": True, "utility": False}
+    )
+    planned = names(jobs(config, "release"))
+    assert planned[-2:] == ["make_release made/stylegan2", "release"] and "make_tables" not in planned
+
+
 # ------------------------------------------------------------------------------------------------ what is left to run
 def left(planned, lost=()):
     there = {path for job in planned for path in job.outputs} - set(lost)

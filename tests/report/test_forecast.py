@@ -37,6 +37,7 @@ CONFIG = {
         "negative_control": False,
     },
     "evaluation": {"slices": "included"},
+    "release": {"generators": []},
 }
 SIZE = Size(10, 2, 1000, 400, 200, "counted", counted=True)
 SPEED = Speed(100.0, 10.0, 300.0, True, "NVIDIA A100 SXM", "measured for 60 s", True)

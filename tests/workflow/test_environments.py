@@ -10,7 +10,7 @@ import pytest
 import yaml
 from project import ROOT, TINY, Project
 
-STAGES = ["prepare", "generate", "segment", "forecast", "report"]
+STAGES = ["prepare", "generate", "segment", "forecast", "report", "release"]
 MODULES = {
     "cv2": "opencv-python-headless",
     "yaml": "pyyaml",

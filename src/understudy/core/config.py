@@ -6,12 +6,13 @@ A config is complete in itself: what it does not say has the schema's default, n
 import copy
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from .grid import KINDS, REAL, RESERVED, counts
+from .grid import FILTERED, KINDS, REAL, RESERVED, counts
 from .labels import LABEL_CHANNEL
 
 Problem = tuple[str, str]  # dotted key, what is wrong with it
@@ -39,7 +40,7 @@ def complete(config: Mapping, schema: Mapping, root: str | Path = ".") -> dict:
     Raises:
         ValueError: one line per problem: key, found, allowed, the nearest known key.
     """
-    config = copy.deepcopy(dict(config))
+    config = _dates_as_text(dict(config))
     regions_given = "regions" in (config.get("evaluation") or {})
     problems = [_describe(error) for error in Draft202012Validator(schema).iter_errors(config)]
     if not problems:
@@ -56,6 +57,15 @@ def _drop_unknown_regions(config: dict) -> None:
     """Of the default regions, those whose labels a study does not have."""
     regions, known = config["evaluation"]["regions"], set(config["images"]["labels"])
     config["evaluation"]["regions"] = {name: labels for name, labels in regions.items() if known.issuperset(labels)}
+
+
+def _dates_as_text(value: object) -> object:
+    """A copy. YAML makes a date of 2026-01-31 without quotes; who writes it means the text."""
+    if isinstance(value, dict):
+        return {key: _dates_as_text(sub) for key, sub in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(sub) for sub in value]
+    return value.isoformat() if isinstance(value, date) else copy.deepcopy(value)
 
 
 def _fill(value: object, part: Mapping, schema: Mapping) -> None:
@@ -149,7 +159,9 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     yield from _impossible_experiments(config)
     yield from _impossible_regions(config["evaluation"]["regions"], config["images"]["labels"])
-    needs_generator = {"synthetic", "real+synthetic"} & set(config["experiments"]["training_sets"])
+    if config["generators"]:
+        yield from _impossible_audit(config["audit"], config["images"]["channels"][:-1])
+    needs_generator = {"synthetic", "real+synthetic", "filtered"} & set(config["experiments"]["training_sets"])
     if needs_generator and not config["generators"]:
         yield (
             "experiments.training_sets",
@@ -164,10 +176,25 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
         yield from _impossible_diffusion(config["generators"]["diffusion"], size)
     for name, segmenter in config["segmenters"].items():
         yield from _impossible_segmenter(name, segmenter, size, root)
+    yield from _impossible_release(config, root)
+
+
+def _impossible_release(config: Mapping, root: Path) -> Iterator[Problem]:
+    release = config["release"]
+    if unknown := [name for name in release["generators"] if name not in config["generators"]]:
+        known = ", ".join(config["generators"]) or "none, as there are no generators"
+        yield "release.generators", f"found {', '.join(unknown)}; allowed: {known}"
+    for key in ("title", "licence", "creators", "date"):
+        if release["generators"] and not release[key]:
+            yield f"release.{key}", "found none; a release needs one (see docs/release.md)"
+    for key in ("licence_file", "salt_file"):
+        if release[key] is not None and not (root / release[key]).is_file():
+            yield f"release.{key}", f"found {release[key]!r}, which is no file"
 
 
 def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
-    experiments, known = config["experiments"], [REAL, *config["generators"]]
+    experiments = config["experiments"]
+    known = [REAL, *(name + end for end in ("", FILTERED) for name in config["generators"])]
     for name in experiments["training_sets"]:
         if name in KINDS:
             continue
@@ -192,6 +219,16 @@ def _impossible_regions(regions: Mapping, labels: Mapping) -> Iterator[Problem]:
             yield "evaluation.regions", f"found {name}, which is a label; allowed: other names"
         if unknown := [label for label in members if label not in labels]:
             yield f"evaluation.regions.{name}", f"found {', '.join(unknown)}; allowed: {', '.join(labels)}"
+
+
+def _impossible_audit(audit: Mapping, modalities: list[str]) -> Iterator[Problem]:
+    known = ["all", "brain", "coarse", *modalities]
+    if unknown := [view for view in audit["views"] if view not in known]:
+        yield "audit.views", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"
+    if audit["view"] not in audit["views"]:
+        yield "audit.view", f"found {audit['view']!r}; allowed: one of audit.views, {', '.join(audit['views'])}"
+    if audit["channel"] not in modalities:
+        yield "audit.channel", f"found {audit['channel']!r}; allowed: one of {', '.join(modalities)}"
 
 
 def _impossible_segmenter(name: str, segmenter: Mapping, size: int, root: Path) -> Iterator[Problem]:

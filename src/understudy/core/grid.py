@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
-KINDS = ("real", "synthetic", "real+synthetic")  # in a config; anything else there is a mixture by name
+KINDS = ("real", "synthetic", "real+synthetic", "filtered")  # in a config; anything else there is a mixture by name
 REAL = "real"
 SHUFFLED = "shuffled"
 RESERVED = (REAL, SHUFFLED)
 COPIES = "copies"
 NOISE = "noise"
 MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples would
+FILTERED = "-filtered"  # stylegan2-filtered: its images, those replaced that the audit has flagged
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def training_sets(
     names = [REAL] if REAL in kinds else []
     names += [f"{REAL}+{g}" for g in generators if "real+synthetic" in kinds]
     names += [g for g in generators if "synthetic" in kinds]
+    names += [g + FILTERED for g in generators if "filtered" in kinds]
     names += [kind for kind in kinds if kind not in KINDS and kind not in names]
     return [*names, *controls, *[SHUFFLED] * negative_control]
 
@@ -66,7 +68,28 @@ def parts(training_set: str) -> list[str]:
 
 
 def generators_of(training_set: str) -> list[str]:
-    return [part for part in parts(training_set) if part not in RESERVED]
+    return [part.removesuffix(FILTERED) for part in parts(training_set) if part not in RESERVED]
+
+
+def file_of(part: str, suffix: str) -> str:
+    """The stack (.zip) of a source, or its manifest (.json), below the folder of its dataset."""
+    if part in RESERVED:
+        return "stacks/train.zip" if suffix == ".zip" else "stacks/stacks.json"
+    generator, filtered = part.removesuffix(FILTERED), part.endswith(FILTERED)
+    return f"generators/{generator}/{'filtered' if filtered else 'samples'}{suffix}"
+
+
+def audited(config: Mapping) -> list[tuple[str, str, str]]:
+    """(dataset, generator, "" or "filtered_") of all images that are audited: every generator's samples, and the
+    filtered ones that segmenters learn from or that are released."""
+    used = {part for s in grid(config) for part in parts(s.training_set)}
+    if config["release"]["images"] == "filtered":
+        used |= {generator + FILTERED for generator in config["release"]["generators"]}
+    return [
+        (dataset, generator, prefix)
+        for dataset, generator in product(config["datasets"], config["generators"])
+        for prefix in ("", *["filtered_"] * (generator + FILTERED in used))
+    ]
 
 
 def made_controls(config: Mapping) -> list[str]:

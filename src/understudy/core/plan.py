@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, generators_of, grid, made_controls, parts
+from .grid import Setting, audited, file_of, generators_of, grid, made_controls, parts
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -66,13 +66,17 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     """The files behind each name that a person may ask for."""
     results, settings = config["results"], list(grid(config))
     tables, figures = _tables(config), [_figure(results, name) for name in config["datasets"]]
+    audits = [f"{results}/tables/audit.csv"] if config["generators"] else []
+    releases = [_release(results, *both) for both in product(config["datasets"], config["release"]["generators"])]
     named = {
-        "all": [*tables, *figures, _page(results)],
+        "all": [*tables, *figures, *audits, *releases, _page(results)],
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
         "segmenters": _every(settings, results, "scores.csv"),
         "tables": tables,
         "figures": figures,
         "report": [_page(results)],
+        "audit": audits,
+        "release": releases,
     }
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
@@ -124,7 +128,10 @@ def _everything(config: Mapping) -> Iterator[Job]:
     settings = list(grid(config))
     for setting in settings:
         yield from _segment(config, setting)
+    yield from _audit(config)
     yield from _report(config, settings)
+    for dataset, generator in product(config["datasets"], config["release"]["generators"]):
+        yield _make_release(config, dataset, generator)
 
 
 def _prepare(config: Mapping, dataset: str) -> Iterator[Job]:
@@ -158,10 +165,7 @@ def _control(config: Mapping, dataset: str, control: str) -> Job:
 
 def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
     s, results, used = setting, config["results"], generators_of(setting.training_set)
-    stacks = [
-        _samples(results, s.dataset, part) if part in used else f"{results}/{s.dataset}/stacks/train.zip"
-        for part in parts(s.training_set)
-    ]
+    stacks = [f"{results}/{s.dataset}/{file_of(part, '.zip')}" for part in parts(s.training_set)]
     if config["experiments"]["validation"] == "apart" and f"{results}/{s.dataset}/stacks/train.zip" not in stacks:
         stacks.append(f"{results}/{s.dataset}/stacks/train.zip")
     about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
@@ -177,6 +181,33 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
         run = f"{config['runs']}/{key}"
         key = key.replace("/segmenters/", "/", 1)
         yield Job("train_segmenter", key, inputs=inputs, outputs=(scores, example), run=run, **about)
+
+
+def _audit(config: Mapping) -> Iterator[Job]:
+    results, models = config["results"], [f"generators/{name}" for name in config["generators"]]
+    for dataset in config["datasets"] if models else []:
+        about = {"gpu": True, "dataset": dataset, "model": models[0]}
+        stacks, real = tuple(_stacks(results, dataset)), (f"{results}/{dataset}/audit/calibration.json",)
+        yield Job("calibrate_audit", dataset, f"{dataset} / audit", stacks, real, **about)
+    for dataset, generator in product(config["datasets"], config["generators"]):
+        yield from _audit_generator(results, dataset, generator)
+    if summaries := [f"{results}/{d}/generators/{g}/{prefix}audit.json" for d, g, prefix in audited(config)]:
+        yield Job("compare_audits", "", REPORT, tuple(summaries), (f"{results}/tables/audit.csv",))
+
+
+def _audit_generator(results: str, dataset: str, generator: str) -> Iterator[Job]:
+    folder, stacks = f"{results}/{dataset}/generators/{generator}", _stacks(results, dataset)
+    real = f"{results}/{dataset}/audit/calibration.json"
+    about = {"branch": f"{dataset} / {generator}", "dataset": dataset, "model": f"generators/{generator}"}
+    for prefix, images in (("", f"{folder}/samples.zip"), ("filtered_", f"{folder}/filtered.zip")):
+        one = {"key": f"{dataset}/{prefix}{generator}", **about}
+        found = f"{folder}/{prefix}nearest.safetensors"
+        yield Job("find_nearest", inputs=(images, *stacks), outputs=(found,), gpu=True, **one)
+        outputs = (f"{folder}/{prefix}audit.json", f"{folder}/{prefix}memorization.csv")
+        yield Job("audit_samples", inputs=(found, real, images), outputs=outputs, **one)
+    inputs = (f"{folder}/weights.json", f"{folder}/samples.zip", f"{folder}/memorization.csv", real)
+    outputs = (f"{folder}/filtered.zip",)
+    yield Job("filter_samples", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, gpu=True, **about)
 
 
 def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
@@ -195,7 +226,23 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
 
     inputs = [*_tables(config), *(_figure(results, dataset) for dataset in config["datasets"])]
     inputs += [f"{results}/{dataset}/stacks/train.zip" for dataset in config["datasets"]]
+    inputs += [f"{results}/{d}/generators/{g}/{prefix}audit.json" for d, g, prefix in audited(config)]
     yield Job("make_report", "", REPORT, tuple(inputs), (_page(results),))
+
+
+def _make_release(config: Mapping, dataset: str, generator: str) -> Job:
+    results, options = config["results"], config["release"]
+    folder = f"{results}/{dataset}/generators/{generator}"
+    audit = {"samples": "audit.json", "filtered": "filtered_audit.json"}
+    inputs = [f"{folder}/{options['images']}.zip", f"{folder}/{audit[options['images']]}", f"{folder}/weights.json"]
+    inputs += [f"{folder}/{audit['samples']}"] if options["weights"] else []
+    inputs += [f"{results}/tables/dice.csv"] if options["utility"] else []
+    about = {
+        "branch": f"{dataset} / {generator}",
+        "dataset": dataset,
+        "outputs": (_release(results, dataset, generator),),
+    }
+    return Job("make_release", f"{dataset}/{generator}", inputs=tuple(inputs), **about)
 
 
 def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
@@ -217,6 +264,10 @@ def _samples(results: str, dataset: str, generator: str) -> str:
 
 def _page(results: str) -> str:
     return f"{results}/report.html"
+
+
+def _release(results: str, dataset: str, generator: str) -> str:
+    return f"{results}/{dataset}/release/{generator}/SHA256SUMS"
 
 
 def _figure(results: str, dataset: str) -> str:

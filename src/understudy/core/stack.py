@@ -10,7 +10,7 @@ import mmap
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -160,8 +160,11 @@ class Stack:
         return len(self.names)
 
     def __getitem__(self, i: int) -> np.ndarray:
+        return self._decoded(i, self.png)
+
+    def _decoded(self, i: int, png: Callable[[int], bytes]) -> np.ndarray:
         try:
-            x_CHW = decode_png(self.png(i), len(self.channels))
+            x_CHW = decode_png(png(i), len(self.channels))
         except ValueError as error:
             raise ValueError(f"{self.path}, image {self.names[i]}: {error}") from error
         if x_CHW.shape != self.shape_CHW:
@@ -175,13 +178,17 @@ class Stack:
         """Of each image; None where its images are of nobody (synthetic ones)."""
         return [name.split("/")[0] for name in self.names] if "subjects" in self.meta else None
 
-    def read(self, indices: Sequence[int] | None = None, threads: int = 4) -> np.ndarray:
-        """uint8 (N, C, H, W) of the given images, or of all; decoding releases the GIL, so threads help."""
+    def read(self, indices: Sequence[int] | None = None, threads: int = 4, checked: bool = False) -> np.ndarray:
+        """uint8 (N, C, H, W) of the given images, or of all; decoding releases the GIL, so threads help.
+
+        `checked` compares each with its checksum and raises a ValueError that names the damaged one.
+        """
+        png = self.checked_png if checked else self.png
         indices = range(len(self)) if indices is None else indices
         x_NCHW = np.empty((len(indices), *self.shape_CHW), np.uint8)
 
         def decode(position: int) -> None:
-            x_NCHW[position] = self[indices[position]]
+            x_NCHW[position] = self._decoded(indices[position], png)
 
         with ThreadPoolExecutor(threads) as pool:
             for _ in pool.map(decode, range(len(indices))):

@@ -18,6 +18,7 @@ from understudy.core import distributed
 from understudy.core.attempts import Attempt, attempt
 from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
 from understudy.core.labels import LABEL_CHANNEL, classes_of_grey
+from understudy.core.lineage import UNKNOWN
 from understudy.core.lock import only_writer
 from understudy.core.machine import Limits, stop_signals
 from understudy.core.progress import Progress, seconds_so_far
@@ -55,6 +56,8 @@ class Sampling:
     def meta(self) -> dict:
         """stack.json of the samples."""
         source = {key: self.metadata[key] for key in ("dataset", "generator")}
+        if "lineage_commitment" in self.metadata:  # weights of a release: their subjects are a secret, not nobody
+            source["lineage"] = UNKNOWN
         return {
             "channels": self.metadata["channels"],
             "labels": self.metadata["labels"],

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from understudy.core.flops import Demand
+from understudy.core.gpus import SHARE, gpu_of
 from understudy.core.grid import MADE_CONTROLS, REAL, SHUFFLED, counts
 from understudy.core.plan import Job
 from understudy.core.sizes import Size
@@ -16,6 +17,12 @@ SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three 
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
 CONTROL_SECONDS = 0.005  # per image of five channels: noise that is drawn and coded; a copy costs less
+CPU_FLOPS = 3e10  # of one core, float32
+COPY_SECONDS = 1e-4  # of an image from stack to stack
+FOUND_BYTES = 400  # of what is found of an image, in every view
+PLANTED_KINDS = 7  # of copies, understudy.audit.planted
+# bytes per CPU second of a release: images are checked, copied, hashed, checked as its receiver does; and of folders
+RELEASE_RATE, FOLDERS_RATE = 140e6, 12e6
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 RAW_BYTES = 0.25  # per voxel of a phantom
 
@@ -105,6 +112,13 @@ def _figures(job: Job, study: Study) -> Cost:
     return Cost(cpu_seconds=FIGURES_SECONDS)
 
 
+def _release(job: Job, study: Study) -> Cost:
+    """The images once more, twice with folders; weights are little beside them."""
+    size_bytes, folders = study.config["samples"]["count"] * _image_bytes(study), study.config["release"]["folders"]
+    seconds = size_bytes / RELEASE_RATE + folders * size_bytes / FOLDERS_RATE
+    return Cost(cpu_seconds=TABLES_SECONDS + seconds, bytes=(1 + folders) * size_bytes)
+
+
 # ------------------------------------------------------------------------------------------------ generate, segment
 def _train_generator(job: Job, study: Study) -> Cost:
     kimg, demand = study.config["generators"][job.model.split("/")[1]]["kimg"], study.demands[job.model]
@@ -170,6 +184,48 @@ def _on_device(
     )
 
 
+# ------------------------------------------------------------------------------------------------ audit
+def _search_seconds(study: Study, job: Job, queries: float, references: float) -> float:
+    """Of matrix products over all pixels: of every view, a masked one with a plane more for each two, and every way to
+    turn an image."""
+    audit, images = study.config["audit"], study.config["images"]
+    modalities = len(images["channels"]) - 1
+    planes = sum({"all": modalities, "brain": 2 * modalities}.get(view, 1) for view in audit["views"])
+    ways = {"none": 1, "flip": 2, "dihedral": 8}[audit["variants"]]
+    flops = 2 * queries * references * ways * planes * images["size"] ** 2
+    gpu = gpu_of(study.speeds[job.model].device)
+    return flops / (SHARE * gpu.peak("bf16") if gpu else CPU_FLOPS)
+
+
+def _search_cost(study: Study, job: Job, seconds: float, size: float) -> Cost:
+    speed, seconds = study.speeds[job.model], START_SECONDS + seconds
+    return Cost(
+        device_seconds=seconds,
+        bytes=size,
+        joules=None if speed.watt is None else speed.watt * seconds,
+        fastest=seconds / 2,
+        slowest=seconds * 2,
+    )
+
+
+def _find_nearest(job: Job, study: Study) -> Cost:
+    one, count = study.sizes[job.dataset], study.config["samples"]["count"]
+    seconds = _search_seconds(study, job, count, one.train_slices + one.test_included)
+    return _search_cost(study, job, seconds, FOUND_BYTES * count)
+
+
+def _calibrate_audit(job: Job, study: Study) -> Cost:
+    one, audit = study.sizes[job.dataset], study.config["audit"]
+    queries = one.test_included + min(audit["null_images"], one.train_slices) + PLANTED_KINDS * audit["planted"]
+    return _search_cost(study, job, _search_seconds(study, job, queries, one.train_slices), FOUND_BYTES * queries)
+
+
+def _filter_samples(job: Job, study: Study) -> Cost:
+    """Of the images; how many are replaced is not known before."""
+    count = study.config["samples"]["count"]
+    return Cost(cpu_seconds=count * COPY_SECONDS, bytes=count * _image_bytes(study))
+
+
 COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "make_phantom": _phantom,
     "index_subjects": _index,
@@ -178,8 +234,14 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "sample_generator": _sample_generator,
     "make_control": _control,
     "train_segmenter": _train_segmenter,
+    "calibrate_audit": _calibrate_audit,
+    "find_nearest": _find_nearest,
+    "filter_samples": _filter_samples,
+    "audit_samples": _figures,
+    "compare_audits": _tables,
     "make_tables": _tables,
     "compare_generators": _tables,
     "make_figures": _figures,
     "make_report": _tables,
+    "make_release": _release,
 }

@@ -12,7 +12,7 @@ NOTHING = "–"
 DECIMALS = {
     "dice": 3, "hausdorff": 1, "hausdorff95": 1, "surface_dice": 3, "volume_error": 2, "regions": 3,
     "regions_hausdorff95": 1, "relative_dice": 2, "ranking": 2, "comparisons": 3, "equivalence": 3, "correlations": 2,
-    "controls": 3, "empties": 0, "generators": 0, "missing": 0,
+    "controls": 3, "empties": 0, "generators": 0, "missing": 0, "audit": 0,
 }  # fmt: skip
 PROBABILITIES = ("p", "p_holm", "p_kendall")
 OVER_REPEATS = (
@@ -47,6 +47,10 @@ CAPTIONS = {
     "empties": "In how many of the scored volumes a label is missing from both, from the reference, or from the "
     "prediction alone, over all repeats.",
     "missing": "The trainings that are in no mean of the other tables, and why.",
+    "audit": "Are images copies of training images? `flagged`: nearer to a training image, of a subject that stands "
+    "out, than real images of other people are, with the 95 % interval; `copies`: nearer than any of those; "
+    "`membership AUC`: how well the images tell training subjects from others, 0.5 is chance; `recall`: of copies that "
+    "were planted.",
     "generators": "Every knob in which the generators differ; options that all have with one value are left out. "
     "`device hours`: of training, on all its GPUs.",
 }

@@ -12,12 +12,13 @@ from understudy.core.files import read_json
 from understudy.core.grid import Setting
 
 from .answers import answer
+from .audits import audit_table
 from .cells import KEYS
 from .controls import NO, UNDECIDED, sentences
 from .correlation import power_sentence
 from .costs_so_far import costs_so_far
 from .forest import forest
-from .formats import DECIMALS, display, title
+from .formats import CAPTIONS, DECIMALS, display, title
 from .missing import missing_trainings
 from .names import spoken
 from .page import Section, bullets, drawing, folded, paragraph, picture, rich, table, text
@@ -193,27 +194,12 @@ def fidelity(m: Material) -> str:
 
 
 def audit(m: Material) -> str:
-    """Are images copies of patients? Built elsewhere; a file per data set and generator, whose own words are shown."""
+    """Are images copies of patients? What the audits found, where they are part of the study."""
     if not m.audits:
         return ""
-    rows, said = [], []
-    for path in m.audits:
-        where = {"dataset": path.parents[2].name, "generator": path.parent.name}
-        rows.append(where | flat(read_json(path)))
-        if "verdict" in rows[-1]:
-            said.append(f"{spoken(rows[-1]['generator'])} ({rows[-1]['dataset']}): {rows[-1]['verdict']}.")
-    return bullets(said) + table(display(pd.DataFrame(rows), 3), "What the audit of each generator found.")
-
-
-def flat(facts: Mapping, within: str = "") -> dict[str, str | int | float]:
-    """The single values of a JSON object; of objects in it, as "outer inner"; lists are left out."""
-    found = {}
-    for key, value in facts.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{within}{key} ")
-        elif isinstance(value, str | int | float):
-            found[f"{within}{key}"] = value
-    return found
+    found = audit_table([read_json(path) for path in m.audits])
+    narrow, shared = compact(found)
+    return table(display(narrow, 0), f"{CAPTIONS['audit']} {shared}".strip())
 
 
 def methods(m: Material) -> str:

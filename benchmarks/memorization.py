@@ -1,0 +1,123 @@
+"""Which generator memorizes, and when: a diffusion model and StyleGAN 2, trained long on few phantoms and audited.
+
+    make learn; python benchmarks/memorization.py --threads 1    # an hour of one core
+
+Both train on the slices of the first --subjects training subjects of `make learn`, with its options but without
+mirroring and augmentation. Every --every thousand images the averaged network's samples are searched for among the
+training images and judged by a detector that is calibrated on the test subjects, as the audit does. Prints the share of
+memorized samples, beside what happens with all training subjects (the samples of `make learn`), and draws the curve.
+Ends with 1 where the diffusion model is not found to memorize, or the GAN memorizes as much.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from understudy.audit.detector import at_rate, share
+from understudy.audit.search import Images, search
+from understudy.audit.tasks import included
+from understudy.audit.views import VARIANTS, View
+from understudy.core import cli
+from understudy.core.config import complete, load_yaml
+from understudy.core.data import DeviceImages
+from understudy.core.machine import add_device_arguments, use_device
+from understudy.core.stack import Stack
+from understudy.generate.annotation import Coding
+from understudy.generate.train import GeneratorTrainee
+from understudy.generate.weights import seeded_build
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = {"diffusion": "diffusion model", "stylegan2": "StyleGAN 2"}
+WITHOUT = {"mirror": False, "snapshot_samples": 0}
+RATE = 0.01
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--subjects", type=int, default=6)
+    parser.add_argument("--kimg", type=int, default=60, help="thousand images of each training")
+    parser.add_argument("--every", type=int, default=10, help="thousand images between two looks")
+    parser.add_argument("--samples", type=int, default=128, help="of each look")
+    parser.add_argument("--figure", type=Path, help="where to draw the curve, .png")
+    add_device_arguments(parser)
+    a = parser.parse_args()
+    device = use_device(a.device, a.threads)
+    config = complete(load_yaml(ROOT / "config/learn.yaml"), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    folder = ROOT / config["results"] / "phantom/stacks"
+    train, test = Stack.open(folder / "train.zip"), Stack.open(folder / "test.zip")
+    names = list(dict.fromkeys(train.subjects()))[: a.subjects]
+    few = [i for i, name in enumerate(train.subjects()) if name in names]
+    detect = Detecting(train, test, few, device)
+    print(f"{len(few)} images of {a.subjects} subjects; false alarms at most {RATE:.0%}")
+    print("| generator | thousand images | epochs | memorized | 95 % interval | median correlation |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    curves = {}
+    for name in NAMES:
+        options = config["generators"][name] | WITHOUT | ({"augmentation": "none"} if name == "stylegan2" else {})
+        curves[name] = [(kimg, look) for kimg, look in training(name, options, train, few, detect, a, device)]
+    if a.figure:
+        draw(curves, a.figure)
+    last = {name: curve[-1][1]["share"] for name, curve in curves.items()}
+    rising = curves["diffusion"][-1][1]["low"] > max(curves["diffusion"][0][1]["share"], RATE)
+    sys.exit(not (rising and last["stylegan2"] < last["diffusion"]))
+
+
+class Detecting:
+    """Flags samples, calibrated on the test subjects against the few training images."""
+
+    def __init__(self, train: Stack, test: Stack, few: list[int], device):
+        self.device, self.references = device, Images.of(train, few)
+        self.view = View.of("all", train.channels)
+        self.detector = at_rate(self._search(test.read(included(test).tolist())), RATE)
+
+    def _search(self, x_NCHW: np.ndarray):
+        return search(self.view, x_NCHW, self.references, kinds=VARIANTS["flip"], device=self.device)
+
+    def look(self, x_NCHW: np.ndarray) -> dict:
+        found = self._search(x_NCHW)
+        flagged = int(self.detector.flags(found).sum())
+        return share(flagged, len(x_NCHW)) | {"median": float(np.median(found.r[:, 0]))}
+
+
+def training(name: str, options: dict, train: Stack, few: list[int], detect: Detecting, a, device):
+    """Trains; yields (thousand images, what the audit says)."""
+    coding = Coding.of(options["annotation"], train.channels, train.meta["labels"])
+    channels = coding.count(len(train.channels))
+    generator = seeded_build(name, channels, train.meta["height"], 0, **options).to(device)
+    trainee, seen = GeneratorTrainee(generator, DeviceImages(train.read(few), device), 0, coding), 0
+    for kimg in range(a.every, a.kimg + 1, a.every):
+        while seen < 1000 * kimg:
+            trainee.step(seen)
+            seen += trainee.images_per_step
+        look = detect.look(trainee.samples(a.samples).cpu().numpy())
+        epochs, interval = seen / len(few), f"{look['low']:.0%} to {look['high']:.0%}"
+        print(
+            f"| {NAMES[name]} | {kimg} | {epochs:.0f} | {look['share']:.0%} | {interval} | {look['median']:.3f} |",
+            flush=True,
+        )
+        yield kimg, look
+
+
+def draw(curves: dict, path: Path) -> None:
+    figure, axis = plt.subplots(figsize=(5.4, 3.4))
+    for name, colour in zip(curves, ("#c0392b", "#2c3e50"), strict=True):
+        kimg, looks = zip(*curves[name], strict=True)
+        values = np.array([[look[key] for key in ("share", "low", "high")] for look in looks]) * 100
+        axis.plot(kimg, values[:, 0], marker="o", color=colour, label=NAMES[name])
+        axis.fill_between(kimg, values[:, 1], values[:, 2], color=colour, alpha=0.15, lw=0)
+    axis.axhline(100 * RATE, color="black", lw=0.8, ls=":", label="false alarms, at most")
+    axis.set(xlabel="images seen, thousands", ylabel="memorized samples, %", ylim=(-3, 103))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,180 @@
+# audit: synthetic and training stacks -> the nearest training image of each, a verdict, images without copies.
+#
+# `{prefix}` is empty for a generator's samples, and `filtered_` for those that are left when copies have been replaced.
+
+AUDITED = f"{GENERATOR}/{{prefix}}"
+
+
+rule calibrate_audit:
+    input:
+        train=ancient(f"{STACKS}/train.zip"),
+        test=ancient(f"{STACKS}/test.zip"),
+        manifest=f"{STACKS}/stacks.json",
+    output:
+        real=f"{DATASET}/audit/real.safetensors",
+        calibration=f"{DATASET}/audit/calibration.json",
+    log:
+        f"{LOGS}/calibrate_audit/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/calibrate_audit/{{dataset}}.tsv"
+    conda:
+        "../envs/audit.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=64000,
+        runtime=480,
+        checkpoint_min=30,
+        on_budget="exit",
+        device="auto",
+    params:
+        audit=audit_options("null_images", "planted", "false_positive_rate"),
+        seed=config["seed"],
+        runs=f"{RUNS}/{{dataset}}/audit/calibration",
+    shell:
+        "python scripts/calibrate_audit.py --train {input.train} --test {input.test} --audit {params.audit:q}"
+        " --seed {params.seed} --memory-mb {resources.mem_mb} --real {output.real} --output {output.calibration}"
+        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
+        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
+        " > {log} 2>&1"
+
+
+rule find_nearest:
+    input:
+        samples=ancient(audited_stack),
+        samples_manifest=audited_manifest,
+        train=ancient(f"{STACKS}/train.zip"),
+        test=ancient(f"{STACKS}/test.zip"),
+        manifest=f"{STACKS}/stacks.json",
+    output:
+        f"{AUDITED}nearest.safetensors",
+    log:
+        f"{LOGS}/find_nearest/{{dataset}}/{{prefix}}{{generator}}.log",
+    benchmark:
+        f"{BENCHMARKS}/find_nearest/{{dataset}}/{{prefix}}{{generator}}.tsv"
+    conda:
+        "../envs/audit.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=64000,
+        runtime=480,
+        checkpoint_min=30,
+        on_budget="exit",
+        device="auto",
+    params:
+        audit=audit_options("nearest"),
+        runs=f"{RUNS}/{{dataset}}/audit/{{generator}}",
+    shell:
+        "python scripts/find_nearest.py --samples {input.samples} --train {input.train} --test {input.test}"
+        " --audit {params.audit:q} --memory-mb {resources.mem_mb} --output {output}"
+        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
+        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
+        " > {log} 2>&1"
+
+
+rule audit_samples:
+    input:
+        samples=ancient(audited_stack),
+        train=ancient(f"{STACKS}/train.zip"),
+        nearest=f"{AUDITED}nearest.safetensors",
+        real=f"{DATASET}/audit/real.safetensors",
+        calibration=f"{DATASET}/audit/calibration.json",
+    output:
+        summary=f"{AUDITED}audit.json",
+        images=f"{AUDITED}memorization.csv",
+        subjects=f"{AUDITED}audit_subjects.csv",
+        figure=report(
+            f"{AUDITED}memorization.png",
+            caption="../workflow/report/audit.rst",
+            category="Audit",
+            labels={"dataset": "{dataset}", "generator": "{generator}"},
+        ),
+        figure_pdf=f"{AUDITED}memorization.pdf",
+        pairs=multiext(f"{AUDITED}pairs", ".png", ".pdf"),
+    log:
+        f"{LOGS}/audit_samples/{{dataset}}/{{prefix}}{{generator}}.log",
+    benchmark:
+        f"{BENCHMARKS}/audit_samples/{{dataset}}/{{prefix}}{{generator}}.tsv"
+    retries: 0
+    conda:
+        "../envs/audit.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        audit=audit_options("false_positive_rate", "limit", "channel", "details"),
+        filtered=lambda wildcards: "--filtered" if wildcards.prefix else "",
+    shell:
+        "python scripts/audit_samples.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
+        " {params.filtered} --samples {input.samples} --train {input.train} --nearest {input.nearest}"
+        " --calibration {input.calibration} --real {input.real} --audit {params.audit:q} --summary {output.summary}"
+        " --images {output.images} --subjects {output.subjects} --figure {output.figure} --pairs {output.pairs[0]}"
+        " > {log} 2>&1"
+
+
+rule filter_samples:
+    input:
+        weights=ancient(f"{GENERATOR}/weights.safetensors"),
+        samples=ancient(f"{GENERATOR}/samples.zip"),
+        manifest=f"{GENERATOR}/samples.json",
+        images=f"{GENERATOR}/memorization.csv",
+        calibration=f"{DATASET}/audit/calibration.json",
+        train=ancient(f"{STACKS}/train.zip"),
+    output:
+        stack=f"{GENERATOR}/filtered.zip",
+        manifest=f"{GENERATOR}/filtered.json",
+    log:
+        f"{LOGS}/filter_samples/{{dataset}}/{{generator}}.log",
+    benchmark:
+        f"{BENCHMARKS}/filter_samples/{{dataset}}/{{generator}}.tsv"
+    conda:
+        "../envs/audit.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=64000,
+        runtime=480,
+        checkpoint_min=30,
+        on_budget="exit",
+        device="auto",
+    params:
+        audit=audit_options("false_positive_rate", "most_draws"),
+        sampling=f"{RUNS}/{{dataset}}/samples/{{generator}}",
+        runs=f"{RUNS}/{{dataset}}/audit/{{generator}}",
+    shell:
+        "python scripts/filter_samples.py --weights {input.weights} --samples {input.samples} --images {input.images}"
+        " --calibration {input.calibration} --train {input.train} --audit {params.audit:q}"
+        " --memory-mb {resources.mem_mb} --sampling {params.sampling} --output {output.stack}"
+        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
+        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
+        " > {log} 2>&1"
+
+
+rule compare_audits:
+    input:
+        audit_summaries,
+    output:
+        csv=report(
+            f"{RESULTS}/tables/audit.csv",
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+        ),
+        md=f"{RESULTS}/tables/audit.md",
+        tex=f"{RESULTS}/tables/audit.tex",
+    log:
+        f"{LOGS}/compare_audits.log",
+    benchmark:
+        f"{BENCHMARKS}/compare_audits.tsv"
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        results=results_folder,
+    shell:
+        "python scripts/compare_audits.py --summaries {input} --output {params.results}/tables > {log} 2>&1"

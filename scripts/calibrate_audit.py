@@ -1,0 +1,39 @@
+"""Finds out what is usual among real people: how near test and training images come to those of others, and how many of
+some planted copies the detector finds. Thresholds come from it.
+
+Interrupted, it goes on from its run directory. Exit code 75: the time budget is used up, run the same command again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from understudy.audit.judge import calibrate
+from understudy.audit.run import search_all
+from understudy.audit.tasks import calibration_tasks, write_found
+from understudy.core import cli, machine
+from understudy.core.files import write_json
+from understudy.core.stack import Stack
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", required=True, type=Path, help="stack of the training subjects")
+    parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
+    parser.add_argument("--audit", required=True, type=json.loads, help="section `audit` of the config, as JSON")
+    parser.add_argument("--seed", required=True, type=int, help="of the study")
+    parser.add_argument("--memory-mb", required=True, type=float, help="that the search may take")
+    parser.add_argument("--real", required=True, type=Path, help="output: what real and planted images found")
+    parser.add_argument("--output", required=True, type=Path, help="calibration.json")
+    machine.add_machine_arguments(parser)
+    a = parser.parse_args()
+    with cli.named_os_errors():
+        train, test = Stack.open(a.train), Stack.open(a.test)
+        found = search_all(calibration_tasks(train, test, a.audit, a.seed, a.threads or 4), a)
+        if found is not None:
+            write_json(a.output, calibrate(found, a.audit) | {"train": train.fingerprint})
+            write_found(a.real, found, {"train": train.fingerprint})
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,22 @@
+"""Makes the table of all audits: images that are memorized, what the detector sees, what subjects give away."""
+
+import argparse
+from pathlib import Path
+
+from understudy.core.cli import named_os_errors, run
+from understudy.core.files import read_json
+from understudy.report.audits import audit_table
+from understudy.report.formats import write_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--summaries", type=Path, nargs="+", required=True, help="audit.json of every set of images")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
+    a = parser.parse_args()
+    with named_os_errors():
+        write_table(a.output, "audit", audit_table([read_json(path) for path in a.summaries]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,94 @@
+"""Drops the images that the audit flagged and draws others of the same generator until the count is full.
+
+Interrupted, it goes on from its run directories. Exit code 75: the time budget is used up, run the same command again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from understudy.audit.detector import Detector
+from understudy.audit.filter import replacements, write_filtered
+from understudy.audit.run import Task, search_all
+from understudy.audit.search import Images
+from understudy.audit.views import View
+from understudy.core import cli, machine
+from understudy.core.files import hash_of, read_json
+from understudy.core.stack import Stack
+from understudy.generate.sample import Sampling, draw_samples, only_sampler
+from understudy.generate.shards import image_name, open_shards, places
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", required=True, type=Path, help="weights.safetensors of the generator")
+    parser.add_argument("--samples", required=True, type=Path, help="stack of its images; samples.json lies beside it")
+    parser.add_argument("--images", required=True, type=Path, help="memorization.csv of audit_samples")
+    parser.add_argument("--calibration", required=True, type=Path, help="of calibrate_audit")
+    parser.add_argument("--train", required=True, type=Path, help="stack of the training subjects")
+    parser.add_argument("--audit", required=True, type=json.loads, help="section `audit` of the config, as JSON")
+    parser.add_argument("--memory-mb", required=True, type=float, help="that the search may take")
+    parser.add_argument("--sampling", required=True, type=Path, help="run directories of sample_generator")
+    parser.add_argument("--output", required=True, type=Path, help="filtered.zip; filtered.json lies beside it")
+    machine.add_machine_arguments(parser)
+    a = parser.parse_args()
+    with cli.named_os_errors():
+        samples, seed = Stack.open(a.samples), read_json(a.samples.with_suffix(".json"))["source"]["seed"]
+        table = pd.read_csv(a.images)
+        flagged = table["image"][table["flagged"]].tolist()
+        further = Further(a, seed)
+        count = len(samples)
+        numbers, drawn = replacements(
+            len(flagged), count, len(flagged), round(count * a.audit["most_draws"]), further.flags
+        )
+        about = {"dropped": len(flagged), "drawn": drawn, "false_positive_rate": a.audit["false_positive_rate"]}
+        more = [(image_name(number), lambda n=number: further.png(n)) for number in numbers]
+        write_filtered(a.output, samples, flagged, more, about)
+    print(f"{len(flagged)} of {count} images were flagged and replaced; {drawn} were drawn in all: {a.output}")
+
+
+class Further:
+    """Images of the generator beyond those of its stack."""
+
+    def __init__(self, args: argparse.Namespace, seed: int):
+        self.args, self.seed, self.train = args, seed, Stack.open(args.train)
+        view = args.audit["view"]
+        self.view = View.of(view, self.train.channels)
+        self.detector = Detector(**read_json(args.calibration)["views"][view]["detector"])
+        self.held: dict[int, tuple[Stack, int]] = {}
+
+    def flags(self, numbers: range) -> np.ndarray:
+        self._draw(numbers.stop)
+        key = hash_of([self.sampling.sha256, self.seed, numbers.start, numbers.stop])
+        images = Images(
+            len(numbers), lambda chosen: self._read([numbers[i] for i in chosen]), self.train.shape_CHW, key
+        )
+        task = Task(images, Images.of(self.train, None, self.args.threads or 4), self.view, self.args.audit["variants"])
+        return self.detector.flags(search_all({"more": task}, self.args)["more"])
+
+    def png(self, number: int) -> bytes:
+        stack, place = self.held[number]
+        return stack.checked_png(place)
+
+    def _read(self, numbers: list[int]) -> np.ndarray:
+        return np.stack([self.held[number][0][self.held[number][1]] for number in numbers])
+
+    def _draw(self, count: int) -> None:
+        a, limits = self.args, machine.limits(self.args)
+        self.sampling = Sampling.of(a.weights, count, self.seed, a.sampling)
+        with only_sampler(self.sampling, limits) as attempt:
+            attempt.reason = "finished"
+            if self.sampling.missing():
+                device = machine.use_device(a.device, a.threads)
+                attempt.reason = draw_samples(self.sampling, device, a.threads or 2, limits)
+            attempt.images_seen = self.sampling.held()
+        if attempt.reason != "finished":
+            machine.leave(attempt.reason, a.on_budget)
+        self.held = places(open_shards(self.sampling.folder))
+
+
+if __name__ == "__main__":
+    cli.run(main)

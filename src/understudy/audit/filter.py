@@ -1,0 +1,65 @@
+"""Without the copies: flagged images are dropped, and further ones of the same generator take their place until the
+count is full. Every image keeps its number, so that it can be drawn again."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.files import hash_of, sha256_of_file, write_json
+from understudy.core.stack import Stack, StackWriter
+
+ROUND = 64  # images are drawn in multiples of it
+
+
+def replacements(
+    needed: int, drawn: int, flagged: int, most: int, judged: Callable[[range], np.ndarray]
+) -> tuple[list[int], int]:
+    """(numbers of the images that take the place of `needed` ones, how many images were drawn in all).
+
+    Args:
+        drawn, flagged: images that there are, and of these flagged. most: images that may be drawn in all.
+        judged: numbers -> bool, whether each of these further images is flagged.
+    Raises ValueError where `most` are not enough.
+    """
+    found: list[int] = []
+    while len(found) < needed:
+        share = min(flagged / drawn, 0.95)
+        ask = ROUND * math.ceil((needed - len(found)) / (1 - share) / ROUND)
+        numbers = range(drawn, min(drawn + ask, most))
+        if not numbers:
+            raise ValueError(
+                f"audit.most_draws: of {drawn} images {flagged} are flagged, and {needed - len(found)} are still to be "
+                "replaced; expected to find enough that are no copies. This generator memorizes: train it shorter, on "
+                "more subjects or with augmentation, or allow more draws."
+            )
+        flags_N = judged(numbers)
+        found += [number for number, flag in zip(numbers, flags_N, strict=True) if not flag]
+        drawn, flagged = drawn + len(numbers), flagged + int(flags_N.sum())
+    return found[:needed], drawn
+
+
+def write_filtered(
+    output: str | Path,
+    samples: Stack,
+    dropped: Sequence[str],
+    more: Sequence[tuple[str, Callable[[], bytes]]],
+    about: dict,
+) -> dict:
+    """Writes the stack `output` of the samples that were not dropped and of `more` images (name, its PNG), and its
+    manifest beside it, which is returned."""
+    output, gone = Path(output), set(dropped)
+    meta = {key: value for key, value in samples.meta.items() if key not in ("count", "format")}
+    meta["source"] = {**meta["source"], "filtered": about}
+    with StackWriter(output, meta) as writer:
+        for i, name in enumerate(samples.names):
+            if name not in gone:
+                writer.add_png(name, samples.checked_png(i))
+        for name, png in more:
+            writer.add_png(name, png())
+    manifest = {key: value for key, value in meta.items() if key != "lineage"}
+    count = len(samples) - len(gone) + len(more)
+    manifest |= {"lineage_hash": hash_of(meta["lineage"]), "count": count, "sha256": sha256_of_file(output)}
+    write_json(output.with_suffix(".json"), manifest)
+    return manifest

@@ -1,0 +1,266 @@
+"""The most similar references of every query, among all of them: blocks of matrix products pick candidates, sums of
+integers decide (views.py).
+
+What a query gets is that of a plain search in float64. A candidate list is complete when the last of it is further
+below the k-th best than products may be wrong; a query whose list is not (many references that are almost the same) is
+searched again in float64.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from understudy.core.files import hash_of
+from understudy.core.stack import Stack
+
+from .views import TOLERANCE, View, correlations, exact, moments, turned, variants_of, vectors
+
+NONE = -1  # place of a reference that is not there
+_NOT = -2.0  # below every correlation: references that do not count
+_MORE = 11  # candidates beyond those that are asked for
+_BATCH = 256  # references that are decoded at once for rescoring
+_MOST = 4096  # references of a block
+_LEAST = 16  # images of a block, whatever the memory
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is searched, or searched for. `group` (ascending) says whose each image is; None: nobody's."""
+
+    count: int
+    read: Callable[[Sequence[int]], np.ndarray]  # indices -> uint8 (n, C, H, W)
+    shape: tuple[int, int, int]  # (C, H, W)
+    key: str  # of the content
+    group: np.ndarray | None = None  # (count,)
+
+    @classmethod
+    def of(cls, stack: Stack, indices: Sequence[int] | None = None, threads: int = 4) -> "Images":
+        """The images of a stack, or some of them, by subject; a damaged one is named when it is read.
+
+        Raises ValueError where a subject's images do not stand together.
+        """
+        chosen = np.arange(len(stack)) if indices is None else np.asarray(indices)
+        group, names = None, stack.subjects()
+        if names is not None:
+            number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+            group = np.array([number[names[i]] for i in chosen])
+            if (np.diff(group) < 0).any():
+                raise ValueError(
+                    f"{stack.path}: found a subject's images apart from each other, expected them together"
+                )
+
+        def read(places: Sequence[int]) -> np.ndarray:
+            return stack.read([int(chosen[place]) for place in places], threads, checked=True)
+
+        key = stack.fingerprint if indices is None else hash_of([stack.fingerprint, chosen.tolist()])
+        return cls(len(chosen), read, stack.shape_CHW, key, group)
+
+    @property
+    def groups(self) -> int:
+        return 0 if self.group is None else int(self.group[-1]) + 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of N queries the k most similar references, best first, the first of equals; `NONE` and r -2 where there are not
+    so many. `other`: the best of another group than that of the first. By group of the references: the query that comes
+    nearest to it."""
+
+    index: np.ndarray  # (N, k)
+    variant: np.ndarray  # (N, k): how the query was turned, place in `kinds`
+    r: np.ndarray  # (N, k)
+    other: np.ndarray  # (N,)
+    other_r: np.ndarray  # (N,)
+    group_r: np.ndarray  # (G,) to the rounding of float32
+    group_query: np.ndarray  # (G,)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Found"]) -> "Found":
+        """Of queries one after the other."""
+        starts = np.cumsum([0] + [len(part.index) for part in parts[:-1]])
+        r_PG = np.stack([part.group_r for part in parts])
+        query_PG = np.stack([part.group_query + start for part, start in zip(parts, starts, strict=True)])
+        best_G, groups = r_PG.argmax(0), np.arange(r_PG.shape[1])
+        by_query = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)[:5]}
+        return cls(**by_query, group_r=r_PG[best_G, groups], group_query=query_PG[best_G, groups])
+
+
+def search(
+    view: View,
+    x_NCHW: np.ndarray,
+    references: Images,
+    *,
+    k: int = 1,
+    kinds: Sequence[tuple[int, bool]] = ((0, False),),
+    own_N: np.ndarray | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    block: int = _MOST,
+) -> Found:
+    """Args:
+    x_NCHW: uint8 queries, all in memory. kinds: how they are turned (views.VARIANTS). own_N: the group of each query,
+        whose references do not count. dtype: of the products; default bfloat16 on a GPU, float32 on a CPU.
+    block: references at once.
+    """
+    device = torch.device(device)
+    dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    x_NCHW = torch.as_tensor(x_NCHW).to(device)
+    own = None if own_N is None else torch.as_tensor(own_N, device=device)
+    best = _Best(len(x_NCHW), k + _MORE, references, device)
+    queries = vectors(view, variants_of(x_NCHW, kinds).flatten(0, 1), dtype, reference=False)
+    for start, y_MCHW in _blocks(references, block, device):
+        r_NM = correlations(queries, vectors(view, y_MCHW, dtype, reference=True))
+        if len(kinds) > 1:
+            r_NM = r_NM.unflatten(0, (len(kinds), -1)).amax(0)
+        if own is not None:
+            groups = best.group_M[start : start + len(y_MCHW)]
+            r_NM.masked_fill_(own[:, None] == groups, _NOT)
+        best.take(r_NM, start)
+    del queries
+    found, complete_N = _rescored(view, x_NCHW, references, best, kinds, k, TOLERANCE[dtype])
+    if dtype != torch.float64 and not complete_N.all():
+        again = np.flatnonzero(~complete_N)
+        rest = {"k": k, "kinds": kinds, "own_N": None if own_N is None else own_N[again], "device": device}
+        sure = search(view, x_NCHW[again], references, **rest, dtype=torch.float64, block=min(block, 512))
+        for field in fields(Found)[:5]:
+            getattr(found, field.name)[again] = getattr(sure, field.name)
+    return found
+
+
+def sizes(view: View, shape_CHW: tuple[int, int, int], kinds: int, memory_bytes: float, item: int) -> tuple[int, int]:
+    """(queries, references) that are searched at once, where `memory_bytes` is all that they, and the table of their
+    correlations, may take; `item` bytes a number."""
+    channels, pixels = len(view.places), view.plane(*shape_CHW[1:])
+    planes = channels + (7 if item == 2 else 2) * view.masked  # of a masked view the digits and the inside
+    converted, stored = pixels * planes * item, int(np.prod(shape_CHW))
+    references = int(np.clip(memory_bytes / 4 / (converted + stored), _LEAST, _MOST))
+    queries = memory_bytes / 2 / ((converted + stored) * kinds + stored)
+    table = memory_bytes / 4 / (8 * references * kinds)
+    return max(_LEAST, int(min(queries, table))), references
+
+
+class _Best:
+    """The best so far of every query, with correlations from products."""
+
+    def __init__(self, n: int, candidates: int, references: Images, device: torch.device):
+        self.r_Nc = torch.full((n, candidates), _NOT, device=device, dtype=torch.float64)
+        self.index_Nc = torch.full((n, candidates), NONE, device=device)
+        self.group_M = None if references.group is None else torch.as_tensor(references.group, device=device)
+        self.first_r_N, self.second_r_N = (torch.full((n,), _NOT, device=device) for _ in range(2))
+        self.first_N, self.second_N = (torch.full((n,), NONE, device=device) for _ in range(2))  # places of references
+        self.group_r_G = torch.full((references.groups,), _NOT, device=device)
+        self.group_query_G = torch.full((references.groups,), NONE, device=device)
+
+    def take(self, r_NM: Tensor, start: int) -> None:
+        """Correlations with the references from `start` on."""
+        many = min(r_NM.shape[1], self.r_Nc.shape[1])
+        if r_NM.dtype == torch.float64:  # equals, but for rounding, are equals here, and the first of them counts
+            r_Nc, place_Nc = (a[:, :many] for a in r_NM.round(decimals=10).sort(dim=1, descending=True, stable=True))
+        else:
+            r_Nc, place_Nc = r_NM.topk(many)
+        r_Nc, index_Nc = torch.cat([self.r_Nc, r_Nc.double()], 1), torch.cat([self.index_Nc, place_Nc + start], 1)
+        # stable: of equals the first, and those of earlier blocks stand first
+        order_Nc = r_Nc.argsort(dim=1, descending=True, stable=True)[:, : self.r_Nc.shape[1]]
+        self.r_Nc, self.index_Nc = r_Nc.gather(1, order_Nc), index_Nc.gather(1, order_Nc)
+        if self.group_M is None:
+            return
+        groups, counts = self.group_M[start : start + r_NM.shape[1]].unique_consecutive(return_counts=True)
+        first = 0
+        for group, count in zip(groups.tolist(), counts.tolist(), strict=True):
+            r_N, place_N = r_NM[:, first : first + count].max(1)
+            self._take_group(group, r_N.to(self.first_r_N.dtype), place_N + first + start)
+            first += count
+
+    def _take_group(self, group: int, r_N: Tensor, place_N: Tensor) -> None:
+        best_r, query = r_N.max(0)
+        better = best_r > self.group_r_G[group]
+        self.group_r_G[group] = torch.where(better, best_r, self.group_r_G[group])
+        self.group_query_G[group] = torch.where(better, query, self.group_query_G[group])
+        # a subject may go on from the block before
+        own_N = (self.first_N != NONE) & (self.group_M[self.first_N] == group)
+        first_N = r_N > self.first_r_N
+        second_N = ~first_N & ~own_N & (r_N > self.second_r_N)
+        moved_N = first_N & ~own_N
+        self.second_r_N = torch.where(moved_N, self.first_r_N, torch.where(second_N, r_N, self.second_r_N))
+        self.second_N = torch.where(moved_N, self.first_N, torch.where(second_N, place_N, self.second_N))
+        self.first_r_N = torch.where(first_N, r_N, self.first_r_N)
+        self.first_N = torch.where(first_N, place_N, self.first_N)
+
+
+def _blocks(references: Images, block: int, device: torch.device) -> Iterator[tuple[int, Tensor]]:
+    """(start, uint8 images on the device); the next is decoded while one is searched."""
+    starts = range(0, references.count, block)
+    with ThreadPoolExecutor(1) as pool:
+
+        def read(start: int):
+            return pool.submit(references.read, range(start, min(start + block, references.count)))
+
+        waiting = read(0)
+        for start in starts:
+            images = waiting.result()
+            if start + block < references.count:
+                waiting = read(start + block)
+            yield start, torch.from_numpy(images).to(device)
+
+
+def _rescored(
+    view: View,
+    x_NCHW: Tensor,
+    references: Images,
+    best: _Best,
+    kinds: Sequence[tuple[int, bool]],
+    k: int,
+    tolerance,
+) -> tuple[Found, np.ndarray]:
+    """(exact values of the candidates that may be among the k best, which queries' candidates are complete)."""
+    r_Nc, index_Nc = best.r_Nc.cpu().numpy(), best.index_Nc.cpu().numpy()
+    n = len(r_Nc)
+    needed_Nc = (r_Nc >= r_Nc[:, min(k, r_Nc.shape[1]) - 1, None] - 2 * tolerance) & (r_Nc > _NOT)
+    index_Nc[r_Nc <= _NOT] = NONE
+    place_2N = np.stack([best.first_N.cpu().numpy(), best.second_N.cpu().numpy()])
+    place_2N[np.stack([best.first_r_N.cpu().numpy(), best.second_r_N.cpu().numpy()]) <= _NOT] = NONE
+    query, place = np.nonzero(needed_Nc)
+    two, whose = np.nonzero(place_2N != NONE)
+    pairs = np.concatenate([np.stack([query, index_Nc[query, place]]), np.stack([whose, place_2N[two, whose]])], 1)
+    r_P, variant_P = _exact_pairs(view, x_NCHW, references, pairs, kinds)
+    exact_Nc, variant_Nc = np.full_like(r_Nc, _NOT), np.zeros_like(index_Nc)
+    exact_Nc[query, place], variant_Nc[query, place] = r_P[: len(query)], variant_P[: len(query)]
+    two_r_2N = np.full(place_2N.shape, _NOT)
+    two_r_2N[two, whose] = r_P[len(query) :]
+    order_Nk = np.lexsort((index_Nc, -exact_Nc), axis=1)[:, :k]
+    index_Nk, r_Nk, variant_Nk = (np.take_along_axis(a, order_Nk, 1) for a in (index_Nc, exact_Nc, variant_Nc))
+    index_Nk[r_Nk <= _NOT] = NONE
+    everything = (r_Nc[:, -1] <= _NOT) | (r_Nc.shape[1] >= references.count)
+    complete_N = everything | (r_Nk[:, -1] >= r_Nc[:, -1] + tolerance)
+    other_N, other_r_N = np.full(n, NONE), np.full(n, _NOT)
+    if references.group is not None:
+        # where products could not tell two subjects apart, the other of the two is the one that is not first
+        same_N = references.group[place_2N[0]] == references.group[index_Nk[:, 0]]
+        other_N = np.where(same_N, place_2N[1], place_2N[0])
+        other_r_N = np.where(same_N, two_r_2N[1], two_r_2N[0])
+    groups = best.group_r_G.cpu().numpy().astype(np.float64), best.group_query_G.cpu().numpy()
+    return Found(index_Nk, variant_Nk, r_Nk, other_N, other_r_N, *groups), complete_N
+
+
+def _exact_pairs(
+    view: View, x_NCHW: Tensor, references: Images, pairs_2P: np.ndarray, kinds: Sequence[tuple[int, bool]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(r, variant) of (query, reference) pairs, each reference decoded once."""
+    r_P, variant_P = np.empty(pairs_2P.shape[1]), np.zeros(pairs_2P.shape[1], np.int64)
+    moments_N2 = moments(view, x_NCHW)
+    order = pairs_2P[1].argsort(kind="stable")
+    needed, firsts = np.unique(pairs_2P[1][order], return_index=True)
+    rows = np.split(order, firsts[1:])
+    for start in range(0, len(needed), _BATCH):
+        images = torch.from_numpy(references.read(needed[start : start + _BATCH].tolist())).to(x_NCHW.device)
+        for y_CHW, pair in zip(images, rows[start : start + _BATCH], strict=True):
+            chosen = torch.as_tensor(pairs_2P[0][pair], device=x_NCHW.device)
+            x_nCHW, moments_n2 = x_NCHW[chosen], moments_N2[chosen]
+            r_Vn = torch.stack([exact(view, turned(x_nCHW, kind), y_CHW, moments_n2) for kind in kinds])
+            r_n, variant_n = r_Vn.max(0)
+            r_P[pair], variant_P[pair] = r_n.cpu().numpy(), variant_n.cpu().numpy()
+    return r_P, variant_P

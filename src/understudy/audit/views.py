@@ -1,0 +1,228 @@
+"""What of two images is compared: Pearson's correlation of all modalities, of one of them, or inside the brain.
+
+    r = sum((x - mean x) (y - mean y)) / (norm(x - mean x) norm(y - mean y))
+
+over the pixels that count, which a `View` says. `correlations` computes r of many pairs by matrix products of whole
+numbers below 256 in size, which bfloat16 and float32 hold exactly, so that only sums are rounded (`TOLERANCE`); `exact`
+computes r of some queries with one reference from sums of integers, without any rounding below 2^53.
+
+An image that is constant over the pixels that count correlates with nothing, itself included: r = 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+ALL, BRAIN, COARSE = "all", "brain", "coarse"
+COARSE_PIXELS = 64  # along each side
+# (quarter turns, flipped left to right first) of the query
+VARIANTS = {
+    "none": [(0, False)],
+    "flip": [(0, False), (0, True)],
+    "dihedral": [(turns, flipped) for flipped in (False, True) for turns in range(4)],
+}
+TOLERANCE = {torch.bfloat16: 1e-4, torch.float32: 1e-4, torch.float64: 1e-10}  # of r by matrix products
+_DIGIT = 256  # whole numbers below it are exact in bfloat16
+_ROWS = 64  # images that are converted at once
+
+
+@dataclass(frozen=True)
+class View:
+    """`all`: every modality together; `brain`: the same, where the reference is not background (0 in every modality);
+    `coarse`: every modality, averaged down to 64 x 64, which a shift or a turn of a few pixels changes less; otherwise
+    a modality's name.
+
+    Raises ValueError where there is no such modality.
+    """
+
+    name: str
+    places: tuple[int, ...]  # of its channels, one after the other
+
+    @classmethod
+    def of(cls, name: str, channels: Sequence[str]) -> "View":
+        modalities = list(channels[:-1])
+        if name in (ALL, BRAIN, COARSE):
+            return cls(name, tuple(range(len(modalities))))
+        if name not in modalities:
+            known = ", ".join([ALL, BRAIN, COARSE, *modalities])
+            raise ValueError(f"audit view: found {name!r}, expected one of {known}")
+        return cls(name, (modalities.index(name),))
+
+    @property
+    def masked(self) -> bool:
+        return self.name == BRAIN
+
+    def pixels(self, x_NCHW: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) of the channels that count."""
+        x_NCHW = x_NCHW[:, self.places[0] : self.places[-1] + 1]
+        if self.name != COARSE or x_NCHW.shape[3] <= COARSE_PIXELS:
+            return x_NCHW
+        return F.adaptive_avg_pool2d(x_NCHW.float(), COARSE_PIXELS).round().to(torch.uint8)
+
+    def plane(self, height: int, width: int) -> int:
+        """Pixels of a channel of images of this size."""
+        return COARSE_PIXELS**2 if self.name == COARSE and width > COARSE_PIXELS else height * width
+
+
+def variants_of(x_NCHW: Tensor, kinds: Sequence[tuple[int, bool]]) -> Tensor:
+    """(V, N, C, H, W): each image flipped and turned in every way."""
+    return torch.stack([turned(x_NCHW, kind) for kind in kinds])
+
+
+def turned(x_NCHW: Tensor, kind: tuple[int, bool]) -> Tensor:
+    turns, flipped = kind
+    return torch.rot90(x_NCHW.flip(3) if flipped else x_NCHW, turns, (2, 3))
+
+
+def turned_array(x_CHW: np.ndarray, kind: tuple[int, bool]) -> np.ndarray:
+    return turned(torch.from_numpy(x_CHW)[None], kind)[0].numpy()
+
+
+def variant_name(kind: tuple[int, bool]) -> str:
+    turns, flipped = kind
+    return " ".join(["flipped"] * flipped + [f"turned by {90 * turns}"] * bool(turns)) or "as it is"
+
+
+# ------------------------------------------------------------------------------------------------ one reference
+def moments(view: View, x_NCHW: Tensor) -> Tensor:
+    """float64 (N, 2): sum and sum of squares of uint8 images, however they are turned."""
+
+    def of(rows: Tensor) -> Tensor:
+        rows_NK = view.pixels(rows).flatten(1).double()
+        return torch.stack([rows_NK.sum(1), torch.linalg.vecdot(rows_NK, rows_NK)], 1)
+
+    return torch.cat([of(rows) for rows in x_NCHW.split(_ROWS)])
+
+
+def exact(view: View, x_NCHW: Tensor, y_CHW: Tensor, moments_N2: Tensor | None = None) -> Tensor:
+    """float64 (N,) of uint8 queries with one uint8 reference: sums of whole numbers, which float64 holds exactly up to
+    327 680 pixels (327 680^2 x 255^2 < 2^53). `moments_N2`: the queries', where they are known; a masked view has
+    others for every reference."""
+    x_NK, y_K = view.pixels(x_NCHW).flatten(1), view.pixels(y_CHW[None]).flatten()
+    if view.masked:
+        inside_K = (view.pixels(y_CHW[None])[0] > 0).any(0).expand(len(view.places), -1, -1).flatten()
+        x_NK, y_K, moments_N2 = x_NK[:, inside_K], y_K[inside_K], None
+    x_NK, y_K, n = x_NK.double(), y_K.double(), len(y_K)
+    if moments_N2 is None:
+        moments_N2 = torch.stack([x_NK.sum(1), x_NK.square().sum(1)], 1)
+    (sum_x_N, squares_N), sum_y = moments_N2.unbind(1), y_K.sum()
+    covariance_N = n * (x_NK @ y_K) - sum_x_N * sum_y
+    spread_N = (n * squares_N - sum_x_N**2).sqrt() * (n * (y_K @ y_K) - sum_y**2).sqrt()
+    return torch.where(spread_N > 0, (covariance_N / spread_N.clamp(min=0.5)).clamp(-1, 1), 0)
+
+
+# ------------------------------------------------------------------------------------------------ many at once
+@dataclass(frozen=True)
+class Vectors:
+    """N images in a form whose products are the sums of r; sums and norms in float32 or float64. Of a masked view the
+    queries have `digits`, and the references `inside` and `counts`."""
+
+    pixels: Tensor  # (N, K), whole numbers, 0 is the centre
+    sums: Tensor  # (N,)
+    norms: Tensor  # (N,) of x - mean x; of a masked view the references' alone
+    digits: tuple[tuple[Tensor, ...], tuple[Tensor, ...]] = ((), ())  # (N, P): of sum x and sum x^2 over modalities
+    inside: Tensor | None = None  # (N, P), 0 or 1
+    counts: Tensor | None = None  # (N,) values inside
+
+
+def vectors(view: View, x_NCHW: Tensor, dtype: torch.dtype, *, reference: bool) -> Vectors:
+    """Of uint8 images (N, C, H, W); a few rows are converted at once, so that memory is that of the result."""
+    make = _whole if not view.masked else _inside if reference else _digits
+    parts = [make(view.pixels(rows), dtype) for rows in x_NCHW.split(_ROWS)]
+    if len(parts) == 1:
+        return parts[0]
+    digits = tuple(
+        tuple(torch.cat([part.digits[place][digit] for part in parts]) for digit in range(len(parts[0].digits[place])))
+        for place in range(2)
+    )
+    others = {
+        name: None if getattr(parts[0], name) is None else torch.cat([getattr(part, name) for part in parts])
+        for name in ("pixels", "sums", "norms", "inside", "counts")
+    }
+    return Vectors(digits=digits, **others)
+
+
+def correlations(queries: Vectors, references: Vectors) -> Tensor:
+    """(N, M), float32 or float64."""
+    r_NM = _product(queries.pixels, references.pixels)
+    if references.inside is None:
+        r_NM -= queries.sums[:, None] * (references.sums / references.pixels.shape[1])
+        return r_NM.mul_(_inverse(queries.norms)[:, None]).mul_(_inverse(references.norms))
+    sum_NM, squares_NM = (_recombined(digits, references.inside) for digits in queries.digits)
+    count_M = references.counts.clamp(min=1)
+    r_NM -= sum_NM * (references.sums / count_M)
+    variance_NM = squares_NM - sum_NM.square() / count_M
+    # a constant image has no variance but for rounding; one that varies has at least that of a pixel off by 1, ~ 1
+    r_NM *= torch.where(variance_NM > 1e-6 * squares_NM + 0.25, variance_NM, torch.inf).rsqrt()
+    return r_NM.mul_(_inverse(references.norms))
+
+
+def _whole(x_NCHW: Tensor, dtype: torch.dtype) -> Vectors:
+    """Centred at a whole number, so that sums of products are not large beside the covariance."""
+    x_NK, wide = x_NCHW.flatten(1), _wide(dtype)
+    total_N, n = x_NK.sum(1), x_NK[0].numel()
+    centre_N = (total_N / n).round()
+    centred_NK = x_NK.to(wide) - centre_N[:, None].to(wide)
+    sum_N = (total_N - centre_N.double() * n).to(wide)
+    norm_N = (centred_NK.square().sum(1) - sum_N**2 / n).clamp(min=0).sqrt()
+    constant_N = x_NK.amax(1) == x_NK.amin(1)
+    return Vectors(centred_NK.to(dtype), sum_N, norm_N.masked_fill(constant_N, 0))
+
+
+def _inside(y_MCHW: Tensor, dtype: torch.dtype) -> Vectors:
+    """Centred as `_whole`, at the mean inside; 0 outside, so that products with it count what is inside alone."""
+    wide, channels = _wide(dtype), y_MCHW.shape[1]
+    inside_MP = (y_MCHW > 0).any(1).flatten(1)
+    count_M, y_MK = inside_MP.sum(1) * channels, y_MCHW.flatten(1)
+    inside_MK = inside_MP.repeat(1, channels)
+    total_M = y_MK.sum(1)
+    centre_M = (total_M / count_M.clamp(min=1)).round()
+    y_MK = (y_MK.to(wide) - centre_M[:, None].to(wide)) * inside_MK
+    sum_M = (total_M - centre_M.double() * count_M).to(wide)
+    variance_M = y_MK.square().sum(1) - sum_M**2 / count_M.clamp(min=1)
+    return Vectors(
+        y_MK.to(dtype), sum_M, variance_M.clamp(min=0).sqrt(), inside=inside_MP.to(dtype), counts=count_M.to(wide)
+    )
+
+
+def _digits(x_NCHW: Tensor, dtype: torch.dtype) -> Vectors:
+    """Centred at the mean of what is not background, whatever the reference will be."""
+    x_NK = x_NCHW.flatten(1)
+    centre_N = (x_NK.sum(1) / (x_NK > 0).sum(1).clamp(min=1)).round().to(torch.int32)
+    centred_NCP = x_NCHW.flatten(2).to(torch.int32) - centre_N[:, None, None]
+    sums = (centred_NCP.sum(1), centred_NCP.square().sum(1))
+    digits = tuple(tuple(_digits_of(sum_NP, dtype)) for sum_NP in sums)
+    empty_N = torch.zeros(len(x_NCHW), dtype=_wide(dtype), device=x_NCHW.device)
+    return Vectors(centred_NCP.flatten(1).to(dtype), empty_N, empty_N, digits=digits)
+
+
+def _digits_of(sum_NP: Tensor, dtype: torch.dtype) -> list[Tensor]:
+    """Of base 256 with the sign, lowest first, for bfloat16; the others hold the number itself."""
+    if dtype != torch.bfloat16:
+        return [sum_NP.to(dtype)]
+    return [(sum_NP.abs() // _DIGIT**place % _DIGIT * sum_NP.sign()).to(dtype) for place in range(3)]
+
+
+def _recombined(digits: Sequence[Tensor], inside_MP: Tensor) -> Tensor:
+    return sum(_product(digit_NP, inside_MP) * float(_DIGIT**place) for place, digit_NP in enumerate(digits))
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _product(a_NK: Tensor, b_MK: Tensor) -> Tensor:
+    """a @ b.T; of bfloat16 factors summed and kept in float32, as rounding the sums would cost 0.4 %."""
+    if a_NK.dtype != torch.bfloat16:
+        return a_NK @ b_MK.T
+    if a_NK.device.type == "cuda":
+        return torch.mm(a_NK, b_MK.T, out_dtype=torch.float32)
+    return a_NK.float() @ b_MK.float().T
+
+
+def _inverse(norm_N: Tensor) -> Tensor:
+    return torch.where(norm_N > 0, 1 / norm_N.clamp(min=1e-30), 0)

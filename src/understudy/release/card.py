@@ -1,0 +1,162 @@
+"""README.md of a release: a data set card, for a person who decides whether the images serve a purpose."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from .facts import ALWAYS, KINDS, Facts
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_SETTING = ("segmenter", "training_set", "augmentation")
+
+
+def card(facts: Facts) -> str:
+    """The whole text; sections in the order in which a reader needs them."""
+    parts = [_head(facts), _images(facts), _origin(facts), _audit(facts), _utility(facts), _use(facts), _terms(facts)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _head(facts: Facts) -> str:
+    """The lines of YAML that data set hubs read, the title, what it is."""
+    about, count = facts.about, len(facts.stack)
+    own = about.own_terms
+    lines = [
+        "---",
+        f"pretty_name: {json.dumps(about.title, ensure_ascii=False)}",
+        f"license: {'other' if own else about.licence.lower()}",
+        *([f"license_name: {about.licence.removeprefix('LicenseRef-').lower()}"] if own else []),
+        *(["license_link: LICENSE"] if own else []),
+        "task_categories: [image-segmentation]",
+        "tags: [medical, mri, synthetic]",
+        f"size_categories: [{next((name for limit, name in _SIZES if count < limit), 'n>1M')}]",
+        "---",
+    ]
+    return "\n".join([*lines, "", f"# {about.title}", "", facts.summary])
+
+
+def _images(facts: Facts) -> str:
+    meta, height = facts.stack.meta, facts.stack.meta["height"]
+    channels = [(f"`{name}`", f"{i * height} to {(i + 1) * height - 1}") for i, name in enumerate(facts.stack.channels)]
+    there = [
+        (f"`{name}`", what)
+        for name, (_, what) in KINDS.items()
+        if name != "README.md" and (name in ALWAYS or (facts.folder / name).exists())
+    ]
+    return f"""## What is here
+
+{table(("file", "what"), [*there, ("`ro-crate-metadata.json`", "the same for programs, RO-Crate 1.2")])}
+
+`python verify.py` checks every file.
+
+## The images
+
+{len(facts.stack)} images. Each is one 8-bit grey PNG, {meta["width"]} pixels wide, its channels one below the other:
+
+{table(("channel", "rows"), channels)}
+
+Grey levels of the annotation: {", ".join(f"`{name}` {level}" for name, level in facts.labels.items())}; 0 is
+background. Intensities run from 0 to 255 in each channel and have no unit. Images are independent of each other: no
+two are slices of one volume.
+
+```python
+import json, zipfile
+import cv2, numpy as np
+
+with zipfile.ZipFile("images.zip") as archive:
+    about = json.loads(archive.read("stack.json"))
+    png = np.frombuffer(archive.read("000000.png"), np.uint8)
+picture = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
+image = picture.reshape(len(about["channels"]), about["height"], about["width"])
+```"""
+
+
+def _origin(facts: Facts) -> str:
+    training, committed = facts.training, facts.stack.meta["lineage_commitment"]
+    lines = [f"The images were {facts.origin}, data set `{facts.about.dataset}`."]
+    if "images_seen" in training:
+        lines.append(f"The training saw {training['images_seen'] / 1000:g} thousand images, with repetition.")
+    if versions := training.get("versions"):
+        lines.append("Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
+    lines.append(
+        "Who they were is not part of this release: `lineage_commitment` in `stack.json` is an HMAC-SHA256 "
+        f"(`{committed['hmac_sha256'][:16]}...`) of the list with a secret of the sharer, who can open it if need be."
+    )
+    return "## How they were made\n\n" + "\n".join(lines)
+
+
+def _audit(facts: Facts) -> str:
+    audit, kept = facts.audit, facts.audit["memorized"]
+    thresholds = ", ".join(f"{name} {value:.4g}" for name, value in audit["thresholds"].items())
+    interval = f" (95 % interval {_percent(kept['low'])} to {_percent(kept['high'])})" if "low" in kept else ""
+    rows = [
+        ("images audited", f"{audit['count']}, all"),
+        ("flagged as copies", f"{kept['count']:g}, {_percent(kept['share'])}{interval}"),
+        ("allowed", _percent(audit["limit"])),
+        ("threshold", f"{thresholds}, at a false positive rate of {_percent(audit['false_positive_rate'])}"),
+    ]
+    if auc := audit["membership"].get("auc"):
+        between = audit["membership"]
+        ends = f" ({between['low']:.3f} to {between['high']:.3f})" if "low" in between else ""
+        rows.append(("membership AUC", f"{auc:.3f}{ends}; at 0.5 nobody can tell who was in the training set"))
+    recall = [(kind, _percent(share)) for kind, share in audit["recall"].items()]
+    filtered = "Images above the threshold had been replaced before this audit. " if audit.get("filtered") else ""
+    return f"""## Are they copies of patients?
+
+Every image was compared with every training image. {filtered}Verdict: **{audit["verdict"]}**.
+
+{table(("what", "result"), rows)}
+
+How many copies that were planted on purpose the same detector found:
+
+{table(("planted copy", "found"), recall)}
+
+A copy that is changed in a way that it finds badly may be missed; and that no image is a copy does not prove that
+nothing about a patient can be learned from all of them together."""
+
+
+def _utility(facts: Facts) -> str:
+    if not facts.dice:
+        return "## Do they serve?\n\nHow well a segmenter learns from these images was not measured for this release."
+    rows = []
+    for row in facts.dice:
+        spread = f" ± {float(row['mean_sd']):.3f}" if row.get("mean_sd") else ""
+        mean = f"{float(row['mean_mean']):.3f}{spread}" if row.get("mean_mean") else "-"
+        rows.append([f"`{row[key]}`" for key in _SETTING] + [mean, row.get("repeats", "")])
+    return f"""## Do they serve?
+
+Mean Dice on real test subjects, whom neither the generator nor a segmenter has seen, of segmenters trained on these and
+on real images (± standard deviation over repeated trainings; `tables/dice.csv` has every label):
+
+{table(("segmenter", "trained on", "augmentation", "Dice", "trainings"), rows)}"""
+
+
+def _use(facts: Facts) -> str:
+    return """## Use and limits
+
+**For** training and pretraining of segmentation networks, development and tests of software, teaching.
+
+**Not for** diagnosis or any decision about a patient, estimates of how frequent anything is, or the only test set of a
+method: what is rare among the training subjects is rarer here, and what a generator never learned is absent.
+
+The images have the scanners, protocols, patients and annotators of the training data set behind them, and the biases of
+all of these. Annotation was drawn together with the image by the same model; no person has corrected it."""
+
+
+def _terms(facts: Facts) -> str:
+    about = facts.about
+    contact = f"\n\n**Contact**: {about.contact}" if about.contact else ""
+    return f"""## Licence, citation, contact
+
+**Licence**: [{about.licence}]({about.licence_address}), see `LICENSE`. Terms of the training data may bind as well.
+
+**Cite as**: {about.cite_as}
+
+**By**: {about.holders}, {about.date}. Version {about.version}.{contact}"""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

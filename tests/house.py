@@ -1,0 +1,144 @@
+"""A house with something to release: stacks of phantoms, a generator's weights and samples, an audit, a table."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from made import LEVELS, make_stack
+
+from understudy.core.files import hash_of, read_json, sha256_of_file, write_json
+from understudy.core.stack import Stack, StackWriter
+from understudy.generate.weights import describe, publish_weights, seeded_build
+from understudy.prepare.splits import identities
+from understudy.release.about import About
+from understudy.release.bundle import make_release
+from understudy.release.refuse import Sources
+
+SUBJECTS = [f"phantom_{i:03d}" for i in range(6)]
+OPTIONS = {
+    "title": "Synthetic phantoms, with “quotes”: and a colon",
+    "licence": "CC-BY-4.0",
+    "creators": [
+        {"name": "Ada Example", "affiliation": "A Hospital", "orcid": "https://orcid.org/0000-0002-1825-0097"},
+        {"name": "Bo Example", "affiliation": "A Hospital"},
+    ],
+    "date": "2026-01-31",
+    "contact": "data@hospital.example",
+}
+TABLE = """dataset,segmenter,training_set,augmentation,ed_mean,ed_sd,mean_mean,mean_sd,repeats,failed,undefined
+made,unet,real,augmented,0.81,0.01,0.805,0.012,2,,
+made,unet,real+stylegan2,augmented,0.82,0.01,0.812,0.011,2,,
+made,unet,stylegan2,augmented,0.71,0.01,0.703,0.02,2,,
+made,unet,diffusion,augmented,0.61,0.01,0.601,0.02,2,,
+made,unet,shuffled,augmented,0.01,0.01,0.011,0.02,2,,
+other,unet,stylegan2,augmented,0.21,0.01,0.201,0.02,2,,
+"""
+
+
+class House:
+    """Results of a small study in `folder`; `release()` makes the bundle of its StyleGAN 2."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "made"
+        self.generator = self.folder / "generators/stylegan2"
+        self.generator.mkdir(parents=True)
+        self.identities = identities("made", SUBJECTS)
+        self.make_real()
+        self.make_weights()
+        self.make_samples()
+        self.make_audit()
+        self.table = folder / "dice.csv"
+        self.table.write_text(TABLE)
+        self.output = self.folder / "release/stylegan2"
+        self.sources = Sources(
+            images=self.generator / "samples.zip",
+            audit=self.generator / "audit.json",
+            manifest=self.folder / "stacks/stacks.json",
+            training=self.generator / "weights.json",
+            table=self.table,
+        )
+        self.about = About.of("made", "stylegan2", OPTIONS)
+
+    def make_real(self) -> None:
+        splits = {}
+        for split, names in (("train", SUBJECTS[:4]), ("test", SUBJECTS[4:])):
+            lineage = sorted(self.identities[name] for name in names)
+            path = self.folder / f"stacks/{split}.zip"
+            subjects = {
+                name: {"identity": self.identities[name], "spacing_mm": [1, 1, 1], "included": [0, 1]} for name in names
+            }
+            make_stack(path, names, 2, lineage=lineage, subjects=subjects)
+            splits[split] = {"lineage": lineage, "subjects": dict.fromkeys(names, 2), "sha256": sha256_of_file(path)}
+        write_json(self.folder / "stacks/stacks.json", {"dataset": "made", "splits": splits})
+
+    def make_weights(self) -> None:
+        options = {"channel_base": 64, "channel_max": 4, "latent_size": 4, "mapping_layers": 1, "precision": "fp32"}
+        network = seeded_build("stylegan2", 5, 16, 0, **options)
+        meta = Stack.open(self.folder / "stacks/train.zip").meta
+        about = describe("stylegan2", network, meta, dataset="made", seed=1, images_seen=9000)
+        self.weights = self.generator / "weights.safetensors"
+        publish_weights(network.networks["generator"].state_dict(), self.weights, about)
+
+    def make_samples(self, count: int = 12, name: str = "samples", **source) -> Path:
+        """A stack of images as a generator would have drawn it, and its manifest."""
+        host = np.random.default_rng(5)
+        real = Stack.open(self.folder / "stacks/train.zip")
+        origin = {
+            "dataset": "made",
+            "generator": "stylegan2",
+            "weights_sha256": sha256_of_file(self.weights),
+            "seed": 1,
+        }
+        origin |= source
+        keys = ("channels", "labels", "height", "width", "lineage")
+        path = self.generator / f"{name}.zip"
+        with StackWriter(path, {key: real.meta[key] for key in keys} | {"source": origin}) as writer:
+            for i in range(count):
+                x_CHW = host.integers(0, 256, real.shape_CHW, dtype=np.uint8)
+                x_CHW[-1] = host.choice([0, *LEVELS.values()], x_CHW[-1].shape)
+                writer.add(f"{i:06d}.png", x_CHW)
+        manifest = {"source": origin, "count": count, "lineage_hash": hash_of(real.meta["lineage"])}
+        write_json(path.with_suffix(".json"), manifest | {"sha256": sha256_of_file(path)})
+        return path
+
+    def make_audit(self, name: str = "audit", images: str = "samples", **changes) -> Path:
+        stack = self.generator / f"{images}.zip"
+        audit = {
+            "format": 1,
+            "dataset": "made",
+            "generator": "stylegan2",
+            "count": len(Stack.open(stack)),
+            "samples_sha256": sha256_of_file(stack),
+            "filtered": images == "filtered",
+            "view": "all",
+            "variants": "flip",
+            "false_positive_rate": 0.01,
+            "thresholds": {"correlation": 0.973, "ratio": 1.4},
+            "memorized": {"count": 0, "share": 0.0, "low": 0.0, "high": 0.221},
+            "limit": 0.0,
+            "recall": {"identical": 1.0, "flipped": 1.0, "rotated": 0.42},
+            "membership": {"auc": 0.51, "low": 0.45, "high": 0.57},
+            "verdict": "pass",
+            "reasons": [],
+            "pairs": [{"image": "000003.png", "subject": SUBJECTS[0]}],  # such a thing must not come through
+        }
+        path = self.generator / f"{name}.json"
+        path.write_text(json.dumps({**audit, **changes}))
+        return path
+
+    def with_weights(self) -> Sources:
+        return replace(
+            self.sources,
+            weights=self.weights,
+            weights_audit=self.generator / "audit.json",
+            weights_samples=self.generator / "samples.json",
+        )
+
+    def release(self, **how) -> Path:
+        sources, about = how.pop("sources", self.sources), how.pop("about", self.about)
+        make_release(sources, about, how.pop("output", self.output), **how)
+        return self.output
+
+    def manifest(self) -> dict:
+        return read_json(self.folder / "stacks/stacks.json")

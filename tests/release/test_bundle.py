@@ -1,0 +1,267 @@
+"""What is in a release, what is not, and that it can be made again to the last bit."""
+
+import hashlib
+import hmac
+import json
+import os
+import stat
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from house import OPTIONS, SUBJECTS
+from safetensors import safe_open
+
+from understudy.core.files import canonical_json, read_json, sha256_of_file
+from understudy.core.stack import Stack
+from understudy.generate.sample import Sampling
+from understudy.generate.weights import load_generator
+from understudy.release.about import About
+from understudy.release.anonymous import commitment, drawn_salt, read_salt, secrets_of, traces
+
+
+def content_of(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_files(bundle):
+    house, folder = bundle
+    top = {path.name for path in folder.iterdir()}
+    assert top == {
+        *("images.zip", "images", "weights.safetensors", "audit", "tables", "README.md", "LICENSE", "CITATION.cff"),
+        *("croissant.json", "ro-crate-metadata.json", "verify.py", "SHA256SUMS"),
+    }
+    assert [path.name for path in (folder / "audit").iterdir()] == ["audit.json"]
+    assert not list(folder.parent.glob(".stylegan2.*"))
+
+
+def test_a_release_of_images_alone(house):
+    """Weights go out where that is asked for, and so do folders."""
+    house.release()
+    assert not (house.output / "weights.safetensors").exists() and not (house.output / "images").exists()
+    house.release(sources=replace(house.sources, table=None))
+    assert not (house.output / "tables").exists() and "was not measured" in (house.output / "README.md").read_text()
+
+
+def test_no_subject_in_any_byte(bundle):
+    house, folder = bundle
+    secrets = {*SUBJECTS, *house.identities.values()}
+    assert len(secrets) == 12 and SUBJECTS[0] in json.dumps(house.manifest())
+    for name, content in content_of(folder).items():
+        for secret in secrets:
+            assert secret.encode() not in content and secret not in name, (name, secret)
+
+
+def test_no_hash_that_confirms_a_guess_of_the_subjects(bundle):
+    """Hashes of files with identities in them would: who has the images and guesses the list can make the same file."""
+    house, folder = bundle
+    hashes = [sha256_of_file(house.generator / name) for name in ("samples.zip", "weights.safetensors")]
+    hashes.append(read_json(house.generator / "samples.json")["lineage_hash"])
+    for name, content in content_of(folder).items():
+        assert not any(known.encode() in content for known in hashes), name
+
+
+def test_two_makes_are_the_same_to_the_last_bit(house):
+    how = {"sources": house.with_weights(), "folders": True}
+    first = content_of(house.release(**how))
+    os.utime(house.generator / "samples.zip", (1, 1))
+    assert content_of(house.release(**how)) == first
+
+
+def test_images_are_those_that_were_audited(bundle):
+    house, folder = bundle
+    before, after = Stack.open(house.generator / "samples.zip"), Stack.open(folder / "images.zip")
+    assert after.names == before.names and len(after) == 12
+    assert [after.png(i) for i in range(12)] == [before.png(i) for i in range(12)]
+    assert after.meta["labels"] == before.meta["labels"] and after.channels == before.channels
+    for i, channel in enumerate(after.channels):
+        picture = cv2.imread(str(folder / f"images/{channel}/000007.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(picture, before[7][i])
+
+
+def test_a_receiver_cannot_take_the_images_for_those_of_nobody(bundle):
+    """No segmenter is trained on a stack of unknown lineage: it could have seen the test subjects."""
+    meta = Stack.open(bundle[1] / "images.zip").meta
+    assert meta["lineage"] == [] and meta["source"] == {
+        "dataset": "made",
+        "generator": "stylegan2",
+        "lineage": "unknown",
+    }
+
+
+def test_the_sharer_can_open_the_commitment(bundle):
+    house, folder = bundle
+    salt = read_salt(folder.parent / ".salt")
+    committed = Stack.open(folder / "images.zip").meta["lineage_commitment"]
+    lineage = sorted(house.identities[name] for name in SUBJECTS[:4])
+    expected = hmac.new(salt, canonical_json(lineage).encode(), hashlib.sha256).hexdigest()
+    assert committed == {"subjects": 4, "hmac_sha256": expected}
+    assert commitment(lineage[::-1], salt) == committed != commitment(lineage, salt[::-1])
+
+
+def test_weights_draw_the_same_without_saying_of_whom(bundle):
+    house, folder = bundle
+    theirs, about = load_generator(folder / "weights.safetensors")
+    ours, before = load_generator(house.weights)
+    assert (theirs.sample(2, seed=3) == ours.sample(2, seed=3)).all()
+    assert about["lineage"] == [] and about["lineage_commitment"]["subjects"] == 4 == len(before["lineage"])
+    assert about["licence"].startswith("CC-BY-4.0") and about["options"] == before["options"]
+    with safe_open(folder / "weights.safetensors", "np") as file:
+        assert list(file.metadata()) == ["understudy"] and not file.metadata()["understudy"].count(SUBJECTS[0])
+
+
+def test_samples_of_released_weights_are_of_unknown_subjects(bundle, tmp_path):
+    folder = bundle[1]
+    released = Sampling.of(folder / "weights.safetensors", 4, 1, tmp_path)
+    assert released.meta["source"]["lineage"] == "unknown" and released.meta["lineage"] == []
+    assert "lineage" not in Sampling.of(bundle[0].weights, 4, 1, tmp_path).meta["source"]
+
+
+def test_the_audit_is_numbers_alone(bundle):
+    house, folder = bundle
+    audit = read_json(folder / "audit/audit.json")
+    assert audit["samples_sha256"] == sha256_of_file(folder / "images.zip")
+    assert audit["recall"]["rotated"] == 0.42 and audit["memorized"]["high"] == 0.221 and audit["verdict"] == "pass"
+    assert "pairs" not in audit and "reasons" not in audit
+
+
+def test_the_card_says_what_a_receiver_asks(bundle):
+    text = (bundle[1] / "README.md").read_text()
+    front = yaml.safe_load(text.split("---")[1])
+    assert front["license"] == "cc-by-4.0" and front["pretty_name"] == OPTIONS["title"]
+    assert "12 synthetic magnetic resonance images of 16 x 16 pixels (t1, t1ce, t2, flair)" in text
+    assert "trained on images of 4 subjects" in text and "| `seg` | 64 to 79 |" in text
+    assert "`ncr_net` 51, `ed` 102, `et` 204" in text
+    assert (
+        "0, 0 % (95 % interval 0 % to 22.1 %)" in text and "correlation 0.973" in text and "| rotated | 42 % |" in text
+    )
+    assert "| `unet` | `stylegan2` | `augmented` | 0.703 ± 0.020 | 2 |" in text and "`real+stylegan2`" in text
+    for other in ("diffusion", "shuffled", "0.201"):
+        assert other not in text.split("## Do they serve?")[1]
+    assert "data@hospital.example" in text and "Ada Example, Bo Example (2026): " in text
+    shown = [line.split("`")[1].rstrip("/") for line in text.splitlines() if line.startswith("| `") and "." in line]
+    assert {"images.zip", "weights.safetensors", "croissant.json"} <= set(shown)
+
+
+def test_the_example_of_the_card_runs(bundle, monkeypatch):
+    monkeypatch.chdir(bundle[1])
+    example = (bundle[1] / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)
+    np.testing.assert_array_equal(names["image"], Stack.open("images.zip")[0])
+
+
+def test_citation_and_licence(bundle):
+    citation = yaml.safe_load((bundle[1] / "CITATION.cff").read_text())
+    assert citation["title"] == OPTIONS["title"] and citation["license"] == "CC-BY-4.0"
+    assert [person["name"] for person in citation["authors"]] == ["Ada Example", "Bo Example"]
+    assert citation["cff-version"] == "1.2.0" and str(citation["date-released"]) == "2026-01-31"
+    licence = (bundle[1] / "LICENSE").read_text()
+    assert "SPDX-License-Identifier: CC-BY-4.0" in licence and "https://spdx.org/licenses/CC-BY-4.0" in licence
+
+
+def test_terms_of_ones_own(house, tmp_path):
+    terms = tmp_path / "terms.txt"
+    terms.write_text("Ask us first.\n")
+    own = About.of("made", "stylegan2", OPTIONS | {"licence": "LicenseRef-House", "licence_file": str(terms)})
+    house.release(about=own)
+    assert (house.output / "LICENSE").read_text().endswith("Ask us first.\n")
+    graph = read_json(house.output / "ro-crate-metadata.json")["@graph"]
+    assert [e for e in graph if e["@id"] == "LICENSE"][0]["@type"] == "File"
+    assert next(e for e in graph if e["@id"] == "./")["license"] == {"@id": "LICENSE"}
+    assert "license: other" in (house.output / "README.md").read_text()
+
+
+# ------------------------------------------------------------------------------------------------ the salt
+def test_the_salt_is_a_secret_outside_of_the_bundle(house):
+    house.release()
+    salt = house.output.parent / ".salt"
+    assert stat.S_IMODE(salt.stat().st_mode) == 0o600 and len(read_salt(salt)) == 64
+    before = salt.read_bytes()
+    house.release()
+    assert salt.read_bytes() == before
+    assert all(before.strip() not in content for content in content_of(house.output).values())
+
+
+def test_a_salt_of_ones_own(house, tmp_path):
+    own = tmp_path / "salt"
+    own.write_text("0123456789abcdef" * 4)
+    own.chmod(0o644)
+    with pytest.raises(ValueError, match="found a salt that others may read.*chmod 600"):
+        house.release(salt_file=own)
+    own.chmod(0o600)
+    house.release(salt_file=own)
+    assert not (house.output.parent / ".salt").exists()
+    own.write_text("short")
+    with pytest.raises(ValueError, match="found a salt of 5 bytes, expected at least 32"):
+        house.release(salt_file=own)
+
+
+def test_who_draws_second_takes_the_first_salt(tmp_path, monkeypatch):
+    first = drawn_salt(tmp_path / ".salt")
+    monkeypatch.setattr("pathlib.Path.exists", lambda self: False)  # as if both had looked at once
+    assert drawn_salt(tmp_path / ".salt") == first
+    assert [path.name for path in tmp_path.iterdir()] == [".salt"]
+
+
+# ------------------------------------------------------------------------------------------------ traces
+def test_traces_are_found_in_texts_and_names(house):
+    words = secrets_of(house.manifest())
+    assert words == {*SUBJECTS, *house.identities.values()}
+    house.release(sources=house.with_weights())
+    assert traces(house.output, words) == []
+    (house.output / "note.txt").write_text(f"see {SUBJECTS[5]}/020.png")
+    (house.output / f"{SUBJECTS[1]}.md").write_text("")
+    assert traces(house.output, words) == ["note.txt: names a subject", f"{SUBJECTS[1]}.md: names a subject"]
+
+
+def test_numbers_and_longer_words_are_no_traces(tmp_path):
+    manifest = {"splits": {"train": {"subjects": {"12": 1, "7_a": 1, "case": 1}, "lineage": []}}}
+    assert secrets_of(manifest) == {"7_a", "case"}
+    (tmp_path / "a.txt").write_text("12 cases of showcase 17_ab")
+    assert traces(tmp_path, {"7_a", "case"}) == []
+
+
+def test_a_subject_in_the_sharers_own_words_is_refused(house):
+    about = replace(house.about, contact=f"ask for {SUBJECTS[2]}")
+    with pytest.raises(ValueError, match="refused, for 2 reasons") as refused:
+        house.release(about=about)
+    assert "README.md: names a subject" in str(refused.value) and SUBJECTS[2] not in str(refused.value)
+    assert [path.name for path in house.output.parent.iterdir()] == [".salt"]
+
+
+# ------------------------------------------------------------------------------------------------ the folder
+def test_an_older_release_is_replaced_as_a_whole(house):
+    house.release(sources=house.with_weights(), folders=True)
+    house.release()
+    assert not (house.output / "images").exists() and not (house.output / "weights.safetensors").exists()
+
+
+def test_a_folder_of_somebody_is_not_replaced(house):
+    house.output.mkdir(parents=True)
+    (house.output / "thesis.tex").write_text("x")
+    with pytest.raises(ValueError, match=r"found thesis.tex there, expected no folder, or a release"):
+        house.release()
+    assert (house.output / "thesis.tex").read_text() == "x"
+
+
+def test_a_kill_leaves_nothing_in_the_way(house):
+    half = house.output.with_name(".stylegan2.tmp")
+    half.mkdir(parents=True)
+    (half / "images.zip").write_text("half")
+    house.release()
+    assert not half.exists() and (house.output / "verify.py").is_file()
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(house, monkeypatch):
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    house.release()
+    before = content_of(house.output)
+    monkeypatch.setattr("understudy.core.files.os.fsync", full)
+    with pytest.raises(ValueError, match="could not be written .No space left on device.;"):
+        house.release()
+    assert content_of(house.output) == before and not house.output.with_name(".stylegan2.tmp").exists()
