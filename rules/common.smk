@@ -1,4 +1,5 @@
 # What all rules share: the validated config, where things are, small named helpers. No rules.
+import gc
 import shlex
 import sys
 from pathlib import Path
@@ -14,13 +15,20 @@ from snakemake.exceptions import WorkflowError
 from understudy.core.cli import stand_in_for
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
-from understudy.core.grid import audited, file_of, generators_of, grid, parts
+from understudy.core.grid import audited, feature_weights, file_of, generators_of
+from understudy.core.grid import grid, parts
 from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
+from understudy.core.weights import find_weights
 from understudy.prepare.splits import check_split_file
 
 # the SLURM plugin notices cancelled jobs only with this: see the file
 stand_in_for("sacct", ROOT / "workflow/bin")
+
+# the jobs of a study are a million small objects that stay to the end, which the garbage collector would walk through
+# again and again: a sixth of a dry run's time
+gc.freeze()
+gc.set_threshold(100_000)
 
 try:
     config = complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
@@ -38,12 +46,22 @@ STACKS = f"{DATASET}/stacks"
 GENERATOR = f"{DATASET}/generators/{{generator}}"
 SETTING = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}"
 SETTINGS = list(grid(config))
+# what decides scores and their tables: all of the section but what is about images
+SCORING = canonical_json(
+    {key: value for key, value in config["evaluation"].items() if key != "fidelity"}
+)
+PUBLISHED = {
+    name: d["published"] for name, d in config["datasets"].items() if d["published"]
+}
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
 SHARED = config["experiments"]["share_job"]
 REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
 KEEP = config["experiments"]["keep_weights"]
+# whether held-out subjects of the real images validate every training set
+APART = config["experiments"]["validation"] == "apart"
 REPEAT = "all" if SHARED else "repeat{repeat}"
-MODELS = models(config)  # generators/{generator}, segmenters/{segmenter}/{augmentation}
+# the options of generators/{generator} and segmenters/{segmenter}/{augmentation}: hundreds of jobs share a text
+MODELS = {model: canonical_json(options) for model, options in models(config).items()}
 
 
 def one_of(names):
@@ -56,7 +74,7 @@ wildcard_constraints:
     control=one_of(config["experiments"]["controls"]),
     segmenter=one_of(config["segmenters"]),
     training_set=one_of({setting.training_set for setting in SETTINGS}),
-    augmentation="augmented|plain",
+    augmentation=one_of(config["experiments"]["augmentations"]),
     repeat=r"[1-9]\d*",
     prefix="|filtered_",
 
@@ -86,18 +104,15 @@ def images_options(wildcards):
 
 
 def generator_options(wildcards):
-    return canonical_json(config["generators"][wildcards.generator])
+    return MODELS[f"generators/{wildcards.generator}"]
 
 
 def segmenter_options(wildcards):
-    options = dict(config["segmenters"][wildcards.segmenter])
-    if wildcards.augmentation == "plain":
-        del options["augmentation"]
-    return canonical_json(options)
+    return MODELS[f"segmenters/{wildcards.segmenter}/{wildcards.augmentation}"]
 
 
 def model_options(wildcards):
-    return canonical_json(MODELS[wildcards.model])
+    return MODELS[wildcards.model]
 
 
 def gpus_per_job(wildcards):
@@ -132,12 +147,6 @@ def source_files(wildcards, suffix):
     return [
         f"{folder}/{file_of(part, suffix)}" for part in parts(wildcards.training_set)
     ]
-
-
-def apart_stack(wildcards):
-    """The real images, where their held-out subjects validate every training set."""
-    apart = config["experiments"]["validation"] == "apart"
-    return [f"{RESULTS}/{wildcards.dataset}/stacks/train.zip"] if apart else []
 
 
 def left_out(wildcards):
@@ -183,6 +192,38 @@ def audit_summaries(wildcards):
 def every(name, settings=SETTINGS):
     """The file `name` of every training of the settings."""
     return [path for setting in settings for path in setting.files(RESULTS, name)]
+
+
+def fidelity_options(wildcards):
+    """What decides the numbers; where weights are is an input."""
+    options = config["evaluation"]["fidelity"]
+    return canonical_json(
+        {k: v for k, v in options.items() if k not in ("weights", "segmenter")}
+    )
+
+
+def fidelity_files(dataset):
+    """{space: file of weights} of the spaces that are asked for, as far as the files are there or will be."""
+    options = config["evaluation"]["fidelity"]
+    given = {
+        name: file
+        for name, file in options["weights"].items()
+        if name in options["spaces"]
+    }
+    found = {name: find_weights(file) for name, file in given.items() if file}
+    own = feature_weights(config, dataset)
+    return {name: str(path) for name, path in found.items() if path} | (
+        {"segmenter": own} if own else {}
+    )
+
+
+def fidelity_weights(wildcards):
+    return list(fidelity_files(wildcards.dataset).values())
+
+
+def fidelity_weights_named(wildcards):
+    files = fidelity_files(wildcards.dataset)
+    return [f"{space}={file}" for space, file in files.items()]
 
 
 def of_repeats(name):
@@ -251,5 +292,5 @@ def figure_samples(name):
     )
 
 
-# what the evaluation of images adds to the report, where it is part of the study: tables/fidelity.csv
-REPORT_FIDELITY = []
+# metrics of the images, which tables and the report read
+FIDELITY = [f"{RESULTS}/tables/fidelity.csv"] if config["generators"] else []

@@ -47,7 +47,7 @@ rule forecast:
         f"{LOGS}/forecast.log",
     conda:
         "../envs/forecast.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=10,
@@ -56,7 +56,7 @@ rule forecast:
         gpus=gpus_per_job,
     shell:
         "python scripts/forecast.py --config {params.results}/config.yaml --json {params.results}/forecast.json"
-        " --gpus-of {params.gpus} 2>&1 | tee {log}"
+        " --workers {threads} --gpus-of {params.gpus} 2>&1 | tee {log}"
 
 
 # As forecast, it runs whenever asked. While another Snakemake runs here: --nolock.

@@ -17,14 +17,12 @@ TABLES = [
     "correlations",
     "empties",
 ]
-PUBLISHED = {
-    name: d["published"] for name, d in config["datasets"].items() if d["published"]
-}
 
 
 rule make_tables:
     input:
-        every("scores.csv"),
+        scores=every("scores.csv"),
+        fidelity=FIDELITY,
     output:
         csv=report(
             expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
@@ -47,13 +45,14 @@ rule make_tables:
     params:
         results=results_folder,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        evaluation=canonical_json(config["evaluation"]),
+        evaluation=SCORING,
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
+        fidelity=" ".join(["--fidelity", *FIDELITY] * bool(FIDELITY)),
     shell:
         "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
         " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation}"
-        " --output {params.results}/tables > {log} 2>&1"
+        " {params.fidelity} --output {params.results}/tables > {log} 2>&1"
 
 
 rule compare_generators:
@@ -109,7 +108,7 @@ rule tables_so_far:
         results=results_folder,
         runs=RUNS,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        evaluation=canonical_json(config["evaluation"]),
+        evaluation=SCORING,
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
     shell:
@@ -150,7 +149,7 @@ rule make_figures:
     params:
         results=results_folder,
         settings=dataset_settings,
-        evaluation=canonical_json(config["evaluation"]),
+        evaluation=SCORING,
         generators=" ".join(config["generators"]),
     shell:
         "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"
@@ -164,7 +163,7 @@ rule make_report:
         generators=f"{RESULTS}/tables/generators.csv" if config["generators"] else [],
         figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
         stacks=expand(f"{STACKS}/stacks.json", dataset=config["datasets"]),
-        fidelity=REPORT_FIDELITY,
+        fidelity=FIDELITY,
         audits=audit_summaries,
     output:
         report(
@@ -191,7 +190,7 @@ rule make_report:
         evaluation=canonical_json(config["evaluation"]),
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
-        fidelity=" ".join(["--fidelity", *REPORT_FIDELITY] * bool(REPORT_FIDELITY)),
+        fidelity=" ".join(["--fidelity", *FIDELITY] * bool(FIDELITY)),
     shell:
         "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
         " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"

@@ -6,7 +6,7 @@ rule train_segmenter:
         stacks=ancient(training_stacks),
         manifests=training_manifests,
         test=ancient(f"{STACKS}/test.zip"),
-        apart=ancient(apart_stack),
+        apart=ancient(f"{STACKS}/train.zip") if APART else [],
         test_manifest=f"{STACKS}/stacks.json",
     output:
         weights=of_repeats("weights.safetensors") if KEEP else [],
@@ -32,11 +32,9 @@ rule train_segmenter:
         slices=config["evaluation"]["slices"],
         regions=canonical_json(config["evaluation"]["regions"]),
         tolerance_mm=config["evaluation"]["surface_tolerance_mm"],
-        apart=lambda wildcards, input: f"--apart {input.apart}" if input.apart else "",
+        apart=f"--apart {STACKS}/train.zip" if APART else "",
         repeats=" ".join(map(str, REPEATS)),
-        weights=lambda wildcards, output: (
-            f"--weights {output.weights}" if output.weights else ""
-        ),
+        weights=" ".join(["--weights", *of_repeats("weights.safetensors")] * KEEP),
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}",
     shell:

@@ -25,6 +25,7 @@ rule tables:
     input:
         rules.make_tables.output,
         rules.compare_generators.output if config["generators"] else [],
+        rules.compare_fidelity.output if config["generators"] else [],
 
 
 rule figures:
@@ -60,6 +61,11 @@ for generator in config["generators"]:
         input:
             expand(
                 rules.sample_generator.output,
+                dataset=config["datasets"],
+                generator=generator,
+            ),
+            expand(
+                rules.score_fidelity.output,
                 dataset=config["datasets"],
                 generator=generator,
             ),

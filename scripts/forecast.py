@@ -6,7 +6,9 @@ GPU, and the text says so. Once trainings have begun, what they took stands besi
 
 import argparse
 import json
+import multiprocessing
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from understudy.core.checkpoint import KEEP
@@ -37,10 +39,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--share", type=float, default=SHARE, help=f"of the GPU's peak, FLOP model (default {SHARE})")
     parser.add_argument("--gpus-of", nargs="*", default=[], metavar="RULE=GPUS", help="rules that take several a job")
+    parser.add_argument("--workers", type=int, default=2, help="processes that count FLOPs at once (default 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the same numbers for programs")
     a = parser.parse_args()
-    if a.gpus < 1:
-        raise ValueError(f"--gpus: found {a.gpus}, expected at least 1")
+    for name in ("gpus", "workers"):
+        if (found := getattr(a, name)) < 1:
+            raise ValueError(f"--{name}: found {found}, expected at least 1")
     if not 0 < a.share <= 1:
         raise ValueError(f"--share: found {a.share:g}, expected more than 0 and at most 1")
     return a
@@ -56,18 +60,26 @@ def gpus_per_job(pairs: list[str]) -> dict[str, int]:
     return found
 
 
-def demands_of(config: dict) -> dict:
-    """What every model asks for; a segmenter with augmentation and without has the same networks."""
+def demands_of(config: dict, workers: int) -> dict:
+    """What every model asks for; a segmenter with augmentation and without has the same networks.
+
+    Counting is Python's work, seconds for each model. The processes are forks: torch, which takes as long to import, is
+    there, and nothing but shapes has been computed with it."""
     images = config["images"]
     channels, classes, size = len(images["channels"]), len(images["labels"]) + 1, images["size"]
-    found = {
-        f"generators/{name}": generator_demand(name, channels, size, options, classes - 1)
-        for name, options in config["generators"].items()
-    }
-    for name, options in config["segmenters"].items():
-        one = segmenter_demand(name, channels - 1, classes, size, options)
-        found |= {f"segmenters/{name}/{kind}": one for kind in config["experiments"]["augmentations"]}
-    return found
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        generators = {
+            name: pool.submit(generator_demand, name, channels, size, options, classes - 1)
+            for name, options in config["generators"].items()
+        }
+        segmenters = {
+            name: pool.submit(segmenter_demand, name, channels - 1, classes, size, options)
+            for name, options in config["segmenters"].items()
+        }
+        found = {f"generators/{name}": one.result() for name, one in generators.items()}
+        for name, one in segmenters.items():
+            found |= {f"segmenters/{name}/{kind}": one.result() for kind in config["experiments"]["augmentations"]}
+        return found
 
 
 def speeds_of(config: dict, used: set, demands: dict, gpu: str | None, share: float) -> tuple[dict, list[str]]:
@@ -106,7 +118,7 @@ def main() -> None:
     with named_os_errors():
         config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
         planned = jobs(config, a.target)
-        demands = demands_of(config)
+        demands = demands_of(config, a.workers)
         speeds, remarks = speeds_of(config, {job.model for job in planned}, demands, a.gpu, a.share)
         sizes = {name: dataset_size(config, name) for name in config["datasets"]}
         study = Study(config, sizes, speeds, demands, KEEP, gpus_per_job(a.gpus_of))

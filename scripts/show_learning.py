@@ -1,9 +1,9 @@
 """Prints how well each generator, or segmenter, of a finished study learned, beside bars that a working one passes.
 
-Distance: Frechet, of random features (understudy.evaluate.frechet), of its samples to the held-out images; untrained is
-the same network before its first iteration. Dice: of the segmenter that was trained on its samples alone, and on real
-images. Without generators: the Dice of every segmenter trained on real images, over its repeats. Ends with 1 where a
-bar is missed.
+Distance: Frechet, of random features (understudy.evaluate.random_network), of its samples to the held-out images;
+untrained is the same network before its first iteration. Dice: of the segmenter that was trained on its samples alone,
+and on real images. Without generators: the Dice of every segmenter trained on real images, over its repeats. Ends with
+1 where a bar is missed.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from understudy.core.grid import grid
 from understudy.core.progress import last_line
 from understudy.core.stack import Stack
 from understudy.evaluate.frechet import Moments, frechet_distance
+from understudy.evaluate.random_network import features
 from understudy.generate.weights import coding_of, read_metadata, seeded_build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,7 +99,8 @@ def segmenters_table(config: dict, dataset: str) -> tuple[list[str], int]:
 
 def moments(path: Path) -> Moments:
     stack = Stack.open(path)
-    return Moments.of(stack.read(range(i, min(i + BLOCK, len(stack)))) for i in range(0, len(stack), BLOCK))
+    blocks = (stack.read(range(i, min(i + BLOCK, len(stack)))) for i in range(0, len(stack), BLOCK))
+    return Moments.of(np.concatenate([features(x_NCHW) for x_NCHW in blocks]))
 
 
 def untrained(metadata: dict) -> Moments:
@@ -106,7 +108,7 @@ def untrained(metadata: dict) -> Moments:
     channels = coding.count(len(metadata["channels"]))
     name, size, seed = (metadata[key] for key in ("generator", "size", "seed"))
     generator = seeded_build(name, channels, size, seed, **metadata["options"])
-    return Moments.of([coding.decode(generator.sample(UNTRAINED, seed))])
+    return Moments.of(features(coding.decode(generator.sample(UNTRAINED, seed))))
 
 
 def dice(folder: Path, training_set: str) -> float:

@@ -2,8 +2,8 @@
 
     python scripts/withdraw_subject.py --results results --dataset brats2020 --subject BraTS20_Training_012
 
-Nothing is removed. To leave the subject out, give it no split in the dataset's split file, or remove its files, and run
-the study again: everything that has seen the subject is made anew.
+Nothing is removed. To leave the subject out, remove its files from the raw data and its line from the split file, if
+there is one, and run the study again with `--forcerun index_subjects`: what has seen the subject is made anew.
 """
 
 import argparse

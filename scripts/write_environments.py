@@ -20,12 +20,13 @@ NEEDS = {
     "prepare": [*CORE, "isal", "nibabel", "pandas", "scipy"],
     "generate": [*CORE, "safetensors", "torch"],
     "segment": [*CORE, *NETWORKS, "pandas"],
+    "evaluate": [*CORE, *NETWORKS, "pandas", "pytorch-fid", "timm", "torchvision"],
     "forecast": [*CORE, *NETWORKS, "jsonschema", "pyyaml"],
     "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "torch"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
     "release": CORE,
 }
-NATIVE = {"segment": ["glib", "libgl"], "forecast": ["glib", "libgl"]}  # of conda
+NATIVE = dict.fromkeys(["segment", "evaluate", "forecast"], ["glib", "libgl"])  # of conda
 
 
 def pins(lock: str) -> dict[str, str]:

@@ -118,3 +118,27 @@ def test_a_file_that_is_no_config_is_named(tmp_path, text, message):
         load_yaml(tmp_path / "c.yaml")
     with pytest.raises(ValueError, match="no such file"):
         load_yaml(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "message"),
+    [
+        (
+            {"channels": ["t1ce", "pet"]},
+            "evaluation.fidelity.channels: found ['pet']; allowed: names of images.channels",
+        ),
+        ({"segmenter": "swin"}, "evaluation.fidelity.segmenter: found 'swin'; allowed: one of ['unet']"),
+        ({"spaces": ["segmenter"]}, "evaluation.fidelity.spaces: found segmenter; it needs experiments.keep_weights"),
+        ({"spaces": ["vgg"]}, "found 'vgg'; allowed: 'inception', 'radimagenet', 'dinov2', 'segmenter', 'random'"),
+    ],
+)
+def test_feature_spaces_that_cannot_work_are_one_line(fidelity, message):
+    config = with_value("evaluation.fidelity", fidelity) | {"segmenters": {"unet": {}}}
+    with pytest.raises(ValueError) as error:
+        complete(config, SCHEMA)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_serves_as_the_segmenter_of_a_feature_space():
+    config = with_value("evaluation.fidelity", {"spaces": ["segmenter"], "weights": {"segmenter": "w.safetensors"}})
+    assert complete(config, SCHEMA)["evaluation"]["fidelity"]["channels"] == ["t1ce"]

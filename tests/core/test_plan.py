@@ -44,7 +44,7 @@ def test_branches_are_what_a_person_thinks_of(planned):
         "made / prepare": 3,
         "made / real": 4,
         "made / shuffled": 4,
-        "made / stylegan2": 2 + 2 * 4,
+        "made / stylegan2": 3 + 2 * 4,
         "report": 5,
     }
 
@@ -151,3 +151,21 @@ def test_what_reads_a_new_file_is_made_anew(planned):
     found = left(planned, [samples, "results/figures/made/dice.png"])
     assert found[0] == "sample_generator made/stylegan2"
     assert sum(name.startswith("train_segmenter") for name in found) == 8
+
+
+# ------------------------------------------------------------------------------------------------ feature spaces
+def test_a_generator_is_compared_in_the_space_of_a_real_segmenter_where_that_is_asked_for():
+    own = {"fidelity": {"spaces": ["segmenter"]}}
+    kept = {"repeats": 2, "keep_weights": True}
+    with_weights = {str(job): job for job in jobs(config_of(experiments=kept, evaluation=own))}
+    scored = with_weights["score_fidelity made/stylegan2"]
+    trained = "train_segmenter made/unet/real/augmented/repeat1"
+    assert trained in names(scored.needs)
+    assert with_weights[trained].outputs[-1].endswith("real/augmented/repeat1/weights.safetensors")
+    shared = jobs(config_of(experiments={**kept, "share_job": True}, evaluation=own))
+    assert "train_segmenter made/unet/real/augmented" in names(next(j for j in shared if j == scored).needs)
+    plain = {str(job): job for job in jobs(config_of(experiments=kept))}
+    assert names(plain["score_fidelity made/stylegan2"].needs) == [
+        "sample_generator made/stylegan2",
+        "slice_volumes made",
+    ]

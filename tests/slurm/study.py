@@ -32,7 +32,7 @@ experiments: {{repeats: 2, training_sets: [real], augmentations: [plain]}}
 """
 IMAGES = 1600  # some ten seconds
 WEIGHTS = "results/made/generators/stylegan2/weights.safetensors"
-TRAINERS = ("train_generator", "sample_generator", "train_segmenter", "measure_speed")
+TRAINERS = ("train_generator", "sample_generator", "train_segmenter", "score_fidelity", "measure_speed")
 CHECKPOINT_MIN = "0.05"  # 3 s: a fault may cost that much
 
 
@@ -47,6 +47,7 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "slice_volumes",
         "make_tables",
         "compare_generators",
+        "compare_fidelity",
         "make_figures",
         "make_control",
         "make_report",
@@ -54,7 +55,7 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         resources[rule] = dict(small)
     for rule in TRAINERS:
         resources[rule] |= {**small, "device": "cpu"}
-        if rule != "measure_speed":
+        if rule not in ("score_fidelity", "measure_speed"):
             resources[rule] |= {"checkpoint_min": f"'{CHECKPOINT_MIN}'"}
     for rule, more in changes.items():
         resources[rule] |= more

@@ -33,7 +33,7 @@ def test_every_table_and_figure_is_there(demo):
 def test_every_job_is_on_record_where_the_profile_sends_it(demo):
     study, said = demo
     counts = job_counts(said)
-    assert counts["train_segmenter"] == 4 and counts["total"] == 13
+    assert counts["train_segmenter"] == 4 and counts["total"] == 15
     for rule in counts.keys() - {"all", "total"}:
         records = wait_for_states(study, rule, ["COMPLETED"] * counts[rule])
         assert {row["Account"] for row in records} == {"lab"}

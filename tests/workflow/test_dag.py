@@ -106,7 +106,7 @@ def test_every_rule_says_what_it_needs(name):
     for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "shell"):
         assert f"    {directive}:" in block, directive
     assert "mem_mb=" in block and "runtime=" in block
-    on_gpu = {"train_generator", "sample_generator", "train_segmenter", "measure_speed"}
+    on_gpu = {"train_generator", "sample_generator", "train_segmenter", "score_fidelity", "measure_speed"}
     on_gpu |= {"calibrate_audit", "find_nearest", "filter_samples"}
     assert ("gpu=" in block) == (name in on_gpu)
     assert f"python scripts/{name}.py" in block and (ROOT / f"scripts/{name}.py").is_file()

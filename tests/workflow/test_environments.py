@@ -10,12 +10,13 @@ import pytest
 import yaml
 from project import ROOT, TINY, Project
 
-STAGES = ["prepare", "generate", "segment", "forecast", "report", "release"]
+STAGES = ["prepare", "generate", "segment", "evaluate", "audit", "forecast", "report", "release"]
 MODULES = {
     "cv2": "opencv-python-headless",
     "yaml": "pyyaml",
     "mmseg": "onedl-mmsegmentation",
     "mmengine": "onedl-mmengine",
+    "pytorch_fid": "pytorch-fid",
 }  # where import name and package differ
 
 

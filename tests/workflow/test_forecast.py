@@ -104,6 +104,7 @@ def beside(job):
         "train_segmenter": ["history.csv"],
         "make_tables": [f"{table}.{kind}" for table in NAMES for kind in ("csv", "md", "tex")],
         "compare_generators": ["generators.md", "generators.tex"],
+        "compare_fidelity": ["fidelity.md", "fidelity.tex", "annotation.csv", "annotation.md", "annotation.tex"],
         "make_figures": [
             f"{figure}.{kind}"
             for figure in ("samples", "predictions_unet", "predictions_swin", "dice")
@@ -129,7 +130,7 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 76
+    assert told["total"]["jobs"] == 106
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 

@@ -1,5 +1,5 @@
-"""What depends on a subject who withdraws consent: every stack, generator and release that has seen the subject, and the
-synthetic images that come too near.
+"""What depends on a subject who withdraws consent: every stack, generator, segmenter and release that has seen the
+subject, and the synthetic images that come too near.
 
 Lineages are lists of identities (hashes), which stacks and weights carry; a subject is found by its identity in the
 stacks of its dataset. Segmenters name their training set in their path.
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.core.grid import RESERVED, generators_of, parts
 from understudy.core.stack import Stack
 
 
@@ -50,6 +51,18 @@ def dependents(results: Path, identity: str) -> Iterator[Dependent]:
             yield Dependent(str(weights), "trained on the subject")
         if (release := path.parents[2] / "release" / path.parent.name).is_dir() and path.stem == "samples":
             yield Dependent(str(release), "released images of this generator: tell who received them")
+    yield from _segmenters(results, identity, seen)
+
+
+def _segmenters(results: Path, identity: str, seen: list[Path]) -> Iterator[Dependent]:
+    generators = {(path.parents[2].name, path.parent.name) for path in seen}
+    for folder in sorted(results.glob("*/segmenters/*/*")):
+        dataset = folder.relative_to(results).parts[0]
+        real = identity in Stack.open(results / dataset / "stacks/train.zip").meta["lineage"]
+        if any((dataset, name) in generators for name in generators_of(folder.name)):
+            yield Dependent(str(folder), "trained on images of a generator that has seen the subject")
+        elif real and set(parts(folder.name)) & set(RESERVED):
+            yield Dependent(str(folder), "trained on the subject")
 
 
 def near_images(results: Path, dataset: str, subject: str) -> pd.DataFrame:

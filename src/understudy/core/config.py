@@ -161,6 +161,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _impossible_regions(config["evaluation"]["regions"], config["images"]["labels"])
     if config["generators"]:
         yield from _impossible_audit(config["audit"], config["images"]["channels"][:-1])
+    yield from _impossible_fidelity(config)
     needs_generator = {"synthetic", "real+synthetic", "filtered"} & set(config["experiments"]["training_sets"])
     if needs_generator and not config["generators"]:
         yield (
@@ -229,6 +230,26 @@ def _impossible_audit(audit: Mapping, modalities: list[str]) -> Iterator[Problem
         yield "audit.view", f"found {audit['view']!r}; allowed: one of audit.views, {', '.join(audit['views'])}"
     if audit["channel"] not in modalities:
         yield "audit.channel", f"found {audit['channel']!r}; allowed: one of {', '.join(modalities)}"
+
+
+def _impossible_fidelity(config: Mapping) -> Iterator[Problem]:
+    fidelity, channels, experiments = (
+        config["evaluation"]["fidelity"],
+        config["images"]["channels"],
+        config["experiments"],
+    )
+    unknown = [name for name in fidelity["channels"] if name not in channels]
+    if unknown and channels[-1] == LABEL_CHANNEL:  # otherwise they are wrong themselves
+        yield "evaluation.fidelity.channels", f"found {unknown}; allowed: names of images.channels, {channels}"
+    name = fidelity["segmenter"]
+    if name is not None and name not in config["segmenters"]:
+        yield "evaluation.fidelity.segmenter", f"found {name!r}; allowed: one of {list(config['segmenters'])}"
+    own = "segmenter" in fidelity["spaces"] and fidelity["weights"]["segmenter"] is None and config["generators"]
+    if own and not (experiments["keep_weights"] and REAL in experiments["training_sets"]):
+        yield (
+            "evaluation.fidelity.spaces",
+            "found segmenter; it needs experiments.keep_weights and the training set real, or weights.segmenter",
+        )
 
 
 def _impossible_segmenter(name: str, segmenter: Mapping, size: int, root: Path) -> Iterator[Problem]:

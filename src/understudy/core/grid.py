@@ -102,6 +102,17 @@ def is_control(training_set: str) -> bool:
     return bool({SHUFFLED, *MADE_CONTROLS} & set(parts(training_set)))
 
 
+def feature_weights(config: Mapping, dataset: str) -> str | None:
+    """The weights of the study's own segmenter whose bottleneck is a feature space: of the first repeat trained on real
+    images. None where the config asks for no such space, or has a file for it."""
+    fidelity = config["evaluation"]["fidelity"]
+    if "segmenter" not in fidelity["spaces"] or fidelity["weights"]["segmenter"] or not config["generators"]:
+        return None
+    segmenter = fidelity["segmenter"] or next(iter(config["segmenters"]))
+    setting = Setting(dataset, segmenter, REAL, config["experiments"]["augmentations"][0], 1)
+    return setting.files(config["results"], "weights.safetensors")[0]
+
+
 def grid(config: Mapping) -> Iterator[Setting]:
     """Every setting of a validated config."""
     experiments = config["experiments"]

@@ -85,7 +85,7 @@ def limits(args: argparse.Namespace) -> Limits:
 def spread(args: argparse.Namespace) -> set[int] | None:
     """Runs this very command on --gpus GPUs of this machine and returns the exit codes; None where this process does
     the work itself: for one GPU, or as one of torchrun's processes."""
-    _require_gpus(args)
+    require_gpus(args)
     if args.gpus < 2 or distributed.is_child():
         return None
     return distributed.run(args.gpus, sys.argv[0], sys.argv[1:])
@@ -101,7 +101,7 @@ def spread_or_leave(args: argparse.Namespace) -> bool:
     return True
 
 
-def _require_gpus(args: argparse.Namespace) -> None:
+def require_gpus(args: argparse.Namespace) -> None:
     """A job that asked for GPUs and computes on a CPU would waste weeks before anybody looks."""
     if args.device == "cpu" or not args.gpus:
         return

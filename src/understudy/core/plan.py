@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, audited, file_of, generators_of, grid, made_controls, parts
+from .grid import Setting, audited, feature_weights, file_of, generators_of, grid, made_controls, parts
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -81,7 +81,8 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
         using = [s for s in settings if generator in generators_of(s.training_set)]
-        named[generator] = samples + _every(using, results, "scores.csv")
+        scored = [_fidelity(results, name, generator) for name in config["datasets"]]
+        named[generator] = samples + scored + _every(using, results, "scores.csv")
     return named
 
 
@@ -123,6 +124,7 @@ def _everything(config: Mapping) -> Iterator[Job]:
         yield from _prepare(config, dataset)
     for dataset, generator in product(config["datasets"], config["generators"]):
         yield from _generate(config, dataset, generator)
+        yield _score_fidelity(config, dataset, generator)
     for dataset, control in product(config["datasets"], made_controls(config)):
         yield _control(config, dataset, control)
     settings = list(grid(config))
@@ -163,6 +165,15 @@ def _control(config: Mapping, dataset: str, control: str) -> Job:
     return Job("make_control", f"{dataset}/{control}", f"{dataset} / {control}", **files, dataset=dataset)
 
 
+def _score_fidelity(config: Mapping, dataset: str, generator: str) -> Job:
+    results = config["results"]
+    weights = feature_weights(config, dataset)
+    inputs = (_samples(results, dataset, generator), *_stacks(results, dataset), *([weights] if weights else []))
+    about = {"branch": f"{dataset} / {generator}", "gpu": True, "dataset": dataset, "model": f"generators/{generator}"}
+    outputs = tuple(_fidelity(results, dataset, generator, name) for name in ("fidelity", "annotation"))
+    return Job("score_fidelity", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, **about)
+
+
 def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
     s, results, used = setting, config["results"], generators_of(setting.training_set)
     stacks = [f"{results}/{s.dataset}/{file_of(part, '.zip')}" for part in parts(s.training_set)]
@@ -171,16 +182,20 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
     about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
     about |= {"model": f"segmenters/{s.segmenter}/{s.augmentation}", "training_set": s.training_set}
     inputs = (*stacks, f"{results}/{s.dataset}/stacks/test.zip")
+    weights = s.files(results, "weights.safetensors")
+    features = [path for path in weights if path == feature_weights(config, s.dataset)]  # others ask for no weights
     if config["experiments"]["share_job"]:
-        outputs = (*s.files(results, "scores.csv"), *s.files(results, "example.png"))
+        outputs = (*s.files(results, "scores.csv"), *s.files(results, "example.png"), *features)
         key = s.folder("").removeprefix("/").replace("/segmenters/", "/", 1)
         yield Job("train_segmenter", key, inputs=inputs, outputs=outputs, trainings=s.repeats, **about)
         return
-    for scores, example in zip(s.files(results, "scores.csv"), s.files(results, "example.png"), strict=True):
+    for scores, example, own in zip(
+        *(s.files(results, n) for n in ("scores.csv", "example.png")), weights, strict=True
+    ):
         key = scores.removeprefix(f"{results}/").removesuffix("/scores.csv")
-        run = f"{config['runs']}/{key}"
+        run, outputs = f"{config['runs']}/{key}", (scores, example, *({own} & set(features)))
         key = key.replace("/segmenters/", "/", 1)
-        yield Job("train_segmenter", key, inputs=inputs, outputs=(scores, example), run=run, **about)
+        yield Job("train_segmenter", key, inputs=inputs, outputs=outputs, run=run, **about)
 
 
 def _audit(config: Mapping) -> Iterator[Job]:
@@ -212,18 +227,21 @@ def _audit_generator(results: str, dataset: str, generator: str) -> Iterator[Job
 
 def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
     results = config["results"]
-    table = f"{results}/tables/dice.csv"
-    yield Job("make_tables", "", REPORT, tuple(_every(settings, results, "scores.csv")), (table,))
+    table, fidelity = f"{results}/tables/dice.csv", f"{results}/tables/fidelity.csv"
+    read = [*_every(settings, results, "scores.csv"), *([fidelity] if config["generators"] else [])]
+    yield Job("make_tables", "", REPORT, tuple(read), (table,))
     if config["generators"]:
         samples = [_samples(results, *both) for both in product(config["datasets"], config["generators"])]
         yield Job("compare_generators", "", REPORT, tuple(samples), (f"{results}/tables/generators.csv",))
+        both = product(config["datasets"], config["generators"], ("fidelity", "annotation"))
+        scored = [_fidelity(results, *one) for one in both]
+        yield Job("compare_fidelity", "", REPORT, tuple(scored), (fidelity,))
     for dataset in config["datasets"]:
         own = [s for s in settings if s.dataset == dataset]
         inputs = [table, f"{results}/{dataset}/stacks/train.zip"]
         inputs += [path for s in own for path in s.files(results, "example.png")[:FIGURE_REPEATS]]
         inputs += [_samples(results, dataset, generator) for generator in config["generators"]]
         yield Job("make_figures", dataset, REPORT, tuple(inputs), (_figure(results, dataset),), dataset=dataset)
-
     inputs = [*_tables(config), *(_figure(results, dataset) for dataset in config["datasets"])]
     inputs += [f"{results}/{dataset}/stacks/train.zip" for dataset in config["datasets"]]
     inputs += [f"{results}/{d}/generators/{g}/{prefix}audit.json" for d, g, prefix in audited(config)]
@@ -250,7 +268,7 @@ def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
 
 
 def _tables(config: Mapping) -> list[str]:
-    names = ["dice", "generators"] if config["generators"] else ["dice"]
+    names = ["dice", "generators", "fidelity"] if config["generators"] else ["dice"]
     return [f"{config['results']}/tables/{name}.csv" for name in names]
 
 
@@ -268,6 +286,10 @@ def _page(results: str) -> str:
 
 def _release(results: str, dataset: str, generator: str) -> str:
     return f"{results}/{dataset}/release/{generator}/SHA256SUMS"
+
+
+def _fidelity(results: str, dataset: str, generator: str, name: str = "fidelity") -> str:
+    return f"{results}/{dataset}/generators/{generator}/{name}.csv"
 
 
 def _figure(results: str, dataset: str) -> str:

@@ -23,6 +23,10 @@ FOUND_BYTES = 400  # of what is found of an image, in every view
 PLANTED_KINDS = 7  # of copies, understudy.audit.planted
 # bytes per CPU second of a release: images are checked, copied, hashed, checked as its receiver does; and of folders
 RELEASE_RATE, FOLDERS_RATE = 140e6, 12e6
+# of a feature space: FLOPs of an image (299 x 299, 256 x 256, ViT-L/14 at 224 x 224), features
+SPACE_FLOPS = {"inception": 11.4e9, "radimagenet": 10.8e9, "dinov2": 162e9, "random": 0.1e9}
+SPACE_FEATURES = {"inception": 2048, "radimagenet": 2048, "dinov2": 1024, "segmenter": 2048, "random": 352}
+DISTANCES_SECONDS, ANNOTATION_SECONDS = 95.0, 0.005  # of 10 000 neighbours, 2048 features; of an image, read
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 RAW_BYTES = 0.25  # per voxel of a phantom
 
@@ -166,6 +170,38 @@ def validation_images(training_set: str, options: Mapping, size: Size, samples: 
     return min(round(fraction * images), options["validation_samples"])
 
 
+def _score_fidelity(job: Job, study: Study) -> Cost:
+    """Networks at the pace at which the job's generator samples; distances on cores."""
+    options, one, speed = study.config["evaluation"]["fidelity"], study.sizes[job.dataset], study.speeds[job.model]
+    flops_per_second = 1000 * study.demands[job.model].inference_flops / speed.inference
+    real, made, count = one.train_slices + one.test_included, study.config["samples"]["count"], 0
+    images, kept = real + made, made + real / len(study.config["generators"])  # features of real ones are kept once
+    seconds = image_bytes = 0.0
+    for space in options["spaces"]:
+        channels = 1 if space == "segmenter" else len(options["channels"])
+        seconds += images * channels * _space_flops(space, study) / flops_per_second
+        image_bytes += channels * 4 * SPACE_FEATURES[space]
+        count += channels
+    gpu_seconds = START_SECONDS + seconds
+    return Cost(
+        device_seconds=gpu_seconds,
+        cpu_seconds=2 * count * DISTANCES_SECONDS + images * ANNOTATION_SECONDS,
+        bytes=kept * image_bytes,
+        run_bytes=kept * image_bytes,
+        joules=None if speed.watt is None else speed.watt * gpu_seconds,
+        fastest=gpu_seconds * speed.fastest,
+        slowest=gpu_seconds * speed.slowest,
+    )
+
+
+def _space_flops(space: str, study: Study) -> float:
+    """Of one image."""
+    if space != "segmenter":
+        return SPACE_FLOPS[space]
+    name = study.config["evaluation"]["fidelity"]["segmenter"] or next(iter(study.config["segmenters"]))
+    return next(demand.inference_flops for model, demand in study.demands.items() if f"segmenters/{name}/" in model)
+
+
 def _on_device(
     job: Job, study: Study, *, training: float, published: float, run_bytes: float, after: float = 0.0
 ) -> Cost:
@@ -233,6 +269,7 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "train_generator": _train_generator,
     "sample_generator": _sample_generator,
     "make_control": _control,
+    "score_fidelity": _score_fidelity,
     "train_segmenter": _train_segmenter,
     "calibrate_audit": _calibrate_audit,
     "find_nearest": _find_nearest,
@@ -241,6 +278,7 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "compare_audits": _tables,
     "make_tables": _tables,
     "compare_generators": _tables,
+    "compare_fidelity": _tables,
     "make_figures": _figures,
     "make_report": _tables,
     "make_release": _release,

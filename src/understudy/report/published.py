@@ -11,6 +11,7 @@ TABLES = {
     ("hausdorff", "brats2020"): "table8_hausdorff_brats2020.csv",
     ("hausdorff", "brats2021"): "table9_hausdorff_brats2021.csv",
 }
+FIDELITY = "table2_fid_is.csv"
 RELATIVE_DICE = "table5_relative_dice.csv"
 FIDELITY = "table2_fid_is.csv"
 READER_STUDY = "table6_reader_study.csv"

@@ -1,0 +1,37 @@
+"""The coarsest maps of a segmenter, averaged over their pixels: what it has learned to see, as features of an image.
+
+U-Net: before its last instance norm, which gives every map the same mean over its pixels; DynUNet: after the block,
+whose norm comes before its rectifier; networks of MMSegmentation: the last stage of the backbone.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from .augment import prepare
+
+
+def bottleneck_features(network: nn.Module, options: Mapping) -> Callable[[Tensor], Tensor]:
+    """uint8 modalities (N, C, H, W) -> float32 features (N, D) of a network of `segment.build` in eval mode."""
+    seen: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: tuple, output: Tensor | tuple[Tensor, ...]) -> None:
+        seen.append(output if isinstance(output, Tensor) else output[-1])
+
+    coarsest(network).register_forward_hook(keep)
+
+    @torch.no_grad()
+    def features(x_NCHW: Tensor) -> Tensor:
+        network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))
+        return seen.pop().mean((2, 3))
+
+    return features
+
+
+def coarsest(network: nn.Module) -> nn.Module:
+    """The module whose output, or the last of whose outputs, are the coarsest maps."""
+    if hasattr(network, "encoder"):  # U-Net: the rectifier before the norm
+        return network.encoder[-1][-2]
+    inner = network.network
+    return inner.bottleneck if hasattr(inner, "bottleneck") else inner.backbone

@@ -1,0 +1,237 @@
+"""Features are computed once for each content; rows of fidelity name their space and say what they cannot say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made import make_stack
+
+from understudy.core.stack import Stack, StackWriter
+from understudy.core.weights import find_weights
+from understudy.evaluate.feature_spaces import Space, open_space
+from understudy.evaluate.features import Images, features_of
+from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
+from understudy.report.fidelity import REAL, beside_published, fidelity_table, write_fidelity
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device("cpu")
+OPTIONS = {"kernel_subsets": 4, "kernel_images": 20, "neighbour_images": 24}
+OPTIONS |= {"precision_neighbours": 3, "density_neighbours": 5}
+
+
+def synthetic(path, real, change, n=40):
+    """A stack of `n` real images, each changed, under names of its own."""
+    with StackWriter(path, {k: v for k, v in real.meta.items() if k not in ("subjects", "format", "count")}) as writer:
+        for i in range(n):
+            writer.add(f"{i:06d}.png", change(real[i % len(real)], i))
+    return Stack.open(path)
+
+
+def noisy(x_CHW, i):
+    noise = np.random.default_rng(i).integers(-120, 120, x_CHW.shape)
+    return (x_CHW.astype(int) + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    train = make_stack(tmp_path / "train.zip", ["a", "b", "c"], 20, size=32, seed=1)
+    included = {"d": {"identity": "identity-d", "spacing_mm": [1, 1, 1], "included": list(range(0, 50, 2))}}
+    test = make_stack(tmp_path / "test.zip", ["d"], 50, size=32, seed=2, subjects=included)
+    return train, test, synthetic(tmp_path / "samples.zip", train, noisy)
+
+
+def counting():
+    calls = []
+
+    def network(x_NCHW):
+        calls.append(tuple(x_NCHW.shape))
+        return x_NCHW.float().mean((2, 3))
+
+    return Space("counting", network, "w1"), calls
+
+
+def test_features_are_computed_once_for_each_content(stacks, tmp_path):
+    images, cache = Images.included(stacks[0]), tmp_path / "cache"
+    space, calls = counting()
+    first = features_of(images, ["t1ce"], space, CPU, cache)
+    assert first.shape == (60, 1) and first.dtype == np.float32 and calls == [(60, 1, 32, 32)]
+    again = features_of(Images.included(Stack.open(stacks[0].path)), ["t1ce"], space, CPU, cache)
+    assert len(calls) == 1 and (again == first).all()
+    others = [
+        (images, ["t1"], space),
+        (images, ["t1", "t1ce"], space),
+        (images, ["t1ce"], Space("counting", space.network, "w2")),
+        (images, ["t1ce"], Space("other", space.network, "w1")),
+        (Images(images.stack, images.indices[:30]), ["t1ce"], space),
+        (Images.included(stacks[2]), ["t1ce"], space),
+    ]
+    for place, (some, channels, one) in enumerate(others):
+        features_of(some, channels, one, CPU, cache)
+        assert len(calls) == 2 + place
+    assert not [path for path in cache.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no safetensors at all"])
+def test_a_damaged_file_of_the_cache_is_made_again(stacks, tmp_path, damage, capsys):
+    images, (space, calls) = Images.included(stacks[0]), counting()
+    first = features_of(images, ["t1ce"], space, CPU, tmp_path / "cache")
+    (path,) = (tmp_path / "cache").iterdir()
+    path.write_bytes(damage)
+    assert (features_of(images, ["t1ce"], space, CPU, tmp_path / "cache") == first).all()
+    assert len(calls) == 2 and "these features are computed again" in capsys.readouterr().out
+
+
+def test_features_are_of_the_channels_that_are_asked_for(stacks, tmp_path):
+    space, _ = counting()
+    found = features_of(Images.included(stacks[0]), ["t2", "t1"], space, CPU, tmp_path)
+    np.testing.assert_allclose(found, stacks[0].read()[:, [2, 0]].mean((2, 3)), rtol=1e-5)
+
+
+def test_of_a_test_stack_the_slices_of_the_slice_rule_count(stacks):
+    assert len(Images.included(stacks[1])) == 25 and len(Images.included(stacks[2])) == 40
+    assert Images.included(stacks[1]).indices.tolist() == list(range(0, 50, 2))
+
+
+def rows_of(stacks, cache, channels=("t1ce",), **options):
+    train, test, made = map(Images.included, stacks)
+    sides, keys = {"synthetic": made, "test": test}, {"dataset": "d", "generator": "g"}
+    how = {"seed": 1, "device": CPU, "cache": cache}
+    return fidelity_rows(keys, sides, ("train", train), open_space("random", None, CPU), channels, OPTIONS, **how)
+
+
+def test_a_row_for_each_channel_and_side_in_one_space(stacks, tmp_path):
+    rows = rows_of(stacks, tmp_path, ("t1ce", "seg"))
+    assert [(row["channel"], row["images_of"]) for row in rows] == [
+        ("t1ce", "synthetic"),
+        ("t1ce", "test"),
+        ("seg", "synthetic"),
+        ("seg", "test"),
+    ]
+    assert set(rows[0]) <= set(COLUMNS) and {row["space"] for row in rows} == {"random"}
+    assert rows_of(stacks, tmp_path, ("t1ce", "seg")) == rows  # what is drawn follows the seed
+    made, test = rows[:2]
+    assert made["frechet_matched"] > 3 * test["frechet_matched"] and made["kernel_mean"] > 3 * test["kernel_mean"]
+    assert made["matched_images"] == test["matched_images"] == 25 and made["neighbour_images"] == 24
+    assert made["precision"] < test["precision"] and made["coverage"] < test["coverage"]
+
+
+def test_a_row_says_what_its_distance_is_worth():
+    assert note_of(5000, 5000, 2048) == ""
+    assert note_of(100_000, 23_478, 2048) == "unequal counts (100000 and 23478)"
+    assert "2000 images for 2048 features: frechet is biased upwards" in note_of(2000, 23_478, 2048)
+
+
+def test_too_few_images_are_refused(stacks, tmp_path):
+    few = synthetic(tmp_path / "few.zip", stacks[0], noisy, n=5)
+    with pytest.raises(ValueError, match="neighbours: found 5 images, expected more than the 5 neighbours"):
+        rows_of((stacks[0], stacks[1], few), tmp_path)
+
+
+def script(name, *arguments):
+    command = [sys.executable, ROOT / f"scripts/{name}.py", *arguments]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True)
+
+
+def scored(stacks, folder, generator, *more, spaces=("inception", "random")):
+    train, test, made = stacks
+    options = {**OPTIONS, "spaces": spaces, "channels": ["t1ce"], "sha256": {}}
+    out = folder / "d/generators" / generator
+    paths = ["--samples", made.path, "--train", train.path, "--test", test.path, "--cache", folder / "features"]
+    outputs = ["--fidelity", out / "fidelity.csv", "--annotation", out / "annotation.csv"]
+    about = ["--dataset", "d", "--generator", generator, "--seed", 1, "--options", json.dumps(options)]
+    return script("score_fidelity", *about, *paths, *outputs, "--device", "cpu", "--threads", 1, *more)
+
+
+def test_scripts_make_the_tables_and_never_mix_spaces(stacks, tmp_path):
+    for generator in ("one", "two"):
+        done = scored(stacks, tmp_path, generator)
+        assert done.returncode == 0, done.stderr
+    assert "inception: not computed: no weights. Needs pt_inception" in done.stdout
+    done = script("compare_fidelity", "--results", tmp_path, "--datasets", "d", "--generators", "one", "two",
+                  "--output", tmp_path / "tables")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "tables/fidelity.csv")
+    assert list(table["space"]) == ["inception"] * 2 + ["random"] * 3
+    assert list(table["generator"]) == ["one", "two", REAL, "one", "two"]
+    parts = (tmp_path / "tables/fidelity.md").read_text().split("## ")[1:]
+    assert [part.split("\n")[0] for part in parts] == ["inception", "random"]
+    assert "frechet" not in [cell.strip() for cell in parts[0].split("\n")[4].split("|")]  # no column without a value
+    assert (tmp_path / "tables/fidelity.tex").read_text().count(r"\begin{tabular}") == 2
+    annotation = pd.read_csv(tmp_path / "tables/annotation.csv")
+    assert list(annotation.columns) == ["dataset", "label", "measure", "real", "real_test", "one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("inception=none.pth", "error: none.pth: no such file; expected weights of the feature space inception"),
+        ("resnet=a", "error: --weights: found 'resnet=a', expected SPACE=FILE with a space of inception, radimagenet"),
+    ],
+)
+def test_a_file_that_is_not_there_is_one_line(stacks, tmp_path, given, message):
+    done = scored(stacks, tmp_path, "one", "--weights", given)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_table_needs_what_it_is_made_of(tmp_path):
+    done = script(
+        "compare_fidelity", "--results", tmp_path, "--datasets", "d", "--generators", "g", "--output", tmp_path
+    )
+    assert done.returncode == 1 and "fidelity.csv: no such file; expected what score_fidelity writes" in done.stderr
+
+
+def test_rows_of_the_test_images_stand_once():
+    rows = [
+        {"dataset": "d", "generator": g, "images_of": side, "space": "random", "channel": "t1ce", "frechet": value}
+        for g, side, value in (("a", "synthetic", 2), ("a", "test", 1), ("b", "synthetic", 3), ("b", "test", 1))
+    ]
+    table = fidelity_table(pd.DataFrame(rows))
+    assert list(table["generator"]) == [REAL, "a", "b"] and list(table["frechet"]) == [1, 2, 3]
+
+
+def test_a_distance_that_does_not_compare_says_so_in_its_cell(tmp_path):
+    keys = {"dataset": "d", "images_of": "synthetic", "space": "inception", "channel": "t1ce", "images": 100}
+    rows = [
+        {**keys, "generator": g, "frechet": 12.5, "note": note} for g, note in (("a", ""), ("b", "few"), ("c", None))
+    ]
+    write_fidelity(tmp_path, pd.DataFrame(rows))
+    lines = (tmp_path / "fidelity.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("| d ")]
+    assert [row[5] for row in cells] == ["12.5", "12.5*", "12.5"]
+
+
+def test_published_values_stand_beside_those_of_the_same_images():
+    keys = {"images_of": "synthetic", "dataset": "ours", "frechet": 20.0, "note": "n"}
+    rows = [
+        {**keys, "generator": "stylegan2", "space": s, "channel": c}
+        for s in ("inception", "random")
+        for c in ("t1ce", "t1")
+    ]
+    rows += [{**keys, "generator": "mine", "space": "inception", "channel": "t1ce"}]
+    table = beside_published(fidelity_table(pd.DataFrame(rows)), {"ours": "brats2020", "other": None})
+    first = table[(table.generator == "stylegan2") & (table.space == "inception") & (table.channel == "t1ce")].iloc[0]
+    assert (first["published_frechet"], first["published_inception_score"]) == (84.77283, 2.20246)
+    assert table["published_frechet"].notna().sum() == 1 and list(table.columns)[-1] == "note"
+    assert "published_frechet" not in beside_published(table[["note"]], {"ours": None})
+
+
+def test_a_gpu_that_is_asked_for_must_be_there(stacks, tmp_path):
+    done = scored(stacks, tmp_path, "one", "--device", "auto", "--gpus", 64)
+    assert done.returncode == 1 and "--gpus 64: torch sees" in done.stderr
+
+
+def test_weights_are_looked_for_in_torch_hubs_cache_as_well(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    assert find_weights("w.pth") is None
+    cached = tmp_path / "torch/hub/checkpoints/w.pth"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    assert find_weights("w.pth") == cached and find_weights("weights/w.pth") == cached
+    Path("w.pth").touch()
+    assert find_weights("w.pth") == Path("w.pth")
