@@ -17,9 +17,6 @@ TABLES = [
     "correlations",
     "empties",
 ]
-PUBLISHED = {
-    name: d["published"] for name, d in config["datasets"].items() if d["published"]
-}
 
 
 rule make_tables:

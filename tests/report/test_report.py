@@ -95,14 +95,24 @@ def test_bytes_are_a_function_of_the_files(report, study):
     assert study.report() == report
 
 
+AUDIT = {
+    "dataset": "made", "generator": "diffusion", "filtered": False, "count": 100, "verdict": "fail",
+    "reasons": ["7 of 100 images are nearer"],
+    "memorized": {"count": 7, "share": 0.07, "low": 0.03, "high": 0.14}, "false_positive_rate": 0.01,
+    "copies": {"count": 0}, "correlation": {"median": 0.9}, "correlation_of_test": {"median": 0.9},
+    "membership": {"auc": 0.5, "low": 0.4, "high": 0.6}, "recall": {"identity": 1.0},
+}  # fmt: skip
+
+
 def test_sections_of_other_stages_appear_where_their_files_are_given(study):
     fidelity = study.results / "tables/fidelity.csv"
     fidelity.write_text("dataset,generator,space,fid\nmade,diffusion,random network,3.25\n")
     audit = study.results / "made/generators/diffusion/audit.json"
-    audit.write_text(json.dumps({"verdict": "may leave", "memorized": {"count": 7}, "curve": [1, 2]}))
+    audit.write_text(json.dumps(AUDIT))
+    shutil.copy(study.results / "figures/made/dice.png", audit.with_name("memorization.png"))
     words = " ".join(checked(study.report("--fidelity", fidelity, "--audits", audit)).words)
     assert "random network" in words and "3.250" in words
-    assert "diffusion (made): may leave." in words and "memorized count" in words and "curve" not in words
+    assert "7 = 7.00% (3.00% to 14.00%)" in words and "not to be shared. 7 of 100 images are nearer" in words
     assert "no audit is part of this report" not in words
 
 

@@ -219,7 +219,8 @@ def audit(m: Material) -> str:
         )
         for path, summary in zip(m.audits, summaries, strict=True)
     ]
-    return bullets(said) + table(display(audit_table(summaries), 0), CAPTIONS["audit"]) + "".join(drawn)
+    narrow, alike = compact(audit_table(summaries))
+    return bullets(said) + table(display(narrow, 0), f"{CAPTIONS['audit']} {alike}".strip()) + "".join(drawn)
 
 
 def methods(m: Material) -> str:
