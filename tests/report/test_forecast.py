@@ -36,7 +36,8 @@ CONFIG = {
         "repeats": 3,
         "negative_control": False,
     },
-    "release": {"generators": []},
+    "release": {"generators": [], "images": "filtered"},
+    "audit": {"views": ["all", "brain", "t1"], "variants": "flip", "null_images": 500, "planted": 10},
     "evaluation": {
         "slices": "included",
         "fidelity": {"spaces": ["random", "segmenter"], "channels": ["t1ce"], "weights": {"segmenter": None}}
@@ -78,6 +79,14 @@ def test_a_generators_training():
 def test_sampling_is_kept_twice():
     cost = cost_of(one("sample_generator"), study_of())
     assert cost.training_seconds == 2 * 10 and cost.bytes == 2 * 2000 * 2 * 100**2 * 0.2
+
+
+def test_a_search_is_matrix_products_of_all_pixels():
+    """2000 images, both ways round, with 1000 training and 200 test slices: views of one, two and one plane of pixels."""
+    cost = cost_of(one("find_nearest"), study_of())
+    flops = 2 * 2000 * 1200 * 2 * 4 * 100**2
+    assert cost.device_seconds == pytest.approx(START_SECONDS + flops / (0.1 * 312e12))
+    assert cost.joules == pytest.approx(300 * cost.device_seconds)
 
 
 def test_a_segmenters_training_counts_validation():
