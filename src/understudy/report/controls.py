@@ -70,7 +70,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
         expected = "were as useful as real images" if control == COPIES else "were of little use"
         if control == "noise":
             expected = "was of little use"
-        words = {UNDECIDED: "undecided, no sign against it but too few repeats to show it", NO: "NOT AS EXPECTED"}
+        words = {UNDECIDED: "undecided, as so few repeats cannot tell", NO: "NOT AS EXPECTED"}
         rest = [f"{counts[verdict]} {word}" for verdict, word in words.items() if verdict in counts]
         said.append(f"{name} {expected} in {of} ({'; '.join([mean, *rest])}).")
     return said
