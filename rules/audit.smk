@@ -174,7 +174,7 @@ rule compare_audits:
         f"{BENCHMARKS}/compare_audits.tsv"
     retries: 0
     conda:
-        "../envs/report.yaml"
+        "../envs/audit.yaml"
     threads: 1
     resources:
         mem_mb=4000,

@@ -158,7 +158,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     yield from _impossible_experiments(config)
-    if config["generators"]:
+    if config["generators"] and config["images"]["channels"][-1] == LABEL_CHANNEL:  # else they are wrong themselves
         yield from _impossible_audit(config["audit"], config["images"]["channels"][:-1])
     yield from _impossible_fidelity(config)
     needs_generator = {"synthetic", "real+synthetic", "filtered"} & set(config["experiments"]["training_sets"])

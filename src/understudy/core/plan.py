@@ -69,7 +69,7 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     audits = [f"{results}/tables/audit.csv"] if config["generators"] else []
     releases = [_release(results, *both) for both in product(config["datasets"], config["release"]["generators"])]
     named = {
-        "all": [*tables, *figures, *audits, *releases, _page(results)],
+        "all": [*tables, *figures, *audits, _page(results), *releases],
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
         "segmenters": _every(settings, results, "scores.csv"),
         "tables": tables,

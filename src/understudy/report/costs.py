@@ -239,8 +239,8 @@ def _search_cost(study: Study, job: Job, seconds: float, size: float) -> Cost:
         device_seconds=seconds,
         bytes=size,
         joules=None if speed.watt is None else speed.watt * seconds,
-        fastest=seconds / 2,
-        slowest=seconds * 2,
+        fastest=seconds * speed.fastest,
+        slowest=seconds * speed.slowest,
     )
 
 
