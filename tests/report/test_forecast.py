@@ -82,7 +82,7 @@ def test_sampling_is_kept_twice():
 
 
 def test_a_search_is_matrix_products_of_all_pixels():
-    """2000 images, two ways round, with 1000 training and 200 test slices; three views of 1 + 2 + 1 planes of pixels."""
+    """2000 images, two ways round, with 1000 training and 200 test slices; views of 1 + 2 + 1 planes of pixels."""
     cost = cost_of(one("find_nearest"), study_of())
     flops = 2 * 2000 * 1200 * 2 * 4 * 100**2
     assert cost.device_seconds == pytest.approx(START_SECONDS + flops / (SHARE * 312e12))
@@ -235,13 +235,8 @@ def test_branches_and_rules_add_up_to_the_whole():
         assert sum(row.jobs for row in rows) == told.total.jobs == len(PLANNED)
         assert sum(row.cost.device_seconds for row in rows) == pytest.approx(told.total.cost.device_seconds)
         assert sum(row.cost.bytes for row in rows) == pytest.approx(told.total.cost.bytes)
-    assert [row.name for row in told.branches] == [
-        "made / prepare",
-        "made / real",
-        "made / stylegan2",
-        "made / audit",
-        "report",
-    ]
+    branches = ["made / prepare", "made / real", "made / stylegan2", "report", "made / audit"]
+    assert [row.name for row in told.branches] == branches
     assert told.wall[1] >= told.total.cost.device_seconds and told.wall[8] < told.wall[1]
     assert list(told.wall) == [1, 2, 4, 8, 16, 32, 64]
     assert list(forecast(PLANNED, PLANNED, study_of(), {}, 12).wall) == [1, 2, 4, 8, 12, 16, 32, 64]

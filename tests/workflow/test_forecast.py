@@ -93,6 +93,9 @@ def test_what_is_left_is_what_snakemake_would_run(project, lost):
     assert counted(left) == project.planned("--configfile", "config/half.yaml")
 
 
+PICTURE = ("png", "pdf")
+
+
 def beside(job):
     """The other outputs of a job, which a plan has no need to know."""
     folder = job.outputs[0].rsplit("/", 1)[0] if job.outputs else ""
@@ -103,6 +106,10 @@ def beside(job):
         "make_control": ["samples.json"],
         "train_segmenter": ["history.csv"],
         "make_tables": [f"{table}.{kind}" for table in NAMES for kind in ("csv", "md", "tex")],
+        "calibrate_audit": ["real.safetensors"],
+        "audit_samples": ["audit_subjects.csv", *(f"{n}.{end}" for n in ("memorization", "pairs") for end in PICTURE)],
+        "filter_samples": ["filtered.json"],
+        "compare_audits": ["audit.md", "audit.tex"],
         "compare_generators": ["generators.md", "generators.tex"],
         "compare_fidelity": ["fidelity.md", "fidelity.tex", "annotation.csv", "annotation.md", "annotation.tex"],
         "make_figures": [
@@ -130,7 +137,7 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 71
+    assert told["total"]["jobs"] == 110
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 
