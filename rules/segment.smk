@@ -27,6 +27,7 @@ rule train_segmenter:
         checkpoint_min=30,
         on_budget="exit",
         device="auto",
+        at_once=1,
     params:
         options=segmenter_options,
         slices=config["evaluation"]["slices"],
@@ -43,7 +44,7 @@ rule train_segmenter:
         " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} {params.apart} --test {input.test}"
         " --slices {params.slices} --regions {params.regions:q} --tolerance-mm {params.tolerance_mm} {params.weights}"
         " --history {output.history} --scores {output.scores}"
-        " --example {output.example}"
+        " --example {output.example} --at-once {resources.at_once}"
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
         " > {log} 2>&1"

@@ -68,13 +68,13 @@ def demands_of(config: dict, workers: int) -> dict:
     images = config["images"]
     channels, classes, size = len(images["channels"]), len(images["labels"]) + 1, images["size"]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        segmenters = {  # first: the import of MMSegmentation is the longest piece
+            name: pool.submit(segmenter_demand, name, channels - 1, classes, size, options)
+            for name, options in config["segmenters"].items()
+        }
         generators = {
             name: pool.submit(generator_demand, name, channels, size, options, classes - 1)
             for name, options in config["generators"].items()
-        }
-        segmenters = {
-            name: pool.submit(segmenter_demand, name, channels - 1, classes, size, options)
-            for name, options in config["segmenters"].items()
         }
         found = {f"generators/{name}": one.result() for name, one in generators.items()}
         for name, one in segmenters.items():

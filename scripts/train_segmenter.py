@@ -1,5 +1,5 @@
-"""Trains a segmenter on one training set, one repeat or several on the data that is loaded once; predicts the test
-volumes and scores them.
+"""Trains a segmenter on one training set, one repeat or several on the data that is loaded once, in turn or several at
+the same time; predicts the test volumes and scores them.
 
 Interrupted, it goes on from its run directories; finished, it publishes again in seconds. Exit code 75: the time budget
 is used up, run the same command again.
@@ -7,13 +7,14 @@ is used up, run the same command again.
 
 import argparse
 import json
+import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from understudy.core import cli, distributed, machine
-from understudy.core.attempts import FailedRunError
 from understudy.core.checkpoint import remove_checkpoints
 from understudy.core.files import sha256_of_file
 from understudy.core.grid import REAL, parts
@@ -21,6 +22,7 @@ from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
+from understudy.core.together import Ending, run_in_turn, run_together
 from understudy.core.training import run_directory, train
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.evaluate.surface import TOLERANCE_MM
@@ -46,6 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--weights", type=Path, nargs="*", default=[], help="output; without, neither weights nor checkpoints are kept"
     )
+    parser.add_argument("--at-once", type=int, default=1, help="repeats that train at the same time, on one GPU")
     for name in ("history", "scores", "example"):
         parser.add_argument(f"--{name}", required=True, type=Path, nargs="+", help="output, one for each repeat")
     machine.add_machine_arguments(parser)
@@ -64,6 +67,12 @@ def identity(a: argparse.Namespace, stacks: dict[str, Stack], repeat: int) -> di
         "validation": Stack.open(a.apart).fingerprint if a.apart else "study",
         **({"pretrained": sha256_of_file(a.options["pretrained"])} if a.options.get("pretrained") else {}),
     }
+
+
+def opened(a: argparse.Namespace) -> tuple[dict[str, Stack], Stack]:
+    """(the stack of each part of the training set, that of the test subjects)"""
+    named = zip(parts(a.training_set), a.stacks, strict=True)
+    return {part: Stack.open(path) for part, path in named}, Stack.open(a.test)
 
 
 def loaded(a: argparse.Namespace, stacks: dict[str, Stack], device) -> TrainingSet:
@@ -96,8 +105,9 @@ def score(a: argparse.Namespace, place: int, trainee: SegmenterTrainee, test: St
     write_scores(a.scores[place], rows)
 
 
-def train_repeat(a, place: int, training_set: TrainingSet, stacks: dict, test: Stack, limits, device) -> Path:
-    """Trains, publishes and scores one repeat; its run directory."""
+def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machine.Limits, device, place: int) -> str:
+    """Trains, publishes and scores one repeat; says why it ended: finished, or what stopped it."""
+    stacks, test = opened(a)
     config = identity(a, stacks, a.repeats[place])
     shape = {
         "channels": len(test.channels) - 1,
@@ -107,12 +117,9 @@ def train_repeat(a, place: int, training_set: TrainingSet, stacks: dict, test: S
     data, augmented = replace(training_set, seed=config["seed"]), a.augmentation == "augmented"
     how = {**shape, "augmented": augmented, "seed": config["seed"], "device": device}
     trainee = SegmenterTrainee(a.segmenter, a.options, data, **how)
-    run_dir = run_directory(a.runs / f"repeat{a.repeats[place]}", config)
-    outcome = train(trainee, run_dir, a.options["samples"], config=config, limits=limits)
-    if not outcome.finished:
-        machine.leave(outcome.reason, a.on_budget)
-    if distributed.rank():
-        return run_dir
+    outcome = train(trainee, run_of(a, place, config), a.options["samples"], config=config, limits=limits)
+    if not outcome.finished or distributed.rank():
+        return outcome.reason
     if a.weights:
         about = {
             **config,
@@ -126,29 +133,66 @@ def train_repeat(a, place: int, training_set: TrainingSet, stacks: dict, test: S
         publish_weights(trainee, a.weights[place], about)
     write_history(trainee, a.history[place])
     score(a, place, trainee, test, device)
-    return run_dir
+    return outcome.reason
+
+
+def run_of(a: argparse.Namespace, place: int, config: dict) -> Path:
+    return run_directory(a.runs / f"repeat{a.repeats[place]}", config)
+
+
+def train_beside_others(a: argparse.Namespace, training_set: TrainingSet, limits, threads: int, place: int) -> str:
+    """`train_repeat` in a process of its own."""
+    with cli.named_os_errors():
+        return train_repeat(a, training_set, limits, machine.use_device(a.device, threads), place)
+
+
+def check_at_once(a: argparse.Namespace) -> int:
+    """How many trainings run at once: there may be fewer."""
+    if a.at_once < 1:
+        raise ValueError(f"--at-once: found {a.at_once}, expected at least 1")
+    at_once = min(a.at_once, len(a.repeats))
+    if at_once > 1 and a.gpus > 1:
+        raise ValueError(
+            f"found --at-once {a.at_once} and --gpus {a.gpus}, expected one of them to be 1: several trainings share a "
+            "GPU, or several GPUs train one network. Set the resource at_once=1, or gpu=1."
+        )
+    return at_once
+
+
+def train_all(a: argparse.Namespace, at_once: int, limits: machine.Limits) -> list[Ending]:
+    """How the training of each repeat ended; all have the data that is loaded here."""
+    device = machine.use_device(a.device, a.threads)
+    stacks, test = opened(a)
+    check_training_stacks([*stacks.values(), *([Stack.open(a.apart)] if a.apart else [])], test)
+    training_set = loaded(a, stacks, device)
+    if at_once == 1:
+        return run_in_turn(partial(train_repeat, a, training_set, limits, device), len(a.repeats))
+    training_set.share()
+    threads = max(1, torch.get_num_threads() // at_once)
+    names = [f"repeat {repeat}" for repeat in a.repeats]
+    return run_together(partial(train_beside_others, a, training_set, limits, threads), names, at_once)
 
 
 def main() -> None:
     a = arguments()
     with cli.named_os_errors():
-        limits = machine.limits(a)
+        limits, at_once = machine.limits(a), check_at_once(a)
         if machine.spread_or_leave(a):
             return
-        device, test = machine.use_device(a.device, a.threads), Stack.open(a.test)
-        stacks = {part: Stack.open(path) for part, path in zip(parts(a.training_set), a.stacks, strict=True)}
-        check_training_stacks([*stacks.values(), *([Stack.open(a.apart)] if a.apart else [])], test)
-        training_set, finished, failures = loaded(a, stacks, device), [], []
-        for place in range(len(a.repeats)):
-            try:
-                finished.append(train_repeat(a, place, training_set, stacks, test, limits, device))
-            except FailedRunError as error:  # the others are not to wait for somebody to look at it
-                failures.append(str(error))
+        endings = train_all(a, at_once, limits)
+        ended = zip(a.repeats, endings, strict=False)  # after the end of the budget no other is begun
+        failures = [f"repeat {repeat}: {ending.message}" for repeat, ending in ended if ending.reason == "failed"]
+        reasons = {ending.reason for ending in endings}
+        for reason in ("asked", "budget", "signal"):  # to be gone on with, which tells of failures again
+            if reason in reasons:
+                print(*failures, sep="\n", end="\n" * bool(failures), file=sys.stderr, flush=True)
+                machine.leave(reason, a.on_budget)
         if failures:
             raise ValueError("\n".join(failures))
         if not a.weights and not distributed.rank():
-            for run_dir in finished:  # until here a restart publishes from them what Snakemake has removed
-                remove_checkpoints(run_dir)
+            stacks, _ = opened(a)
+            for place, repeat in enumerate(a.repeats):  # until here a restart publishes what Snakemake has removed
+                remove_checkpoints(run_of(a, place, identity(a, stacks, repeat)))
 
 
 if __name__ == "__main__":

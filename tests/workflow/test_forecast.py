@@ -214,7 +214,7 @@ def test_the_actual_times_stand_beside(calibrated):
     assert row["done"] == 1 and row["finished_trainings"] == 1
     assert row["actual_hours_of_finished"] == pytest.approx(seconds / 3600)
     assert "forecast beside actual" in text and "counted in its stacks" in text
-    assert printed_counts(text)["total"] == told["total"]["jobs"] == 15
+    assert printed_counts(text)["total"] == told["total"]["jobs"] == 20
     left = job_counts(calibrated.made("-n", *RUN))
     assert told["total"]["jobs"] - told["total"]["done"] == left["total"]
     assert Path(progress).is_file()

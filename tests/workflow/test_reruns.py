@@ -150,14 +150,21 @@ SHARED = TINY.replace(
     "repeats: 2, training_sets: [real, stylegan2, real=16+stylegan2=8], augmentations: [plain], share_job: true, "
     "validation: apart",
 )
+# what is given here takes the place of the profile's whole block
+AT_ONCE = [f"{rule}:gpu=0" for rule in ("train_generator", "sample_generator", "train_segmenter")]
+AT_ONCE = ("--set-resources", *AT_ONCE, "train_segmenter:at_once=2")
 
 
 def test_repeats_share_a_job_and_validate_on_subjects_that_no_generator_saw(tmp_path, study):
-    """Other trainings of the generator (it sees fewer subjects), each setting one job, mixtures with counts."""
+    """Other trainings of the generator (it sees fewer subjects), each setting one job whose repeats train at the same
+    time, mixtures with counts."""
     project = Project(tmp_path / "shared", study.folder)
     project.write("config/tiny.yaml", SHARED)
     assert project.planned(*RUN)["train_segmenter"] == 3
-    project.made(*RUN)
+    project.made(*RUN, *AT_ONCE)
+    assert project.planned(*RUN) == {}  # how many trained at once is no part of a result
+    log = (project.folder / "results/logs/train_segmenter/made/unet/real/plain/all.log").read_text()
+    assert "repeat 1: " in log and "repeat 2: " in log
     table = pd.read_csv(project.folder / "results/tables/dice.csv")
     assert list(table["training_set"]) == ["real", "stylegan2", "real=16+stylegan2=8"] and (table["repeats"] == 2).all()
     assert "no generator and no training set has seen" in (project.folder / "results/tables/dice.md").read_text()

@@ -5,6 +5,7 @@ there, and no loader process can starve a GPU. Where it does not fit, it stays i
 """
 
 import functools
+import shutil
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from .seeds import seed_of
 
+_SHARED_MEMORY = "/dev/shm"  # where tensors of the host lie that several processes see
 _HEADROOM = 0.6  # share of the free device memory that images may take; the rest is for networks and activations
 
 
@@ -36,6 +38,21 @@ class DeviceImages:
     @property
     def channels(self) -> int:
         return self.images_NCHW.shape[1]
+
+    def share(self) -> None:
+        """Processes that are given these images will see them, not copy them; those on a GPU are ready for it.
+
+        Raises ValueError where the machine has too little shared memory.
+        """
+        if self.images_NCHW.device.type != "cpu":
+            return
+        free, wanted = shutil.disk_usage(_SHARED_MEMORY).free, self.images_NCHW.numel()
+        if wanted > free:
+            raise ValueError(
+                f"{_SHARED_MEMORY}: found {free / 1e9:.3g} GB free, expected {wanted / 1e9:.3g} for the images that "
+                "several trainings share. Give the job (a container: --shm-size) more shared memory, or set at_once=1."
+            )
+        self.images_NCHW.share_memory_()
 
     def batch(self, indices: torch.Tensor) -> torch.Tensor:
         """uint8 (len(indices), C, H, W) on the device."""

@@ -27,6 +27,7 @@ MARGIN_MINUTES = 20  # of the budget, for the last checkpoint ...
 SHORT_MARGIN = (
     0.5  # ... of a short budget a fifth, but that many minutes: the job is some seconds older than this process
 )
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 _PROCESS_START = time.time()
 
 
@@ -144,8 +145,9 @@ def named_out_of_memory(batch: int) -> Iterator[None]:
         total = torch.cuda.get_device_properties(0).total_memory / 1e9 if torch.cuda.is_available() else 0
         raise ValueError(
             f"out of memory on a GPU of {total:.0f} GB with a batch of {batch}: {str(error).splitlines()[0]} Give the "
-            "job more GPUs (gpu=2) or one with more memory, or a generator smaller forward passes (--set-resources "
-            "train_generator:microbatch=8; results change by rounding alone). The last checkpoint is kept."
+            "job more GPUs (gpu=2) or one with more memory, a segmenter fewer neighbours (--set-resources "
+            "train_segmenter:at_once=1), or a generator smaller forward passes (train_generator:microbatch=8; results "
+            "change by rounding alone). The last checkpoint is kept."
         ) from error
 
 
@@ -161,7 +163,7 @@ def leave(reason: str, on_budget: str) -> NoReturn:
 
 def reason_of(codes: set[int]) -> str:
     """Why torchrun's processes ended: finished, budget, asked, signal. Raises ValueError where one of them failed."""
-    stopped = {sign * code for code in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) for sign in (1, -1)}
+    stopped = {sign * code for code in STOP_SIGNALS for sign in (1, -1)}
     if codes == {0}:
         return "finished"
     if EXIT_ASKED in codes and codes <= {EXIT_LATER, EXIT_ASKED, *stopped}:
@@ -192,8 +194,7 @@ def stop_signals() -> Iterator[list[int]]:
     """A list that is empty until SIGTERM, SIGUSR1 or SIGINT arrives. The handler does nothing else: saving inside a
     handler would save half an iteration."""
     received: list[int] = []
-    kinds = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-    before = {kind: signal.signal(kind, lambda number, _: received.append(number)) for kind in kinds}
+    before = {kind: signal.signal(kind, lambda number, _: received.append(number)) for kind in STOP_SIGNALS}
     try:
         yield received
     finally:

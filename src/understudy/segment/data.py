@@ -38,6 +38,11 @@ class TrainingSet:
     judge: Source
     even: bool = True
 
+    def share(self) -> None:
+        """Processes that are given this training set will see its images, not copy them."""
+        for images in {id(source.images): source.images for source in [*self.sources, self.judge]}.values():
+            images.share()
+
     def batch(self, position: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(uint8 modalities (N, C, H, W), int64 classes (N, H, W)) at a place of the endless training sequence."""
         places = np.arange(position, position + count)

@@ -1,0 +1,126 @@
+"""The repeats of a setting in one job: several at once end as they do in turn, and each ends alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from made import make_stack
+
+from understudy.core.attempts import read
+from understudy.core.config import complete, load_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+REPEATS = (1, 2, 3)
+
+
+def options(**changes) -> dict:
+    small = {"depth": 2, "base_filters": 4, "samples": 96, "epoch_samples": 48, "batch": 6, "momentum": 0.9, **changes}
+    config = {"datasets": {"x": {"phantom": {}, "test_subjects": 2}}, "segmenters": {"unet": small}}
+    config |= {"images": {"size": 16}, "experiments": {"training_sets": ["real"]}}
+    return complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))["segmenters"]["unet"]
+
+
+def command(folder: Path, run: str, *more, **changes) -> list:
+    """train_segmenter of three repeats; a thread each, as more would wait for each other on a busy machine."""
+    given = ["--dataset", "x", "--segmenter", "unet", "--training-set", "real", "--augmentation", "augmented"]
+    given += ["--repeats", *REPEATS, "--seed", 7, "--options", json.dumps(options(**changes))]
+    given += ["--stacks", folder / "train.zip", "--test", folder / "test.zip", "--runs", folder / run / "runs"]
+    for name, kind in {"weights": "safetensors", "history": "csv", "scores": "csv", "example": "png"}.items():
+        given += [f"--{name}", *(folder / run / f"{repeat}/{name}.{kind}" for repeat in REPEATS)]
+    return [
+        sys.executable,
+        *map(str, [ROOT / "scripts/train_segmenter.py", *given, "--device", "cpu", "--threads", "1", *more]),
+    ]
+
+
+def trained(*args, **changes) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*args, **changes), capture_output=True, text=True)
+
+
+def published(folder: Path, run: str) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder / run)): path.read_bytes()
+        for repeat in REPEATS
+        for path in (folder / run / str(repeat)).glob("*")
+    }
+
+
+def attempts(folder: Path, run: str, repeat: int) -> list[dict]:
+    runs = list((folder / run / f"runs/repeat{repeat}").glob("*"))
+    return read(runs[0]) if runs else []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repeats")
+    make_stack(folder / "train.zip", [f"s{i}" for i in range(5)], 6)
+    make_stack(folder / "test.zip", ["t0", "t1"], 4, seed=1)
+    return folder
+
+
+def without_times(content: bytes, name: str) -> bytes:
+    """Weights tell how long their training took."""
+    if not name.endswith("safetensors"):
+        return content
+    length = int.from_bytes(content[:8], "little")
+    head = json.loads(content[8 : 8 + length])
+    about = json.loads(head["__metadata__"].pop("understudy"))
+    del about["training_seconds"]
+    return json.dumps([head, about], sort_keys=True).encode() + content[8 + length :]
+
+
+def test_several_at_once_end_bit_for_bit_as_in_turn(folder):
+    for run, at_once in (("turn", 1), ("once", 2)):
+        done = trained(folder, run, "--at-once", at_once)
+        assert done.returncode == 0, done.stderr[-2000:]
+    turn, once = published(folder, "turn"), published(folder, "once")
+    assert len(turn) == 4 * len(REPEATS) and turn.keys() == once.keys()
+    assert all(without_times(turn[name], name) == without_times(once[name], name) for name in turn)
+    assert turn["1/history.csv"] != turn["2/history.csv"]
+    assert "repeat 2: 96 of 96 images" in done.stdout  # a line says whose it is
+
+
+def test_those_that_fail_are_named(folder):
+    failed = trained(folder, "failed", "--at-once", 3, learning_rate=1e30, gradient_clip=None)
+    assert failed.returncode == 1 and not published(folder, "failed")
+    for repeat in REPEATS:
+        assert f"repeat {repeat}: diverged: in epoch 1" in failed.stderr
+        assert attempts(folder, "failed", repeat)[-1]["reason"] == "failed"
+
+
+def test_out_of_time_all_save_and_the_same_command_goes_on(folder):
+    late = trained(folder, "late", "--at-once", 2, "--budget-min", "0.0001", "--margin-min", "0")
+    assert late.returncode == 75, late.stderr[-2000:]
+    assert not attempts(folder, "late", 3)  # there was no time to begin it
+    assert "stopped (budget)" in late.stdout and not published(folder, "late")
+
+
+def test_one_that_is_killed_takes_no_other_with_it(folder):
+    slow = {"samples": 960, "epoch_samples": 480}
+    process = subprocess.Popen(
+        command(folder, "killed", "--at-once", 3, **slow), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not attempts(folder, "killed", 2):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    os.kill(attempts(folder, "killed", 2)[0]["pid"], signal.SIGKILL)
+    _, told = process.communicate()
+    assert process.returncode == 1 and "error: repeat 2: killed by signal 9" in told
+    assert {name[0] for name in published(folder, "killed")} == {"1", "3"}
+    again = trained(folder, "killed", "--at-once", 1, **slow)
+    assert again.returncode == 0 and {name[0] for name in published(folder, "killed")} == {"1", "2", "3"}
+    assert [line["event"] for line in attempts(folder, "killed", 1)] == ["start", "end"]  # not trained twice
+
+
+def test_several_at_once_on_several_gpus_are_refused(folder):
+    refused = trained(folder, "gpus", "--at-once", 2, "--gpus", 2)
+    assert refused.returncode == 1
+    assert "found --at-once 2 and --gpus 2, expected one of them to be 1" in refused.stderr
+    none = trained(folder, "gpus", "--at-once", 0)
+    assert none.returncode == 1 and "--at-once: found 0" in none.stderr
