@@ -32,7 +32,15 @@ experiments: {{repeats: 2, training_sets: [real], augmentations: [plain]}}
 """
 IMAGES = 1600  # some ten seconds
 WEIGHTS = "results/made/generators/stylegan2/weights.safetensors"
-TRAINERS = ("train_generator", "sample_generator", "train_segmenter", "score_fidelity", "measure_speed")
+TRAINERS = (
+    "train_generator",
+    "sample_generator",
+    "train_segmenter",
+    "score_fidelity",
+    "measure_speed",
+    "calibrate_audit",
+    "find_nearest",
+)
 CHECKPOINT_MIN = "0.05"  # 3 s: a fault may cost that much
 
 
@@ -51,6 +59,8 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "make_figures",
         "make_control",
         "make_report",
+        "audit_samples",
+        "compare_audits",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:
