@@ -3,7 +3,7 @@
 # `{prefix}` is empty for a generator's samples, and `filtered_` for those that are left when copies have been replaced.
 
 AUDITED = f"{GENERATOR}/{{prefix}}"
-SOURCES = one_of([*config["generators"], *config["experiments"]["controls"]])
+AUDITED_SOURCES = one_of([*SOURCES, *config["experiments"]["controls"]])
 
 
 rule calibrate_audit:
@@ -54,7 +54,7 @@ rule find_nearest:
     benchmark:
         f"{BENCHMARKS}/find_nearest/{{dataset}}/{{prefix}}{{generator}}.tsv"
     wildcard_constraints:
-        generator=SOURCES,
+        generator=AUDITED_SOURCES,
     conda:
         "../envs/audit.yaml"
     threads: 8
@@ -100,7 +100,7 @@ rule audit_samples:
     benchmark:
         f"{BENCHMARKS}/audit_samples/{{dataset}}/{{prefix}}{{generator}}.tsv"
     wildcard_constraints:
-        generator=SOURCES,
+        generator=AUDITED_SOURCES,
     retries: 0
     conda:
         "../envs/audit.yaml"

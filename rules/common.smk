@@ -16,7 +16,7 @@ from understudy.core.cli import stand_in_for
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
 from understudy.core.grid import audited, feature_weights, file_of, generators_of
-from understudy.core.grid import grid, parts
+from understudy.core.grid import grid, parts, sources
 from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
 from understudy.core.weights import find_weights
@@ -61,6 +61,7 @@ KEEP = config["experiments"]["keep_weights"]
 APART = config["experiments"]["validation"] == "apart"
 REPEAT = "all" if SHARED else "repeat{repeat}"
 # the options of generators/{generator} and segmenters/{segmenter}/{augmentation}: hundreds of jobs share a text
+SOURCES = sources(config)  # generators and imports
 MODELS = {model: canonical_json(options) for model, options in models(config).items()}
 
 
@@ -71,6 +72,7 @@ def one_of(names):
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
     generator=one_of(config["generators"]),
+    imported=one_of(config["imports"]),
     control=one_of(config["experiments"]["controls"]),
     segmenter=one_of(config["segmenters"]),
     training_set=one_of({setting.training_set for setting in SETTINGS}),
@@ -139,6 +141,14 @@ def index_inputs(wildcards):
         else []
     )
     return phantom + [dataset[key] for key in ("split", "identities") if dataset[key]]
+
+
+def imported_stack(wildcards):
+    return config["imports"][wildcards.imported]["stack"]
+
+
+def trained_on(wildcards):
+    return config["imports"][wildcards.imported]["trained_on"]
 
 
 def source_files(wildcards, suffix):
@@ -259,7 +269,7 @@ def release_arguments(wildcards, input):
 
 
 FIGURES = (
-    ["samples"] * bool(config["generators"])
+    ["samples"] * bool(SOURCES)
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
     + ["dice"]
 )
@@ -279,13 +289,13 @@ def figure_samples(name):
     """The file `name` of every generator of a dataset."""
     return expand(
         f"{DATASET}/generators/{{generator}}/{name}",
-        generator=config["generators"],
+        generator=SOURCES,
         allow_missing=True,
     )
 
 
-# what there is where there are generators or controls
-FIDELITY_TABLE = [f"{RESULTS}/tables/fidelity.csv"] if config["generators"] else []
+# what there is where there are synthetic images
+FIDELITY_TABLE = [f"{RESULTS}/tables/fidelity.csv"] if SOURCES else []
 AUDITS = [
     f"{RESULTS}/{dataset}/generators/{generator}/{prefix}audit.json"
     for dataset, generator, prefix in audited(config)

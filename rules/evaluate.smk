@@ -16,6 +16,8 @@ rule score_fidelity:
         f"{LOGS}/score_fidelity/{{dataset}}/{{generator}}.log",
     benchmark:
         f"{BENCHMARKS}/score_fidelity/{{dataset}}/{{generator}}.tsv"
+    wildcard_constraints:
+        generator=one_of(SOURCES),
     conda:
         "../envs/evaluate.yaml"
     threads: 8
@@ -41,7 +43,7 @@ rule compare_fidelity:
         expand(
             f"{GENERATOR}/{{name}}.csv",
             dataset=config["datasets"],
-            generator=config["generators"],
+            generator=SOURCES,
             name=["fidelity", "annotation"],
         ),
     output:
@@ -68,7 +70,7 @@ rule compare_fidelity:
     params:
         results=results_folder,
         datasets=" ".join(config["datasets"]),
-        generators=" ".join(config["generators"]),
+        generators=" ".join(SOURCES),
         published=canonical_json(PUBLISHED),
     shell:
         "python scripts/compare_fidelity.py --results {params.results} --datasets {params.datasets}"

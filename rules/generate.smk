@@ -105,3 +105,31 @@ rule make_control:
     shell:
         "python scripts/make_control.py --dataset {wildcards.dataset} --control {wildcards.control}"
         " --stack {input.stack} {params.left_out} --output {output.stack} --seed {params.seed} > {log} 2>&1"
+
+
+# others' images, where a generator's samples would be
+rule import_samples:
+    input:
+        images=imported_stack,
+        stack=ancient(f"{STACKS}/train.zip"),
+        stack_manifest=f"{STACKS}/stacks.json",
+    output:
+        stack=f"{DATASET}/generators/{{imported}}/samples.zip",
+        manifest=f"{DATASET}/generators/{{imported}}/samples.json",
+    log:
+        f"{LOGS}/import_samples/{{dataset}}/{{imported}}.log",
+    benchmark:
+        f"{BENCHMARKS}/import_samples/{{dataset}}/{{imported}}.tsv"
+    retries: 0
+    conda:
+        "../envs/generate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        trained_on=trained_on,
+    shell:
+        "python scripts/import_samples.py --dataset {wildcards.dataset} --name {wildcards.imported}"
+        " --images {input.images} --train {input.stack} --trained-on {params.trained_on} --output {output.stack}"
+        " > {log} 2>&1"

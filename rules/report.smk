@@ -150,7 +150,7 @@ rule make_figures:
         results=results_folder,
         settings=dataset_settings,
         evaluation=SCORING,
-        generators=" ".join(config["generators"]),
+        generators=" ".join(SOURCES),
     shell:
         "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"
         " --settings {params.settings:q} --table {input.table} --evaluation {params.evaluation:q} --generators {params.generators}"
@@ -186,7 +186,7 @@ rule make_report:
         results=results_folder,
         runs=RUNS,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        generators=" ".join(config["generators"]),
+        generators=" ".join(SOURCES),
         evaluation=canonical_json(config["evaluation"]),
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),

@@ -25,7 +25,7 @@ rule tables:
     input:
         rules.make_tables.output,
         rules.compare_generators.output if config["generators"] else [],
-        rules.compare_fidelity.output if config["generators"] else [],
+        rules.compare_fidelity.output if SOURCES else [],
 
 
 rule figures:
@@ -35,7 +35,7 @@ rule figures:
 
 rule audit:
     input:
-        rules.compare_audits.output if config["generators"] else [],
+        rules.compare_audits.output if SOURCES else [],
 
 
 rule release:

@@ -14,6 +14,7 @@ import pytest
 from project import TINY, Project, job_counts
 
 from understudy.core.config import complete, load_yaml
+from understudy.core.grid import grid
 from understudy.core.plan import jobs, pending, targets
 from understudy.report.tables import NAMES
 
@@ -63,6 +64,22 @@ def test_counts_of_another_study(project):
     assert counted(jobs(config)) == project.planned("--configfile", "config/more.yaml")
 
 
+@pytest.mark.parametrize("generators", [True, False], ids=["beside a generator", "alone"])
+def test_counts_of_others_images(project, generators):
+    """Both are audited and compared with real images; segmenters learn from those alone whose lineage is known."""
+    project.write("theirs.zip", "")
+    text = f"{TINY}imports: {{theirs: {{stack: theirs.zip, trained_on: train}}, bought: {{stack: theirs.zip}}}}\n"
+    if not generators:
+        text = re.sub(r"generators:\n.*?(?=samples:)", "generators: {}\n", text, flags=re.DOTALL)
+    project.write("config/imports.yaml", text)
+    config = config_of(project, "imports")
+    found = counted(jobs(config))
+    assert found == project.planned("--configfile", "config/imports.yaml")
+    assert found["import_samples"] == 2 and found["find_nearest"] == found["score_fidelity"] == 2 + generators
+    sets = {setting.training_set for setting in grid(config)}
+    assert {"theirs", "real+theirs"} <= sets and not {"bought", "real+bought"} & sets
+
+
 @pytest.mark.parametrize(
     "lost",
     [
@@ -104,6 +121,7 @@ def beside(job):
         "train_generator": ["weights.safetensors"],
         "sample_generator": ["samples.json", "samples.png"],
         "make_control": ["samples.json"],
+        "import_samples": ["samples.json"],
         "train_segmenter": ["history.csv"],
         "make_tables": [f"{table}.{kind}" for table in NAMES for kind in ("csv", "md", "tex")],
         "calibrate_audit": ["real.safetensors"],

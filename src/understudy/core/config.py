@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from .grid import FILTERED, KINDS, REAL, RESERVED, counts
+from .grid import FILTERED, KINDS, MADE_CONTROLS, REAL, RESERVED, counts, known_sources, sources
 from .labels import LABEL_CHANNEL
 
 Problem = tuple[str, str]  # dotted key, what is wrong with it
@@ -158,12 +158,12 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     yield from _impossible_experiments(config)
-    if config["generators"] and config["images"]["channels"][-1] == LABEL_CHANNEL:  # else they are wrong themselves
+    if sources(config) and config["images"]["channels"][-1] == LABEL_CHANNEL:  # else they are wrong themselves
         yield from _impossible_audit(config["audit"], config["images"]["channels"][:-1])
     yield from _impossible_fidelity(config)
     needs_generator = {"synthetic", "real+synthetic", "filtered"} & set(config["experiments"]["training_sets"])
     yield from _impossible_regions(config["evaluation"]["regions"], config["images"]["labels"])
-    if needs_generator and not config["generators"]:
+    if needs_generator and not sources(config):
         yield (
             "experiments.training_sets",
             f"found {sorted(needs_generator)} but no generators; add one, or ask for real",
@@ -178,6 +178,15 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     for name, segmenter in config["segmenters"].items():
         yield from _impossible_segmenter(name, segmenter, size, root)
     yield from _impossible_release(config, root)
+    yield from _impossible_imports(config, root)
+
+
+def _impossible_imports(config: Mapping, root: Path) -> Iterator[Problem]:
+    for name, one in config["imports"].items():
+        if name in {*RESERVED, *MADE_CONTROLS, *config["generators"]}:
+            yield f"imports.{name}", "found a name that means something else; allowed: another one"
+        if not (root / one["stack"]).is_file():
+            yield f"imports.{name}.stack", f"found {one['stack']!r}, which is no file; allowed: a stack (docs/audit.md)"
 
 
 def _impossible_release(config: Mapping, root: Path) -> Iterator[Problem]:
@@ -195,7 +204,7 @@ def _impossible_release(config: Mapping, root: Path) -> Iterator[Problem]:
 
 def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
     experiments = config["experiments"]
-    known = [REAL, *(name + end for end in ("", FILTERED) for name in config["generators"])]
+    known = [REAL, *known_sources(config), *(name + FILTERED for name in config["generators"])]
     for name in experiments["training_sets"]:
         if name in KINDS:
             continue
@@ -236,7 +245,7 @@ def _impossible_fidelity(config: Mapping) -> Iterator[Problem]:
     name = fidelity["segmenter"]
     if name is not None and name not in config["segmenters"]:
         yield "evaluation.fidelity.segmenter", f"found {name!r}; allowed: one of {list(config['segmenters'])}"
-    own = "segmenter" in fidelity["spaces"] and fidelity["weights"]["segmenter"] is None and config["generators"]
+    own = "segmenter" in fidelity["spaces"] and fidelity["weights"]["segmenter"] is None and sources(config)
     if own and not (experiments["keep_weights"] and REAL in experiments["training_sets"]):
         yield (
             "evaluation.fidelity.spaces",

@@ -81,15 +81,15 @@ def file_of(part: str, suffix: str) -> str:
 
 def audited(config: Mapping) -> list[tuple[str, str, str]]:
     """(dataset, generator, "" or "filtered_") of all images that are audited: every generator's samples, and the
-    filtered ones that segmenters learn from or that are released; and the controls, beside generators."""
-    if not config["generators"]:
+    filtered ones that segmenters learn from or that are released; imports; and the controls beside these."""
+    if not sources(config):
         return []
     used = {part for s in grid(config) for part in parts(s.training_set)}
     if config["release"]["images"] == "filtered":
         used |= {generator + FILTERED for generator in config["release"]["generators"]}
     return [
         (dataset, generator, prefix)
-        for dataset, generator in product(config["datasets"], [*config["generators"], *made_controls(config)])
+        for dataset, generator in product(config["datasets"], [*sources(config), *made_controls(config)])
         for prefix in ("", *["filtered_"] * (generator + FILTERED in used))
     ]
 
@@ -98,11 +98,22 @@ def feature_weights(config: Mapping, dataset: str) -> str | None:
     """The weights of the study's own segmenter whose bottleneck is a feature space: of the first repeat trained on real
     images. None where the config asks for no such space, or has a file for it."""
     fidelity = config["evaluation"]["fidelity"]
-    if "segmenter" not in fidelity["spaces"] or fidelity["weights"]["segmenter"] or not config["generators"]:
+    if "segmenter" not in fidelity["spaces"] or fidelity["weights"]["segmenter"] or not sources(config):
         return None
     segmenter = fidelity["segmenter"] or next(iter(config["segmenters"]))
     setting = Setting(dataset, segmenter, REAL, config["experiments"]["augmentations"][0], 1)
     return setting.files(config["results"], "weights.safetensors")[0]
+
+
+def sources(config: Mapping) -> list[str]:
+    """What there are synthetic images of: the generators, and sets of others' images."""
+    return [*config["generators"], *config.get("imports", {})]
+
+
+def known_sources(config: Mapping) -> list[str]:
+    """Those that segmenters may learn from: it is known whose images are behind them."""
+    imports = config.get("imports", {})
+    return [name for name in sources(config) if name not in imports or imports[name]["trained_on"] == "train"]
 
 
 def made_controls(config: Mapping) -> list[str]:
@@ -119,7 +130,7 @@ def grid(config: Mapping) -> Iterator[Setting]:
     """Every setting of a validated config."""
     experiments = config["experiments"]
     sets = training_sets(
-        list(config["generators"]),
+        known_sources(config),
         experiments["training_sets"],
         experiments["negative_control"],
         made_controls(config),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, audited, feature_weights, file_of, generators_of, grid, made_controls, parts
+from .grid import Setting, audited, feature_weights, file_of, generators_of, grid, made_controls, parts, sources
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -66,7 +66,7 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     """The files behind each name that a person may ask for."""
     results, settings = config["results"], list(grid(config))
     tables, figures = _tables(config), [_figure(results, name) for name in config["datasets"]]
-    audits = [f"{results}/tables/audit.csv"] if config["generators"] else []
+    audits = [f"{results}/tables/audit.csv"] if sources(config) else []
     releases = [_release(results, *both) for both in product(config["datasets"], config["release"]["generators"])]
     named = {
         "all": [*tables, *figures, *audits, _page(results), *releases],
@@ -124,7 +124,11 @@ def _everything(config: Mapping) -> Iterator[Job]:
         yield from _prepare(config, dataset)
     for dataset, generator in product(config["datasets"], config["generators"]):
         yield from _generate(config, dataset, generator)
-        yield _score_fidelity(config, dataset, generator)
+    for dataset, name in product(config["datasets"], config.get("imports", {})):
+        inputs, outputs = (_stacks(config["results"], dataset)[0],), (_samples(config["results"], dataset, name),)
+        yield Job("import_samples", f"{dataset}/{name}", f"{dataset} / {name}", inputs, outputs, dataset=dataset)
+    for dataset, name in product(config["datasets"], sources(config)):
+        yield _score_fidelity(config, dataset, name)
     for dataset, control in product(config["datasets"], made_controls(config)):
         yield _control(config, dataset, control)
     settings = list(grid(config))
@@ -163,7 +167,7 @@ def _score_fidelity(config: Mapping, dataset: str, generator: str) -> Job:
     results = config["results"]
     weights = feature_weights(config, dataset)
     inputs = (_samples(results, dataset, generator), *_stacks(results, dataset), *([weights] if weights else []))
-    about = {"branch": f"{dataset} / {generator}", "gpu": True, "dataset": dataset, "model": f"generators/{generator}"}
+    about = {"branch": f"{dataset} / {generator}", "gpu": True, "dataset": dataset, "model": _pace(config, generator)}
     outputs = tuple(_fidelity(results, dataset, generator, name) for name in ("fidelity", "annotation"))
     return Job("score_fidelity", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, **about)
 
@@ -199,18 +203,23 @@ def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
 
 
 def _audit(config: Mapping) -> Iterator[Job]:
-    results, generators = config["results"], list(config["generators"])
-    for dataset in config["datasets"] if generators else []:
-        about = {"gpu": True, "dataset": dataset, "model": f"generators/{generators[0]}"}
+    results, audited_sources = config["results"], [*sources(config), *made_controls(config)]
+    for dataset in config["datasets"] if sources(config) else []:
+        about = {"gpu": True, "dataset": dataset, "model": _pace(config, sources(config)[0])}
         stacks, real = tuple(_stacks(results, dataset)), (f"{results}/{dataset}/audit/calibration.json",)
         yield Job("calibrate_audit", dataset, f"{dataset} / audit", stacks, real, **about)
-        for name in made_controls(config):
-            yield from _audit_images(results, dataset, name, about["model"])
-    for dataset, name in product(config["datasets"], generators):
-        yield from _audit_images(results, dataset, name, f"generators/{name}")
+        for name in audited_sources:
+            yield from _audit_images(results, dataset, name, _pace(config, name))
+    for dataset, name in product(config["datasets"], config["generators"]):
         yield _filter(results, dataset, name)
     if summaries := _audits(config):
         yield Job("compare_audits", "", REPORT, tuple(summaries), (f"{results}/tables/audit.csv",))
+
+
+def _pace(config: Mapping, name: str) -> str:
+    """The model whose device stands for that of work on a source's images: its own, where it has one."""
+    known = list(models(config))
+    return f"generators/{name}" if name in config["generators"] else known[0]
 
 
 def _filter(results: str, dataset: str, generator: str) -> Job:
@@ -237,19 +246,20 @@ def _audit_images(results: str, dataset: str, name: str, model: str) -> Iterator
 def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
     results = config["results"]
     table = f"{results}/tables/dice.csv"
-    images = [f"{results}/tables/fidelity.csv"] * bool(config["generators"])
+    images = [f"{results}/tables/fidelity.csv"] * bool(sources(config))
     yield Job("make_tables", "", REPORT, (*_every(settings, results, "scores.csv"), *images), (table,))
     if config["generators"]:
         samples = [_samples(results, *both) for both in product(config["datasets"], config["generators"])]
         yield Job("compare_generators", "", REPORT, tuple(samples), (f"{results}/tables/generators.csv",))
-        both = product(config["datasets"], config["generators"], ("fidelity", "annotation"))
+    if sources(config):
+        both = product(config["datasets"], sources(config), ("fidelity", "annotation"))
         scored, made = [_fidelity(results, *one) for one in both], f"{results}/tables/fidelity.csv"
         yield Job("compare_fidelity", "", REPORT, tuple(scored), (made,))
     for dataset in config["datasets"]:
         own = [s for s in settings if s.dataset == dataset]
         inputs = [table, f"{results}/{dataset}/stacks/train.zip"]
         inputs += [path for s in own for path in s.files(results, "example.png")[:FIGURE_REPEATS]]
-        inputs += [_samples(results, dataset, generator) for generator in config["generators"]]
+        inputs += [_samples(results, dataset, name) for name in sources(config)]
         yield Job("make_figures", dataset, REPORT, tuple(inputs), (_figure(results, dataset),), dataset=dataset)
 
     inputs = [*_tables(config), *_audits(config), *(_figure(results, dataset) for dataset in config["datasets"])]
@@ -281,7 +291,7 @@ def _every(settings: Iterable[Setting], results: str, name: str) -> list[str]:
 
 
 def _tables(config: Mapping) -> list[str]:
-    names = ["dice", "generators", "fidelity"] if config["generators"] else ["dice"]
+    names = ["dice", *["generators"] * bool(config["generators"]), *["fidelity"] * bool(sources(config))]
     return [f"{config['results']}/tables/{name}.csv" for name in names]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from understudy.core.flops import Demand
 from understudy.core.gpus import SHARE, gpu_of
-from understudy.core.grid import MADE_CONTROLS, REAL, SHUFFLED, counts
+from understudy.core.grid import MADE_CONTROLS, REAL, SHUFFLED, counts, sources
 from understudy.core.plan import Job
 from understudy.core.sizes import Size
 
@@ -175,7 +175,7 @@ def _score_fidelity(job: Job, study: Study) -> Cost:
     options, one, speed = study.config["evaluation"]["fidelity"], study.sizes[job.dataset], study.speeds[job.model]
     flops_per_second = 1000 * study.demands[job.model].inference_flops / speed.inference
     real, made, count = one.train_slices + one.test_included, study.config["samples"]["count"], 0
-    images, kept = real + made, made + real / len(study.config["generators"])  # features of real ones are kept once
+    images, kept = real + made, made + real / len(sources(study.config))  # features of real ones are kept once
     seconds = image_bytes = 0.0
     for space in options["spaces"]:
         channels = 1 if space == "segmenter" else len(options["channels"])
@@ -270,6 +270,7 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "sample_generator": _sample_generator,
     "score_fidelity": _score_fidelity,
     "make_control": _control,
+    "import_samples": _filter_samples,
     "train_segmenter": _train_segmenter,
     "calibrate_audit": _calibrate_audit,
     "find_nearest": _find_nearest,
