@@ -177,7 +177,7 @@ def training_manifests(wildcards):
 
 def audit_options(*more):
     """What decides a search, and more keys of the section."""
-    keys = ["view", "views", "variants", *more]
+    keys = ["view", "views", "variants", "shifts", *more]
     return canonical_json({key: config["audit"][key] for key in keys})
 
 

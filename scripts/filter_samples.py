@@ -66,7 +66,8 @@ class Further:
         images = Images(
             len(numbers), lambda chosen: self._read([numbers[i] for i in chosen]), self.train.shape_CHW, key
         )
-        task = Task(images, Images.of(self.train, None, self.args.threads or 4), self.view, self.args.audit["variants"])
+        how = {key: self.args.audit[key] for key in ("variants", "shifts")}
+        task = Task(images, Images.of(self.train, None, self.args.threads or 4), self.view, **how)
         return self.detector.flags(search_all({"more": task}, self.args)["more"])
 
     def png(self, number: int) -> bytes:

@@ -22,6 +22,7 @@ AUDIT = {
     "views": ["all", "brain", "t1ce"],
     "channel": "t1ce",
     "variants": "flip",
+    "shifts": 4,
     "nearest": 3,
     "false_positive_rate": 0.02,
     "limit": 0.0,

@@ -23,6 +23,7 @@ AUDIT = {
     "views": ["all", "brain"],
     "channel": "t1ce",
     "variants": "flip",
+    "shifts": 4,
     "nearest": 3,
     "false_positive_rate": 0.05,
     "limit": 0.0,

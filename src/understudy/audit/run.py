@@ -23,6 +23,7 @@ from understudy.core.machine import Limits, stop_signals
 from understudy.core.progress import Progress, seconds_so_far
 
 from .search import Found, Images, search, sizes
+from .shifts import CANDIDATES, reach_of, registered
 from .views import VARIANTS, View
 
 _SHARE = 0.6  # of the memory that a search may take; the rest is for decoding and for what torch needs itself
@@ -38,11 +39,13 @@ class Task:
     variants: str = "none"  # a name in views.VARIANTS
     k: int = 1
     apart: bool = False
+    shifts: int = 0  # pixels of 256 that a candidate may be moved by
 
     @property
     def key(self) -> str:
         """Names the folder of its parts."""
         how = {"view": self.view.name, "variants": self.variants, "k": self.k, "apart": self.apart}
+        how |= {"shifts": self.shifts} if self.shifts else {}
         return hash_of({"queries": self.queries.key, "references": self.references.key, **how})
 
     def missing(self, runs: Path) -> list[range]:
@@ -55,16 +58,15 @@ class Task:
         return left + [range(start, self.queries.count)] * (start < self.queries.count)
 
     def search(self, places: range, device: torch.device, block: int) -> Found:
-        return search(
-            self.view,
-            self.queries.read(places),
-            self.references,
-            k=self.k,
-            kinds=VARIANTS[self.variants],
-            own_N=self.queries.group[places.start : places.stop] if self.apart else None,
-            device=device,
-            block=block,
-        )
+        x_NCHW, kinds = self.queries.read(places), VARIANTS[self.variants]
+        reach = reach_of(self.view, x_NCHW.shape[3], self.shifts)
+        own_N = self.queries.group[places.start : places.stop] if self.apart else None
+        how = {"kinds": kinds, "own_N": own_N, "device": device, "block": block}
+        if not reach:
+            return search(self.view, x_NCHW, self.references, k=self.k, **how)
+        many = min(max(self.k, CANDIDATES), self.references.count)
+        found = search(self.view, x_NCHW, self.references, k=many, **how)
+        return registered(found, self.view, x_NCHW, self.references, kinds, reach, self.k, device)
 
     def result(self, runs: Path) -> Found:
         """Of all queries; all parts must be there."""

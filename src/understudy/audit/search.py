@@ -226,7 +226,11 @@ def _rescored(
     query, place = np.nonzero(needed_Nc)
     two, whose = np.nonzero(place_2N != NONE)
     pairs = np.concatenate([np.stack([query, index_Nc[query, place]]), np.stack([whose, place_2N[two, whose]])], 1)
-    r_P, variant_P = _exact_pairs(view, x_NCHW, references, pairs, kinds)
+
+    def compare(x_nCHW: Tensor, y_CHW: Tensor, moments_n2: Tensor) -> Tensor:
+        return exact(view, x_nCHW, y_CHW, moments_n2)
+
+    r_P, variant_P = pair_correlations(view, x_NCHW, references, pairs, kinds, compare)
     exact_Nc, variant_Nc = np.full_like(r_Nc, _NOT), np.zeros_like(index_Nc)
     exact_Nc[query, place], variant_Nc[query, place] = r_P[: len(query)], variant_P[: len(query)]
     two_r_2N = np.full(place_2N.shape, _NOT)
@@ -246,10 +250,16 @@ def _rescored(
     return Found(index_Nk, variant_Nk, r_Nk, other_N, other_r_N, *groups), complete_N
 
 
-def _exact_pairs(
-    view: View, x_NCHW: Tensor, references: Images, pairs_2P: np.ndarray, kinds: Sequence[tuple[int, bool]]
+def pair_correlations(
+    view: View,
+    x_NCHW: Tensor,
+    references: Images,
+    pairs_2P: np.ndarray,
+    kinds: Sequence[tuple[int, bool]],
+    compare: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(r, variant) of (query, reference) pairs, each reference decoded once."""
+    """(r, variant) of (query, reference) pairs, each reference decoded once. compare: turned queries, a reference and
+    the queries' moments -> r."""
     r_P, variant_P = np.empty(pairs_2P.shape[1]), np.zeros(pairs_2P.shape[1], np.int64)
     moments_N2 = moments(view, x_NCHW)
     order = pairs_2P[1].argsort(kind="stable")
@@ -260,7 +270,7 @@ def _exact_pairs(
         for y_CHW, pair in zip(images, rows[start : start + _BATCH], strict=True):
             chosen = torch.as_tensor(pairs_2P[0][pair], device=x_NCHW.device)
             x_nCHW, moments_n2 = x_NCHW[chosen], moments_N2[chosen]
-            r_Vn = torch.stack([exact(view, turned(x_nCHW, kind), y_CHW, moments_n2) for kind in kinds])
+            r_Vn = torch.stack([compare(turned(x_nCHW, kind), y_CHW, moments_n2) for kind in kinds])
             r_n, variant_n = r_Vn.max(0)
             r_P[pair], variant_P[pair] = r_n.cpu().numpy(), variant_n.cpu().numpy()
     return r_P, variant_P

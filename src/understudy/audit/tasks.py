@@ -35,12 +35,10 @@ def generator_tasks(samples: Stack, train: Stack, test: Stack, audit: Mapping, t
     same_channels(samples, train)
     images, references = Images.of(samples, None, threads), Images.of(train, None, threads)
     views = {name: View.of(name, train.channels) for name in audit["views"]}
-    tasks = {
-        f"{name}/train": Task(images, references, view, audit["variants"], min(audit["nearest"], references.count))
-        for name, view in views.items()
-    }
+    how, nearest = {"variants": audit["variants"], "shifts": audit["shifts"]}, min(audit["nearest"], len(train))
+    tasks = {f"{name}/train": Task(images, references, view, k=nearest, **how) for name, view in views.items()}
     seen = Images.of(test, included(test), threads)
-    tasks[f"{audit['view']}/test"] = Task(images, seen, views[audit["view"]], audit["variants"])
+    tasks[f"{audit['view']}/test"] = Task(images, seen, views[audit["view"]], **how)
     return tasks
 
 
@@ -52,15 +50,16 @@ def calibration_tasks(train: Stack, test: Stack, audit: Mapping, seed: int, thre
     some = Images.of(train, evenly(len(train), audit["null_images"]), threads)
     originals = evenly(len(train), audit["planted"])
     copies = planted(train.read(originals, threads, checked=True), seed_of(seed, "planted"))
-    tasks = {}
+    tasks, how = {}, {"variants": audit["variants"], "shifts": audit["shifts"]}
     for name in audit["views"]:
         view = View.of(name, train.channels)
-        tasks[f"{name}/test"] = Task(unseen, references, view, audit["variants"])
-        tasks[f"{name}/train"] = Task(some, references, view, audit["variants"], apart=True)
+        tasks[f"{name}/test"] = Task(unseen, references, view, **how)
+        tasks[f"{name}/train"] = Task(some, references, view, apart=True, **how)
         for kind, x_NCHW in copies.items():
             images = _in_memory(x_NCHW, hash_of([train.fingerprint, originals.tolist(), kind, seed]))
-            tasks[f"{name}/planted/{kind}"] = Task(images, references, view, audit["variants"])
-    tasks[f"{audit['view']}/seen"] = Task(some, unseen, View.of(audit["view"], train.channels), audit["variants"])
+            tasks[f"{name}/planted/{kind}"] = Task(images, references, view, **how)
+    decisive = View.of(audit["view"], train.channels)
+    tasks[f"{decisive.name}/seen"] = Task(some, unseen, decisive, **how)
     return tasks
 
 

@@ -63,6 +63,10 @@ class View:
             return x_NCHW
         return F.adaptive_avg_pool2d(x_NCHW.float(), COARSE_PIXELS).round().to(torch.uint8)
 
+    def width(self, width: int) -> int:
+        """Of what is compared of images so wide."""
+        return min(width, COARSE_PIXELS) if self.name == COARSE else width
+
     def plane(self, height: int, width: int) -> int:
         """Pixels of a channel of images of this size."""
         return COARSE_PIXELS**2 if self.name == COARSE and width > COARSE_PIXELS else height * width
