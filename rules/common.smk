@@ -16,7 +16,7 @@ from understudy.core.cli import stand_in_for
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
 from understudy.core.grid import audited, feature_weights, file_of, generators_of
-from understudy.core.grid import grid, parts, sources
+from understudy.core.grid import grid, known_sources, parts, sources
 from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
 from understudy.core.weights import find_weights

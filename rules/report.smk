@@ -186,7 +186,7 @@ rule make_report:
         results=results_folder,
         runs=RUNS,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        generators=" ".join(SOURCES),
+        generators=" ".join(known_sources(config)),
         evaluation=canonical_json(config["evaluation"]),
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),

@@ -24,14 +24,15 @@ def audit_sentence(a: Mapping) -> tuple[str, bool]:
     if a["generator"] == COPIES:
         found = "found out, as it must be" if failed else "NOT found out: do not believe any audit of this study"
         return f"{name}, a control: {found}.", failed
-    if failed:
-        return f"{name}: not to be shared. {'; '.join(a['reasons'])}.", False
-    flagged, rate = a["memorized"], a["false_positive_rate"]
-    return (
-        f"{name}: no sign of copies. {flagged['count']} of {a['count']} images are flagged; of real images of other "
-        f"people up to {rate:.0%} would be.",
-        True,
-    )
+    return f"{name}: {finding(a)}.", not failed
+
+
+def finding(a: Mapping) -> str:
+    """What an audit says of images, without a name before and a full stop behind."""
+    if a["verdict"] == FAIL:
+        return f"not to be shared, {'; '.join(a['reasons'])}"
+    flagged, rate = a["memorized"]["count"], a["false_positive_rate"]
+    return f"no sign of copies, {flagged} of {a['count']} flagged where {rate:.0%} of real images of others may be"
 
 
 def without_controls(summaries: Sequence[Mapping]) -> list[Mapping]:

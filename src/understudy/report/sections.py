@@ -11,9 +11,8 @@ import pandas as pd
 from understudy.core.files import read_json
 from understudy.core.grid import Setting
 
-from .answers import NO as AGAINST
-from .answers import YES, answer
-from .audits import audit_sentence, audit_table, without_controls
+from .answers import answer
+from .audits import audit_sentence, audit_table, finding, without_controls
 from .cells import KEYS
 from .controls import NO, UNDECIDED, sentences
 from .correlation import power_sentence
@@ -112,8 +111,13 @@ def answers(m: Material) -> str:
     if not m.generators:
         return paragraph("No generator was trained, so there is nothing to answer.")
     found = [answer(g, m.table("equivalence"), m.table("relative_dice"), spoken(g)) for g in m.generators]
+    copies = {a["generator"]: [] for a in audits_of(m)}
+    for a in audits_of(m):
+        copies[a["generator"]].append(f" {text(a['dataset'])}{', filtered' * a['filtered']}: {text(finding(a))}.")
     items = [
-        f'<li class="{a.verdict}"><span class="verdict">{text(a.word)}.</span> {rich(a.sentence)}</li>' for a in found
+        f'<li class="{a.verdict}"><span class="verdict">{text(a.word)}.</span> {rich(a.sentence)}'
+        f"{''.join(['<br>May its images be shared?', *copies[a.generator]]) if a.generator in copies else ''}</li>"
+        for a in found
     ]
     alone = m.table("equivalence")
     alone = alone[alone["training_set"].isin(m.generators)]
@@ -130,14 +134,12 @@ def answers(m: Material) -> str:
             "patients: no audit is part of this report, so nothing in it says that the images may leave the house.</p>"
         )
     )
-    return f'<ul class="answers">{"".join(items)}</ul>{warning}{shared(m)}{drawn if len(alone) else ""}'
+    return f'<ul class="answers">{"".join(items)}</ul>{warning}{drawn if len(alone) else ""}'
 
 
-def shared(m: Material) -> str:
-    """May the images leave the house? The other half of the answer."""
-    said = [audit_sentence(summary) for summary in without_controls([read_json(path) for path in m.audits])]
-    items = [f'<li class="{YES if fine else AGAINST}">{text(sentence)}</li>' for sentence, fine in said]
-    return f'<ul class="answers">{"".join(items)}</ul>' if items else ""
+def audits_of(m: Material) -> list[dict]:
+    """The summaries of audits, without those of controls."""
+    return without_controls([read_json(path) for path in m.audits])
 
 
 def belief(m: Material) -> str:
