@@ -25,7 +25,7 @@ from understudy.core.measure import device_name
 BAR = 0.6
 CHANNELS = ["t1", "t1ce", "t2", "flair", "seg"]
 FULL = {"queries": 100_000, "references": 23_478, "size": 256, "memory_gb": 60.0}
-SMALL = {"queries": 1024, "references": 8192, "size": 64, "memory_gb": 2.0}
+SMALL = {"queries": 1024, "references": 8192, "size": 128, "memory_gb": 4.0}
 
 
 def main() -> None:

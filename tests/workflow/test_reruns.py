@@ -70,7 +70,8 @@ def test_a_generator_option_reruns_that_branch_alone(study):
     jobs = planned(study, TINY.replace("batch: 4, kimg: 0.02", "batch: 4, kimg: 0.02, learning_rate_generator: 0.001"))
     expected = {"train_generator": 1, "sample_generator": 1, "train_segmenter": 8, "score_fidelity": 1}
     report = {"make_tables": 1, "compare_generators": 1, "compare_fidelity": 1, "make_figures": 1, "make_report": 1}
-    assert jobs == {**expected, **report, "all": 1, "total": 17}
+    audit = {"find_nearest": 1, "audit_samples": 1, "compare_audits": 1}
+    assert jobs == {**expected, **report, **audit, "all": 1, "total": 20}
 
 
 # what reads the table of metrics is made again; nothing is trained
@@ -151,7 +152,8 @@ SHARED = TINY.replace(
     "validation: apart",
 )
 # what is given here takes the place of the profile's whole block
-AT_ONCE = [f"{rule}:gpu=0" for rule in ("train_generator", "sample_generator", "train_segmenter")]
+ON_GPU = ("train_generator", "sample_generator", "train_segmenter", "score_fidelity", "calibrate_audit", "find_nearest")
+AT_ONCE = [f"{rule}:gpu=0" for rule in ON_GPU]
 AT_ONCE = ("--set-resources", *AT_ONCE, "train_segmenter:at_once=2")
 
 
