@@ -166,15 +166,13 @@ def correlations(queries: Vectors, references: Vectors) -> Tensor:
 
 
 def _whole(x_NCHW: Tensor, dtype: torch.dtype) -> Vectors:
-    """Centred at a whole number, so that sums of products are not large beside the covariance."""
-    x_NK, wide = x_NCHW.flatten(1), _wide(dtype)
-    total_N, n = x_NK.sum(1), x_NK[0].numel()
-    centre_N = (total_N / n).round()
-    centred_NK = x_NK.to(wide) - centre_N[:, None].to(wide)
-    sum_N = (total_N - centre_N.double() * n).to(wide)
-    norm_N = (centred_NK.square().sum(1) - sum_N**2 / n).clamp(min=0).sqrt()
-    constant_N = x_NK.amax(1) == x_NK.amin(1)
-    return Vectors(centred_NK.to(dtype), sum_N, norm_N.masked_fill(constant_N, 0))
+    """Centred at a whole number, so that sums of products are not large beside the covariance. Of a constant image
+    nothing is left."""
+    x_NK = x_NCHW.flatten(1).to(_wide(dtype))
+    x_NK -= x_NK.mean(1, keepdim=True).round()
+    sum_N = x_NK.sum(1)
+    norm_N = (torch.linalg.vecdot(x_NK, x_NK) - sum_N**2 / x_NK.shape[1]).clamp(min=0).sqrt()
+    return Vectors(x_NK.to(dtype), sum_N, norm_N)
 
 
 def _inside(y_MCHW: Tensor, dtype: torch.dtype) -> Vectors:
