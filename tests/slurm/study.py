@@ -40,6 +40,7 @@ TRAINERS = (
     "measure_speed",
     "calibrate_audit",
     "find_nearest",
+    "filter_samples",
 )
 CHECKPOINT_MIN = "0.05"  # 3 s: a fault may cost that much
 
@@ -61,6 +62,7 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "make_report",
         "audit_samples",
         "compare_audits",
+        "make_release",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:
