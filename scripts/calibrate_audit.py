@@ -8,9 +8,10 @@ import argparse
 import json
 from pathlib import Path
 
+from understudy.audit.detector import place_at
 from understudy.audit.judge import calibrate
 from understudy.audit.run import search_all
-from understudy.audit.tasks import calibration_tasks, write_found
+from understudy.audit.tasks import calibration_tasks, included, write_found
 from understudy.core import cli, machine
 from understudy.core.files import write_json
 from understudy.core.stack import Stack
@@ -29,6 +30,7 @@ def main() -> None:
     a = parser.parse_args()
     with cli.named_os_errors():
         train, test = Stack.open(a.train), Stack.open(a.test)
+        place_at(len(included(test)), a.audit["false_positive_rate"])  # before hours are spent
         found = search_all(calibration_tasks(train, test, a.audit, a.seed, a.threads or 4), a)
         if found is not None:
             write_json(a.output, calibrate(found, a.audit) | {"train": train.fingerprint})

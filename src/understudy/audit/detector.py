@@ -49,14 +49,19 @@ def distance_ratio(found: Found) -> np.ndarray:
 
 def at_rate(real: Found, rate: float) -> Detector:
     """Raises ValueError where the real images are too few for the rate."""
-    n = len(real.r)
+    place = place_at(len(real.r), rate)
+    return Detector(float(np.sort(real.r[:, 0])[-place]), float(np.sort(distance_ratio(real))[place - 1]), rate)
+
+
+def place_at(n: int, rate: float) -> int:
+    """Which of n real images, from the most extreme on, is the threshold. Raises ValueError where n are too few."""
     place = math.floor(rate * (n + 1) + 1e-9)
     if place < 1:
         raise ValueError(
             f"audit.false_positive_rate: found {rate:g} with {n} images to calibrate on; expected at least "
             f"{math.ceil(1 / rate) - 1} images, or a rate of at least {1 / (n + 1):.3g}"
         )
-    return Detector(float(np.sort(real.r[:, 0])[-place]), float(np.sort(distance_ratio(real))[place - 1]), rate)
+    return place
 
 
 def beyond_all(*real: Found) -> Detector:
