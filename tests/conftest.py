@@ -1,7 +1,17 @@
-"""One CPU thread for all tests: results are compared bit for bit."""
+"""One CPU thread for all tests, as results are compared bit for bit; the same random cases every time.
+
+HYPOTHESIS_PROFILE=explore draws other cases, many more of them.
+"""
+
+import os
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore", max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -43,7 +43,7 @@ def test_products_and_sums_equal_numpy(name, dtype):
     assert (expected[0] == 0).all() and (sums[:2] == 0).all() and (products[:2] == 0).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(hnp.arrays(np.uint8, (2, 3, 4, 4)), st.sampled_from(["all", "brain", "a"]))
 def test_any_two_images(pair, name):
     view = View.of(name, ["a", "b", "seg"])

@@ -125,7 +125,7 @@ def plain_neighbourhoods(fake, real, k, more):
     return precision, recall, inside.sum() / (more * len(fake)), inside.any(0).mean()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(8, 60),

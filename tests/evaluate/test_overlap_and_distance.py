@@ -71,7 +71,7 @@ def test_border_of_the_volume_is_an_edge():
     assert hausdorff(full, hollow) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.tuples(*[st.integers(1, 24)] * 3) | st.tuples(*[st.integers(1, 40)] * 2),

@@ -45,7 +45,15 @@ def monai(a, b, spacing_mm, tolerance_mm):
 def assert_equal_to_monai(a, b, spacing_mm, tolerance_mm):
     found = surface(a, b, spacing_mm)
     ours = dice(a, b), found.hausdorff_mm, found.hausdorff95_mm, found.dice(tolerance_mm)
-    np.testing.assert_allclose(ours, monai(a, b, spacing_mm, tolerance_mm), rtol=2e-6, atol=1e-6)
+    assert_equal(ours, monai(a, b, spacing_mm, tolerance_mm), max(a.sum(), b.sum()))
+
+
+def assert_equal(ours, theirs, count):
+    """MONAI finds the percentile's rank among at most `count` distances in float32, and interpolates by its fraction."""
+    rank = 2.0**-23 * count
+    atol = [1e-6, 1e-6, 1e-6 + rank * np.nan_to_num(ours[1]), 1e-6]
+    for a, b, tolerance in zip(ours, theirs, atol, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-6, atol=tolerance)
 
 
 # MONAI, medpy and MetricsReloaded agree on the distances; their 95th percentiles of balls are MONAI's
@@ -75,7 +83,7 @@ def test_tolerance_and_spacing_are_in_millimetres():
     assert surface_dice(a, ball(0, (41, 41, 41)), (0.6, 0.6, 0.6), np.sqrt(3) * 0.6) == 1  # rounding is no distance
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.tuples(*[st.integers(2, 20)] * 3),
@@ -112,8 +120,7 @@ def test_equal_to_monai_on_real_masks():
             members = [LABELS.index(m) + 1 for m in REGIONS.get(row["label"], [row["label"]])]
             a, b = np.isin(prediction, members), np.isin(reference, members)
             names = "dice", "hausdorff_mm", "hausdorff95_mm", "surface_dice"
-            expected = monai(a, b, (1, 1, 1), 1)
-            np.testing.assert_allclose([row[n] for n in names], expected, rtol=2e-6, atol=1e-6)
+            assert_equal([row[n] for n in names], monai(a, b, (1, 1, 1), 1), max(a.sum(), b.sum()))
 
 
 def test_every_empty_case():

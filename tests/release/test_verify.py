@@ -64,7 +64,7 @@ def test_a_changed_byte_in_any_file_fails_and_the_file_is_named(copy):
     assert check(copy)[0] == 0
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_byte_can_change_unseen(bundle, tmp_path, data):
     """Any byte of any file, to any other value; in this process, as starting Python takes longer than the check."""
