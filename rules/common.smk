@@ -1,5 +1,6 @@
 # What all rules share: the validated config, where things are, small named helpers. No rules.
 import gc
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -15,10 +16,14 @@ from snakemake.exceptions import WorkflowError
 from understudy.core.cli import stand_in_for
 from understudy.core.config import complete, load_yaml
 from understudy.core.files import canonical_json, write_text_atomically
-from understudy.core.grid import audited, feature_weights, file_of, generators_of
-from understudy.core.grid import grid, known_sources, parts, sources
+from understudy.core.experiments import curves, experiments
+from understudy.core.grid import Setting, all_training_sets, audited, base_sources
+from understudy.core.grid import ensembles, feature_weights, grid, known_sources
+from understudy.core.grid import sample_count, settings, settings_of, sources, start_of
+from understudy.core.grid import trained
 from understudy.core.plan import FIGURE_REPEATS
 from understudy.core.plan import models
+from understudy.core.sources import Source, bases_of, file_of, parts
 from understudy.core.weights import find_weights
 from understudy.prepare.splits import check_split_file
 
@@ -45,7 +50,9 @@ DATASET = f"{RESULTS}/{{dataset}}"
 STACKS = f"{DATASET}/stacks"
 GENERATOR = f"{DATASET}/generators/{{generator}}"
 SETTING = f"{DATASET}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}"
-SETTINGS = list(grid(config))
+SETTINGS = settings(config)  # all that is trained
+GRID = list(grid(config))  # of these, what the main tables hold
+EXPERIMENTS = experiments(config)
 # what decides scores and their tables: all of the section but what is about images
 SCORING = canonical_json(
     {key: value for key, value in config["evaluation"].items() if key != "fidelity"}
@@ -61,7 +68,7 @@ KEEP = config["experiments"]["keep_weights"]
 APART = config["experiments"]["validation"] == "apart"
 REPEAT = "all" if SHARED else "repeat{repeat}"
 # the options of generators/{generator} and segmenters/{segmenter}/{augmentation}: hundreds of jobs share a text
-SOURCES = sources(config)  # generators and imports
+SOURCES = sources(config)  # of synthetic images: generators, imports, more trainings
 MODELS = {model: canonical_json(options) for model, options in models(config).items()}
 
 
@@ -71,11 +78,13 @@ def one_of(names):
 
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
-    generator=one_of(config["generators"]),
+    generator=one_of(trained(config)),
+    ensemble=one_of(ensembles(config)),
+    experiment=one_of(EXPERIMENTS),
     imported=one_of(config["imports"]),
     control=one_of(config["experiments"]["controls"]),
     segmenter=one_of(config["segmenters"]),
-    training_set=one_of({setting.training_set for setting in SETTINGS}),
+    training_set=one_of(all_training_sets(config)),
     augmentation=one_of(config["experiments"]["augmentations"]),
     repeat=r"[1-9]\d*",
     prefix="|filtered_",
@@ -106,11 +115,61 @@ def images_options(wildcards):
 
 
 def generator_options(wildcards):
-    return MODELS[f"generators/{wildcards.generator}"]
+    return MODELS[f"generators/{Source.of(wildcards.generator).base}"]
+
+
+def training_of_generator(wildcards):
+    """Which generator it is, which of several trainings, and the share of the subjects that it sees."""
+    source = Source.of(wildcards.generator)
+    other = f" --percent {source.percent} --training {source.seed}"
+    return f"--generator {source.base}" + other * (source.name != source.base)
+
+
+def images_of_generator(wildcards):
+    return sample_count(config, wildcards.generator)
+
+
+def member_files(name):
+    """The file `name` of every training behind an ensemble."""
+
+    def files(wildcards):
+        folder = f"{RESULTS}/{wildcards.dataset}/generators"
+        return [
+            f"{folder}/{member}/{name}"
+            for member in Source.of(wildcards.ensemble).trained
+        ]
+
+    return files
 
 
 def segmenter_options(wildcards):
-    return MODELS[f"segmenters/{wildcards.segmenter}/{wildcards.augmentation}"]
+    text = MODELS[f"segmenters/{wildcards.segmenter}/{wildcards.augmentation}"]
+    if not starting_setting(wildcards):
+        return text
+    options = json.loads(text)
+    options["learning_rate"] *= config["experiments"]["few_subjects"][
+        "fine_tuning_rate"
+    ]
+    return canonical_json(options)
+
+
+def starting_setting(wildcards):
+    """The setting whose weights a training starts from, if there is one."""
+    names = ("dataset", "segmenter", "training_set", "augmentation")
+    named = {name: wildcards[name] for name in names}
+    return start_of(Setting(repeats=config["experiments"]["repeats"], **named))
+
+
+def starting_weights(wildcards):
+    """The weights that each repeat starts from: of the same repeat."""
+    if not (start := starting_setting(wildcards)):
+        return []
+    files = start.files(RESULTS, "weights.safetensors")
+    return files if SHARED else [files[int(wildcards.repeat) - 1]]
+
+
+def starting_argument(wildcards, input):
+    return f"--start {input.start}" if input.start else ""
 
 
 def model_options(wildcards):
@@ -233,14 +292,25 @@ def of_repeats(name):
 
 
 def using(generator):
-    """The settings whose training set has images of a generator."""
-    return [s for s in SETTINGS if generator in generators_of(s.training_set)]
+    """The settings that learn from images of a generator, of whichever training."""
+    return [s for s in SETTINGS if generator in bases_of(s.training_set)]
 
 
 def dataset_settings(wildcards):
-    return canonical_json(
-        [s.as_dict() for s in SETTINGS if s.dataset == wildcards.dataset]
-    )
+    return canonical_json([s.as_dict() for s in GRID if s.dataset == wildcards.dataset])
+
+
+def experiment_scores(wildcards):
+    return every("scores.csv", settings_of(config, wildcards.experiment))
+
+
+def experiment_stacks(wildcards):
+    datasets = dict.fromkeys(c.dataset for c in curves(config, wildcards.experiment))
+    return [f"{RESULTS}/{dataset}/stacks/stacks.json" for dataset in datasets]
+
+
+def experiment_curves(wildcards):
+    return canonical_json([c.as_dict() for c in curves(config, wildcards.experiment)])
 
 
 # which audit speaks of which images of a generator
@@ -269,7 +339,7 @@ def release_arguments(wildcards, input):
 
 
 FIGURES = (
-    ["samples"] * bool(SOURCES)
+    ["samples"] * bool(base_sources(config))
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
     + ["dice"]
 )
@@ -277,11 +347,9 @@ FIGURES = (
 
 def figure_examples(wildcards):
     """The example predictions of the first trainings of every setting of a dataset."""
-    settings = [s for s in SETTINGS if s.dataset == wildcards.dataset]
+    own = [s for s in GRID if s.dataset == wildcards.dataset]
     return [
-        path
-        for s in settings
-        for path in s.files(RESULTS, "example.png")[:FIGURE_REPEATS]
+        path for s in own for path in s.files(RESULTS, "example.png")[:FIGURE_REPEATS]
     ]
 
 
@@ -289,7 +357,7 @@ def figure_samples(name):
     """The file `name` of every generator of a dataset."""
     return expand(
         f"{DATASET}/generators/{{generator}}/{name}",
-        generator=SOURCES,
+        generator=base_sources(config),
         allow_missing=True,
     )
 

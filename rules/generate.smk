@@ -28,12 +28,13 @@ rule train_generator:
         device="auto",
         microbatch=0,
     params:
+        training=training_of_generator,
         options=generator_options,
         left_out=left_out,
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/generators/{{generator}}",
     shell:
-        "python scripts/train_generator.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
+        "python scripts/train_generator.py --dataset {wildcards.dataset} {params.training}"
         " --options {params.options:q} --stack {input.stack} {params.left_out} --output {output.weights} --seed {params.seed}"
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
@@ -69,7 +70,7 @@ rule sample_generator:
         on_budget="exit",
         device="auto",
     params:
-        images=config["samples"]["count"],
+        images=images_of_generator,
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/samples/{{generator}}",
     shell:
@@ -78,6 +79,32 @@ rule sample_generator:
         " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
         " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
         " > {log} 2>&1"
+
+
+# images of several trainings of one generator, as many of each
+rule pool_samples:
+    input:
+        stacks=ancient(member_files("samples.zip")),
+        manifests=member_files("samples.json"),
+    output:
+        stack=f"{DATASET}/generators/{{ensemble}}/samples.zip",
+        manifest=f"{DATASET}/generators/{{ensemble}}/samples.json",
+    log:
+        f"{LOGS}/pool_samples/{{dataset}}/{{ensemble}}.log",
+    benchmark:
+        f"{BENCHMARKS}/pool_samples/{{dataset}}/{{ensemble}}.tsv"
+    retries: 0
+    conda:
+        "../envs/generate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        images=config["samples"]["count"],
+    shell:
+        "python scripts/pool_samples.py --dataset {wildcards.dataset} --name {wildcards.ensemble}"
+        " --members {input.stacks} --count {params.images} --output {output.stack} > {log} 2>&1"
 
 
 # copies of the training images, or noise: where a generator's samples would be, of known use

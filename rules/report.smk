@@ -21,7 +21,7 @@ TABLES = [
 
 rule make_tables:
     input:
-        scores=every("scores.csv"),
+        scores=every("scores.csv", GRID),
         fidelity=FIDELITY_TABLE,
     output:
         csv=report(
@@ -44,7 +44,7 @@ rule make_tables:
         runtime=30,
     params:
         results=results_folder,
-        settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
+        settings=canonical_json([setting.as_dict() for setting in GRID]),
         evaluation=SCORING,
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
@@ -150,11 +150,54 @@ rule make_figures:
         results=results_folder,
         settings=dataset_settings,
         evaluation=SCORING,
-        generators=" ".join(SOURCES),
+        generators=" ".join(base_sources(config)),
     shell:
         "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"
         " --settings {params.settings:q} --table {input.table} --evaluation {params.evaluation:q} --generators {params.generators}"
         " --output {params.results}/figures/{wildcards.dataset} > {log} 2>&1"
+
+
+# beyond the grid: a curve for each data set, segmenter and generator
+rule compare_experiment:
+    input:
+        scores=experiment_scores,
+        stacks=experiment_stacks,
+    output:
+        csv=report(
+            f"{RESULTS}/tables/{{experiment}}.csv",
+            caption="../workflow/report/experiments.rst",
+            category="Experiments",
+        ),
+        md=f"{RESULTS}/tables/{{experiment}}.md",
+        tex=f"{RESULTS}/tables/{{experiment}}.tex",
+        png=report(
+            f"{RESULTS}/figures/{{experiment}}.png",
+            caption="../workflow/report/experiments.rst",
+            category="Experiments",
+        ),
+        pdf=f"{RESULTS}/figures/{{experiment}}.pdf",
+    log:
+        f"{LOGS}/compare_experiment/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/compare_experiment/{{experiment}}.tsv"
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        results=results_folder,
+        curves=experiment_curves,
+        repeats=config["experiments"]["repeats"],
+        evaluation=SCORING,
+        validation=config["experiments"]["validation"],
+        published=canonical_json(PUBLISHED),
+    shell:
+        "python scripts/compare_experiment.py --experiment {wildcards.experiment} --results {params.results}"
+        " --curves {params.curves:q} --repeats {params.repeats} --evaluation {params.evaluation:q}"
+        " --validation {params.validation} --published {params.published:q} > {log} 2>&1"
 
 
 rule make_report:
@@ -165,6 +208,7 @@ rule make_report:
         stacks=expand(f"{STACKS}/stacks.json", dataset=config["datasets"]),
         fidelity=FIDELITY_TABLE,
         audits=AUDITS,
+        experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
     output:
         report(
             f"{RESULTS}/report.html",
@@ -192,7 +236,9 @@ rule make_report:
         published=canonical_json(PUBLISHED),
         fidelity=" ".join(["--fidelity", *FIDELITY_TABLE] * bool(FIDELITY_TABLE)),
         audits=" ".join(["--audits", *AUDITS] * bool(AUDITS)),
+        experiments=" ".join(["--experiments", *EXPERIMENTS] * bool(EXPERIMENTS)),
     shell:
         "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
         " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"
-        " --published {params.published:q} {params.fidelity} {params.audits} --output {output} > {log} 2>&1"
+        " --published {params.published:q} {params.fidelity} {params.audits}"
+        " {params.experiments} --output {output} > {log} 2>&1"

@@ -5,6 +5,7 @@ rule train_segmenter:
     input:
         stacks=ancient(training_stacks),
         manifests=training_manifests,
+        start=starting_weights,
         test=ancient(f"{STACKS}/test.zip"),
         apart=ancient(f"{STACKS}/train.zip") if APART else [],
         test_manifest=f"{STACKS}/stacks.json",
@@ -30,6 +31,7 @@ rule train_segmenter:
         at_once=1,
     params:
         options=segmenter_options,
+        start=starting_argument,
         slices=config["evaluation"]["slices"],
         apart=f"--apart {STACKS}/train.zip" if APART else "",
         regions=canonical_json(config["evaluation"]["regions"]),
@@ -41,7 +43,8 @@ rule train_segmenter:
     shell:
         "python scripts/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
         " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeats {params.repeats}"
-        " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} {params.apart} --test {input.test}"
+        " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} {params.apart} {params.start}"
+        " --test {input.test}"
         " --slices {params.slices} --regions {params.regions:q} --tolerance-mm {params.tolerance_mm} {params.weights}"
         " --history {output.history} --scores {output.scores}"
         " --example {output.example} --at-once {resources.at_once}"

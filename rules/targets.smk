@@ -52,6 +52,17 @@ rule report:
         rules.make_report.output,
 
 
+# one target per experiment: its table and figure, and all that is behind them
+for experiment in EXPERIMENTS:
+
+    rule:
+        name:
+            experiment
+        input:
+            expand(rules.compare_experiment.output, experiment=experiment),
+        localrule: True
+
+
 # one target per generator: its branch in every dataset, from training to the scores of all that learned from it
 for generator in config["generators"]:
 

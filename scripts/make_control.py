@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
-from understudy.core.grid import MADE_CONTROLS
+from understudy.core.sources import MADE_CONTROLS
 from understudy.core.stack import Stack
 from understudy.generate.control import write_control
 

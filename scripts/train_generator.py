@@ -12,6 +12,7 @@ from understudy.core.data import DeviceImages, hold_out
 from understudy.core.files import sha256_of_file
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
+from understudy.core.subsets import first_percent
 from understudy.core.training import run_directory, train
 from understudy.generate.annotation import Coding
 from understudy.generate.train import GeneratorTrainee, identity
@@ -25,6 +26,8 @@ def main() -> None:
     parser.add_argument("--options", default="{}", help="the generator's config block, a JSON object")
     parser.add_argument("--stack", type=Path, required=True, help="training images, train.zip")
     parser.add_argument("--leave-out", type=float, help="share of the subjects that segmenters alone see, to validate")
+    parser.add_argument("--percent", type=int, default=100, help="share of the training subjects that it sees")
+    parser.add_argument("--training", type=int, default=1, help="which of several: with another seed, other subjects")
     parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -46,14 +49,16 @@ def main() -> None:
         if args.microbatch:
             options["microbatch"] = args.microbatch
         coding = Coding.of(options.get("annotation", "grey"), stack.meta["channels"], stack.meta["labels"])
-        generator = seeded_build(args.generator, coding.count(channels), height, args.seed, **options).to(device)
+        seed = args.seed if args.training == 1 else seed_of(args.seed, "training", args.training)
+        generator = seeded_build(args.generator, coding.count(channels), height, seed, **options).to(device)
         subjects = stack.subjects()
         seen, left_out = seen_images(stack, subjects, args)
         subjects = [subjects[i] for i in seen] if subjects else None
-        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), args.seed, coding, subjects)
+        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), seed, coding, subjects)
         o = generator.options
-        config = identity(args.generator, asdict(o), type(o), args.seed, sha256_of_file(args.stack))
+        config = identity(args.generator, asdict(o), type(o), seed, sha256_of_file(args.stack))
         config |= {"left_out": left_out} if left_out else {}
+        config |= {"subjects": sorted(set(subjects))} if args.percent < 100 else {}
         run_dir = run_directory(args.runs, config)
         outcome = train(trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits)
         if not outcome.finished:
@@ -61,21 +66,32 @@ def main() -> None:
         if distributed.rank():
             return
         weights, images_seen = trainee.published(outcome.images_seen)
-        about = {"dataset": args.dataset, "seed": args.seed, "images_seen": images_seen}
+        about = {"dataset": args.dataset, "seed": seed, "images_seen": images_seen}
         snapshots = trainee.snapshots.history if trainee.snapshots else []
-        metadata = describe(args.generator, generator, stack.meta, **about, left_out=len(left_out), snapshots=snapshots)
+        meta = stack.meta if args.percent == 100 else stack.meta | {"lineage": lineage_of(stack, subjects)}
+        metadata = describe(args.generator, generator, meta, **about, left_out=len(left_out), snapshots=snapshots)
         publish_weights(weights, args.output, metadata)
 
 
 def seen_images(stack: Stack, subjects: list[str] | None, args: argparse.Namespace) -> tuple[Sequence[int], list[str]]:
-    """(places of the images that it may see, the subjects that are left out): those that segmenters hold out."""
-    if args.leave_out is None:
-        return range(len(stack)), []
+    """(places of the images that it sees, the subjects that segmenters hold out)."""
+    seen, held_out = range(len(stack)), {}
+    if args.leave_out is None and args.percent == 100:
+        return seen, []
     if subjects is None:
-        raise ValueError(f"--leave-out: {args.stack} does not say which subjects its images are of")
+        raise ValueError(f"{args.stack}: found no subjects, expected to know whose images they are, to leave some out")
     seed = seed_of(args.seed, args.dataset)  # as scripts/train_segmenter.py
-    seen, held_out = hold_out(len(stack), subjects, args.leave_out, len(stack), seed)
+    if args.leave_out is not None:
+        seen, held_out = hold_out(len(stack), subjects, args.leave_out, len(stack), seed)
+    if args.percent < 100:
+        first = first_percent((subjects[i] for i in seen), args.percent, seed, args.training)
+        seen = [i for i in seen if subjects[i] in first]
     return seen, list(held_out)
+
+
+def lineage_of(stack: Stack, subjects: list[str]) -> list[str]:
+    """The identities of those subjects alone."""
+    return sorted({stack.meta["subjects"][name]["identity"] for name in subjects})
 
 
 def read_options(text: str) -> dict:

@@ -8,7 +8,6 @@ is used up, run the same command again.
 import argparse
 import json
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,17 +16,17 @@ import torch
 from understudy.core import cli, distributed, machine
 from understudy.core.checkpoint import remove_checkpoints
 from understudy.core.files import sha256_of_file
-from understudy.core.grid import REAL, parts
 from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
 from understudy.core.seeds import seed_of
+from understudy.core.sources import REAL, parts
 from understudy.core.stack import Stack
 from understudy.core.together import Ending, run_in_turn, run_together
 from understudy.core.training import run_directory, train
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.evaluate.surface import TOLERANCE_MM
 from understudy.segment.data import TrainingSet, load_training_set
-from understudy.segment.publish import predicted_volumes, publish_weights, write_example, write_history
+from understudy.segment.publish import load_segmenter, predicted_volumes, publish_weights, write_example, write_history
 from understudy.segment.train import SegmenterTrainee
 
 
@@ -41,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--options", required=True, type=json.loads, help="the segmenter's config block as JSON")
     parser.add_argument("--stacks", required=True, nargs="+", type=Path, help="one per part of the training set")
     parser.add_argument("--apart", type=Path, help="stack of the real images, whose held-out subjects validate")
+    parser.add_argument("--start", nargs="*", type=Path, default=[], help="weights that each repeat starts from")
     parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
     parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
     parser.add_argument("--regions", type=json.loads, default={}, help="JSON, name -> labels scored together")
@@ -55,8 +55,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def identity(a: argparse.Namespace, stacks: dict[str, Stack], repeat: int) -> dict:
-    """What the result depends on; it names the run directory."""
+def identity(a: argparse.Namespace, stacks: dict[str, Stack], place: int) -> dict:
+    """What the result of a repeat depends on; it names the run directory."""
+    repeat = a.repeats[place]
     return {
         "segmenter": a.segmenter,
         "options": a.options,
@@ -65,6 +66,7 @@ def identity(a: argparse.Namespace, stacks: dict[str, Stack], repeat: int) -> di
         "seed": seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, repeat),
         "stacks": {part: stack.fingerprint for part, stack in stacks.items()},
         "validation": Stack.open(a.apart).fingerprint if a.apart else "study",
+        **({"start": sha256_of_file(a.start[place])} if a.start else {}),
         **({"pretrained": sha256_of_file(a.options["pretrained"])} if a.options.get("pretrained") else {}),
     }
 
@@ -108,15 +110,20 @@ def score(a: argparse.Namespace, place: int, trainee: SegmenterTrainee, test: St
 def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machine.Limits, device, place: int) -> str:
     """Trains, publishes and scores one repeat; says why it ended: finished, or what stopped it."""
     stacks, test = opened(a)
-    config = identity(a, stacks, a.repeats[place])
+    config = identity(a, stacks, place)
     shape = {
         "channels": len(test.channels) - 1,
         "classes": len(test.meta["labels"]) + 1,
         "size": test.meta["height"],
     }
-    data, augmented = replace(training_set, seed=config["seed"]), a.augmentation == "augmented"
+    data, augmented = training_set.of_repeat(a.repeats[place], config["seed"]), a.augmentation == "augmented"
     how = {**shape, "augmented": augmented, "seed": config["seed"], "device": device}
     trainee = SegmenterTrainee(a.segmenter, a.options, data, **how)
+    behind = {identity for stack in stacks.values() for identity in stack.meta["lineage"]}
+    if a.start:
+        network, learned = load_segmenter(a.start[place], device)
+        trainee.network.load_state_dict(network.state_dict())
+        behind |= set(learned["lineage"])
     outcome = train(trainee, run_of(a, place, config), a.options["samples"], config=config, limits=limits)
     if not outcome.finished or distributed.rank():
         return outcome.reason
@@ -128,7 +135,7 @@ def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machi
             "images_seen": outcome.images_seen,
             "training_seconds": round(outcome.seconds),
             "torch": torch.__version__,
-            "lineage": sorted({identity for stack in stacks.values() for identity in stack.meta["lineage"]}),
+            "lineage": sorted(behind),
         }
         publish_weights(trainee, a.weights[place], about)
     write_history(trainee, a.history[place])
@@ -191,8 +198,8 @@ def main() -> None:
             raise ValueError("\n".join(failures))
         if not a.weights and not distributed.rank():
             stacks, _ = opened(a)
-            for place, repeat in enumerate(a.repeats):  # until here a restart publishes what Snakemake has removed
-                remove_checkpoints(run_of(a, place, identity(a, stacks, repeat)))
+            for place in range(len(a.repeats)):  # until here a restart publishes what Snakemake has removed
+                remove_checkpoints(run_of(a, place, identity(a, stacks, place)))
 
 
 if __name__ == "__main__":

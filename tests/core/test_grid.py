@@ -1,6 +1,7 @@
 """The grid is the published study's: 22 settings a segmenter for five generators, 880 trainings in all."""
 
-from understudy.core.grid import generators_of, grid, is_control, parts, training_sets
+from understudy.core.grid import grid, training_sets
+from understudy.core.sources import generators_of, is_control, parts
 
 FIVE = ["progressive_gan", "stylegan1", "stylegan2", "stylegan3", "diffusion"]
 KINDS = ["real", "synthetic", "real+synthetic"]

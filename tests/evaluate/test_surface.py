@@ -49,7 +49,7 @@ def assert_equal_to_monai(a, b, spacing_mm, tolerance_mm):
 
 
 def assert_equal(ours, theirs, count):
-    """MONAI finds the percentile's rank among at most `count` distances in float32, and interpolates by its fraction."""
+    """MONAI finds the percentile's rank among at most `count` distances in float32, and interpolates by its rest."""
     rank = 2.0**-23 * count
     atol = [1e-6, 1e-6, 1e-6 + rank * np.nan_to_num(ours[1]), 1e-6]
     for a, b, tolerance in zip(ours, theirs, atol, strict=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.grid import RESERVED, generators_of, parts
+from understudy.core.sources import Source, generators_of, parts
 from understudy.core.stack import Stack
 
 
@@ -61,7 +61,7 @@ def _segmenters(results: Path, identity: str, seen: list[Path]) -> Iterator[Depe
         real = identity in Stack.open(results / dataset / "stacks/train.zip").meta["lineage"]
         if any((dataset, name) in generators for name in generators_of(folder.name)):
             yield Dependent(str(folder), "trained on images of a generator that has seen the subject")
-        elif real and set(parts(folder.name)) & set(RESERVED):
+        elif real and any(Source.of(part).is_real for part in parts(folder.name)):
             yield Dependent(str(folder), "trained on the subject")
 
 

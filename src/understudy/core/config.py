@@ -12,8 +12,10 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from .grid import FILTERED, KINDS, MADE_CONTROLS, REAL, RESERVED, counts, known_sources, sources
+from .grid import KINDS, known_sources, sources
+from .impossible_experiments import impossible_experiments
 from .labels import LABEL_CHANNEL
+from .sources import FILTERED, MADE_CONTROLS, REAL, RESERVED, Source, counts
 
 Problem = tuple[str, str]  # dotted key, what is wrong with it
 
@@ -158,6 +160,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     if taken := [name for name in config["generators"] if name in RESERVED or "+" in name]:
         yield "generators", f"found {taken}; {RESERVED} and names with + mean training sets"
     yield from _impossible_experiments(config)
+    yield from impossible_experiments(config)
     if sources(config) and config["images"]["channels"][-1] == LABEL_CHANNEL:  # else they are wrong themselves
         yield from _impossible_audit(config["audit"], config["images"]["channels"][:-1])
     yield from _impossible_fidelity(config)
@@ -209,7 +212,7 @@ def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
         if name in KINDS:
             continue
         mixed = counts(name)
-        if unknown := [part for part in mixed if part not in known]:
+        if unknown := [part for part in mixed if part not in known and not _is_part_of_known(part, config)]:
             yield "experiments.training_sets", f"found {name} with {', '.join(unknown)}; allowed: {', '.join(known)}"
         if len({count is None for count in mixed.values()}) > 1:
             yield "experiments.training_sets", f"found {name}; allowed: a number for each part, or for none"
@@ -221,6 +224,12 @@ def _impossible_experiments(config: Mapping) -> Iterator[Problem]:
             "experiments.validation",
             f"found apart with validation fractions {sorted(fractions)}; generators can leave out one set of subjects",
         )
+
+
+def _is_part_of_known(name: str, config: Mapping) -> bool:
+    """Whether it is real images of some subjects, or those of other trainings of a generator."""
+    source = Source.of(name)
+    return source.base == REAL or (source.base in config["generators"] and not (source.filtered or source.subjects))
 
 
 def _impossible_audit(audit: Mapping, modalities: list[str]) -> Iterator[Problem]:

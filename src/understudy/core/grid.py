@@ -7,17 +7,13 @@ images handed on as if they were samples) and `noise` are controls in the place 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 
+from .experiments import curves, experiments
+from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, learned_before, parts
+
 KINDS = ("real", "synthetic", "real+synthetic", "filtered")  # in a config; anything else there is a mixture by name
-REAL = "real"
-SHUFFLED = "shuffled"
-RESERVED = (REAL, SHUFFLED)
-FILTERED = "-filtered"  # stylegan2-filtered: its images, those replaced that the audit has flagged
-COPIES = "copies"
-NOISE = "noise"
-MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples would
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,12 @@ class Setting:
 
     def files(self, results: str, name: str) -> list[str]:
         """The file `name` of every repeat."""
-        return [f"{self.folder(results)}/repeat{repeat}/{name}" for repeat in range(1, self.repeats + 1)]
+        return [f"{self.folder(results)}/repeat{repeat}/{name}" for repeat in self.numbers]
+
+    @property
+    def numbers(self) -> range:
+        """Of its repeats."""
+        return range(1, self.repeats + 1)
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -53,30 +54,100 @@ def training_sets(
     return [*names, *controls, *[SHUFFLED] * negative_control]
 
 
-def counts(training_set: str) -> dict[str, int | None]:
-    """The sources of a training set and how many images of each, all where none is said.
-
-    real+stylegan2 -> {real: None, stylegan2: None}: seen equally often. real=5000+stylegan2=95000: each image is.
-    """
-    named = [part.partition("=") for part in training_set.split("+")]
-    return {name: int(count) if count else None for name, _, count in named}
-
-
-def parts(training_set: str) -> list[str]:
-    """The sources that a training set is mixed of: real+stylegan2 -> [real, stylegan2]."""
-    return list(counts(training_set))
+def grid(config: Mapping) -> Iterator[Setting]:
+    """Every setting of the main tables of a validated config."""
+    asked = config["experiments"]
+    for dataset, segmenter in product(config["datasets"], config["segmenters"]):
+        for training_set, augmentation in product(_names(config), asked["augmentations"]):
+            yield Setting(dataset, segmenter, training_set, augmentation, asked["repeats"])
 
 
-def generators_of(training_set: str) -> list[str]:
-    return [part.removesuffix(FILTERED) for part in parts(training_set) if part not in RESERVED]
+def settings(config: Mapping) -> list[Setting]:
+    """Every setting that is trained: those of the grid, and those that experiments add."""
+    of_experiments = (s for name in experiments(config) for s in settings_of(config, name))
+    return list(dict.fromkeys([*grid(config), *of_experiments]))
 
 
-def file_of(part: str, suffix: str) -> str:
-    """The stack (.zip) of a source, or its manifest (.json), below the folder of its dataset."""
-    if part in RESERVED:
-        return "stacks/train.zip" if suffix == ".zip" else "stacks/stacks.json"
-    generator, filtered = part.removesuffix(FILTERED), part.endswith(FILTERED)
-    return f"generators/{generator}/{'filtered' if filtered else 'samples'}{suffix}"
+def settings_of(config: Mapping, experiment: str) -> list[Setting]:
+    """Every setting of an experiment, and those whose weights its networks start from."""
+    found = []
+    for c in curves(config, experiment):
+        for point in c.points:
+            before = learned_before(point.training_set)
+            names = [*([before] if before else []), point.training_set]
+            found += [
+                Setting(c.dataset, c.segmenter, n, c.augmentation, config["experiments"]["repeats"]) for n in names
+            ]
+    return list(dict.fromkeys(found))
+
+
+def start_of(setting: Setting) -> Setting | None:
+    """The setting whose weights a training starts from, those of the same repeat."""
+    before = learned_before(setting.training_set)
+    return replace(setting, training_set=before) if before else None
+
+
+def _names(config: Mapping) -> list[str]:
+    asked = config["experiments"]
+    kinds, negative = asked["training_sets"], asked["negative_control"]
+    return training_sets(known_sources(config), kinds, negative, made_controls(config))
+
+
+def all_training_sets(config: Mapping) -> list[str]:
+    """Of the grid and of the experiments, each once."""
+    points = (p for name in experiments(config) for c in curves(config, name) for p in c.points)
+    return list(dict.fromkeys([*_names(config), *(p.training_set for p in points)]))
+
+
+# ---- what there are images of ----------------------------------------------------------------------------------------
+
+
+def base_sources(config: Mapping) -> list[str]:
+    """The generators of the config, and sets of others' images."""
+    return [*config["generators"], *config.get("imports", {})]
+
+
+def known_sources(config: Mapping) -> list[str]:
+    """Those that segmenters may learn from: it is known whose images are behind them."""
+    imports = config.get("imports", {})
+    return [name for name in base_sources(config) if name not in imports or imports[name]["trained_on"] == "train"]
+
+
+def sources(config: Mapping) -> list[str]:
+    """All that there are synthetic images of, by folder: also those of other trainings, and pooled ones, that
+    segmenters learn from."""
+    named = (part for training_set in all_training_sets(config) for part in _parts_of_all(training_set))
+    used = (source.folder for source in map(Source.of, named) if source.base in config["generators"])
+    return list(dict.fromkeys([*base_sources(config), *used]))
+
+
+def _parts_of_all(training_set: str) -> list[str]:
+    return [part for one in training_set.split(AFTER) for part in parts(one)]
+
+
+def trained(config: Mapping) -> list[str]:
+    """Every training of a generator, by folder: stylegan2, stylegan2-seed2, stylegan2-20percent, ..."""
+    behind = (name for folder in sources(config) for name in Source.of(folder).trained)
+    own = (name for name in behind if Source.of(name).base in config["generators"])
+    return list(dict.fromkeys([*config["generators"], *own]))
+
+
+def ensembles(config: Mapping) -> list[str]:
+    """The sources whose images are pooled from several trainings."""
+    return [name for name in sources(config) if Source.of(name).members > 1]
+
+
+def sample_count(config: Mapping, generator: str) -> int:
+    """How many images of a training are drawn: all; of one that is nothing but a member of ensembles, its share."""
+    count, pooled = config["samples"]["count"], map(Source.of, ensembles(config))
+    if generator in sources(config):
+        return count
+    return max(-(-count // source.members) for source in pooled if generator in source.trained)
+
+
+def made_controls(config: Mapping) -> list[str]:
+    """The controls that are stacks; a config of before there were any has none."""
+    return list(config["experiments"].get("controls", []))
 
 
 def audited(config: Mapping) -> list[tuple[str, str, str]]:
@@ -84,7 +155,7 @@ def audited(config: Mapping) -> list[tuple[str, str, str]]:
     filtered ones that segmenters learn from or that are released; imports; and the controls beside these."""
     if not sources(config):
         return []
-    used = {part for s in grid(config) for part in parts(s.training_set)}
+    used = {part for name in all_training_sets(config) for part in parts(name)}
     if config["release"]["images"] == "filtered":
         used |= {generator + FILTERED for generator in config["release"]["generators"]}
     return [
@@ -103,39 +174,3 @@ def feature_weights(config: Mapping, dataset: str) -> str | None:
     segmenter = fidelity["segmenter"] or next(iter(config["segmenters"]))
     setting = Setting(dataset, segmenter, REAL, config["experiments"]["augmentations"][0], 1)
     return setting.files(config["results"], "weights.safetensors")[0]
-
-
-def sources(config: Mapping) -> list[str]:
-    """What there are synthetic images of: the generators, and sets of others' images."""
-    return [*config["generators"], *config.get("imports", {})]
-
-
-def known_sources(config: Mapping) -> list[str]:
-    """Those that segmenters may learn from: it is known whose images are behind them."""
-    imports = config.get("imports", {})
-    return [name for name in sources(config) if name not in imports or imports[name]["trained_on"] == "train"]
-
-
-def made_controls(config: Mapping) -> list[str]:
-    """The controls that are stacks; a config of before there were any has none."""
-    return list(config["experiments"].get("controls", []))
-
-
-def is_control(training_set: str) -> bool:
-    """Whether a training set is one that shows that the numbers can be believed, and no result."""
-    return bool({SHUFFLED, *MADE_CONTROLS} & set(parts(training_set)))
-
-
-def grid(config: Mapping) -> Iterator[Setting]:
-    """Every setting of a validated config."""
-    experiments = config["experiments"]
-    sets = training_sets(
-        known_sources(config),
-        experiments["training_sets"],
-        experiments["negative_control"],
-        made_controls(config),
-    )
-    augmentations = experiments["augmentations"]
-    for dataset, segmenter in product(config["datasets"], config["segmenters"]):
-        for training_set, augmentation in product(sets, augmentations):
-            yield Setting(dataset, segmenter, training_set, augmentation, experiments["repeats"])

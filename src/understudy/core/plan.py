@@ -9,7 +9,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from .grid import Setting, audited, feature_weights, file_of, generators_of, grid, made_controls, parts, sources
+from .experiments import curves, experiments
+from .grid import (
+    Setting,
+    audited,
+    base_sources,
+    ensembles,
+    feature_weights,
+    grid,
+    made_controls,
+    settings,
+    settings_of,
+    sources,
+    start_of,
+    trained,
+)
+from .sources import Source, bases_of, file_of, parts
 
 REPORT = "report"  # the branch of what is made of all datasets together
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -64,14 +79,15 @@ def jobs(config: Mapping, target: str = "all") -> list[Job]:
 
 def targets(config: Mapping) -> dict[str, list[str]]:
     """The files behind each name that a person may ask for."""
-    results, settings = config["results"], list(grid(config))
+    results, trainings = config["results"], settings(config)
     tables, figures = _tables(config), [_figure(results, name) for name in config["datasets"]]
     audits = [f"{results}/tables/audit.csv"] if sources(config) else []
     releases = [_release(results, *both) for both in product(config["datasets"], config["release"]["generators"])]
     named = {
         "all": [*tables, *figures, *audits, _page(results), *releases],
+        **{name: [_experiment(results, name)] for name in experiments(config)},
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
-        "segmenters": _every(settings, results, "scores.csv"),
+        "segmenters": _every(trainings, results, "scores.csv"),
         "tables": tables,
         "figures": figures,
         "audit": audits,
@@ -80,7 +96,7 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     }
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
-        using = [s for s in settings if generator in generators_of(s.training_set)]
+        using = [s for s in trainings if generator in bases_of(s.training_set)]
         scored = [_fidelity(results, name, generator) for name in config["datasets"]]
         named[generator] = samples + scored + _every(using, results, "scores.csv")
     return named
@@ -122,8 +138,10 @@ def _everything(config: Mapping) -> Iterator[Job]:
     """One job of every rule for each of its wildcards."""
     for dataset in config["datasets"]:
         yield from _prepare(config, dataset)
-    for dataset, generator in product(config["datasets"], config["generators"]):
+    for dataset, generator in product(config["datasets"], trained(config)):
         yield from _generate(config, dataset, generator)
+    for dataset, name in product(config["datasets"], ensembles(config)):
+        yield _pool(config, dataset, name)
     for dataset, name in product(config["datasets"], config.get("imports", {})):
         inputs, outputs = (_stacks(config["results"], dataset)[0],), (_samples(config["results"], dataset, name),)
         yield Job("import_samples", f"{dataset}/{name}", f"{dataset} / {name}", inputs, outputs, dataset=dataset)
@@ -131,11 +149,11 @@ def _everything(config: Mapping) -> Iterator[Job]:
         yield _score_fidelity(config, dataset, name)
     for dataset, control in product(config["datasets"], made_controls(config)):
         yield _control(config, dataset, control)
-    settings = list(grid(config))
-    for setting in settings:
-        yield from _segment(config, setting)
+    starts = {start_of(setting) for setting in settings(config)}
+    for setting in settings(config):
+        yield from _segment(config, setting, setting in starts)
     yield from _audit(config)
-    yield from _report(config, settings)
+    yield from _report(config, list(grid(config)))
     for dataset, generator in product(config["datasets"], config["release"]["generators"]):
         yield _make_release(config, dataset, generator)
 
@@ -156,18 +174,33 @@ def _generate(config: Mapping, dataset: str, generator: str) -> Iterator[Job]:
         f"{results}/{dataset}/generators/{generator}/weights.json",
         _samples(results, dataset, generator),
     )
-    about = {"branch": f"{dataset} / {generator}", "gpu": True, "priority": 10, "dataset": dataset}
-    about |= {"key": f"{dataset}/{generator}", "model": f"generators/{generator}"}
+    base = Source.of(generator).base
+    about = {"branch": f"{dataset} / {base}", "gpu": True, "priority": 10, "dataset": dataset}
+    about |= {"key": f"{dataset}/{generator}", "model": f"generators/{base}"}
     train = f"{results}/{dataset}/stacks/train.zip"
     yield Job("train_generator", inputs=(train,), outputs=(weights,), run=f"{runs}/generators/{generator}", **about)
     yield Job("sample_generator", inputs=(weights,), outputs=(samples,), run=f"{runs}/samples/{generator}", **about)
+
+
+def _pool(config: Mapping, dataset: str, name: str) -> Job:
+    source = Source.of(name)
+    inputs = tuple(_samples(config["results"], dataset, member) for member in source.trained)
+    about = {"branch": f"{dataset} / {source.base}", "dataset": dataset}
+    return Job(
+        "pool_samples",
+        f"{dataset}/{name}",
+        inputs=inputs,
+        outputs=(_samples(config["results"], dataset, name),),
+        **about,
+    )
 
 
 def _score_fidelity(config: Mapping, dataset: str, generator: str) -> Job:
     results = config["results"]
     weights = feature_weights(config, dataset)
     inputs = (_samples(results, dataset, generator), *_stacks(results, dataset), *([weights] if weights else []))
-    about = {"branch": f"{dataset} / {generator}", "gpu": True, "dataset": dataset, "model": _pace(config, generator)}
+    base = Source.of(generator).base
+    about = {"branch": f"{dataset} / {base}", "gpu": True, "dataset": dataset, "model": _pace(config, generator)}
     outputs = tuple(_fidelity(results, dataset, generator, name) for name in ("fidelity", "annotation"))
     return Job("score_fidelity", f"{dataset}/{generator}", inputs=inputs, outputs=outputs, **about)
 
@@ -178,28 +211,30 @@ def _control(config: Mapping, dataset: str, control: str) -> Job:
     return Job("make_control", f"{dataset}/{control}", f"{dataset} / {control}", **files, dataset=dataset)
 
 
-def _segment(config: Mapping, setting: Setting) -> Iterator[Job]:
-    s, results, used = setting, config["results"], generators_of(setting.training_set)
+def _segment(config: Mapping, setting: Setting, is_start: bool) -> Iterator[Job]:
+    """`is_start`: whether other trainings start from its weights."""
+    s, results, used = setting, config["results"], bases_of(setting.training_set)
     stacks = [f"{results}/{s.dataset}/{file_of(part, '.zip')}" for part in parts(s.training_set)]
     if config["experiments"]["validation"] == "apart" and f"{results}/{s.dataset}/stacks/train.zip" not in stacks:
         stacks.append(f"{results}/{s.dataset}/stacks/train.zip")
     about = {"branch": f"{s.dataset} / {used[0] if used else s.training_set}", "gpu": True, "dataset": s.dataset}
     about |= {"model": f"segmenters/{s.segmenter}/{s.augmentation}", "training_set": s.training_set}
     inputs = (*stacks, f"{results}/{s.dataset}/stacks/test.zip")
-    weights = s.files(results, "weights.safetensors")
-    features = [path for path in weights if path == feature_weights(config, s.dataset)]  # others ask for no weights
+    weights, start = s.files(results, "weights.safetensors"), start_of(s)
+    starts = start.files(results, "weights.safetensors") if start else []
+    wanted = [path for path in weights if is_start or path == feature_weights(config, s.dataset)]
     if config["experiments"]["share_job"]:
-        outputs = (*s.files(results, "scores.csv"), *s.files(results, "example.png"), *features)
+        outputs = (*s.files(results, "scores.csv"), *s.files(results, "example.png"), *wanted)
         key = s.folder("").removeprefix("/").replace("/segmenters/", "/", 1)
-        yield Job("train_segmenter", key, inputs=inputs, outputs=outputs, trainings=s.repeats, **about)
+        yield Job("train_segmenter", key, inputs=(*inputs, *starts), outputs=outputs, trainings=s.repeats, **about)
         return
-    for scores, example, own in zip(
-        *(s.files(results, n) for n in ("scores.csv", "example.png")), weights, strict=True
-    ):
+    files = [s.files(results, name) for name in ("scores.csv", "example.png")]
+    for place, (scores, example, own) in enumerate(zip(*files, weights, strict=True)):
         key = scores.removeprefix(f"{results}/").removesuffix("/scores.csv")
-        run, outputs = f"{config['runs']}/{key}", (scores, example, *({own} & set(features)))
+        run, outputs = f"{config['runs']}/{key}", (scores, example, *({own} & set(wanted)))
         key = key.replace("/segmenters/", "/", 1)
-        yield Job("train_segmenter", key, inputs=inputs, outputs=outputs, run=run, **about)
+        needed = (*inputs, *starts[place : place + 1])
+        yield Job("train_segmenter", key, inputs=needed, outputs=outputs, run=run, **about)
 
 
 def _audit(config: Mapping) -> Iterator[Job]:
@@ -219,7 +254,8 @@ def _audit(config: Mapping) -> Iterator[Job]:
 def _pace(config: Mapping, name: str) -> str:
     """The model whose device stands for that of work on a source's images: its own, where it has one."""
     known = list(models(config))
-    return f"generators/{name}" if name in config["generators"] else known[0]
+    base = Source.of(name).base
+    return f"generators/{base}" if base in config["generators"] else known[0]
 
 
 def _filter(results: str, dataset: str, generator: str) -> Job:
@@ -233,7 +269,7 @@ def _filter(results: str, dataset: str, generator: str) -> Job:
 def _audit_images(results: str, dataset: str, name: str, model: str) -> Iterator[Job]:
     """Of a generator, or a control; its speed is known by `model`."""
     folder, stacks = f"{results}/{dataset}/generators/{name}", _stacks(results, dataset)
-    about = {"branch": f"{dataset} / {name}", "dataset": dataset, "model": model}
+    about = {"branch": f"{dataset} / {Source.of(name).base}", "dataset": dataset, "model": model}
     for prefix, images in (("", f"{folder}/samples.zip"), ("filtered_", f"{folder}/filtered.zip")):
         one = {"key": f"{dataset}/{prefix}{name}", **about}
         found = f"{folder}/{prefix}nearest.safetensors"
@@ -243,11 +279,11 @@ def _audit_images(results: str, dataset: str, name: str, model: str) -> Iterator
         yield Job("audit_samples", inputs=inputs, outputs=outputs, **one)
 
 
-def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
+def _report(config: Mapping, main: list[Setting]) -> Iterator[Job]:
     results = config["results"]
     table = f"{results}/tables/dice.csv"
     images = [f"{results}/tables/fidelity.csv"] * bool(sources(config))
-    yield Job("make_tables", "", REPORT, (*_every(settings, results, "scores.csv"), *images), (table,))
+    yield Job("make_tables", "", REPORT, (*_every(main, results, "scores.csv"), *images), (table,))
     if config["generators"]:
         samples = [_samples(results, *both) for both in product(config["datasets"], config["generators"])]
         yield Job("compare_generators", "", REPORT, tuple(samples), (f"{results}/tables/generators.csv",))
@@ -256,13 +292,20 @@ def _report(config: Mapping, settings: list[Setting]) -> Iterator[Job]:
         scored, made = [_fidelity(results, *one) for one in both], f"{results}/tables/fidelity.csv"
         yield Job("compare_fidelity", "", REPORT, tuple(scored), (made,))
     for dataset in config["datasets"]:
-        own = [s for s in settings if s.dataset == dataset]
+        own = [s for s in main if s.dataset == dataset]
         inputs = [table, f"{results}/{dataset}/stacks/train.zip"]
         inputs += [path for s in own for path in s.files(results, "example.png")[:FIGURE_REPEATS]]
-        inputs += [_samples(results, dataset, name) for name in sources(config)]
+        inputs += [_samples(results, dataset, name) for name in base_sources(config)]
         yield Job("make_figures", dataset, REPORT, tuple(inputs), (_figure(results, dataset),), dataset=dataset)
 
-    inputs = [*_tables(config), *_audits(config), *(_figure(results, dataset) for dataset in config["datasets"])]
+    for name in experiments(config):
+        wanted = _every(settings_of(config, name), results, "scores.csv")
+        datasets = dict.fromkeys(c.dataset for c in curves(config, name))
+        wanted += [f"{results}/{dataset}/stacks/train.zip" for dataset in datasets]
+        yield Job("compare_experiment", name, REPORT, tuple(wanted), (_experiment(results, name),))
+
+    inputs = [_experiment(results, name) for name in experiments(config)]
+    inputs += [*_tables(config), *_audits(config), *(_figure(results, dataset) for dataset in config["datasets"])]
     inputs += [f"{results}/{dataset}/stacks/train.zip" for dataset in config["datasets"]]
     yield Job("make_report", "", REPORT, tuple(inputs), (_page(results),))
 
@@ -309,6 +352,10 @@ def _release(results: str, dataset: str, generator: str) -> str:
 
 def _fidelity(results: str, dataset: str, generator: str, name: str = "fidelity") -> str:
     return f"{results}/{dataset}/generators/{generator}/{name}.csv"
+
+
+def _experiment(results: str, name: str) -> str:
+    return f"{results}/tables/{name}.csv"
 
 
 def _page(results: str) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 
 from understudy.core.data import hold_out
 from understudy.core.files import hash_of, sha256_of_file, write_json
-from understudy.core.grid import COPIES, MADE_CONTROLS
 from understudy.core.labels import LABEL_CHANNEL
 from understudy.core.seeds import seed_of
+from understudy.core.sources import COPIES, MADE_CONTROLS
 from understudy.core.stack import Stack, StackWriter
 
 CARRIED = ("channels", "labels", "height", "width", "lineage")  # from the training stack

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from understudy.core.files import sha256_of_file
-from understudy.core.grid import REAL, generators_of
 from understudy.core.labels import LABEL_CHANNEL, label_names
+from understudy.core.sources import REAL, generators_of
 from understudy.core.stack import Stack
 
 from .about import About

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from understudy.core.grid import COPIES, MADE_CONTROLS
+from understudy.core.sources import COPIES, MADE_CONTROLS
 
 from .names import spoken
 

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from understudy.core.grid import REAL, generators_of, is_control
+from understudy.core.sources import REAL, generators_of, is_control
 
 from .cells import KEYS
 from .intervals import Difference, difference, holm

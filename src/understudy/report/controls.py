@@ -9,7 +9,7 @@
 import numpy as np
 import pandas as pd
 
-from understudy.core.grid import COPIES, REAL, is_control
+from understudy.core.sources import COPIES, REAL, is_control
 
 from .comparisons import ALPHA, LEVEL, Matrices
 from .intervals import DRAWS, difference, interval

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from understudy.core.flops import Demand
 from understudy.core.gpus import SHARE, gpu_of
-from understudy.core.grid import MADE_CONTROLS, REAL, SHUFFLED, counts, sources
+from understudy.core.grid import sample_count, sources
 from understudy.core.plan import Job
 from understudy.core.sizes import Size
+from understudy.core.sources import MADE_CONTROLS, REAL, SHUFFLED, Source, counts
 
 from .speed import Speed
 
@@ -136,7 +137,7 @@ def _train_generator(job: Job, study: Study) -> Cost:
 
 
 def _sample_generator(job: Job, study: Study) -> Cost:
-    count = study.config["samples"]["count"]
+    count = sample_count(study.config, job.key.split("/", 1)[1])
     size_bytes = count * _image_bytes(study)  # twice: shards stay in the run directory
     seconds = count / 1000 * study.speeds[job.model].inference
     return _on_device(job, study, training=seconds, published=size_bytes, run_bytes=size_bytes)
@@ -162,12 +163,23 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
 
 def validation_images(training_set: str, options: Mapping, size: Size, samples: int, apart: bool = False) -> int:
     """Images that a training predicts at the end of every epoch: of real subjects where it has any, all of theirs."""
-    fraction, sources = options["validation_fraction"], counts(training_set)
-    if apart or REAL in sources:
-        return round(fraction * (size.train_slices if apart else sources[REAL] or size.train_slices))
-    made_of_real = {SHUFFLED, *MADE_CONTROLS} & set(sources)
-    images = size.train_slices if made_of_real else min(n or samples for n in sources.values())
+    fraction, named = options["validation_fraction"], {Source.of(name): n for name, n in counts(training_set).items()}
+    real = [n or round(size.train_slices * _share(s, size)) for s, n in named.items() if s.base == REAL]
+    if apart or real:
+        return round(fraction * (size.train_slices if apart else real[0]))
+    made_of_real = {SHUFFLED, *MADE_CONTROLS} & {source.base for source in named}
+    images = size.train_slices if made_of_real else min(n or samples for n in named.values())
     return min(round(fraction * images), options["validation_samples"])
+
+
+def _share(source: Source, size: Size) -> float:
+    """Of the training subjects."""
+    return min(1.0, source.subjects / size.train_subjects) if source.subjects else source.percent / 100
+
+
+def _pool(job: Job, study: Study) -> Cost:
+    count = study.config["samples"]["count"]
+    return Cost(cpu_seconds=count * COPY_SECONDS, bytes=count * _image_bytes(study))
 
 
 def _score_fidelity(job: Job, study: Study) -> Cost:
@@ -268,6 +280,7 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "slice_volumes": _slice,
     "train_generator": _train_generator,
     "sample_generator": _sample_generator,
+    "pool_samples": _pool,
     "score_fidelity": _score_fidelity,
     "make_control": _control,
     "import_samples": _filter_samples,
@@ -281,6 +294,7 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "compare_generators": _tables,
     "compare_fidelity": _tables,
     "make_figures": _figures,
+    "compare_experiment": _tables,
     "make_release": _release,
     "make_report": _tables,
 }

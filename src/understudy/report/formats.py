@@ -12,7 +12,8 @@ NOTHING = "–"
 DECIMALS = {
     "dice": 3, "hausdorff": 1, "hausdorff95": 1, "surface_dice": 3, "volume_error": 2, "regions": 3,
     "regions_hausdorff95": 1, "relative_dice": 2, "ranking": 2, "comparisons": 3, "equivalence": 3, "correlations": 2,
-    "controls": 3, "empties": 0, "generators": 0, "missing": 0, "audit": 0,
+    "controls": 3, "empties": 0, "generators": 0, "missing": 0, "audit": 0, "proportions": 3, "few_subjects": 3,
+    "ensembles": 3, "subset": 3,
 }  # fmt: skip
 PROBABILITIES = ("p", "p_holm", "p_kendall")
 OVER_REPEATS = (

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from understudy.core.grid import generators_of, is_control, parts
+from understudy.core.sources import generators_of, is_control, parts
 
 from .intervals import resampled_means
 

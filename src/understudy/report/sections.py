@@ -17,6 +17,7 @@ from .cells import KEYS
 from .controls import NO, UNDECIDED, sentences
 from .correlation import power_sentence
 from .costs_so_far import costs_so_far
+from .experiment_sentences import experiment_sentences
 from .forest import forest
 from .formats import CAPTIONS, DECIMALS, display, title
 from .missing import missing_trainings
@@ -38,6 +39,13 @@ FIGURES = {
     "dice": "Mean Dice of every training set: a dot is one training, a bar their mean.",
 }
 
+EXPERIMENTS = {
+    "proportions": "How many real images among synthetic ones?",
+    "few_subjects": "How many patients are synthetic images worth?",
+    "ensembles": "Are several trainings of a generator better than one?",
+    "subset": "What if there were fewer patients to begin with?",
+}
+CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
 EMPTIES = {
     "study": "is left out, or has Dice 0 and no distance: policy `study`",
     "challenge": "has Dice 1, or Dice 0 and the distance of the BraTS challenge: policy `challenge`",
@@ -66,6 +74,7 @@ class Material:
     published: Mapping[str, str]
     fidelity: Path | None = None  # tables/fidelity.csv, where there is one
     audits: Sequence[Path] = ()  # {dataset}/generators/{generator}/audit.json, of those that were audited
+    experiments: Sequence[str] = ()  # beyond the grid: proportions, few_subjects, ...
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -191,6 +200,19 @@ def tables(m: Material) -> str:
     return first + "".join(folded(heading, shown(name)) for name, heading in MORE_TABLES.items() if len(m.table(name)))
 
 
+def beyond(m: Material) -> str:
+    """Experiments beyond the grid: sentences, figure, and the table folded."""
+    parts = []
+    for name in m.experiments:
+        whole = m.table(name)
+        narrow, alike = compact(whole)
+        shown = table(display(narrow, DECIMALS[name]), f"{m.note(name)} {alike}".strip())
+        drawn = picture(m.results / "figures" / f"{name}.png", CURVES_SHOWN)
+        said = bullets(experiment_sentences(name, whole))
+        parts += [f"<h3>{text(EXPERIMENTS[name])}</h3>", said, drawn, folded("The numbers", shown)]
+    return "".join(parts)
+
+
 def compact(whole: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Without columns that say nothing, or the same in every row: a phone has no room for them. And what they say."""
     alike = [k for k in KEYS if k in whole and k != "training_set" and len(whole) > 1 and whole[k].nunique() == 1]
@@ -302,6 +324,7 @@ ORDER: list[tuple[str, str, Callable[[Material], str]]] = [
     ("audit", "Copies of patients?", audit),
     ("pictures", "Pictures", pictures),
     ("tables", "Tables", tables),
+    ("experiments", "How much is needed?", beyond),
     ("fidelity", "How real the images look", fidelity),
     ("methods", "Methods", methods),
     ("treatment", "Were the generators treated alike?", treatment),

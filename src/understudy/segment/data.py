@@ -1,17 +1,19 @@
 """Training sets: which images of which stacks, the part held out for validation, and the order they are seen in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from understudy.core.data import DeviceImages, epoch_indices, hold_out
-from understudy.core.grid import REAL, SHUFFLED, counts
 from understudy.core.labels import classes_of_grey
 from understudy.core.seeds import seed_of
+from understudy.core.sources import REAL, SHUFFLED, counts
+from understudy.core.sources import Source as Named
 from understudy.core.stack import Stack
+from understudy.core.subsets import first_percent, in_order
 
 
 @dataclass
@@ -22,11 +24,33 @@ class Source:
     images: DeviceImages  # uint8 (N, C + 1, H, W): modalities, then class numbers
     train: np.ndarray  # image indices
     validation: dict[str, np.ndarray]  # subject -> its validation images; synthetic images are one group
+    few: "Few | None" = None  # `train` and `validation` are then those of a repeat
 
     @property
     def by_subject(self) -> bool:
         """Whether validation is by subject; images without a subject (or with another's labels) are pooled."""
         return "" not in self.validation
+
+
+@dataclass(frozen=True)
+class Few:
+    """So many subjects of a source, by lot in each repeat; whatever is trained on them, these are the same."""
+
+    count: int
+    subjects: list[str]  # of each image
+    fraction: float  # of them held out for validation; 0: none, others validate
+    limit: int
+    split_seed: int
+
+    def drawn(self, repeat: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """(train image indices, {subject: validation image indices}), as hold_out gives them of all."""
+        drawn = set(in_order(self.subjects, self.split_seed, "few", repeat)[: self.count])
+        chosen = np.flatnonzero([subject in drawn for subject in self.subjects])
+        if not self.fraction:
+            return chosen, {}
+        own = [self.subjects[i] for i in chosen]
+        train, validation = hold_out(len(chosen), own, self.fraction, self.limit, self.split_seed)
+        return chosen[train], {subject: chosen[images] for subject, images in validation.items()}
 
 
 @dataclass
@@ -37,6 +61,17 @@ class TrainingSet:
     seed: int
     judge: Source
     even: bool = True
+
+    def of_repeat(self, repeat: int, seed: int) -> "TrainingSet":
+        """The same images in an order of its own, and of the subjects that this repeat has drawn."""
+        own = {}
+        for source in self.sources:
+            own[id(source)] = source
+            if source.few:
+                train, validation = source.few.drawn(repeat)
+                own[id(source)] = replace(source, train=train, validation=validation)
+        judge = own.get(id(self.judge), self.judge)
+        return replace(self, sources=list(own.values()), judge=judge, seed=seed)
 
     def share(self) -> None:
         """Processes that are given this training set will see its images, not copy them."""
@@ -87,7 +122,8 @@ def load_training_set(
 
     Args:
         name: such as real+stylegan2 or real=5000+stylegan2=95000.
-        stacks: path of each part; that of `real` serves `shuffled`, and is needed where `apart`.
+        stacks: path of each part; that of `real` serves `shuffled`, and is needed where `apart`. Of a part such as
+            real-10subjects the subjects are drawn by TrainingSet.of_repeat.
         fraction: share held out for validation, of the subjects (real) or images (synthetic).
         limit: at most so many synthetic images validate. split_seed: of the held-out part, the same for all repeats.
         apart: whether the held-out real subjects validate whatever is trained on; nothing else is held out.
@@ -101,24 +137,41 @@ def load_training_set(
         judge = _judge(real, held_out, device)
     for part, count in wanted.items():
         stack = Stack.open(stacks[part])
-        chosen = np.arange(len(stack))
-        if apart and part in (REAL, SHUFFLED):
+        source, chosen = Named.of(part), np.arange(len(stack))
+        if apart and source.is_real:
             chosen = np.setdiff1d(chosen, np.concatenate(list(held_out.values())))
+        if source.is_real and (source.percent < 100 or source.beyond):
+            chosen = _of_some(stack, chosen, source, split_seed)
         if count is not None:
             if count > len(chosen):
                 raise ValueError(f"{stack.path}: found {len(chosen)} images to train on, {name} wants {count}")
             chosen = np.sort(np.random.default_rng(seed_of(split_seed, part, "count")).permutation(chosen)[:count])
         subjects = None if part == SHUFFLED else stack.subjects()
-        train, validation = np.arange(len(chosen)), {}
-        if not apart:
-            own = None if subjects is None else [subjects[i] for i in chosen]
+        own = None if subjects is None else [subjects[i] for i in chosen]
+        train, validation, few = np.arange(len(chosen)), {}, None
+        if source.subjects:
+            few = _few(stack, source.subjects, own, 0 if apart else fraction, limit, split_seed)
+        elif not apart:
             train, validation = hold_out(len(chosen), own, fraction, limit, split_seed)
         x_NCHW = _with_classes(stack, chosen)
         if part == SHUFFLED:
             x_NCHW[:, -1] = x_NCHW[derangement(len(chosen), split_seed), -1]
-        sources.append(Source(part, DeviceImages(x_NCHW, device), train, validation))
+        sources.append(Source(part, DeviceImages(x_NCHW, device), train, validation, few))
     judge = judge or next((s for s in sources if s.by_subject), sources[0])
     return TrainingSet(sources, seed, judge, even=all(count is None for count in wanted.values()))
+
+
+def _of_some(stack: Stack, chosen: np.ndarray, source: Named, split_seed: int) -> np.ndarray:
+    """Of the chosen images, those of the subjects that a source names by percent: the first so many, or the others."""
+    subjects = stack.subjects()
+    first = first_percent((subjects[i] for i in chosen), source.beyond or source.percent, split_seed)
+    return chosen[[(subjects[i] in first) != bool(source.beyond) for i in chosen]]
+
+
+def _few(stack: Stack, count: int, subjects: list[str], fraction: float, limit: int, split_seed: int) -> Few:
+    if count > (known := len(set(subjects))):
+        raise ValueError(f"{stack.path}: found {known} subjects to train on, expected the {count} that are asked for")
+    return Few(count, subjects, fraction, limit, split_seed)
 
 
 def _judge(stack: Stack, held_out: Mapping[str, np.ndarray], device) -> Source:

@@ -15,8 +15,8 @@ import torch
 from understudy.core import distributed
 from understudy.core.attempts import FailedRunError
 from understudy.core.data import DeviceImages
-from understudy.core.grid import is_control
 from understudy.core.seeds import generator, seed_of
+from understudy.core.sources import is_control
 
 from . import build
 from .augment import Augmentation, prepare

@@ -1,0 +1,108 @@
+"""Experiments beside the grid: each is one block of the config, one target, one table and one figure.
+
+    proportions    a constant number of images, more and more of them real
+    few_subjects   what synthetic images are worth to a clinic with few patients
+    ensembles      images of several trainings of one generator, pooled
+    subset         a part of the training subjects, for generator and segmenter alike
+
+An experiment is a list of points: a training set, and its place on a curve. Curves of one experiment share points (real
+images alone), and experiments share trainings with each other and with the grid.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+
+from .sources import AFTER, REAL, Source
+
+SYNTHETIC, BOTH, TUNED = "synthetic", "real+synthetic", "fine-tuned"  # kinds of curves, beside REAL
+
+
+@dataclass(frozen=True)
+class Point:
+    """A training set and its place on a curve."""
+
+    generator: str  # none: real images alone
+    kind: str  # REAL, SYNTHETIC, BOTH, TUNED
+    amount: int  # real images, real subjects, members, or percent of the subjects; 0 subjects: all that there are
+    training_set: str
+
+
+@dataclass(frozen=True)
+class Curves:
+    """An experiment on one dataset with one segmenter."""
+
+    dataset: str
+    segmenter: str
+    augmentation: str
+    points: tuple[Point, ...]
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def of_dict(cls, given: Mapping) -> "Curves":
+        return cls(**{**given, "points": tuple(Point(**point) for point in given["points"])})
+
+
+def experiments(config: Mapping) -> list[str]:
+    """Those that a validated config asks for."""
+    return [name for name in POINTS if config["experiments"].get(name, {}).get("generators")]
+
+
+def curves(config: Mapping, name: str) -> Iterator[Curves]:
+    """One for each dataset and segmenter of an experiment."""
+    block = config["experiments"][name]
+    augmentation = block["augmentation"] or config["experiments"]["augmentations"][0]
+    points = tuple(dict.fromkeys(POINTS[name](block)))
+    wanted = product(block["datasets"] or config["datasets"], block["segmenters"] or config["segmenters"])
+    for dataset, segmenter in wanted:
+        yield Curves(dataset, segmenter, augmentation, points)
+
+
+def _proportions(block: Mapping) -> Iterator[Point]:
+    total = block["total"]
+    for generator, real in product(block["generators"], block["real"]):
+        mixed = [f"{REAL}={real}"] * (real > 0) + [f"{generator}={total - real}"] * (real < total)
+        yield Point(generator, BOTH, real, "+".join(mixed))
+
+
+def _few_subjects(block: Mapping) -> Iterator[Point]:
+    unseen = block["subjects_of"] == "unseen"
+    beyond = {Source.of(name).percent for name in block["generators"]} if unseen else {0}
+    few = {k: Source(REAL, subjects=k, beyond=max(beyond)).name for k in sorted(block["subjects"])}
+    for k, name in few.items():
+        yield Point("", REAL, k, name)
+    if not unseen:
+        yield Point("", REAL, 0, REAL)
+    for generator in block["generators"]:
+        yield Point(generator, SYNTHETIC, 0, generator)
+        for k, name in few.items():
+            if BOTH in block["kinds"]:
+                yield Point(generator, BOTH, k, f"{name}+{generator}")
+            if TUNED in block["kinds"]:
+                yield Point(generator, TUNED, k, name + AFTER + generator)
+
+
+def _ensembles(block: Mapping) -> Iterator[Point]:
+    for generator, members in product(block["generators"], sorted({1, *block["members"]})):
+        source = Source(generator, percent=block["percent"], members=members)
+        yield Point(generator, SYNTHETIC, members, source.name)
+
+
+def _subset(block: Mapping) -> Iterator[Point]:
+    for percent in (block["percent"], 100):
+        real = Source(REAL, percent=percent).name
+        yield Point("", REAL, percent, real)
+        for generator in block["generators"]:
+            made = replace(Source.of(generator), percent=percent).name
+            yield Point(generator, SYNTHETIC, percent, made)
+            yield Point(generator, BOTH, percent, f"{real}+{made}")
+
+
+POINTS: dict[str, Callable[[Mapping], Iterator[Point]]] = {
+    "proportions": _proportions,
+    "few_subjects": _few_subjects,
+    "ensembles": _ensembles,
+    "subset": _subset,
+}

@@ -1,0 +1,40 @@
+"""Images of several trainings of one generator in one stack, as many of each, in turn: an ensemble."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from understudy.core.files import hash_of, sha256_of_file, write_json
+from understudy.core.stack import Stack, StackWriter
+
+from .shards import image_name
+
+ALIKE = ("channels", "labels", "height", "width")
+
+
+def pool_samples(name: str, members: Sequence[Stack], output: str | Path, dataset: str, count: int) -> dict:
+    """Writes the stack `output` and its manifest (.json); image i is of member i modulo their number.
+
+    Lineage is that of all members together. Returns the manifest.
+    Raises ValueError where a member has too few images, or images of another form.
+    """
+    output, first = Path(output), members[0].meta
+    meta: Mapping = {key: first[key] for key in ALIKE}
+    for place, member in enumerate(members):
+        wanted = len(range(place, count, len(members)))
+        if len(member) < wanted:
+            raise ValueError(f"{member.path}: found {len(member)} images, expected {wanted}. Sample it again.")
+        if found := [key for key in ALIKE if member.meta[key] != meta[key]]:
+            raise ValueError(
+                f"{member.path}: found {found[0]} {member.meta[found[0]]}, expected {meta[found[0]]} as in "
+                f"{members[0].path}. Members of an ensemble are trained on one stack: train it again."
+            )
+    source = {"dataset": dataset, "generator": name, "members": [member.fingerprint for member in members]}
+    meta |= {"source": source, "lineage": sorted({one for member in members for one in member.meta["lineage"]})}
+    with StackWriter(output, meta) as writer:
+        for i in range(count):
+            member = members[i % len(members)]
+            writer.add_png(image_name(i), member.checked_png(i // len(members)))
+    manifest = {key: value for key, value in meta.items() if key != "lineage"}
+    manifest |= {"lineage_hash": hash_of(meta["lineage"]), "count": count, "sha256": sha256_of_file(output)}
+    write_json(output.with_suffix(".json"), manifest)
+    return manifest
