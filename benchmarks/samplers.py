@@ -22,12 +22,14 @@ from understudy.core import cli
 from understudy.core.config import complete, load_yaml
 from understudy.core.stack import Stack
 from understudy.evaluate.frechet import Moments, frechet_distance
+from understudy.evaluate.random_network import features
 from understudy.generate.weights import publish_weights, read_metadata
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLERS = {"dpm_solver": 50, "ancestral": 1000}
 DISTANCE, DICE = 0.05, 0.02  # may differ by so much: relative, absolute
 DATASET = "phantom"
+BLOCK = 512
 
 
 def main() -> None:
@@ -55,7 +57,9 @@ def main() -> None:
 
 
 def moments(path: Path) -> Moments:
-    return Moments.of([Stack.open(path).read()])
+    stack = Stack.open(path)
+    blocks = (stack.read(range(i, min(i + BLOCK, len(stack)))) for i in range(0, len(stack), BLOCK))
+    return Moments.of(np.concatenate([features(x_NCHW) for x_NCHW in blocks]))
 
 
 def drawn(a: argparse.Namespace, weights: Path, sampler: str, evaluations: int) -> Path:
