@@ -27,9 +27,7 @@ def main() -> None:
     parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021")
     parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, where there is one")
     parser.add_argument("--audits", type=Path, nargs="*", default=[], help="audit.json of every generator")
-    parser.add_argument(
-        "--experiments", nargs="*", default=[], help="beyond the grid: tables/{name}.csv, figures/{name}.png"
-    )
+    parser.add_argument("--experiments", nargs="*", default=[], help="names of those beyond the grid")
     parser.add_argument("--output", type=Path, required=True, help="report.html")
     a = parser.parse_args()
     with named_os_errors():
