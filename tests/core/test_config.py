@@ -142,3 +142,56 @@ def test_feature_spaces_that_cannot_work_are_one_line(fidelity, message):
 def test_a_file_serves_as_the_segmenter_of_a_feature_space():
     config = with_value("evaluation.fidelity", {"spaces": ["segmenter"], "weights": {"segmenter": "w.safetensors"}})
     assert complete(config, SCHEMA)["evaluation"]["fidelity"]["channels"] == ["t1ce"]
+
+
+@pytest.mark.parametrize(
+    ("experiments", "message"),
+    [
+        (
+            {"proportions": {"generators": ["stylegan9"]}},
+            "experiments.proportions.generators: found stylegan9; allowed: stylegan2, or such as stylegan2-50percent",
+        ),
+        (
+            {"proportions": {"generators": ["stylegan2"], "total": 9, "real": [0, 10]}},
+            "experiments.proportions.real: found [10]; allowed: at most the total, 9",
+        ),
+        (
+            {"ensembles": {"generators": ["stylegan2-50percent"]}},
+            "experiments.ensembles.generators: found stylegan2-50percent; allowed: stylegan2, as others are trained",
+        ),
+        (
+            {"subset": {"generators": ["stylegan2"], "segmenters": ["swin"]}},
+            "experiments.subset.segmenters: found swin; allowed: unet",
+        ),
+        (
+            {"subset": {"generators": ["stylegan2"], "augmentation": "plain"}, "augmentations": ["augmented"]},
+            "experiments.subset.augmentation: found plain; allowed: one of experiments.augmentations, augmented",
+        ),
+        (
+            {"few_subjects": {"generators": ["stylegan2"]}},
+            "experiments.few_subjects.kinds: found fine-tuned; it needs experiments.keep_weights",
+        ),
+        (
+            {"few_subjects": {"generators": ["stylegan2"], "subjects": [2], "kinds": []}},
+            "experiments.few_subjects.subjects: found 2, of whom unet cannot hold out any to validate",
+        ),
+        (
+            {"few_subjects": {"generators": ["stylegan2"], "kinds": [], "subjects_of": "unseen"}},
+            "experiments.few_subjects.subjects_of: found unseen with stylegan2; generators have to leave",
+        ),
+        (
+            {"training_sets": ["real-20percent", "stylegan2+other-seed2"]},
+            "experiments.training_sets: found stylegan2+other-seed2 with other-seed2; allowed: real, stylegan2",
+        ),
+    ],
+)
+def test_experiments_that_cannot_work_are_one_line(experiments, message):
+    config = with_value("experiments", experiments) | {"segmenters": {"unet": {}}}
+    with pytest.raises(ValueError) as error:
+        complete(config, SCHEMA)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_experiment_without_generators_is_not_made_and_asks_for_nothing():
+    config = with_value("experiments", {"few_subjects": {"subjects": [2]}}) | {"segmenters": {"unet": {}}}
+    assert complete(config, SCHEMA)["experiments"]["few_subjects"]["generators"] == []

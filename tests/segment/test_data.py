@@ -133,3 +133,70 @@ def test_a_test_subject_behind_a_training_stack_stops_the_training(tmp_path):
     larger = make_stack(tmp_path / "large.zip", ["a"], 2, size=32)
     with pytest.raises(ValueError, match="large.zip: found height 32, expected 16"):
         check_training_stacks([larger], test)
+
+
+# ---- of some subjects ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(paths, tmp_path):
+    return {**paths, "real": make_stack(tmp_path / "many.zip", [f"s{i:02d}" for i in range(20)], 3).path}
+
+
+def load_few(name, many, **how):
+    paths = {name.split("+")[0]: many["real"], "real": many["real"], "gan": many["gan"]}
+    return load_training_set(
+        name, paths, **{"fraction": 0.2, "limit": 100, "split_seed": 9, "seed": 1, "device": "cpu", **how}
+    )
+
+
+def subjects_of(source, stack):
+    """(those it trains on, those that validate), by the images themselves."""
+    images = {Stack.open(stack)[i][:-1].tobytes(): n.split("/")[0] for i, n in enumerate(Stack.open(stack).names)}
+    pixels = source.images.images_NCHW[:, :-1].numpy()
+    train = {images[pixels[i].tobytes()] for i in source.train}
+    held_out = {images[pixels[i].tobytes()] for indices in source.validation.values() for i in indices}
+    assert held_out == set(source.validation)
+    return train, held_out
+
+
+def test_few_subjects_are_others_in_every_repeat_and_the_same_whatever_is_beside_them(many):
+    alone, mixed = load_few("real-5subjects", many), load_few("real-5subjects+gan", many)
+    drawn = []
+    for repeat in (1, 2, 3):
+        one = alone.of_repeat(repeat, seed=repeat)
+        train, held_out = subjects_of(one.sources[0], many["real"])
+        assert len(train) == 4 and len(held_out) == 1 and not train & held_out and one.judge is one.sources[0]
+        assert subjects_of(mixed.of_repeat(repeat, 77).sources[0], many["real"]) == (train, held_out)
+        drawn.append(train | held_out)
+        more = subjects_of(load_few("real-10subjects", many).of_repeat(repeat, 1).sources[0], many["real"])
+        assert train | held_out < more[0] | more[1]
+    assert len(set(map(frozenset, drawn))) == 3
+
+
+def test_all_subjects_drawn_as_few_are_the_real_training_set(many):
+    few = load_few("real-20subjects", many).of_repeat(2, seed=5)
+    real = load_few("real", many).of_repeat(2, seed=5)
+    assert np.array_equal(few.sources[0].train, real.sources[0].train)
+    assert few.sources[0].validation.keys() == real.sources[0].validation.keys()
+
+
+def test_few_subjects_beside_a_judge_of_their_own(many):
+    few = load_few("real-5subjects", many, apart=True).of_repeat(1, seed=5)
+    train, held_out = subjects_of(few.sources[0], many["real"])
+    judges = set(few.judge.validation)
+    assert len(train) == 5 and not held_out and len(judges) == 4 and not train & judges
+
+
+def test_parts_by_percent_are_the_same_in_every_repeat_and_leave_the_others(many):
+    part = load_few("real-50percent", many)
+    seen = [set().union(*subjects_of(part.of_repeat(r, r).sources[0], many["real"])) for r in (1, 2)]
+    assert seen[0] == seen[1] and len(seen[0]) == 10
+    for repeat in (1, 2):
+        others = load_few("real-5subjects-beyond50percent", many).of_repeat(repeat, 1).sources[0]
+        assert not seen[0] & set().union(*subjects_of(others, many["real"]))
+
+
+def test_more_subjects_than_there_are_is_one_clear_error(many):
+    with pytest.raises(ValueError, match=r"many.zip: found 20 subjects to train on, expected the 21"):
+        load_few("real-21subjects", many)

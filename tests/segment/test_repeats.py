@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from made import make_stack
 
 from understudy.core.attempts import read
 from understudy.core.config import complete, load_yaml
+from understudy.core.files import sha256_of_file
+from understudy.segment.publish import load_segmenter
 
 ROOT = Path(__file__).resolve().parents[2]
 REPEATS = (1, 2, 3)
@@ -124,3 +127,18 @@ def test_several_at_once_on_several_gpus_are_refused(folder):
     assert "found --at-once 2 and --gpus 2, expected one of them to be 1" in refused.stderr
     none = trained(folder, "gpus", "--at-once", 0)
     assert none.returncode == 1 and "--at-once: found 0" in none.stderr
+
+
+def test_a_repeat_starts_from_the_weights_that_it_is_given(folder):
+    """A training so slow that it changes nothing: what comes out is what went in, and its people are behind it."""
+    small = {"samples": 48, "learning_rate": 1e-12}
+    done = trained(folder, "first")
+    assert done.returncode == 0, done.stderr[-2000:]
+    starts = [folder / f"first/{repeat}/weights.safetensors" for repeat in REPEATS]
+    done = trained(folder, "further", "--start", *starts, **small)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for repeat, start in zip(REPEATS, starts, strict=True):
+        (before, known), (after, about) = map(load_segmenter, (start, folder / f"further/{repeat}/weights.safetensors"))
+        for name, tensor in before.state_dict().items():
+            assert torch.allclose(tensor, after.state_dict()[name], atol=1e-7), name
+        assert about["start"] == sha256_of_file(start) and set(known["lineage"]) <= set(about["lineage"])

@@ -69,8 +69,8 @@ def _proportions(block: Mapping) -> Iterator[Point]:
 
 def _few_subjects(block: Mapping) -> Iterator[Point]:
     unseen = block["subjects_of"] == "unseen"
-    beyond = {Source.of(name).percent for name in block["generators"]} if unseen else {0}
-    few = {k: Source(REAL, subjects=k, beyond=max(beyond)).name for k in sorted(block["subjects"])}
+    beyond = max(Source.of(name).percent for name in block["generators"]) % 100 if unseen else 0
+    few = {k: Source(REAL, subjects=k, beyond=beyond).name for k in sorted(block["subjects"])}
     for k, name in few.items():
         yield Point("", REAL, k, name)
     if not unseen:
