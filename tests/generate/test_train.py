@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made import assert_same_state
+from made import assert_same_state, make_stack
 
 from understudy.core import distributed
 from understudy.core.attempts import FailedRunError, read
 from understudy.core.data import DeviceImages
 from understudy.core.files import sha256_of_file
 from understudy.core.machine import Limits
+from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack, StackWriter
+from understudy.core.subsets import first_percent
 from understudy.core.training import train
 from understudy.generate import sample as sampling
 from understudy.generate import train as stage
@@ -175,6 +177,29 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
     train[-1] = '{"r1_gama": 1}'
     assert script(monkeypatch, *train, "--output", tmp_path / "w", "--runs", tmp_path / "r") == 1
     assert "the nearest known one is 'r1_gamma'" in capsys.readouterr().err
+
+
+def test_another_training_has_another_seed_and_sees_its_part_of_the_subjects(tmp_path, monkeypatch):
+    """And the left-out subjects are in no part; lineage names those alone who were seen."""
+    stack = make_stack(tmp_path / "train.zip", [f"s{i}" for i in range(10)], 2, size=32)
+    train = ["train_generator", "--dataset", "made", "--generator", "stylegan2", "--stack", stack.path]
+    train += ["--device", "cpu", "--options", json.dumps(OPTIONS | {"kimg": 0.004}), "--runs", tmp_path / "runs"]
+    found = {}
+    for name, more in {
+        "all": [],
+        "first": ["--percent", 50],
+        "again": ["--percent", 50, "--training", 2],
+        "apart": ["--percent", 50, "--leave-out", 0.2],
+    }.items():
+        assert script(monkeypatch, *train, "--output", tmp_path / f"{name}.safetensors", *more) == 0
+        found[name] = published.read_metadata(tmp_path / f"{name}.safetensors")
+    part = first_percent(stack.subjects(), 50, seed_of(0, "made"))
+    assert found["first"]["lineage"] == sorted(stack.meta["subjects"][s]["identity"] for s in part)
+    assert {name: len(about["lineage"]) for name, about in found.items()} == {
+        "all": 10, "first": 5, "again": 5, "apart": 4,
+    }  # fmt: skip
+    assert found["first"]["lineage"] != found["again"]["lineage"]
+    assert found["first"]["seed"] == found["all"]["seed"] == 0 != found["again"]["seed"]
 
 
 # ------------------------------------------------------------------------------------------------ snapshots
