@@ -81,9 +81,9 @@ class RectifiedFlow(Denoising):
         return self.from_noise(lambda x, indices: SAMPLERS[sampler](velocity, x, evaluations), n, seed, first)
 
 
-# ------------------------------------------------------------------------------------------------ samplers: dX = v(X, t)dt
+# ------------------------------------------------------------------------------------------------ samplers
 def euler(velocity: Velocity, x: Tensor, evaluations: int) -> Tensor:
-    """First order, equal steps, one evaluation each."""
+    """dX = v(X, t) dt in equal steps of first order, one evaluation each."""
     for step in range(evaluations):
         x = x + velocity(x, step / evaluations) / evaluations
     return x
