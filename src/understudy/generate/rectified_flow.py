@@ -20,7 +20,7 @@ from . import common
 from .denoising import Denoising, DenoisingOptions, check_choices
 
 TIMES = 1000  # the network is told t of [0, 1] as 0 to 1000: it knows times as steps of a diffusion
-PREVIEW = ("heun", 24)  # sampler and evaluations when the training looks at its samples
+PREVIEW = ("heun", 25)  # sampler and evaluations when the training looks at its samples
 Velocity = Callable[[Tensor, float], Tensor]
 
 
@@ -32,7 +32,7 @@ class Options(DenoisingOptions):
 
     time_sampling: str = "uniform"  # of training: uniform (Liu et al.), logit_normal (Esser et al.): rarely at the ends
     sampler: str = "heun"  # heun, euler
-    evaluations: int = 24  # of the network for one sample
+    evaluations: int = 25  # of the network for one sample
 
 
 class RectifiedFlow(Denoising):
