@@ -128,6 +128,13 @@ def test_published_weights_sample_the_same(name, tmp_path):
     assert not set(generator.options.MACHINE) & set(metadata["options"])
 
 
+def test_the_template_learns():
+    generator = tiny("template", features=16, learning_rate=0.01)
+    first = trained(generator, 1)["loss"]
+    last = trained(generator, 100)["loss"]
+    assert last < 0.2 * first, "the same four images, again and again"
+
+
 def test_the_forecast_can_count_it(name):
     one = demand(name, len(CHANNELS), SIZE, TINY[name] | {"annotation": "channels"}, labels=3)
     assert one.training_flops > 0 and one.inference_flops > 0
