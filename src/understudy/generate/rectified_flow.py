@@ -3,7 +3,7 @@
 Paper     Liu, Gong, Liu: "Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow", ICLR
           2023; Lipman et al.: "Flow Matching for Generative Modeling", ICLR 2023; logit-normal times: Esser et al.:
           "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", ICML 2024.
-Original  github.com/gnobitab/RectifiedFlow. This is an independent implementation. Not of the published study.
+Original  github.com/gnobitab/RectifiedFlow (no licence found). This is an independent implementation. Not in the study.
 Cost      of training as the diffusion model's, an iteration for an iteration; of a sample half as many evaluations.
 Size      5 x 256 x 256: 41 125 637 parameters (83 GMAC an image and evaluation).
 Departs   the network, batch and learning rate are the study's diffusion model's, so that the two differ in the process
@@ -53,7 +53,7 @@ class RectifiedFlow(Denoising):
     def times(self, n: int, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
         if self.options.time_sampling == "uniform":
             t_N = torch.rand(n, device=self.device, generator=rng)
-        else:  # Esser et al., equation 19, with m = 0 and s = 1
+        else:  # Esser et al., section 3.1, with m = 0 and s = 1
             t_N = torch.randn(n, device=self.device, generator=rng).sigmoid()
         return t_N, torch.ones_like(t_N)
 
