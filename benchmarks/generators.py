@@ -32,20 +32,19 @@ from understudy.generate.weights import seeded_build
 CHANNELS = 5
 GAN = {"channel_base": 1024, "channel_max": 64, "latent_size": 64}
 GROWING = {"batch": 8, "first_resolution": 32, "stable_kimg": 1, "fade_kimg": 0}
-SMALL = {  # of a CPU, at 32 x 32
+DENOISING = {"width": 32, "multipliers": [1, 2, 2], "blocks": 1, "batch": 8}
+SMALL: dict[str, dict] = {  # of a CPU, at 32 x 32
     "progressive_gan": GAN | GROWING,
     "stylegan1": GAN | GROWING,
     "stylegan2": GAN | {"batch": 8, "precision": "fp32"},
     "stylegan3": GAN
     | {"batch": 8, "precision": "fp32", "layers": 6, "margin": 4, "first_cutoff": 2.0, "first_stopband": 2**2.1},
-    "diffusion": {"width": 32, "multipliers": [1, 2, 2], "blocks": 1, "batch": 8},
+    "diffusion": DENOISING,
+    "rectified_flow": DENOISING,
 }
-FULL: dict[str, dict] = {  # of a GPU: the study's, at the full resolution of those that grow
+FULL: dict[str, dict] = {  # of a GPU: the defaults, at the full resolution of those that grow
     "progressive_gan": {"stable_kimg": 0, "fade_kimg": 1e-6},
     "stylegan1": {"stable_kimg": 0, "fade_kimg": 1e-6},
-    "stylegan2": {},
-    "stylegan3": {},
-    "diffusion": {},
 }
 
 
@@ -70,7 +69,7 @@ def main() -> None:
     print(f"{'':18s}{'size':>5s}{'s/kimg':>9s}{'sampling':>10s}{'TFLOP/s':>9s}{'share':>7s}{'MB':>8s}")
     for name in args.names:
         for size in sizes:
-            alone(name, size, options[name], args.seconds, device)
+            alone(name, size, options.get(name, {}), args.seconds, device)
 
 
 def alone(name: str, size: int, options: dict, seconds: float, device: torch.device) -> None:
@@ -117,7 +116,7 @@ def beside_the_official(args: argparse.Namespace, all_options: dict, size: int, 
     for name in ("stylegan2", "stylegan3"):
         if name not in args.names:
             continue
-        options = dict(all_options[name])
+        options = dict(all_options.get(name, {}))
         if device.type == "cuda":
             options["batch"] = args.batch
         trainee, _ = ours(name, size, options, device)

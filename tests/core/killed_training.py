@@ -55,14 +55,22 @@ def _style_based(name: str, folder: Path, batch: int, **options):
 
 
 def diffusion(folder: Path, batch: int = 4):
+    return _denoising("diffusion", folder, batch, step_sampling="second_moment")
+
+
+def rectified_flow(folder: Path, batch: int = 4):
+    return _denoising("rectified_flow", folder, batch)
+
+
+def _denoising(name: str, folder: Path, batch: int, **options):
     from understudy.core.data import DeviceImages
     from understudy.core.stack import Stack
     from understudy.generate.train import GeneratorTrainee
     from understudy.generate.weights import seeded_build
 
     small = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [4], "batch": batch, "learning_rate": 0.003}
-    looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04, "step_sampling": "second_moment"}
-    generator = seeded_build("diffusion", 5, 16, 5, **small, **looks)
+    looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04}
+    generator = seeded_build(name, 5, 16, 5, **small, **looks, **options)
     return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
 
 
@@ -75,7 +83,10 @@ def child(kind: str, folder: Path, run_dir: Path) -> None:
     assert outcome.finished
 
 
-TRAINEES = {"unet": unet, "stylegan2": stylegan2, "stylegan3": stylegan3, "diffusion": diffusion}
+TRAINEES = {
+    **{"unet": unet, "stylegan2": stylegan2, "stylegan3": stylegan3},
+    **{"diffusion": diffusion, "rectified_flow": rectified_flow},
+}
 
 
 def run_once(kind: str, folder: Path, run_dir: Path, lifetime: float | None) -> bool:

@@ -91,6 +91,26 @@ def test_a_mistake_is_one_line_with_its_key(path, value, message):
     assert len(str(error.value).splitlines()) == 1, error.value
 
 
+@pytest.mark.parametrize("name", ["diffusion", "rectified_flow"])
+def test_the_denoising_network_says_what_it_cannot(name):
+    """Its sizes are those that can be halved, not powers of two."""
+
+    def config(size, **options):
+        images, segmenters = {"size": size}, {"unet": {"depth": 4}}
+        return {**SMALL, "images": images, "segmenters": segmenters, "generators": {name: options}}
+
+    assert complete(config(96, multipliers=[1, 2, 2]), SCHEMA)["images"]["size"] == 96
+    for options, message in [
+        ({}, f"generators.{name}.multipliers: found null; for 96 pixels a list is needed"),
+        ({"multipliers": [1] * 7}, "96 pixels cannot be halved that often"),
+        ({"multipliers": [1], "heads": 3}, f"generators.{name}.width: found 64; allowed: a multiple of heads"),
+        ({"multipliers": [1], "evaluations": 0}, f"generators.{name}.evaluations: found 0; allowed: at least"),
+    ]:
+        with pytest.raises(ValueError, match="^config, ") as error:
+            complete(config(96, **options), SCHEMA)
+        assert message in str(error.value) and "\n" not in str(error.value)
+
+
 def test_all_mistakes_are_told_at_once():
     config = with_value("experiments.repeats", 0) | {"sed": 3}
     with pytest.raises(ValueError) as error:

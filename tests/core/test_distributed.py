@@ -16,7 +16,7 @@ from understudy.core.attempts import read
 from understudy.core.checkpoint import checkpoints
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
-GENERATORS = ("stylegan2", "stylegan3", "diffusion")
+GENERATORS = ("stylegan2", "stylegan3", "diffusion", "rectified_flow")
 NAMES = {"unet": "trainee/network"} | dict.fromkeys(GENERATORS, "trainee/networks")  # compared
 
 

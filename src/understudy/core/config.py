@@ -173,11 +173,11 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
         )
     size = config["images"]["size"]
     for name, generator in config["generators"].items():
-        if size & (size - 1) and name != "diffusion":
+        if size & (size - 1) and "channel_base" in generator:  # it doubles 4 x 4 pixels
             yield "images.size", f"found {size}; {name} makes images of 2^n pixels: 64, 128, 256"
         yield from _impossible_generator(f"generators.{name}", generator)
-    if "diffusion" in config["generators"]:
-        yield from _impossible_diffusion(config["generators"]["diffusion"], size)
+        if "multipliers" in generator:
+            yield from _impossible_denoiser(f"generators.{name}", generator, size)
     for name, segmenter in config["segmenters"].items():
         yield from _impossible_segmenter(name, segmenter, size, root)
     yield from _impossible_release(config, root)
@@ -294,16 +294,17 @@ def _impossible_generator(key: str, generator: Mapping) -> Iterator[Problem]:
         yield f"{key}.memorization_action", f"found {action}; it needs memorization_limit and snapshot_samples"
 
 
-def _impossible_diffusion(diffusion: Mapping, size: int) -> Iterator[Problem]:
-    multipliers = diffusion["multipliers"]
+def _impossible_denoiser(key: str, generator: Mapping, size: int) -> Iterator[Problem]:
+    """Of the generators on the network of the diffusion model."""
+    multipliers = generator["multipliers"]
     if multipliers is None and size not in (32, 64, 128, 256):
-        yield "generators.diffusion.multipliers", f"found null; for {size} pixels a list is needed (known: 32 to 256)"
+        yield f"{key}.multipliers", f"found null; for {size} pixels a list is needed (known: 32 to 256)"
     if multipliers is not None and size % 2 ** (len(multipliers) - 1):
-        yield "generators.diffusion.multipliers", f"found {multipliers}; {size} pixels cannot be halved that often"
-    if diffusion["width"] % diffusion["heads"]:
-        yield "generators.diffusion.width", f"found {diffusion['width']}; allowed: a multiple of heads"
-    if diffusion["evaluations"] > diffusion["steps"]:
-        yield "generators.diffusion.evaluations", f"found {diffusion['evaluations']}; allowed: at most steps"
+        yield f"{key}.multipliers", f"found {multipliers}; {size} pixels cannot be halved that often"
+    if generator["width"] % generator["heads"]:
+        yield f"{key}.width", f"found {generator['width']}; allowed: a multiple of heads"
+    if generator["evaluations"] > generator.get("steps", generator["evaluations"]):
+        yield f"{key}.evaluations", f"found {generator['evaluations']}; allowed: at most steps"
 
 
 def _impossible_images(images: Mapping) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ _CLASSES = {
     "stylegan2": "stylegan2:StyleGAN2",
     "stylegan3": "stylegan3:StyleGAN3",
     "diffusion": "diffusion:Diffusion",
+    "rectified_flow": "rectified_flow:RectifiedFlow",
 }
 
 

@@ -1,0 +1,188 @@
+"""What generators share whose network takes noise out of images (diffusion_networks.py): the options of the network and
+its training, the step of training, precision, the first noise of a sample.
+
+A subclass says which times are trained (`times`), what the network is to answer there (`loss`), and how noise becomes
+an image (`sample`, `preview`, through `from_noise`).
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from understudy.core import distributed, seeds
+from understudy.core.flops import count_flops
+
+from . import common
+from .diffusion_networks import Denoiser
+
+CHUNK = 16  # images of one forward pass when sampling
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class DenoisingOptions(common.CommonOptions):
+    """Of the network and its training, with the study's values: that one process learns as the other does."""
+
+    width: int = 64  # feature maps of the first level
+    multipliers: tuple[int, ...] | None = None  # of the width, at each level; by image size: diffusion_networks.py
+    blocks: int = 3  # residual blocks of a level
+    attention: tuple[int, ...] = (16, 8)  # sizes of the maps that have it
+    heads: int = 4
+    dropout: float = 0.0
+    batch: int = 12  # images an iteration; the paper's table says 12, the released command 32
+    kimg: float = 7800  # thousand images in all
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    ema_decay: float = 0.9999  # per iteration
+    precision: str = "bf16"  # of the network on a GPU: fp32, bf16; a CPU computes in fp32
+    compile: bool = True  # the network, on a GPU; the machine's, not the study's
+    evaluations: int = 50  # of the network for one sample
+
+
+class Denoising:
+    """The network, its optimizer and the training step.
+
+    Args:
+        name: of the generator, for messages.
+    Raises:
+        ValueError: a size or value that it cannot work with.
+    """
+
+    averaged = "denoiser"  # the network whose moving average is published
+
+    def __init__(self, name: str, channels: int, size: int, o, learned_variance: bool = False):
+        self.options, self.channels, self.size = o, channels, size
+        _check(name, o)
+        shape = {key: getattr(o, key) for key in ("width", "multipliers", "blocks", "attention", "heads", "dropout")}
+        network = Denoiser(channels, size, **shape, learned_variance=learned_variance)
+        self.networks: dict[str, nn.Module] = {"denoiser": network}
+        parameters = list(network.parameters())
+        fused = parameters[0].device.type in ("cpu", "cuda")
+        adam = torch.optim.AdamW(parameters, o.learning_rate, weight_decay=o.weight_decay, fused=fused)
+        self.optimizers = {"denoiser": adam}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.networks["denoiser"].parameters()).device
+
+    def to(self, device: torch.device | str):
+        network = self.networks["denoiser"].to(device)
+        if self.device.type == "cuda":
+            network.to(memory_format=torch.channels_last)
+            if self.options.compile:
+                common.compile_in_place(network)
+        return self
+
+    def state_extra(self) -> dict[str, Tensor]:
+        """State that is in no network and no optimizer."""
+        return {}
+
+    def load_state_extra(self, state: dict[str, Tensor]) -> None:
+        pass
+
+    def batch_at(self, images_seen: int) -> int:
+        """Images of the iteration that begins at `images_seen`."""
+        return self.options.batch
+
+    def ema_decay(self, images_seen: int) -> float:
+        """Decay of the network's average at the end of the iteration that began at `images_seen`."""
+        return self.options.ema_decay
+
+    # -------------------------------------------------------------------------------------------- training
+    @abstractmethod
+    def times(self, n: int, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """(t, weight of its loss), (N,) each: where in the process each image of an iteration is."""
+
+    @abstractmethod
+    def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
+        """(N,): of the network's answers to these images with this noise at these times."""
+
+    def learned_at(self, t_N: Tensor, loss_N: Tensor) -> None:
+        """Called after an iteration with its losses, those of all processes."""
+
+    def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """One iteration on real images in [-1, 1], a function of its arguments and of the state."""
+        o, n = self.options, len(real_NCHW)
+        assert real_NCHW.shape == (o.batch, self.channels, self.size, self.size), real_NCHW.shape
+        if o.mirror:
+            real_NCHW = common.mirrored(real_NCHW, rng)
+        t_N, weight_N = self.times(n, rng)
+        noise_NCHW = torch.randn(real_NCHW.shape, device=self.device, generator=rng)
+        loss_N = torch.zeros(n, device=self.device)
+
+        def losses() -> Iterator[Tensor]:
+            for chosen in distributed.share(torch.arange(n, device=self.device)).split(o.microbatch or n):
+                part_N = self.loss(real_NCHW[chosen], t_N[chosen], noise_NCHW[chosen])
+                loss_N[chosen] = part_N.detach()
+                yield (weight_N[chosen] * part_N).sum() / n
+
+        with _dropout_of(rng, o.dropout):
+            nonfinite = common.descend(self.optimizers["denoiser"], losses())
+        loss_N = distributed.all_reduce_sum(loss_N)
+        self.learned_at(t_N, loss_N)
+        return {"loss": (weight_N * loss_N).mean(), "nonfinite_gradients": nonfinite}
+
+    def answer(self, network: nn.Module, x_NCHW: Tensor, t_N: Tensor) -> Tensor:
+        """The network's, float32, computed in the precision of the options."""
+        if x_NCHW.device.type == "cuda":
+            x_NCHW = x_NCHW.contiguous(memory_format=torch.channels_last)
+        reduced = x_NCHW.device.type == "cuda" and self.options.precision == "bf16"
+        with torch.autocast("cuda", torch.bfloat16) if reduced else nullcontext():
+            return network(x_NCHW, t_N).float()
+
+    # -------------------------------------------------------------------------------------------- sampling
+    def from_noise(self, solve: Callable[[Tensor, range], Tensor], n: int, seed: int, first: int) -> Tensor:
+        """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only. `solve` makes images of standard
+        normal noise, given the indices that they have."""
+        shape = (self.channels, self.size, self.size)
+
+        def draw(indices: range) -> Tensor:
+            # the first noise is the CPU's, so that an image is the same one, but for rounding, on every device
+            x = torch.stack([torch.randn(shape, generator=seeds.generator("cpu", "latent", seed, i)) for i in indices])
+            return solve(x.to(self.device), indices)
+
+        return common.sample_by_index(draw, n, first, CHUNK)
+
+    def flops(self) -> dict[str, float]:
+        """FLOPs of one image, counted by running an iteration; for networks on the meta device."""
+        o, network = self.options, self.networks["denoiser"]
+        real_NCHW = torch.empty(o.batch, self.channels, self.size, self.size, device=self.device)
+        training = count_flops(lambda: self.step(real_NCHW, 0, None)) / o.batch
+        with torch.no_grad():
+            t_N = torch.zeros(CHUNK, dtype=torch.int64, device=self.device)
+            x_NCHW = torch.empty(CHUNK, self.channels, self.size, self.size, device=self.device)
+            evaluation = count_flops(lambda: network(x_NCHW, t_N)) / CHUNK
+        return {"training": training, "sampling": evaluation * o.evaluations}
+
+
+@contextmanager
+def _dropout_of(rng: torch.Generator | None, probability: float) -> Iterator[None]:
+    """Dropout takes its numbers from the global state: seeded from `rng` for the step, put back after it. Each process
+    has masks of its own."""
+    if rng is None or not probability:
+        yield
+        return
+    with torch.random.fork_rng([rng.device] if rng.device.type == "cuda" else []):
+        torch.manual_seed(seeds.seed_of(rng.initial_seed(), "dropout", distributed.rank()))
+        yield
+
+
+def check_choices(name: str, o, choices: dict[str, tuple[str, ...]]) -> None:
+    for option, allowed in choices.items():
+        if (found := getattr(o, option)) not in allowed:
+            raise ValueError(f"{name}: {option} {found!r}: expected one of {', '.join(allowed)}")
+
+
+def _check(name: str, o: DenoisingOptions) -> None:
+    check_choices(name, o, {"precision": PRECISIONS})
+    for option in ("batch", "blocks", "heads"):
+        if getattr(o, option) < 1:
+            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected at least 1")
+    if (processes := distributed.world_size()) > o.batch:
+        raise ValueError(f"{name}: found {processes} GPUs for a batch of {o.batch}, expected at most so many")
+    if o.microbatch is not None and o.microbatch < 1:
+        raise ValueError(f"{name}: microbatch {o.microbatch}: expected at least 1")

@@ -1,0 +1,150 @@
+"""What training, sampling and forecast expect of every generator (docs/adding-a-generator.md), on tiny ones.
+
+A new generator adds a line to TINY. The template of the documents is one of them.
+"""
+
+import copy
+import importlib.util
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made import assert_same_state, real_images, rng
+
+from understudy import generate
+from understudy.core.data import DeviceImages
+from understudy.generate import GENERATORS
+from understudy.generate.demand import demand
+from understudy.generate.train import GeneratorTrainee
+from understudy.generate.weights import describe, load_generator, publish_weights, seeded_build
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "docs/template_generator.py"
+CHANNELS, SIZE, BATCH = ["t1", "t1ce", "t2", "flair", "seg"], 16, 4
+GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH}
+STYLE = {**GAN, "mapping_layers": 2, "precision": "fp32"}
+GROWING = {**GAN, "first_resolution": 16, "schedule_interval": 1}
+DENOISING = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [8], "batch": BATCH, "evaluations": 3}
+TINY = {
+    "progressive_gan": GROWING,
+    "stylegan1": {**GROWING, "mapping_layers": 2},
+    "stylegan2": STYLE,
+    "stylegan3": {**STYLE, "layers": 3, "critical_layers": 1, "margin": 2},
+    "diffusion": {**DENOISING, "steps": 40},
+    "rectified_flow": DENOISING,
+    "template": {"features": 4, "latent_size": 8, "batch": BATCH},
+}
+
+
+@pytest.fixture(autouse=True)
+def with_the_template(monkeypatch):
+    """As if its file lay in the package, with its line in the registry."""
+    spec = importlib.util.spec_from_file_location("understudy.generate.template", TEMPLATE)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(generate._CLASSES, "template", "template:Template")
+
+
+@pytest.fixture(params=TINY)
+def name(request):
+    return request.param
+
+
+def tiny(name, seed=0, **options):
+    return seeded_build(name, len(CHANNELS), SIZE, seed, **(TINY[name] | options))
+
+
+def trained(generator, steps=2):
+    for step in range(steps):
+        assert generator.batch_at(BATCH * step) == BATCH
+        statistics = generator.step(real_images(BATCH, SIZE), BATCH * step, rng(step))
+    return statistics
+
+
+def state(generator):
+    return {key: network.state_dict() for key, network in generator.networks.items()} | generator.state_extra()
+
+
+def test_every_generator_is_here():
+    assert set(TINY) == set(GENERATORS)
+
+
+def test_a_step_is_a_function_of_its_arguments_and_of_the_state(name):
+    a, b, before = tiny(name), tiny(name), torch.get_rng_state()
+    start = copy.deepcopy(state(a))
+    statistics = trained(a)
+    trained(b)
+    assert_same_state(state(a), state(b))
+    assert torch.equal(torch.get_rng_state(), before), "it took numbers from the global state"
+    for key, network in a.networks.items():
+        assert any(not torch.equal(start[key][name], p) for name, p in network.named_parameters()), f"{key} stood still"
+    assert all(value.ndim == 0 and not value.requires_grad and value.isfinite() for value in statistics.values())
+    assert 0 <= a.ema_decay(BATCH) <= 1
+
+
+def test_an_image_is_a_function_of_seed_and_index(name):
+    generator = tiny(name)
+    trained(generator)
+    for draw in (generator.sample, generator.preview):
+        whole = draw(20, seed=4)
+        assert whole.shape == (20, len(CHANNELS), SIZE, SIZE) and whole.dtype == torch.float32
+        assert whole.abs().max() <= 1 and len({float(x.sum()) for x in whole}) == 20
+        assert torch.equal(draw(3, seed=4, first=15), whole[15:18])
+        assert not torch.equal(draw(1, seed=5), whole[:1])
+
+
+def test_six_steps_are_three_and_a_reload_and_three(name):
+    def trainee():
+        images = np.random.default_rng(0).integers(0, 256, (20, len(CHANNELS), SIZE, SIZE), np.uint8)
+        generator = tiny(name, mirror=True, snapshot_samples=2, snapshot_kimg=0.012, kimg=1)
+        return GeneratorTrainee(generator, DeviceImages(images, "cpu"), 0)
+
+    straight, first, second = trainee(), trainee(), trainee()
+    for step in range(6):
+        straight.step(BATCH * step)
+    for step in range(3):
+        first.step(BATCH * step)
+    second.load_state(copy.deepcopy(first.state()))
+    for step in range(3, 6):
+        second.step(BATCH * step)
+    assert_same_state(second.state(), straight.state())
+    assert len(second.snapshots.history) == 2
+
+
+def test_published_weights_sample_the_same(name, tmp_path):
+    generator = tiny(name)
+    trained(generator)
+    meta = {"channels": CHANNELS, "labels": {"ed": 102}, "lineage": ["a1"]}
+    metadata = describe(name, generator, meta, dataset="made", seed=0, images_seen=2 * BATCH)
+    path = tmp_path / "weights.safetensors"
+    publish_weights(generator.networks[generator.averaged].state_dict(), path, metadata)
+    loaded, _ = load_generator(path)
+    assert torch.equal(loaded.sample(2, seed=1), generator.sample(2, seed=1))
+    options = asdict(generator.options)
+    assert set(generator.options.SAMPLING) <= set(options) and options["kimg"] > 0
+    assert not set(generator.options.MACHINE) & set(metadata["options"])
+
+
+def test_the_template_learns():
+    generator = tiny("template", features=16, learning_rate=0.01)
+    first = trained(generator, 1)["loss"]
+    last = trained(generator, 100)["loss"]
+    assert last < 0.2 * first, "the same four images, again and again"
+
+
+def test_the_forecast_can_count_it(name):
+    one = demand(name, len(CHANNELS), SIZE, TINY[name] | {"annotation": "channels"}, labels=3)
+    assert one.training_flops > 0 and one.inference_flops > 0
+    assert one.checkpoint_bytes > one.weights_bytes > 0
+
+
+@pytest.mark.parametrize("option", ["kimgs", "mirrors"])
+def test_a_wrong_option_is_one_line_that_names_it(name, option):
+    with pytest.raises(
+        ValueError, match=f"unknown option '{option}'; the nearest known one is '{option[:-1]}'"
+    ) as error:
+        tiny(name, **{option: 1})
+    assert "\n" not in str(error.value) and name in str(error.value)

@@ -1,0 +1,312 @@
+"""Rectified flow: samplers and loss against theory, gradients, times, microbatches. What every generator must do is in
+test_contract.py."""
+
+import copy
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made import assert_same_state, count
+
+from understudy.core import distributed, seeds
+from understudy.core.data import DeviceImages
+from understudy.generate import rectified_flow
+from understudy.generate.rectified_flow import SAMPLERS, RectifiedFlow, euler, heun
+from understudy.generate.train import GeneratorTrainee
+from understudy.generate.weights import seeded_build
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    **{"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [4], "batch": 6, "kimg": 0.06},
+    **{"evaluations": 5, "ema_decay": 0.5, "snapshot_samples": 0, "learning_rate": 0.01},
+}
+MEAN, SD, PIXELS = 0.3, 0.2, 100_000
+
+
+def tiny(size=8, **options):
+    return seeded_build("rectified_flow", 3, size, 0, **(SMALL | options))
+
+
+def noise_like(x, seed):
+    return torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def real_NCHW(n=6, size=8):
+    return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+
+def trained(generator, steps):
+    for step in steps:
+        statistics = generator.step(real_NCHW(), 6 * step, seeds.generator("cpu", "step", step))
+    return statistics
+
+
+def tensors(generator):
+    return torch.cat([p.detach().flatten() for p in generator.networks["denoiser"].parameters()])
+
+
+# ------------------------------------------------------------------------------------------------ samplers
+def best_slope(t):
+    """Of E[X_1 - X_0 | X_t = x] in x, for pixels of N(MEAN, SD^2): it is MEAN at x = t MEAN, and affine."""
+    return (t * SD**2 - (1 - t)) / (t**2 * SD**2 + (1 - t) ** 2)
+
+
+def best(x, t):
+    return MEAN + best_slope(t) * (x - t * MEAN)
+
+
+def theory(sampler, evaluations):
+    """Mean and standard deviation of the result: each step is affine in x, and multiplies x - t MEAN by a number."""
+    steps = evaluations if sampler is euler else (evaluations + 1) // 2
+    h, factor = 1 / steps, 1.0
+    for step in range(steps):
+        now, then = best_slope(step * h), best_slope((step + 1) * h)
+        ends_as_euler = sampler is euler or 2 * step + 1 == evaluations
+        factor *= 1 + h * now if ends_as_euler else 1 + h / 2 * (now + then + h * now * then)
+    return MEAN, abs(factor)
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 3, 10, 24, 25, 100])
+@pytest.mark.parametrize("sampler", [euler, heun])
+def test_each_sampler_is_what_theory_says(sampler, evaluations):
+    x = torch.randn(PIXELS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn, (mean, sd) = sampler(best, x, evaluations), theory(sampler, evaluations)
+    assert float(drawn.mean()) == pytest.approx(mean, abs=5 * sd / np.sqrt(PIXELS) + 1e-12)
+    assert float(drawn.std()) == pytest.approx(sd, rel=5 / np.sqrt(2 * PIXELS), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "evaluations", "sd"),
+    [
+        *[(euler, 10, 0.154), (euler, 24, 0.180), (euler, 25, 0.181), (euler, 50, 0.190), (euler, 51, 0.190)],
+        *[(euler, 1000, 0.1995)],
+        *[
+            (heun, 10, 0.213),
+            (heun, 24, 0.203),
+            (heun, 25, 0.188),
+            (heun, 51, 0.197),
+            (heun, 50, 0.201),
+            (heun, 1000, 0.2),
+        ],
+    ],
+)
+def test_how_much_of_the_data_few_evaluations_keep(sampler, evaluations, sd):
+    """The numbers of docs/generators.md. The way of each pixel is known too: noise z ends at MEAN + SD z."""
+    assert theory(sampler, evaluations)[1] == pytest.approx(sd, abs=5e-4)
+
+
+@pytest.mark.parametrize(("sampler", "order"), [(euler, 1), (heun, 2)])
+def test_the_order_is_that_of_the_method(sampler, order):
+    errors = [abs(theory(sampler, evaluations)[1] - SD) for evaluations in (400, 800)]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.1)
+
+
+@pytest.mark.parametrize(("sampler", "evaluations"), [(euler, 1), (euler, 2), (euler, 25), (heun, 1), (heun, 25)])
+def test_a_constant_image_comes_back_exactly(sampler, evaluations):
+    """All images are grey: E[X_1 - X_0 | x] = (grey - x) / (1 - t), which no step but Euler's last one divides by 0."""
+    grey, times = torch.full((2, 3, 4, 4), 0.37), []
+
+    def velocity(x, t):
+        times.append(t)
+        return (grey - x) / (1 - t)
+
+    x = sampler(velocity, noise_like(grey, 3), evaluations)
+    torch.testing.assert_close(x, grey, rtol=0, atol=1e-6)
+    assert len(times) == evaluations and times[0] == 0 and max(times) < 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_straight_way_needs_one_evaluation(sampler):
+    x = torch.randn(5, dtype=torch.float64)
+    for evaluations in (1, 2, 5, 8):
+        torch.testing.assert_close(SAMPLERS[sampler](lambda x, t: torch.full_like(x, 2.5), x, evaluations), x + 2.5)
+
+
+def test_an_untrained_network_samples_its_noise():
+    """Its answer is zero: nothing moves."""
+    generator = tiny()
+    noise = torch.randn(3, 8, 8, generator=seeds.generator("cpu", "latent", 4, 7)).clamp(-1, 1)
+    assert torch.equal(generator.sample(1, seed=4, first=7)[0], noise)
+
+
+def test_previews_do_not_depend_on_the_sampler():
+    a, b = (tiny(sampler=sampler, evaluations=n) for sampler, n in (("euler", 3), ("heun", 9)))
+    for generator in (a, b):
+        trained(generator, range(2))
+    assert torch.equal(a.preview(2, 1), b.preview(2, 1)) and not torch.equal(a.sample(2, 1), b.sample(2, 1))
+    default = rectified_flow.Options()
+    assert (default.sampler, default.evaluations) == rectified_flow.PREVIEW
+
+
+# ------------------------------------------------------------------------------------------------ loss
+def test_the_untrained_loss_is_that_of_saying_zero():
+    """Images and noise are independent: the mean square of an image, and 1."""
+    generator, image = tiny(), real_NCHW(400)
+    loss_N = generator.loss(image, torch.linspace(0, 1, 400), noise_like(image, 1)).detach()
+    assert float(loss_N.mean()) == pytest.approx(float(image.square().mean()) + 1, abs=0.02)
+    exact = (image - noise_like(image, 1)).square().flatten(1).mean(1)
+    torch.testing.assert_close(loss_N, exact)
+
+
+class Knowing(torch.nn.Module):
+    """Of images that are all of one grey; remembers when it was asked."""
+
+    def forward(self, x_NCHW, t_N):
+        self.t_N = t_N
+        return (0.25 - x_NCHW) / (1 - t_N.view(-1, 1, 1, 1) / 1000)
+
+
+def test_who_knows_the_answer_has_no_loss():
+    generator, grey, t_N = tiny(), torch.full((6, 3, 8, 8), 0.25), torch.linspace(0, 0.9, 6)
+    generator.networks["denoiser"] = knowing = Knowing()
+    assert float(generator.loss(grey, t_N, noise_like(grey, 1)).max()) < 1e-8
+    torch.testing.assert_close(knowing.t_N, t_N * 1000)
+    wrong = generator.loss(grey + 0.1, t_N, noise_like(grey, 1))
+    torch.testing.assert_close(wrong, 0.01 * (1 / (1 - t_N)) ** 2, msg="0.1 / (1 - t) beside the truth in every pixel")
+
+
+def test_gradients_are_those_of_finite_differences():
+    generator = tiny()
+    network = generator.networks["denoiser"].double()
+    generator.answer = lambda network, x, t: network(x, t)
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():  # from its zeros to somewhere
+        for p in network.parameters():
+            p += 0.05 * torch.randn(p.shape, generator=rng, dtype=p.dtype)
+    image, t_N = real_NCHW().double(), torch.rand(6, generator=rng, dtype=torch.float64)
+    parameters = list(network.parameters())
+    directions = [torch.randn(p.shape, generator=rng, dtype=p.dtype) for p in parameters]
+
+    def moved(by):
+        with torch.no_grad():
+            for p, direction in zip(parameters, directions, strict=True):
+                p += by * direction
+        return generator.loss(image, t_N, noise_like(image, 1)).mean()
+
+    gradients = torch.autograd.grad(moved(0), parameters)
+    expected = sum(float((g * d).sum()) for g, d in zip(gradients, directions, strict=True))
+    h = 1e-6
+    assert float((moved(h) - moved(-2 * h)).detach()) / (2 * h) == pytest.approx(expected, rel=1e-5)
+
+
+def test_times_are_those_of_the_option():
+    rng = torch.Generator().manual_seed(0)
+    uniform, weights = tiny().times(50_000, rng)
+    logit_normal, _ = tiny(time_sampling="logit_normal").times(50_000, rng)
+    levels = torch.tensor([0.1, 0.25, 0.5, 0.9])
+    torch.testing.assert_close(uniform.quantile(levels), levels, rtol=0, atol=0.01)
+    normal = torch.special.ndtri(levels.double()).sigmoid().float()
+    torch.testing.assert_close(logit_normal.quantile(levels), normal, rtol=0, atol=0.01)
+    assert (weights == 1).all() and uniform.min() >= 0 and uniform.max() < 1
+
+
+# ------------------------------------------------------------------------------------------------ training
+@pytest.mark.parametrize("options", [{}, {"time_sampling": "logit_normal", "mirror": True}, {"dropout": 0.3}])
+def test_it_learns_and_goes_on_bit_for_bit(options):
+    def trainee():
+        images = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), np.uint8)
+        return GeneratorTrainee(tiny(**options), DeviceImages(images, "cpu"), 0)
+
+    @torch.no_grad()
+    def fixed_loss(generator):
+        return float(generator.loss(real_NCHW(), torch.linspace(0, 0.95, 6), noise_like(real_NCHW(), 9)).mean())
+
+    straight, first, second = trainee(), trainee(), trainee()
+    untrained = fixed_loss(straight.generator)
+    for step in range(20):
+        straight.step(6 * step)
+    for step in range(10):
+        first.step(6 * step)
+    second.load_state(copy.deepcopy(first.state()))
+    for step in range(10, 20):
+        statistics = second.step(6 * step)
+    assert_same_state(second.state(), straight.state())
+    assert fixed_loss(straight.generator) < 0.9 * untrained and statistics["nonfinite_gradients"] == 0
+
+
+def gradient_of(generator):
+    """Of one iteration, before the optimizer acts."""
+    kept = []
+    optimizer = generator.optimizers["denoiser"]
+    optimizer.step = lambda: kept.extend(p.grad.clone().flatten() for p in optimizer.param_groups[0]["params"])
+    trained(generator, range(1))
+    return torch.cat(kept)
+
+
+def test_microbatches_are_the_whole_batch():
+    gradients = []
+    for options in ({}, {"microbatch": 4}):
+        generator = tiny(**options)
+        generator.networks["denoiser"].double()
+        answer = generator.answer
+        generator.answer = lambda network, x, t, answer=answer: answer(network, x.double(), t)
+        gradients.append(gradient_of(generator))
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-8)
+
+
+def test_processes_share_a_batch(monkeypatch):
+    """The gradients of three processes add up to those of one."""
+    one, parts = gradient_of(tiny()), []
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
+    monkeypatch.setattr(distributed, "all_reduce_sum", lambda x: x)
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        parts.append(gradient_of(tiny()))
+    torch.testing.assert_close(sum(parts), one, rtol=1e-3, atol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------ size and options
+def test_parameters_and_flops_are_those_of_the_diffusion_model():
+    with torch.device("meta"):
+        generator = RectifiedFlow(5, 256)
+        flops = generator.flops()
+    assert count(generator.networks["denoiser"]) == 41_125_637
+    assert flops["training"] == pytest.approx(3 * 167.0e9, rel=0.01)
+    assert flops["sampling"] == pytest.approx(rectified_flow.Options().evaluations * 167.0e9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampler": "dpm_solver"}, "rectified_flow: sampler 'dpm_solver': expected one of heun, euler"),
+        ({"time_sampling": "even"}, "rectified_flow: time_sampling 'even': expected one of uniform, logit_normal"),
+        ({"precision": "fp16"}, "rectified_flow: precision 'fp16': expected one of fp32, bf16"),
+        ({"evaluations": 0}, "rectified_flow: evaluations 0: expected at least 1"),
+        ({"batch": 0}, "rectified_flow: batch 0: expected at least 1"),
+        ({"microbatch": 0}, "rectified_flow: microbatch 0: expected at least 1"),
+        ({"multipliers": [1] * 6}, "8 pixels cannot be halved that often"),
+        ({"annotation": "colour"}, "rectified_flow: annotation 'colour': expected one of grey, channels"),
+        ({"steps": 3}, "rectified_flow: unknown option 'steps'; the nearest known one is"),
+    ],
+)
+def test_a_wrong_option_is_named(options, message):
+    with pytest.raises(ValueError, match=message) as error:
+        tiny(**options)
+    assert "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------ what it took
+def block(path, heading):
+    """Lines of a YAML section, its heading included, blank lines not."""
+    lines = (ROOT / path).read_text().splitlines()
+    start = lines.index(heading)
+    depth = len(heading) - len(heading.lstrip())
+    rest = (i for i, line in enumerate(lines[start + 1 :], start + 1) if line.strip())
+    end = next(i for i in rest if len(lines[i]) - len(lines[i].lstrip()) <= depth)
+    return sum(bool(line.strip()) for line in lines[start:end])
+
+
+def test_it_took_as_few_lines_as_the_documents_say():
+    places = {
+        "src/understudy/generate/rectified_flow.py": len(Path(rectified_flow.__file__).read_text().splitlines()),
+        "src/understudy/generate/__init__.py": 1,
+        # a reference, the block, and an empty line after it
+        "workflow/schemas/config.schema.yaml": 2 + block("workflow/schemas/config.schema.yaml", "  rectified_flow:"),
+        "config/learn.yaml": block("config/learn.yaml", "  rectified_flow:"),
+    }
+    text = (ROOT / "docs/adding-a-generator.md").read_text()
+    for place, lines in {**places, "in all": sum(places.values())}.items():
+        assert re.search(rf"^\| `?{re.escape(place)}`? \| {lines} \|", text, re.MULTILINE), f"{place}: {lines} lines"
+    assert sum(places.values()) < 150
