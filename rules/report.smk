@@ -165,6 +165,7 @@ rule make_report:
         stacks=expand(f"{STACKS}/stacks.json", dataset=config["datasets"]),
         fidelity=FIDELITY_TABLE,
         audits=AUDITS,
+        readers=READERS,
     output:
         report(
             f"{RESULTS}/report.html",
@@ -192,7 +193,8 @@ rule make_report:
         published=canonical_json(PUBLISHED),
         fidelity=" ".join(["--fidelity", *FIDELITY_TABLE] * bool(FIDELITY_TABLE)),
         audits=" ".join(["--audits", *AUDITS] * bool(AUDITS)),
+        readers="--readers" if READERS else "",
     shell:
         "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
         " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"
-        " --published {params.published:q} {params.fidelity} {params.audits} --output {output} > {log} 2>&1"
+        " --published {params.published:q} {params.fidelity} {params.audits} {params.readers} --output {output} > {log} 2>&1"

@@ -15,6 +15,7 @@ START_SECONDS = 5.0  # of a job on a device: Python, reading images
 SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three regions (benchmarks/README.md)
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
+READER_SECONDS_PER_BYTE = 1.0  # MEASURE
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
 CPU_FLOPS = 3e10  # of one core, float32
 COPY_SECONDS = 1e-4  # of an image from stack to stack
@@ -121,6 +122,14 @@ def _release(job: Job, study: Study) -> Cost:
     size_bytes, folders = study.config["samples"]["count"] * _image_bytes(study), study.config["release"]["folders"]
     seconds = size_bytes / RELEASE_RATE + folders * size_bytes / FOLDERS_RATE
     return Cost(cpu_seconds=TABLES_SECONDS + seconds, bytes=(1 + folders) * size_bytes)
+
+
+def _reader_page(job: Job, study: Study) -> Cost:
+    """Of each image: blinded, deflated, written in letters."""
+    options = study.config["reader_study"]
+    images = options["images"] * (1 + len(options["generators"])) + options["repeats"]
+    size_bytes = images * _image_bytes(study)
+    return Cost(cpu_seconds=TABLES_SECONDS + size_bytes * READER_SECONDS_PER_BYTE, bytes=4 / 3 * size_bytes)
 
 
 # ------------------------------------------------------------------------------------------------ generate, segment
@@ -283,4 +292,6 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "make_figures": _figures,
     "make_release": _release,
     "make_report": _tables,
+    "make_reader_study": _reader_page,
+    "read_answers": _tables,
 }
