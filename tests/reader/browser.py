@@ -1,5 +1,5 @@
-"""A headless Chromium that is clicked and typed into through its DevTools protocol, over a pipe: nothing but the standard
-library, no port, no network."""
+"""A headless Chromium that is clicked and typed into through its DevTools protocol, over a pipe: nothing but the
+standard library, no port, no network."""
 
 import base64
 import fcntl
@@ -22,7 +22,7 @@ KEYS = {"Backspace": 8, " ": 32, "Enter": 13}
 
 
 class Browser:
-    """One window with one page. `folder` gets the profile (so localStorage is kept between two of them) and downloads."""
+    """One window with one page. `folder` gets the profile, which keeps localStorage for the next one, and downloads."""
 
     def __init__(self, folder: Path, width: int = 1280, height: int = 900, touch: bool = False, scale: float = 1):
         self.downloads = folder / "downloads"
@@ -37,7 +37,9 @@ class Browser:
         if touch:
             self.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=5)
             self.call("Emulation.setEmitTouchEventsForMouse", enabled=False)
-        self._call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads), eventsEnabled=True)
+        self._call(
+            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads), eventsEnabled=True
+        )
 
     def _start(self, profile: Path) -> None:
         to_browser, from_browser = os.pipe(), os.pipe()
@@ -124,7 +126,8 @@ class Browser:
     def place(self, selector: str) -> tuple[float, float]:
         """The middle of an element that can be seen and is not covered by another one."""
         found = self.value(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});"
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            "e.scrollIntoView({block: 'nearest'});"
             "const b = e.getBoundingClientRect(), x = b.x + b.width / 2, y = b.y + b.height / 2;"
             "return [x, y, e.contains(document.elementFromPoint(x, y))] })()"
         )
