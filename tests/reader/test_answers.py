@@ -43,7 +43,7 @@ def test_each_image_with_its_source(study, given, tmp_path):
     [
         ({"study": "f" * 16}, "found answers to the page ffffffffffffffff, expected .*earlier page"),
         ({"format": 2}, "found format 2, expected 1"),
-        ({"reader": " "}, "expected 1 with a reader's name"),
+        ({"reader": " "}, "found format 1, expected 1 with a reader's name"),
         ({"answers": 3}, "found format 1, expected 1"),
     ],
 )

@@ -16,7 +16,7 @@ def _sentence(row: Mapping) -> str:
     who = "The reader of the published study" if row["reader"] == PUBLISHED else f"{row['reader']} ({row['dataset']})"
     value = f"balanced accuracy {row['balanced_accuracy']:.2f}"
     if pd.isna(row["low"]):
-        return f"{who}: {value}; too few images for an interval."
+        return f"{who}: {value}; too few images or readers for an interval."
     interval = f"{value}, 95 % interval {row['low']:.2f} to {row['high']:.2f}"
     if row["low"] > 0.5:
         return f"{who} could tell: {interval}."
