@@ -142,3 +142,20 @@ def test_feature_spaces_that_cannot_work_are_one_line(fidelity, message):
 def test_a_file_serves_as_the_segmenter_of_a_feature_space():
     config = with_value("evaluation.fidelity", {"spaces": ["segmenter"], "weights": {"segmenter": "w.safetensors"}})
     assert complete(config, SCHEMA)["evaluation"]["fidelity"]["channels"] == ["t1ce"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"generators": ["stylegan3"]}, "generators: found stylegan3; allowed: stylegan2, stylegan2-filtered"),
+        ({"channels": ["t1", "seg"]}, "channels: found seg; allowed: t1, t1ce, t2, flair"),
+        ({"images": 4, "repeats": 5}, "repeats: found 5; allowed: at most half of the 8 images"),
+        ({"answers": ["none.json"]}, "answers: found none.json, which is no file"),
+        ({"generators": [], "answers": ["pyproject.toml"]}, "answers: found answers without generators"),
+        ({"confidence": 5}, "confidence: found 5; allowed: at most 4"),
+    ],
+)
+def test_a_reader_study_that_cannot_be_is_named(changes, expected):
+    config = with_value("reader_study", {"generators": ["stylegan2"], **changes})
+    with pytest.raises(ValueError, match=r"config, reader_study\." + expected):
+        complete(config, SCHEMA, ROOT)

@@ -1,6 +1,7 @@
 """The two files of a reader study: the page, which goes to readers, and the key, which never does."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -29,9 +30,8 @@ def make_study(stacks: Mapping[str, Stack], options: Mapping, seed: int, dataset
     shown = draw(stacks, options["images"], options["repeats"], seed)
     channels = options["channels"] or [c for c in next(iter(stacks.values())).channels if c != LABEL_CHANNEL]
     pngs = encode_alike(blinded_images(stacks, shown, channels, options, seed))
-    study = hash_of(
-        [options["confidence"], [(one.id, base64.b64encode(p).decode()) for one, p in zip(shown, pngs, strict=True)]]
-    )
+    digests = [hashlib.sha256(png).hexdigest() for png in pngs]
+    study = hash_of([options["confidence"], [one.id for one in shown], digests])
     about = {
         "study": study,
         "confidence": options["confidence"],

@@ -15,7 +15,7 @@ START_SECONDS = 5.0  # of a job on a device: Python, reading images
 SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three regions (benchmarks/README.md)
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
-READER_SECONDS_PER_BYTE = 1.0  # MEASURE
+READER_SECONDS, READER_BYTES = 4.3e-7, 2.1  # of a page, per byte of its images in a stack: 0.03 s and 140 KB an image
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
 CPU_FLOPS = 3e10  # of one core, float32
 COPY_SECONDS = 1e-4  # of an image from stack to stack
@@ -129,7 +129,7 @@ def _reader_page(job: Job, study: Study) -> Cost:
     options = study.config["reader_study"]
     images = options["images"] * (1 + len(options["generators"])) + options["repeats"]
     size_bytes = images * _image_bytes(study)
-    return Cost(cpu_seconds=TABLES_SECONDS + size_bytes * READER_SECONDS_PER_BYTE, bytes=4 / 3 * size_bytes)
+    return Cost(cpu_seconds=TABLES_SECONDS + size_bytes * READER_SECONDS, bytes=READER_BYTES * size_bytes)
 
 
 # ------------------------------------------------------------------------------------------------ generate, segment
