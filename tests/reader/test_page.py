@@ -170,7 +170,8 @@ def test_fingers_are_enough(study, tmp_path, width, height):
         assert browser.value("view.zoom") == 1  # every image begins alike
         inside = (
             "[...document.querySelectorAll('#reading button, .panel')].map(e => e.getBoundingClientRect()).every(b =>"
-            "b.x >= 0 && b.y >= 0 && b.right <= innerWidth && b.bottom <= innerHeight && Math.min(b.width, b.height) >= 34)"
+            "b.x >= 0 && b.y >= 0 && b.right <= innerWidth && b.bottom <= innerHeight && b.width >= 34 &&"
+            "b.height >= 34)"
         )
         assert browser.value(inside)
         assert browser.value("document.documentElement.scrollWidth") <= width
