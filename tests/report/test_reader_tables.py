@@ -201,6 +201,12 @@ def test_missing_answers_are_counted_and_images_that_all_have_are_compared():
     assert summary.loc["B", "missing"] == 30 and summary.loc["B", "images"] == 90
     assert made["reader_agreement"]["images"].iloc[0] == 90
     assert summary.loc[PUBLISHED, "balanced_accuracy"] == pytest.approx(0.496)
+    without_b = reader_tables(answers({"A": lambda s, n: None if s == "b" else knows_a(s, n)}), {})
+    assert without_b["readers"].set_index("image_type").loc["b", ["images", "missing", "p_holm"]].tolist()[:2] == [
+        0,
+        40,
+    ]
+    assert list(without_b["reader_areas"]["generator"]) == ["a"]
     with pytest.raises(ValueError, match=r"answers of B \(made\): found answers to real, expected some to real and"):
         reader_tables(answers({"B": lambda source, number: 1 if source == "real" else None}), {})
 
@@ -209,10 +215,10 @@ def test_sentences_say_what_intervals_say():
     made = reader_tables(answers({"A": knows_a, "B": lambda s, n: 1 if n % 2 else -1}, n=100), {"made": "brats2020"})
     said = reader_sentences(made["reader_summary"])
     assert said[0].startswith("A (made) could tell: balanced accuracy 0.6")
-    assert said[1].startswith("B (made) could not tell: balanced accuracy 0.50, 95 % interval 0.4")
+    assert said[1].startswith("B (made) could not tell, or hardly: balanced accuracy 0.50, 95 % interval 0.4")
     assert said[-1] == (
-        "The reader of the published study could not tell: balanced accuracy 0.50, 95 % interval 0.46 to 0.54; "
-        "0.5 is chance."
+        "The reader of the published study could not tell, or hardly: balanced accuracy 0.50, 95 % interval 0.46 to "
+        "0.54; 0.5 is chance."
     )
 
 

@@ -227,5 +227,5 @@ def test_readers_have_a_section_once_there_is_a_study(study):
     before = readers_of(study, answered=False)
     assert "Nobody has read the images yet." in before and before.count("<table>") == 1
     after = readers_of(study, answered=True)
-    assert "A (made) was not shown to be able to tell: balanced accuracy 0.50" in after
+    assert "A (made): undecided, balanced accuracy 0.50" in after
     assert "What they called the images" in after and "Did they agree" not in after

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from .reader_tables import PUBLISHED
+from .reader_tables import ALL, PUBLISHED
+
+NEAR_CHANCE = (0.4, 0.6)  # an interval of balanced accuracy within this is as good as chance
 
 
 def reader_sentences(summary: pd.DataFrame) -> list[str]:
@@ -13,7 +15,8 @@ def reader_sentences(summary: pd.DataFrame) -> list[str]:
 
 
 def _sentence(row: Mapping) -> str:
-    who = "The reader of the published study" if row["reader"] == PUBLISHED else f"{row['reader']} ({row['dataset']})"
+    who = {PUBLISHED: "The reader of the published study", ALL: f"All readers together ({row['dataset']})"}
+    who = who.get(row["reader"], f"{row['reader']} ({row['dataset']})")
     value = f"balanced accuracy {row['balanced_accuracy']:.2f}"
     if pd.isna(row["low"]):
         return f"{who}: {value}; too few images or readers for an interval."
@@ -22,6 +25,6 @@ def _sentence(row: Mapping) -> str:
         return f"{who} could tell: {interval}."
     if row["high"] < 0.5:
         return f"{who} took one for the other: {interval}."
-    width = row["high"] - row["low"]
-    surely = "could not tell" if width <= 0.2 else "was not shown to be able to tell"
-    return f"{who} {surely}: {interval}; 0.5 is chance."
+    if NEAR_CHANCE[0] < row["low"] and row["high"] < NEAR_CHANCE[1]:
+        return f"{who} could not tell, or hardly: {interval}; 0.5 is chance."
+    return f"{who}: undecided, {interval}; 0.5 is chance. More images or readers would say."

@@ -81,7 +81,7 @@ def calls_of(dataset: str, reader: str, counts: pd.DataFrame) -> list[dict]:
         called_real, called_synthetic, missing = (int(v) for v in table.loc[source, [*pair, "missing"]])
         n = called_real + called_synthetic
         low, high = wilson(called_synthetic, n) if n else (np.nan, np.nan)
-        p = np.nan if source == REAL else stats.fisher_exact(table.loc[[REAL, source], pair].to_numpy()).pvalue
+        p = np.nan if source == REAL or not n else stats.fisher_exact(table.loc[[REAL, source], pair].to_numpy()).pvalue
         values = [n, missing, called_real, called_synthetic, called_synthetic / n if n else np.nan, low, high, p]
         rows.append([dataset, reader, source, *values])
     return _corrected(rows)
@@ -117,6 +117,7 @@ def areas_of(dataset: str, reader: str, rows: pd.DataFrame) -> list[dict]:
     for name in [EVERY] * (len(generators) > 1) + generators:
         wanted = rated["source"] != REAL if name == EVERY else rated["source"] == name
         made = rated.loc[wanted, "rating"].to_numpy()
+        assert len(made) and len(real)  # summary_of has refused the others
         theta = area(made, real)
         values = [theta, *area_interval(theta, len(made), len(real)), area(np.sign(made), np.sign(real))]
         found.append(dict(zip(AREAS, [dataset, reader, name, *values], strict=True)))
@@ -137,7 +138,7 @@ def calls_of_all(dataset: str, first: pd.DataFrame) -> list[dict]:
     answered = first.dropna(subset="call").assign(made=lambda t: (t["call"] == SYNTHETIC).astype(float))
     share = answered.groupby(["source", "id"], sort=False)["made"].agg(["mean", "count", "sum"])
     rows = []
-    for source in [REAL, *[s for s in dict.fromkeys(first["source"]) if s != REAL]]:
+    for source in [REAL, *[s for s in dict.fromkeys(answered["source"]) if s != REAL]]:
         own = share.loc[source]
         n, called = int(own["count"].sum()), int(own["sum"].sum())
         mean = called / n
