@@ -33,15 +33,16 @@ def stored_as_real(x_CHW: np.ndarray, host: np.random.Generator) -> np.ndarray:
 
 def stored_as_synthetic(x_CHW: np.ndarray, host: np.random.Generator) -> np.ndarray:
     """Every grey level, a little darker, and nearly 0 outside."""
-    return np.round(x_CHW * 200 + np.abs(host.normal(0, 1.5, x_CHW.shape)).clip(0, 8)).clip(0, 255).astype(np.uint8)
+    around_CHW = (x_CHW == 0) * np.abs(host.normal(0, 1.5, x_CHW.shape)).clip(0, 8)
+    return np.round(x_CHW * 200 + around_CHW).clip(0, 255).astype(np.uint8)
 
 
 def write(path: Path, names: list[str], store, seed: int, size: int = SIZE, **meta) -> Stack:
-    host = np.random.default_rng(seed)
+    host, storing = np.random.default_rng(seed), np.random.default_rng([seed, 1])  # the same heads, however stored
     about = {"channels": CHANNELS, "labels": LEVELS, "height": size, "width": size, "source": {}, "lineage": []}
     with StackWriter(path, {**about, **meta}) as writer:
         for name in names:
-            x_CHW = store(head(host, size), host)
+            x_CHW = store(head(host, size), storing)
             writer.add(name, np.concatenate([x_CHW, np.zeros((1, size, size), np.uint8)]))
     return Stack.open(path)
 

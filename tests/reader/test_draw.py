@@ -3,12 +3,14 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 from reading import OPTIONS, stacks, stored_as_synthetic, write
 
 from understudy.core.files import read_json
 from understudy.reader.draw import draw
 from understudy.reader.study import make_study
+from understudy.report.roc import area
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,18 @@ def test_repeats_come_again_in_the_second_half(made):
         assert place[first.id] < 18 <= place[one.id]
     with pytest.raises(ValueError, match="reader_study.repeats: found 19, allowed: at most half of the 36 images"):
         draw(made, 12, 19, seed=0)
+
+
+def test_the_order_tells_nothing(made):
+    """Over many seeds, places of synthetic images among all are as those of a lottery: normal, of mean 0 and spread 1."""
+    z = []
+    for seed in range(200):
+        shown = draw(made, 12, 9, seed)
+        is_made = np.array([one.source != "real" for one in shown])
+        place = np.arange(len(shown))
+        chance = np.sqrt((len(shown) + 1) / (12 * is_made.sum() * (~is_made).sum()))
+        z.append((area(place[is_made], place[~is_made]) - 0.5) / chance)
+    assert abs(np.mean(z)) < 0.25 and np.std(z) == pytest.approx(1, abs=0.2)
 
 
 def test_a_stack_that_is_too_small_or_another_size_is_named(made, tmp_path):

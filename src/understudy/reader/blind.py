@@ -33,7 +33,8 @@ def blinded(x_CHW: np.ndarray, options: Mapping, noise: np.random.Generator) -> 
     """uint8 (C, H, W) of modalities, with `grey_levels` evenly spaced grey levels and 0 outside the head.
 
     `options` has background (grey level), grey_levels, contrast ("own": each channel is stretched; "stored": as it is).
-    The dither is as wide as one of the levels, so their average is what was there, and no level is left out by rule.
+    The dither is triangular, two levels wide: the average is what was there, the error has one size everywhere, and the
+    histogram keeps nothing of the steps in which an image was stored.
     """
     outside_HW = outside(x_CHW, options["background"])
     y_CHW = x_CHW.astype(np.float64)
@@ -42,7 +43,8 @@ def blinded(x_CHW: np.ndarray, options: Mapping, noise: np.random.Generator) -> 
             head = channel_HW[~outside_HW]
             channel_HW *= 255 / max(np.percentile(head, WHITE), 1) if head.size else 1
     steps = options["grey_levels"] - 1
-    level = np.floor(np.clip(y_CHW, 0, 255) / 255 * steps + noise.random(y_CHW.shape))
+    dither = noise.random(y_CHW.shape) + noise.random(y_CHW.shape) - 1
+    level = np.floor(np.clip(y_CHW, 0, 255) / 255 * steps + dither + 0.5)
     y_CHW = np.floor(np.clip(level, 0, steps) * 255 / steps + 0.5).astype(np.uint8)
     y_CHW[:, outside_HW] = 0
     return y_CHW
