@@ -54,7 +54,7 @@ def test_repeats_come_again_in_the_second_half(made):
 
 
 def test_the_order_tells_nothing(made):
-    """Over many seeds, places of synthetic images among all are as those of a lottery: normal, of mean 0 and spread 1."""
+    """Over many seeds, places of synthetic images among all are those of a lottery: normal, of mean 0 and spread 1."""
     z = []
     for seed in range(200):
         shown = draw(made, 12, 9, seed)
