@@ -21,7 +21,7 @@ from understudy.core.grid import Setting, all_training_sets, audited, base_sourc
 from understudy.core.grid import ensembles, feature_weights, grid, known_sources
 from understudy.core.grid import sample_count, settings, settings_of, sources, start_of
 from understudy.core.grid import trained
-from understudy.core.plan import FIGURE_REPEATS
+from understudy.core.plan import FIGURE_REPEATS, reader_tables
 from understudy.core.plan import models
 from understudy.core.sources import Source, bases_of, file_of, parts
 from understudy.core.weights import find_weights
@@ -368,3 +368,33 @@ AUDITS = [
     f"{RESULTS}/{dataset}/generators/{generator}/{prefix}audit.json"
     for dataset, generator, prefix in audited(config)
 ]
+
+
+# reader study: what decides the page, and what decides the plan and the tables
+READER_PAGE = ["generators", "images", "channels", "split", "repeats", "confidence"]
+READER_PAGE += ["grey_levels", "background", "contrast"]
+READER_PLAN = ["generators", "images", "readers", "half_width", "detect", "power"]
+READER_PLAN += ["agreement"]
+READER_TABLES = reader_tables(config)
+READER_FIGURES = expand(
+    f"{RESULTS}/figures/readers.{{kind}}",
+    kind=["png", "pdf"] if config["reader_study"]["answers"] else [],
+)
+
+
+def reader_options(keys):
+    return canonical_json({key: config["reader_study"][key] for key in keys})
+
+
+def reader_images(suffix):
+    """The stack, or its manifest, of each generator in a reader study."""
+    names = config["reader_study"]["generators"]
+    return [f"{DATASET}/{file_of(name, suffix)}" for name in names]
+
+
+# what there is where there is a reader study
+READERS = (
+    [f"{RESULTS}/tables/{name}.csv" for name in READER_TABLES]
+    if config["reader_study"]["generators"]
+    else []
+)

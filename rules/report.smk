@@ -209,6 +209,7 @@ rule make_report:
         fidelity=FIDELITY_TABLE,
         audits=AUDITS,
         experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
+        readers=READERS,
     output:
         report(
             f"{RESULTS}/report.html",
@@ -237,8 +238,9 @@ rule make_report:
         fidelity=" ".join(["--fidelity", *FIDELITY_TABLE] * bool(FIDELITY_TABLE)),
         audits=" ".join(["--audits", *AUDITS] * bool(AUDITS)),
         experiments=" ".join(["--experiments", *EXPERIMENTS] * bool(EXPERIMENTS)),
+        readers="--readers" if READERS else "",
     shell:
         "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
         " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"
-        " --published {params.published:q} {params.fidelity} {params.audits}"
-        " {params.experiments} --output {output} > {log} 2>&1"
+        " --published {params.published:q} {params.fidelity} {params.audits} {params.experiments} {params.readers}"
+        " --output {output} > {log} 2>&1"

@@ -9,6 +9,7 @@ localrules:
     audit,
     release,
     report,
+    reader_study,
 
 
 rule prepare:
@@ -50,6 +51,14 @@ rule release:
 rule report:
     input:
         rules.make_report.output,
+
+
+rule reader_study:
+    input:
+        expand(rules.make_reader_study.output, dataset=config["datasets"])
+        + rules.read_answers.output
+        if config["reader_study"]["generators"]
+        else [],
 
 
 # one target per experiment: its table and figure, and all that is behind them

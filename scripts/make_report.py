@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, where there is one")
     parser.add_argument("--audits", type=Path, nargs="*", default=[], help="audit.json of every generator")
     parser.add_argument("--experiments", nargs="*", default=[], help="names of those beyond the grid")
+    parser.add_argument("--readers", action="store_true", help="there is a reader study: its tables are in --results")
     parser.add_argument("--output", type=Path, required=True, help="report.html")
     a = parser.parse_args()
     with named_os_errors():
@@ -42,6 +43,7 @@ def main() -> None:
             a.fidelity,
             a.audits,
             a.experiments,
+            a.readers,
         )
         write_text_atomically(a.output, page(TITLE, lead(material), sections(material)))
 

@@ -26,6 +26,8 @@ def main() -> None:
         print(f"  figures   {results / 'figures' / dataset}")
         for generator in config["generators"]:
             print(f"  samples   {results / dataset / 'generators' / generator / 'samples.png'}")
+    for dataset in config["datasets"] if config["reader_study"]["generators"] else []:
+        print(f"  readers   {results / dataset / 'reader_study' / 'page.html'} (can you tell?)")
     print(f"  report    {results / 'report.html'} (opens in any browser, without a network)")
     print(f"  logs      {results / 'logs'}")
 

@@ -25,6 +25,7 @@ NEEDS = {
     "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "torch"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
     "release": CORE,
+    "reader": [*CORE, "matplotlib", "pandas", "scipy"],
 }
 NATIVE = dict.fromkeys(["segment", "evaluate", "forecast"], ["glib", "libgl"])  # of conda
 

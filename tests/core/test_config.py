@@ -215,3 +215,20 @@ def test_experiments_that_cannot_work_are_one_line(experiments, message):
 def test_an_experiment_without_generators_is_not_made_and_asks_for_nothing():
     config = with_value("experiments", {"few_subjects": {"subjects": [2]}}) | {"segmenters": {"unet": {}}}
     assert complete(config, SCHEMA)["experiments"]["few_subjects"]["generators"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"generators": ["stylegan3"]}, "generators: found stylegan3; allowed: stylegan2, stylegan2-filtered"),
+        ({"channels": ["t1", "seg"]}, "channels: found seg; allowed: t1, t1ce, t2, flair"),
+        ({"images": 4, "repeats": 5}, "repeats: found 5; allowed: at most half of the 8 images"),
+        ({"answers": ["none.json"]}, "answers: found none.json, which is no file"),
+        ({"generators": [], "answers": ["pyproject.toml"]}, "answers: found answers without generators"),
+        ({"confidence": 5}, "confidence: found 5; allowed: at most 4"),
+    ],
+)
+def test_a_reader_study_that_cannot_be_is_named(changes, expected):
+    config = with_value("reader_study", {"generators": ["stylegan2"], **changes})
+    with pytest.raises(ValueError, match=r"config, reader_study\." + expected):
+        complete(config, SCHEMA, ROOT)

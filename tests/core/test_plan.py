@@ -170,3 +170,27 @@ def test_a_generator_is_compared_in_the_space_of_a_real_segmenter_where_that_is_
         "sample_generator made/stylegan2",
         "slice_volumes made",
     ]
+
+
+# ------------------------------------------------------------------------------------------------ the reader study
+def test_a_reader_study_needs_the_images_that_it_shows_and_the_report_its_tables():
+    study = {"generators": ["stylegan2"], "split": "test", "images": 4}
+    planned = jobs(config_of(reader_study=study))
+    by_name = {str(job): job for job in planned}
+    assert names(by_name["make_reader_study made"].needs) == ["slice_volumes made", "sample_generator made/stylegan2"]
+    assert names(by_name["read_answers"].needs) == ["make_reader_study made"]
+    assert by_name["read_answers"].outputs == ("results/tables/reader_plan.csv",)
+    assert "read_answers" in names(by_name["make_report"].needs)
+    assert {"make_reader_study made", "read_answers"} <= set(names(planned[-1].needs))
+    assert names(jobs(config_of(reader_study=study), "reader_study"))[-3:] == [
+        "make_reader_study made",
+        "read_answers",
+        "reader_study",
+    ]
+
+
+def test_filtered_images_may_be_read_and_none_may():
+    study = {"generators": ["stylegan2-filtered"], "images": 4}
+    needs = names({str(job): job for job in jobs(config_of(reader_study=study))}["make_reader_study made"].needs)
+    assert needs == ["slice_volumes made", "filter_samples made/stylegan2"]
+    assert names(jobs(config_of(), "reader_study")) == ["reader_study"]

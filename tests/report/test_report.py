@@ -201,3 +201,31 @@ def test_a_browser_prints_all_of_it(report, study):
     paper = study.results / "report.pdf"
     browse(study.results / "report.html", f"--print-to-pdf={paper}", "--no-pdf-header-footer")
     assert len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) >= 8
+
+
+# ---- what people said ------------------------------------------------------------------------------------------------
+def readers_of(study, answered: bool) -> str:
+    from understudy.report.formats import write_table
+    from understudy.report.reader_size import reader_plan
+    from understudy.report.reader_tables import reader_tables
+    from understudy.report.sections import Material, readers
+
+    options = {"generators": ["stylegan2"], "images": 4, "readers": [1], "half_width": 0.05, "detect": 0.6}
+    write_table(study.results / "tables", "reader_plan", reader_plan({**options, "power": 0.8, "agreement": 0.3}))
+    rows = [
+        {"dataset": "made", "reader": "A", "id": f"{s}{i}", "source": s, "repeat_of": None, "call": "real"}
+        for s in ("real", "stylegan2")
+        for i in range(4)
+    ]
+    made = reader_tables(pd.DataFrame(rows).assign(confidence=1, seconds=1.0), {}) if answered else {}
+    for name, table in made.items():
+        write_table(study.results / "tables", name, table)
+    return readers(Material(study.results, study.runs, study.settings, [], {}, "study", {}, readers=True))
+
+
+def test_readers_have_a_section_once_there_is_a_study(study):
+    before = readers_of(study, answered=False)
+    assert "Nobody has read the images yet." in before and before.count("<table>") == 1
+    after = readers_of(study, answered=True)
+    assert "A (made): undecided, balanced accuracy 0.50" in after
+    assert "What they called the images" in after and "Did they agree" not in after

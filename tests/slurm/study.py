@@ -63,6 +63,8 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "audit_samples",
         "compare_audits",
         "make_release",
+        "make_reader_study",
+        "read_answers",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:

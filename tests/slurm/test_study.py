@@ -20,6 +20,7 @@ def demo(cluster, tmp_path_factory):
     config["experiments"] |= {"repeats": 1, "controls": [], "training_sets": ["real", "synthetic", "real+synthetic"]}
     config["audit"] |= {"false_positive_rate": 0.05, "planted": 10}
     config["release"]["generators"] = ["stylegan2"]
+    config["reader_study"]["generators"] = ["stylegan2"]
     study.write("config/study.yaml", yaml.safe_dump(config))
     return study, study.finish(study.start(), 900)
 
@@ -35,7 +36,7 @@ def test_every_table_and_figure_is_there(demo):
 def test_every_job_is_on_record_where_the_profile_sends_it(demo):
     study, said = demo
     counts = job_counts(said)
-    assert counts["train_segmenter"] == 4 and counts["total"] == 24
+    assert counts["train_segmenter"] == 4 and counts["total"] == 26
     for rule in counts.keys() - {"all", "total"}:
         records = wait_for_states(study, rule, ["COMPLETED"] * counts[rule])
         assert {row["Account"] for row in records} == {"lab"}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from project import ROOT, TINY, Project
 
-STAGES = ["prepare", "generate", "segment", "evaluate", "audit", "forecast", "report", "release"]
+STAGES = ["prepare", "generate", "segment", "evaluate", "audit", "forecast", "report", "release", "reader"]
 MODULES = {
     "cv2": "opencv-python-headless",
     "yaml": "pyyaml",

@@ -155,7 +155,7 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 110
+    assert told["total"]["jobs"] == 112
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 

@@ -181,6 +181,7 @@ def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     for name, segmenter in config["segmenters"].items():
         yield from _impossible_segmenter(name, segmenter, size, root)
     yield from _impossible_release(config, root)
+    yield from _impossible_readers(config, root)
     yield from _impossible_imports(config, root)
 
 
@@ -203,6 +204,22 @@ def _impossible_release(config: Mapping, root: Path) -> Iterator[Problem]:
     for key in ("licence_file", "salt_file"):
         if release[key] is not None and not (root / release[key]).is_file():
             yield f"release.{key}", f"found {release[key]!r}, which is no file"
+
+
+def _impossible_readers(config: Mapping, root: Path) -> Iterator[Problem]:
+    options, modalities = config["reader_study"], config["images"]["channels"][:-1]
+    known = [*sources(config), *(name + FILTERED for name in config["generators"])]
+    if unknown := [name for name in options["generators"] if name not in known]:
+        yield "reader_study.generators", f"found {', '.join(unknown)}; allowed: {', '.join(known) or 'none'}"
+    if unknown := [name for name in options["channels"] or [] if name not in modalities]:
+        yield "reader_study.channels", f"found {', '.join(unknown)}; allowed: {', '.join(modalities)}"
+    shown = options["images"] * (1 + len(options["generators"]))
+    if options["generators"] and options["repeats"] > shown // 2:
+        yield "reader_study.repeats", f"found {options['repeats']}; allowed: at most half of the {shown} images"
+    if missing := [file for file in options["answers"] if not (root / file).is_file()]:
+        yield "reader_study.answers", f"found {', '.join(missing)}, which is no file; allowed: what a reader has saved"
+    if options["answers"] and not options["generators"]:
+        yield "reader_study.answers", "found answers without generators; allowed: those of the page they belong to"
 
 
 def _impossible_experiments(config: Mapping) -> Iterator[Problem]:

@@ -84,7 +84,7 @@ def targets(config: Mapping) -> dict[str, list[str]]:
     audits = [f"{results}/tables/audit.csv"] if sources(config) else []
     releases = [_release(results, *both) for both in product(config["datasets"], config["release"]["generators"])]
     named = {
-        "all": [*tables, *figures, *audits, _page(results), *releases],
+        "all": [*tables, *figures, *audits, _page(results), *releases, *_reader_study(config)],
         **{name: [_experiment(results, name)] for name in experiments(config)},
         "prepare": [path for name in config["datasets"] for path in _stacks(results, name)],
         "segmenters": _every(trainings, results, "scores.csv"),
@@ -93,6 +93,7 @@ def targets(config: Mapping) -> dict[str, list[str]]:
         "audit": audits,
         "release": releases,
         "report": [_page(results)],
+        "reader_study": _reader_study(config),
     }
     for generator in config["generators"]:
         samples = [_samples(results, name, generator) for name in config["datasets"]]
@@ -156,6 +157,7 @@ def _everything(config: Mapping) -> Iterator[Job]:
     yield from _report(config, list(grid(config)))
     for dataset, generator in product(config["datasets"], config["release"]["generators"]):
         yield _make_release(config, dataset, generator)
+    yield from _readers(config)
 
 
 def _prepare(config: Mapping, dataset: str) -> Iterator[Job]:
@@ -307,6 +309,7 @@ def _report(config: Mapping, main: list[Setting]) -> Iterator[Job]:
     inputs = [_experiment(results, name) for name in experiments(config)]
     inputs += [*_tables(config), *_audits(config), *(_figure(results, dataset) for dataset in config["datasets"])]
     inputs += [f"{results}/{dataset}/stacks/train.zip" for dataset in config["datasets"]]
+    inputs += _reader_tables(config)
     yield Job("make_report", "", REPORT, tuple(inputs), (_page(results),))
 
 
@@ -323,6 +326,44 @@ def _make_release(config: Mapping, dataset: str, generator: str) -> Job:
         "outputs": (_release(results, dataset, generator),),
     }
     return Job("make_release", f"{dataset}/{generator}", inputs=tuple(inputs), **about)
+
+
+# ------------------------------------------------------------------------------------------------ the reader study
+def reader_tables(config: Mapping) -> list[str]:
+    """Names of the tables of a reader study: what it has to be, and what its readers answered where there are any."""
+    names = ["readers", "reader_summary", "reader_areas", "reader_agreement"]
+    return ["reader_plan", *names * bool(config["reader_study"]["answers"])]
+
+
+def _readers(config: Mapping) -> Iterator[Job]:
+    results, options = config["results"], config["reader_study"]
+    if not options["generators"]:
+        return
+    for dataset in config["datasets"]:
+        stacks = [f"{results}/{dataset}/stacks/{options['split']}.zip"]
+        stacks += [f"{results}/{dataset}/{file_of(name, '.zip')}" for name in options["generators"]]
+        files = {"inputs": tuple(stacks), "outputs": tuple(_reader_page(results, dataset))}
+        yield Job("make_reader_study", dataset, REPORT, **files, dataset=dataset)
+    keys = [path for dataset in config["datasets"] for path in _reader_page(results, dataset)[1:]]
+    yield Job("read_answers", "", REPORT, tuple(keys), tuple(_reader_tables(config)))
+
+
+def _reader_study(config: Mapping) -> list[str]:
+    """The files of the target."""
+    if not config["reader_study"]["generators"]:
+        return []
+    pages = [path for dataset in config["datasets"] for path in _reader_page(config["results"], dataset)]
+    return [*pages, *_reader_tables(config)]
+
+
+def _reader_page(results: str, dataset: str) -> list[str]:
+    return [f"{results}/{dataset}/reader_study/{name}" for name in ("page.html", "key.json")]
+
+
+def _reader_tables(config: Mapping) -> list[str]:
+    """None where there is no reader study."""
+    names = reader_tables(config) if config["reader_study"]["generators"] else []
+    return [f"{config['results']}/tables/{name}.csv" for name in names]
 
 
 def _audits(config: Mapping) -> list[str]:

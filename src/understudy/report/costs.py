@@ -16,6 +16,7 @@ START_SECONDS = 5.0  # of a job on a device: Python, reading images
 SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three regions (benchmarks/README.md)
 # CPU seconds of one subject of 240 x 240 x 155 voxels (benchmarks/README.md); of a smaller one by its voxels
 INDEX_SECONDS, SLICE_SECONDS, PHANTOM_SECONDS = 0.15, 0.27, 16.0
+READER_SECONDS, READER_BYTES = 4.3e-7, 2.1  # of a page, per byte of its images in a stack: 0.03 s and 140 KB an image
 TABLES_SECONDS, FIGURES_SECONDS = 5.0, 10.0
 CPU_FLOPS = 3e10  # of one core, float32
 COPY_SECONDS = 1e-4  # of an image from stack to stack
@@ -122,6 +123,14 @@ def _release(job: Job, study: Study) -> Cost:
     size_bytes, folders = study.config["samples"]["count"] * _image_bytes(study), study.config["release"]["folders"]
     seconds = size_bytes / RELEASE_RATE + folders * size_bytes / FOLDERS_RATE
     return Cost(cpu_seconds=TABLES_SECONDS + seconds, bytes=(1 + folders) * size_bytes)
+
+
+def _reader_page(job: Job, study: Study) -> Cost:
+    """Of each image: blinded, deflated, written in letters."""
+    options = study.config["reader_study"]
+    images = options["images"] * (1 + len(options["generators"])) + options["repeats"]
+    size_bytes = images * _image_bytes(study)
+    return Cost(cpu_seconds=TABLES_SECONDS + size_bytes * READER_SECONDS, bytes=READER_BYTES * size_bytes)
 
 
 # ------------------------------------------------------------------------------------------------ generate, segment
@@ -297,4 +306,6 @@ COSTS: dict[str, Callable[[Job, Study], Cost]] = {
     "compare_experiment": _tables,
     "make_release": _release,
     "make_report": _tables,
+    "make_reader_study": _reader_page,
+    "read_answers": _tables,
 }

@@ -14,6 +14,7 @@ DECIMALS = {
     "regions_hausdorff95": 1, "relative_dice": 2, "ranking": 2, "comparisons": 3, "equivalence": 3, "correlations": 2,
     "controls": 3, "empties": 0, "generators": 0, "missing": 0, "audit": 0, "proportions": 3, "few_subjects": 3,
     "ensembles": 3, "subset": 3,
+    "readers": 2, "reader_summary": 2, "reader_areas": 2, "reader_agreement": 2, "reader_plan": 2,
 }  # fmt: skip
 PROBABILITIES = ("p", "p_holm", "p_kendall")
 OVER_REPEATS = (
@@ -52,6 +53,20 @@ CAPTIONS = {
     "out, than real images of other people are, with the 95 % interval; `copies`: nearer than any of those; "
     "`membership AUC`: how well the images tell training subjects from others, 0.5 is chance; `recall`: of copies that "
     "were planted.",
+    "readers": "What readers called the images of each source, with the 95 % interval of the share called "
+    "synthetic. p: is it another share than of real images (Fisher's exact test; of all readers together, "
+    "permuted images), corrected for the number of generators (Holm).",
+    "reader_summary": "Could they tell? Balanced accuracy: mean of the right shares of real and of synthetic "
+    "images, 0.5 is chance, with its 95 % interval (of all readers: for other readers and images like these). "
+    "`majority`: accuracy of calling everything what most images are. Sensitivity index: d', 0 is chance. Chi "
+    "squared: are all sources called real equally often?",
+    "reader_areas": "How well the readers' confidence tells each generator's images from real ones: area under "
+    "the ROC curve, 0.5 is chance, with its 95 % interval, and the balanced accuracy of the calls alone.",
+    "reader_agreement": "Equal calls of two readers (Cohen's kappa), of more (Fleiss'), and of one reader who saw "
+    "an image twice; kappa is 0 where they agree as often as by chance. 95 % intervals over images.",
+    "reader_plan": "How many images of each source a reader study needs, and how many its page then has: for a 95 "
+    "% interval of balanced accuracy as narrow as was asked for, and to tell the accuracy that was asked for from "
+    "chance. `planned`: what the images of the config would show.",
     "generators": "Every knob in which the generators differ; options that all have with one value are left out. "
     "`device hours`: of training, on all its GPUs.",
 }
@@ -115,7 +130,8 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
         elif kind == "low" and f"{name.removesuffix('low')}high" in table:
             whole = name == "rank_low"
             high = table[f"{name.removesuffix('low')}high"]
-            columns["rank in 95 %" if whole else "interval"] = _range(table[name], high, 0 if whole else decimals)
+            said = "interval" if name == "low" else f"{title(stem)} in 95 %"
+            columns[said] = _range(table[name], high, 0 if whole else decimals)
         elif not (kind == "high" and f"{name.removesuffix('high')}low" in table) and name != "power":
             columns[title(name)] = _column(table[name], decimals, name)
     return pd.DataFrame(columns, dtype=object)

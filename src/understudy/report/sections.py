@@ -23,6 +23,7 @@ from .formats import CAPTIONS, DECIMALS, display, title
 from .missing import missing_trainings
 from .names import spoken
 from .page import Section, bullets, drawing, folded, paragraph, picture, rich, table, text
+from .reader_section import reader_sentences
 
 MAIN_TABLES = {"dice": "Dice", "equivalence": "As good as real images?", "relative_dice": "Relative Dice"}
 MORE_TABLES = {
@@ -55,6 +56,10 @@ NEARNESS = (
     "Correlation with the nearest training image: synthetic images, test images, whom no generator has seen, and "
     "training images among other subjects. Copies would stand to the right of the dashed threshold."
 )
+READINGS = (
+    "Left: the share of each source's images that readers called synthetic; who cannot tell has one level for all. "
+    "Right: balanced accuracy, with chance dashed. Intervals of 95 %."
+)
 PREDICTIONS = (
     "One test slice, by training set: red enhancing tumor, blue edema, green necrosis, other labels in other colours. "
     "Of the slices that show the most labels, it is the one with the largest tumor."
@@ -75,6 +80,7 @@ class Material:
     fidelity: Path | None = None  # tables/fidelity.csv, where there is one
     audits: Sequence[Path] = ()  # {dataset}/generators/{generator}/audit.json, of those that were audited
     experiments: Sequence[str] = ()  # beyond the grid: proportions, few_subjects, ...
+    readers: bool = False  # whether there is a reader study, with tables/reader_plan.csv and, once answered, the others
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -247,6 +253,25 @@ def audit(m: Material) -> str:
     return bullets(said) + table(display(narrow, 0), f"{CAPTIONS['audit']} {alike}".strip()) + "".join(drawn)
 
 
+READER_TABLES = {
+    "reader_summary": "Could they tell?", "readers": "What they called the images", "reader_areas": "By confidence",
+    "reader_agreement": "Did they agree?", "reader_plan": "How many images and readers",
+}  # fmt: skip
+
+
+def readers(m: Material) -> str:
+    """What people said who did not know which images are real; before anybody has, how many would have to."""
+    if not m.readers:
+        return ""
+    answered = m.has("reader_summary")
+    said = reader_sentences(m.table("reader_summary")) if answered else ["Nobody has read the images yet."]
+    drawn = m.results / "figures/readers.png"
+    shown = picture(drawn, READINGS) if answered and drawn.is_file() else ""
+    found = {name: heading for name, heading in READER_TABLES.items() if m.has(name) and len(m.table(name))}
+    tables = [folded(heading, table(display(m.table(n), DECIMALS[n]), m.note(n))) for n, heading in found.items()]
+    return bullets(said) + shown + "".join(tables)
+
+
 def methods(m: Material) -> str:
     e = m.evaluation
     data = pd.DataFrame([_data_row(m.results, name) for name in m.datasets])
@@ -326,6 +351,7 @@ ORDER: list[tuple[str, str, Callable[[Material], str]]] = [
     ("tables", "Tables", tables),
     ("experiments", "How much is needed?", beyond),
     ("fidelity", "How real the images look", fidelity),
+    ("readers", "Can people tell?", readers),
     ("methods", "Methods", methods),
     ("treatment", "Were the generators treated alike?", treatment),
     ("failed", "Failed trainings", failed),
