@@ -37,6 +37,7 @@ CONFIG = {
         "negative_control": False,
     },
     "release": {"generators": [], "images": "filtered"},
+    "reader_study": {"generators": []},
     "audit": {"views": ["all", "brain", "t1"], "variants": "flip", "null_images": 500, "planted": 10},
     "evaluation": {
         "slices": "included",
