@@ -10,7 +10,8 @@ from understudy.report.curves import draw_curves
 from understudy.report.experiment_sentences import CAPTIONS, experiment_note, experiment_sentences, published_ends
 from understudy.report.experiments import experiment_table
 from understudy.report.figures import save
-from understudy.report.formats import DECIMALS, display
+from understudy.report.formats import DECIMALS, display, write_table
+from understudy.report.sections import Material, beyond
 from understudy.report.worth import patients, spoken_worth, worth
 
 OFF = {"datasets": None, "segmenters": None, "augmentation": None}
@@ -150,6 +151,18 @@ def test_every_experiment_has_a_note_decimals_and_a_figure(tmp_path):
         assert CAPTIONS[name] in experiment_note(name, table, "study", None)
         save(draw_curves(name, table), tmp_path / name)
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
+
+
+def test_the_report_has_a_section_with_sentences_figure_and_numbers(tmp_path):
+    table = few()
+    note = experiment_note("few_subjects", table, "study", None)
+    write_table(tmp_path / "tables", "few_subjects", table, note)
+    save(draw_curves("few_subjects", table), tmp_path / "figures/few_subjects")
+    material = Material(tmp_path, tmp_path, [], ["gan"], {}, "study", {}, experiments=["few_subjects"])
+    html = beyond(material)
+    assert "How many patients are synthetic images worth?" in html and "data:image/png;base64," in html
+    assert "are worth 14 real patients" in html and "real-10subjects-after-gan" in html
+    assert beyond(Material(tmp_path, tmp_path, [], [], {}, "study", {})) == ""
 
 
 def test_the_studys_ends_of_the_sweep_are_its_tables():

@@ -10,6 +10,7 @@ import pandas as pd
 
 from understudy.core.files import read_json
 from understudy.core.grid import Setting
+from understudy.core.sources import Source, generators_of
 
 from .answers import answer
 from .audits import audit_sentence, audit_table, finding, without_controls
@@ -333,7 +334,10 @@ def failed(m: Material) -> str:
 
 
 def cost(m: Material) -> str:
-    found = costs_so_far(m.results, m.runs, m.settings, m.generators)
+    folders = (folder for s in m.settings for folder in generators_of(s.training_set))
+    trained = (name for folder in folders for name in Source.of(folder).trained)
+    more = (name for name in trained if Source.of(name).base in m.generators)  # seeds, parts of the subjects
+    found = costs_so_far(m.results, m.runs, m.settings, list(dict.fromkeys([*m.generators, *more])))
     if not len(found):
         return ""
     note = (
