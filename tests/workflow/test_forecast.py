@@ -40,9 +40,10 @@ def counted(found):
 
 @pytest.mark.parametrize("name", ["config", "demo"])
 def test_counts_are_those_of_a_dry_run(project, name):
-    """Of every target: the plan, and what Snakemake says of the same config."""
+    """Of every target: the plan, and what Snakemake says of the same config. Of the demo those that the other has not."""
     config = config_of(project, name)
-    for target in targets(config):
+    known = targets(config_of(project, "config")) if name == "demo" else {}
+    for target in ["all", *(target for target in targets(config) if target not in known)]:
         assert counted(jobs(config, target)) == project.planned(target, "--configfile", f"config/{name}.yaml"), target
 
 
@@ -52,6 +53,29 @@ def test_counts_where_repeats_share_a_job_and_mixtures_have_counts(project):
     config = config_of(project, "shared")
     found = counted(jobs(config))
     assert found == project.planned("--configfile", "config/shared.yaml") and found["train_segmenter"] == 8
+
+
+EXPERIMENTS = """
+  keep_weights: true
+  proportions: {generators: [stylegan2], total: 20, real: [0, 10]}
+  few_subjects: {generators: [stylegan2-50percent], subjects: [3], subjects_of: unseen}
+  ensembles: {generators: [stylegan2], members: [3], percent: 50}
+  subset: {generators: [stylegan2], percent: 40, augmentation: plain}
+"""
+
+
+def test_counts_of_experiments(project):
+    """Of every one by itself: what it needs, and nothing else."""
+    text = TINY.replace("{repeats: 2, negative_control: true}", f"\n  repeats: 2{EXPERIMENTS}")
+    project.write("config/experiments.yaml", text)
+    config = config_of(project, "experiments")
+    trained = {"proportions": 1, "few_subjects": 1, "ensembles": 3, "subset": 2}
+    for target in ["all", *trained]:
+        found = counted(jobs(config, target))
+        if target in ("all", "few_subjects"):  # a dry run each
+            assert found == project.planned(target, "--configfile", "config/experiments.yaml"), target
+        assert found["train_generator"] == trained.get(target, 5)
+    assert counted(jobs(config, "few_subjects"))["train_segmenter"] == 2 * 4  # the few, both, synthetic, then real
 
 
 def test_counts_of_another_study(project):
@@ -155,7 +179,7 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 112
+    assert told["total"]["jobs"] == 98
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 
