@@ -40,7 +40,7 @@ def counted(found):
 
 @pytest.mark.parametrize("name", ["config", "demo"])
 def test_counts_are_those_of_a_dry_run(project, name):
-    """Of every target: the plan, and what Snakemake says of the same config. Of the demo those that the other has not."""
+    """Of every target: the plan, and what Snakemake says of it. Of the demo those that the other config has not."""
     config = config_of(project, name)
     known = targets(config_of(project, "config")) if name == "demo" else {}
     for target in ["all", *(target for target in targets(config) if target not in known)]:
