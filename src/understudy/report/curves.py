@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402 the backend comes first
 
 REAL_COLOUR = "0.25"
 COLOURS = ("#1b5fa8", "#d1701f", "#2c8a57", "#8a3ea8", "#b3261e", "#5c6b00")  # of the generators, in turn
+ASIDE = 0.008  # of the axis, from curve to curve
 STYLES = {REAL: ("o", "-"), SYNTHETIC: ("s", "-"), BOTH: ("D", "-"), TUNED: ("^", "--")}  # marker, line
 
 
@@ -30,8 +31,10 @@ def draw_curves(name: str, table: pd.DataFrame, published: pd.DataFrame | None =
     colours = dict(zip(dict.fromkeys(g for g in table["generator"] if g), COLOURS * 9, strict=False))
     for axis, ((dataset, segmenter), panel) in zip(axes.flat, panels, strict=False):
         log = name == "few_subjects"
-        for key, curve in panel.groupby(CURVE[3:], sort=False):
-            _draw(axis, key, curve[curve["mean_mean"].notna()], colours, log)
+        drawn = list(panel.groupby(CURVE[3:], sort=False))
+        for place, (key, curve) in enumerate(drawn):
+            aside = (place - (len(drawn) - 1) / 2) * ASIDE  # or error bars would hide each other
+            _draw(axis, key, curve[curve["mean_mean"].notna()], colours, log, aside)
         if published is not None:
             own = published[(published["dataset"] == dataset) & (published["segmenter"] == segmenter)]
             axis.plot(own["amount"], own["mean_mean"], "D", color="0.3", markerfacecolor="none", label="published")
@@ -43,8 +46,8 @@ def draw_curves(name: str, table: pd.DataFrame, published: pd.DataFrame | None =
     return figure
 
 
-def _draw(axis, key: tuple[str, str], curve: pd.DataFrame, colours: dict[str, str], log: bool) -> None:
-    """One curve; what has no place on the axis (synthetic images beside few subjects) is a level across it."""
+def _draw(axis, key: tuple[str, str], curve: pd.DataFrame, colours: dict[str, str], log: bool, aside: float) -> None:
+    """One curve, a share of the axis aside; synthetic images alone, beside few subjects, are a level across it."""
     generator, kind = key
     colour, (marker, line) = colours.get(generator, REAL_COLOUR), STYLES[kind]
     label = _label(generator, kind)
@@ -58,9 +61,10 @@ def _draw(axis, key: tuple[str, str], curve: pd.DataFrame, colours: dict[str, st
         return
     middle = curve["mean_mean"].to_numpy(float)
     ends = np.abs(np.nan_to_num(np.stack([middle - curve["mean_low"], curve["mean_high"] - middle])))
-    axis.errorbar(
-        curve["amount"], middle, ends, color=colour, marker=marker, linestyle=line, markersize=5, capsize=3, label=label
-    )
+    amounts = curve["amount"].to_numpy(float)
+    x = amounts * np.exp(4 * aside) if log else amounts + aside * max(np.ptp(amounts), 1)
+    style = {"color": colour, "marker": marker, "linestyle": line, "markersize": 5, "capsize": 3}
+    axis.errorbar(x, middle, ends, label=label, **style)
 
 
 def _label(generator: str, kind: str) -> str:
