@@ -28,8 +28,9 @@ learn: setup
 	@python scripts/show_learning.py --config config/learn_segmenters.yaml
 	@python scripts/show_learning.py --config config/learn.yaml
 
+# In two processes, a file of tests in one of them.
 test: setup
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadfile
 
 # Real SLURM on this machine, thrown away afterwards. Skipped, with the reason, where it is not and cannot be installed.
 test-slurm: setup

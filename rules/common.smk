@@ -121,8 +121,10 @@ def generator_options(wildcards):
 def training_of_generator(wildcards):
     """Which generator it is, which of several trainings, and the share of the subjects that it sees."""
     source = Source.of(wildcards.generator)
-    other = f" --percent {source.percent} --training {source.seed}"
-    return f"--generator {source.base}" + other * (source.name != source.base)
+    whole = f"--generator {source.base}"
+    if source.name == source.base:
+        return whole
+    return f"{whole} --percent {source.percent} --training {source.seed}"
 
 
 def images_of_generator(wildcards):

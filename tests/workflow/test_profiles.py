@@ -59,7 +59,7 @@ def test_the_partition_file_is_understood_by_the_plugin():
 
 def test_a_dry_run_with_the_cluster_profile_needs_no_cluster(tmp_path):
     project = Project(tmp_path)
-    assert project.planned("--profile", "profiles/slurm", "--configfile", "config/demo.yaml")["train_segmenter"] == 60
+    assert project.planned("--profile", "profiles/slurm", "--configfile", "config/demo.yaml")["train_segmenter"] == 31
 
 
 def sacct(folder: Path, says: str, code: int = 0, path: str = "") -> Path:
