@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.files import hash_of, sha256_of_file, write_json
+from understudy.core.manifest import write_manifest
 from understudy.core.stack import Stack, StackWriter
 
 ROUND = 64  # images are drawn in multiples of it
@@ -58,8 +58,4 @@ def write_filtered(
                 writer.add_png(name, samples.checked_png(i))
         for name, png in more:
             writer.add_png(name, png())
-    manifest = {key: value for key, value in meta.items() if key != "lineage"}
-    count = len(samples) - len(gone) + len(more)
-    manifest |= {"lineage_hash": hash_of(meta["lineage"]), "count": count, "sha256": sha256_of_file(output)}
-    write_json(output.with_suffix(".json"), manifest)
-    return manifest
+    return write_manifest(output, meta, count=len(samples) - len(gone) + len(more))

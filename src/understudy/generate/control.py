@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.data import hold_out
-from understudy.core.files import hash_of, sha256_of_file, write_json
 from understudy.core.labels import LABEL_CHANNEL
+from understudy.core.manifest import write_manifest
 from understudy.core.seeds import seed_of
 from understudy.core.sources import COPIES, MADE_CONTROLS
 from understudy.core.stack import Stack, StackWriter
@@ -44,14 +44,7 @@ def write_control(
                 writer.add_png(name, training.png(place))
             else:
                 writer.add(name, noise(training, host))
-    manifest = {
-        **{key: value for key, value in meta.items() if key != "lineage"},
-        "lineage_hash": hash_of(meta["lineage"]),
-        "count": len(places),
-        "sha256": sha256_of_file(output),
-    }
-    write_json(output.with_suffix(".json"), manifest)
-    return manifest
+    return write_manifest(output, meta, count=len(places))
 
 
 def visible(training: Stack, dataset: str, seed: int, leave_out: float | None) -> np.ndarray:

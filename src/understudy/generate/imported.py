@@ -8,8 +8,8 @@ subjects.
 
 from pathlib import Path
 
-from understudy.core.files import hash_of, sha256_of_file, write_json
 from understudy.core.lineage import UNKNOWN
+from understudy.core.manifest import write_manifest
 from understudy.core.stack import Stack, StackWriter
 
 TRAINED_ON = ("train", UNKNOWN)
@@ -39,7 +39,4 @@ def write_import(name: str, images: Stack, training: Stack, output: str | Path, 
     with StackWriter(output, meta) as writer:
         for place, image in enumerate(images.names):
             writer.add_png(image, images.checked_png(place))
-    manifest = {key: value for key, value in meta.items() if key != "lineage"}
-    manifest |= {"lineage_hash": hash_of(meta["lineage"]), "count": len(images), "sha256": sha256_of_file(output)}
-    write_json(output.with_suffix(".json"), manifest)
-    return manifest
+    return write_manifest(output, meta, count=len(images))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from understudy.core.files import hash_of, sha256_of_file, write_json
+from understudy.core.manifest import write_manifest
 from understudy.core.stack import Stack, StackWriter
 
 from .shards import image_name
@@ -34,7 +34,4 @@ def pool_samples(name: str, members: Sequence[Stack], output: str | Path, datase
         for i in range(count):
             member = members[i % len(members)]
             writer.add_png(image_name(i), member.checked_png(i // len(members)))
-    manifest = {key: value for key, value in meta.items() if key != "lineage"}
-    manifest |= {"lineage_hash": hash_of(meta["lineage"]), "count": count, "sha256": sha256_of_file(output)}
-    write_json(output.with_suffix(".json"), manifest)
-    return manifest
+    return write_manifest(output, meta, count=count)

@@ -21,6 +21,7 @@ from understudy.core.labels import LABEL_CHANNEL, classes_of_grey
 from understudy.core.lineage import UNKNOWN
 from understudy.core.lock import only_writer
 from understudy.core.machine import Limits, stop_signals
+from understudy.core.manifest import write_manifest
 from understudy.core.progress import Progress, seconds_so_far
 from understudy.core.stack import Stack
 
@@ -143,14 +144,7 @@ def publish_samples(sampling: Sampling, output: str | Path, grid: str | Path | N
     if grid is not None:
         x_NCHW = Stack.open(output).read(range(min(sampling.count, GRID_IMAGES)))
         write_picture(grid, grid_picture(x_NCHW, sampling.metadata["channels"], sampling.metadata["labels"]))
-    manifest = {
-        **{key: value for key, value in sampling.meta.items() if key != "lineage"},
-        "lineage_hash": hash_of(sampling.metadata["lineage"]),
-        "count": sampling.count,
-        "sha256": sha256_of_file(output),
-    }
-    write_json(output.with_suffix(".json"), manifest)
-    return manifest
+    return write_manifest(output, sampling.meta, count=sampling.count)
 
 
 # ------------------------------------------------------------------------------------------------ the picture

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from understudy.core import seeds
-from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
+from understudy.core.files import atomic_path
+from understudy.core.manifest import write_manifest
 
 from . import build
 from .annotation import Coding
@@ -65,10 +66,7 @@ def publish_weights(tensors: Mapping[str, Tensor], path: str | Path, metadata: d
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {_METADATA: json.dumps(metadata, sort_keys=True)})
-    manifest = {key: value for key, value in metadata.items() if key != "lineage"}
-    manifest |= {"lineage_hash": hash_of(metadata["lineage"]), "sha256": sha256_of_file(path)}
-    write_json(path.with_suffix(".json"), manifest)
-    return manifest
+    return write_manifest(path, metadata)
 
 
 def read_metadata(path: str | Path) -> dict:
