@@ -65,6 +65,8 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "make_release",
         "make_reader_study",
         "read_answers",
+        "pool_samples",
+        "compare_experiment",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:
