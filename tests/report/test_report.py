@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from browser import CHROMIUM, needs_browser
 from invented import Invented
 
 from understudy.report.answers import answer
 from understudy.report.forest import forest, nice_ticks
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; on Debian: apt-get install chromium")
 VOID = {"meta", "img", "br", "rect", "line", "circle"}
 
 
