@@ -38,8 +38,10 @@ def test_ema_decay():
     assert gan3.ema_decay(200_000) == gan3.ema_decay(25_000_000) == pytest.approx(0.99778439, abs=1e-8)
 
 
-def test_blur_fades_for_r_alone():
+def test_blur_fades_and_t_has_none_unless_asked():
     assert [tiny(variant="t").blur_sigma(seen) for seen in (0, 10**6)] == [0, 0]
+    assert [tiny(variant="t", batch=32, blur_sigma=2).blur_sigma(seen) for seen in (0, 50_000, 10**6)] == [2, 1.5, 0]
+    assert tiny(variant="r", blur_sigma=0).blur_sigma(0) == 0
     r = tiny(variant="r", batch=32)
     assert [r.blur_sigma(seen) for seen in (0, 50_000, 200_000, 10**7)] == [10, 7.5, 0, 0]
     assert tiny(variant="r", batch=8).blur_sigma(25_000) == 5

@@ -51,7 +51,7 @@ class Options(AugmentedOptions):
     kimg: float = 25000  # thousand images in all
     r1_gamma: float = 8.2  # the paper of the study says 8.2, its folders 8; the original recommends 2 at 256
     r1_interval: int = 16  # iterations
-    blur_sigma: float = 10.0  # pixels; r alone: what the discriminator sees is blurred at first
+    blur_sigma: float | None = None  # pixels: what the discriminator sees is blurred at first; 10 for r, none for t
     blur_kimg: float = 200.0  # thousand images until the blur has faded, at batch 32; proportional to the batch
     learning_rate_generator: float = 0.0025
     learning_rate_discriminator: float = 0.002
@@ -65,6 +65,9 @@ class Options(AugmentedOptions):
     truncation_psi: float = 1.0  # 1: none
     truncation_cutoff: int | None = None  # number of layers that are truncated; all
     precision: str = "fp16"  # of layers at rates above 1/16 of the image's: fp32, bf16, fp16
+
+
+BLUR_SIGMA = {"t": 0.0, "r": 10.0}  # pixels, by variant: the study's
 
 
 def blur(image_NCHW: Tensor, sigma: float) -> Tensor:
@@ -110,10 +113,11 @@ class StyleGAN3(StyleTraining):
         return super().step(real_NCHW, images_seen, rng)
 
     def blur_sigma(self, images_seen: int) -> float:
-        """Of what the discriminator sees, in pixels: falls in proportion, and is nothing for T."""
+        """Of what the discriminator sees, in pixels: falls in proportion."""
         o = self.options
+        first = BLUR_SIGMA[o.variant] if o.blur_sigma is None else o.blur_sigma
         fade = o.blur_kimg * 1000 * o.batch / 32
-        return o.blur_sigma * max(1 - images_seen / fade, 0) if o.variant == "r" and fade else 0.0
+        return first * max(1 - images_seen / fade, 0) if fade else 0.0
 
     def _score(self, image_NCHW: Tensor, maps_N23: Tensor | None = None) -> Tensor:
         return super()._score(blur(image_NCHW, self.sigma), maps_N23)
