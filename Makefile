@@ -2,8 +2,9 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE = snakemake --profile profiles/local
+CONFIGS = config/config.yaml config/demo.yaml config/learn.yaml config/learn_segmenters.yaml
 
-.PHONY: setup demo learn test test-slurm check clean-demo
+.PHONY: setup demo learn test test-slurm check fuzz clean-demo
 
 setup: .venv/.installed
 
@@ -37,11 +38,18 @@ test-slurm: setup
 	@tests/slurm/packages.sh
 	@python -m pytest -m slurm tests/slurm
 
+# Thousands of malformed files over every reader of files from outside: docs/security.md.
+CASES ?= 100
+SEED ?= 1
+fuzz: setup
+	@FUZZ_CASES=$(CASES) FUZZ_SEED=$(SEED) python -m pytest -n 2 tests/outside
+
 check: setup
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/Snakefile rules
-	python scripts/check_config.py config/config.yaml config/demo.yaml config/learn.yaml config/learn_segmenters.yaml
+	python scripts/check_config.py $(CONFIGS)
+	python scripts/check_rules.py $(CONFIGS)
 	snakemake --lint --configfile config/demo.yaml
 
 clean-demo:

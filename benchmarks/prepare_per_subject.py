@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    options = {"layout": args.layout, "test_subjects": 1}
+    options = {"layout": args.layout, "test_subjects": 1, "draw": "seed"}
     with tempfile.TemporaryDirectory() as temporary:
         root = args.root or Path(temporary, "raw")
         if not args.root:

@@ -33,11 +33,11 @@ rule calibrate_audit:
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/audit/calibration",
     shell:
-        "python scripts/calibrate_audit.py --train {input.train} --test {input.test} --audit {params.audit:q}"
-        " --seed {params.seed} --memory-mb {resources.mem_mb} --real {output.real} --output {output.calibration}"
-        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
-        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
-        " > {log} 2>&1"
+        "python scripts/calibrate_audit.py --train {input.train:q} --test {input.test:q} --audit {params.audit:q}"
+        " --seed {params.seed:q} --memory-mb {resources.mem_mb:q} --real {output.real:q}"
+        " --output {output.calibration:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
+        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
+        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule find_nearest:
@@ -69,17 +69,19 @@ rule find_nearest:
         audit=audit_options("nearest"),
         runs=f"{RUNS}/{{dataset}}/audit/{{generator}}",
     shell:
-        "python scripts/find_nearest.py --samples {input.samples} --train {input.train} --test {input.test}"
-        " --audit {params.audit:q} --memory-mb {resources.mem_mb} --output {output}"
-        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
-        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
-        " > {log} 2>&1"
+        "python scripts/find_nearest.py --samples {input.samples:q} --train {input.train:q} --test {input.test:q}"
+        " --audit {params.audit:q} --memory-mb {resources.mem_mb:q} --output {output:q} --runs {params.runs:q}"
+        " --budget-min {resources.runtime:q} --checkpoint-min {resources.checkpoint_min:q}"
+        " --on-budget {resources.on_budget:q} --gpus {resources.gpu:q} --device {resources.device:q}"
+        " --threads {threads:q} > {log:q} 2>&1"
 
 
 rule audit_samples:
     input:
         samples=ancient(audited_stack),
+        samples_manifest=audited_manifest,
         train=ancient(f"{STACKS}/train.zip"),
+        test=ancient(f"{STACKS}/test.zip"),
         nearest=f"{AUDITED}nearest.safetensors",
         real=f"{DATASET}/audit/real.safetensors",
         calibration=f"{DATASET}/audit/calibration.json",
@@ -110,13 +112,13 @@ rule audit_samples:
         runtime=60,
     params:
         audit=audit_options("false_positive_rate", "limit", "channel", "details"),
-        filtered=lambda wildcards: "--filtered" if wildcards.prefix else "",
+        filtered=filtered_argument,
     shell:
-        "python scripts/audit_samples.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
-        " {params.filtered} --samples {input.samples} --train {input.train} --nearest {input.nearest}"
-        " --calibration {input.calibration} --real {input.real} --audit {params.audit:q} --summary {output.summary}"
-        " --images {output.images} --subjects {output.subjects} --figure {output.figure} --pairs {output.pairs[0]}"
-        " > {log} 2>&1"
+        "python scripts/audit_samples.py --dataset {wildcards.dataset:q}"
+        " --generator {wildcards.generator:q} {params.filtered:q} --samples {input.samples:q} --train {input.train:q}"
+        " --test {input.test:q} --nearest {input.nearest:q} --calibration {input.calibration:q} --real {input.real:q}"
+        " --audit {params.audit:q} --summary {output.summary:q} --images {output.images:q}"
+        " --subjects {output.subjects:q} --figure {output.figure:q} --pairs {output.pairs[0]:q} > {log:q} 2>&1"
 
 
 rule filter_samples:
@@ -124,6 +126,7 @@ rule filter_samples:
         weights=ancient(f"{GENERATOR}/weights.safetensors"),
         samples=ancient(f"{GENERATOR}/samples.zip"),
         manifest=f"{GENERATOR}/samples.json",
+        summary=f"{GENERATOR}/audit.json",
         images=f"{GENERATOR}/memorization.csv",
         calibration=f"{DATASET}/audit/calibration.json",
         train=ancient(f"{STACKS}/train.zip"),
@@ -149,12 +152,13 @@ rule filter_samples:
         sampling=f"{RUNS}/{{dataset}}/samples/{{generator}}",
         runs=f"{RUNS}/{{dataset}}/audit/{{generator}}",
     shell:
-        "python scripts/filter_samples.py --weights {input.weights} --samples {input.samples} --images {input.images}"
-        " --calibration {input.calibration} --train {input.train} --audit {params.audit:q}"
-        " --memory-mb {resources.mem_mb} --sampling {params.sampling} --output {output.stack}"
-        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
-        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
-        " > {log} 2>&1"
+        "python scripts/filter_samples.py --weights {input.weights:q} --samples {input.samples:q}"
+        " --summary {input.summary:q} --images {input.images:q} --calibration {input.calibration:q}"
+        " --train {input.train:q}"
+        " --audit {params.audit:q} --memory-mb {resources.mem_mb:q} --sampling {params.sampling:q}"
+        " --output {output.stack:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
+        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
+        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule compare_audits:
@@ -182,4 +186,4 @@ rule compare_audits:
     params:
         results=results_folder,
     shell:
-        "python scripts/compare_audits.py --summaries {input} --output {params.results}/tables > {log} 2>&1"
+        "python scripts/compare_audits.py --summaries {input:q} --output {params.results:q}/tables > {log:q} 2>&1"

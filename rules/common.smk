@@ -25,7 +25,7 @@ from understudy.core.plan import FIGURE_REPEATS, reader_tables
 from understudy.core.plan import models
 from understudy.core.sources import Source, bases_of, file_of, parts
 from understudy.core.weights import find_weights
-from understudy.prepare.splits import check_split_file
+from understudy.prepare.splits import SECRET, check_split_file, how_drawn
 
 # the SLURM plugin notices cancelled jobs only with this: see the file
 stand_in_for("sacct", ROOT / "workflow/bin")
@@ -44,6 +44,7 @@ except ValueError as error:
 
 RESULTS = config["results"]
 RUNS = config["runs"]
+SALT = config["release"]["salt_file"] or f"{RUNS}/salt"  # the study's secret
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 DATASET = f"{RESULTS}/{{dataset}}"
@@ -94,6 +95,11 @@ def results_folder(wildcards):
     return RESULTS
 
 
+def option(name, values):
+    """The words of an option, one for each value, so that `:q` quotes each; none where there is no value."""
+    return [name, *map(str, values)] if values else []
+
+
 def dataset_options(wildcards):
     """What decides a dataset's index and slices; not the published table beside its own, nor how phantoms are made."""
     options = config["datasets"][wildcards.dataset]
@@ -121,10 +127,10 @@ def generator_options(wildcards):
 def training_of_generator(wildcards):
     """Which generator it is, which of several trainings, and the share of the subjects that it sees."""
     source = Source.of(wildcards.generator)
-    whole = f"--generator {source.base}"
+    whole = ["--generator", source.base]
     if source.name == source.base:
         return whole
-    return f"{whole} --percent {source.percent} --training {source.seed}"
+    return [*whole, "--percent", source.percent, "--training", source.seed]
 
 
 def images_of_generator(wildcards):
@@ -171,7 +177,7 @@ def starting_weights(wildcards):
 
 
 def starting_argument(wildcards, input):
-    return f"--start {input.start}" if input.start else ""
+    return option("--start", input.start)
 
 
 def model_options(wildcards):
@@ -191,6 +197,12 @@ def raw_root(wildcards):
         config["datasets"][wildcards.dataset]["root"]
         or f"{RESULTS}/{wildcards.dataset}/raw"
     )
+
+
+def salt_argument(wildcards):
+    """The secret that draws the test subjects, where they are drawn by one."""
+    drawn = how_drawn(config["datasets"][wildcards.dataset]) == SECRET
+    return option("--salt", [SALT] * drawn)
 
 
 def index_inputs(wildcards):
@@ -223,9 +235,9 @@ def source_files(wildcards, suffix):
 def left_out(wildcards):
     """Share of the subjects that no generator sees, as segmenters validate on them."""
     if config["experiments"]["validation"] == "study":
-        return ""
+        return []
     fractions = [s["validation_fraction"] for s in config["segmenters"].values()]
-    return f"--leave-out {fractions[0]}"
+    return option("--leave-out", fractions[:1])
 
 
 def training_stacks(wildcards):
@@ -246,6 +258,10 @@ def audited_stack(wildcards):
     """The images of a generator that are audited."""
     name = "filtered" if wildcards.prefix else "samples"
     return f"{GENERATOR}/{name}.zip".format(**wildcards)
+
+
+def filtered_argument(wildcards):
+    return "--filtered" if wildcards.prefix else ""
 
 
 def audited_manifest(wildcards):
@@ -315,13 +331,13 @@ def experiment_curves(wildcards):
     return canonical_json([c.as_dict() for c in curves(config, wildcards.experiment)])
 
 
-# which audit speaks of which images of a generator
-RELEASE_AUDITS = {"samples": "audit.json", "filtered": "filtered_audit.json"}
+# how the audit of a generator's images is called
+RELEASE_PREFIX = {"samples": "", "filtered": "filtered_"}
 
 
 def release_options(wildcards):
     """What a release says of itself; not which ones are made, nor what comes in as a file."""
-    left_out = ("generators", "images", "weights", "utility")
+    left_out = ("generators", "images", "weights", "utility", "salt_file")
     options = {k: v for k, v in config["release"].items() if k not in left_out}
     return canonical_json(options)
 
@@ -333,18 +349,10 @@ def released_weights(name):
 
 def release_arguments(wildcards, input):
     """The parts of a release that not everybody wants."""
-    named = ("weights", "weights_audit", "weights_samples", "table")
+    named = ("weights", "weights_audit", "weights_nearest", "weights_samples", "table")
     given = {name: input.get(name) for name in named if input.get(name)}
-    return " ".join(
-        f"--{name.replace('_', '-')} {path}" for name, path in given.items()
-    )
-
-
-FIGURES = (
-    ["samples"] * bool(base_sources(config))
-    + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
-    + ["dice"]
-)
+    words = [option(f"--{name.replace('_', '-')}", [given[name]]) for name in given]
+    return sum(words, [])
 
 
 def figure_examples(wildcards):
@@ -372,18 +380,6 @@ AUDITS = [
 ]
 
 
-# reader study: what decides the page, and what decides the plan and the tables
-READER_PAGE = ["generators", "images", "channels", "split", "repeats", "confidence"]
-READER_PAGE += ["grey_levels", "background", "contrast"]
-READER_PLAN = ["generators", "images", "readers", "half_width", "detect", "power"]
-READER_PLAN += ["agreement"]
-READER_TABLES = reader_tables(config)
-READER_FIGURES = expand(
-    f"{RESULTS}/figures/readers.{{kind}}",
-    kind=["png", "pdf"] if config["reader_study"]["answers"] else [],
-)
-
-
 def reader_options(keys):
     return canonical_json({key: config["reader_study"][key] for key in keys})
 
@@ -395,6 +391,7 @@ def reader_images(suffix):
 
 
 # what there is where there is a reader study
+READER_TABLES = reader_tables(config)
 READERS = (
     [f"{RESULTS}/tables/{name}.csv" for name in READER_TABLES]
     if config["reader_study"]["generators"]

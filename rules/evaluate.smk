@@ -32,10 +32,11 @@ rule score_fidelity:
         seed=config["seed"],
         cache=f"{RUNS}/{{dataset}}/features",
     shell:
-        "python scripts/score_fidelity.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
-        " --samples {input.samples} --train {input.train} --test {input.test} --options {params.options:q}"
-        " --weights {params.weights:q} --seed {params.seed} --fidelity {output.fidelity} --annotation {output.annotation}"
-        " --cache {params.cache} --gpus {resources.gpu} --device {resources.device} --threads {threads} > {log} 2>&1"
+        "python scripts/score_fidelity.py --dataset {wildcards.dataset:q} --generator {wildcards.generator:q}"
+        " --samples {input.samples:q} --train {input.train:q} --test {input.test:q} --options {params.options:q}"
+        " --weights {params.weights:q} --seed {params.seed:q} --fidelity {output.fidelity:q}"
+        " --annotation {output.annotation:q} --cache {params.cache:q} --gpus {resources.gpu:q}"
+        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule compare_fidelity:
@@ -69,9 +70,10 @@ rule compare_fidelity:
         runtime=30,
     params:
         results=results_folder,
-        datasets=" ".join(config["datasets"]),
-        generators=" ".join(SOURCES),
+        datasets=list(config["datasets"]),
+        generators=SOURCES,
         published=canonical_json(PUBLISHED),
     shell:
-        "python scripts/compare_fidelity.py --results {params.results} --datasets {params.datasets}"
-        " --generators {params.generators} --published {params.published:q} --output {params.results}/tables > {log} 2>&1"
+        "python scripts/compare_fidelity.py --results {params.results:q} --datasets {params.datasets:q}"
+        " --generators {params.generators:q} --published {params.published:q} --output {params.results:q}/tables"
+        " > {log:q} 2>&1"

@@ -31,9 +31,9 @@ rule measure_speed:
         labels=len(config["images"]["labels"]),
         size=config["images"]["size"],
     shell:
-        "python scripts/measure_speed.py --model {wildcards.model} --options {params.options:q}"
-        " --channels {params.channels} --labels {params.labels} --size {params.size} --output {output}"
-        " --gpus {resources.gpu} --device {resources.device} --threads {threads} > {log} 2>&1"
+        "python scripts/measure_speed.py --model {wildcards.model:q} --options {params.options:q}"
+        " --channels {params.channels:q} --labels {params.labels:q} --size {params.size:q} --output {output:q}"
+        " --gpus {resources.gpu:q} --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule calibrate:
@@ -55,8 +55,8 @@ rule forecast:
         results=results_folder,
         gpus=gpus_per_job,
     shell:
-        "python scripts/forecast.py --config {params.results}/config.yaml --json {params.results}/forecast.json"
-        " --workers {threads} --gpus-of {params.gpus} 2>&1 | tee {log}"
+        "python scripts/forecast.py --config {params.results:q}/config.yaml --json {params.results:q}/forecast.json"
+        " --workers {threads:q} --gpus-of {params.gpus:q} 2>&1 | tee {log:q}"
 
 
 # As forecast, it runs whenever asked. While another Snakemake runs here: --nolock.
@@ -72,4 +72,4 @@ rule status:
     params:
         results=results_folder,
     shell:
-        "python scripts/show_status.py --config {params.results}/config.yaml 2>&1 | tee {log}"
+        "python scripts/show_status.py --config {params.results:q}/config.yaml 2>&1 | tee {log:q}"

@@ -34,11 +34,11 @@ rule train_generator:
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/generators/{{generator}}",
     shell:
-        "python scripts/train_generator.py --dataset {wildcards.dataset} {params.training}"
-        " --options {params.options:q} --stack {input.stack} {params.left_out} --output {output.weights} --seed {params.seed}"
-        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
-        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
-        " --microbatch {resources.microbatch} > {log} 2>&1"
+        "python scripts/train_generator.py --dataset {wildcards.dataset:q} {params.training:q}"
+        " --options {params.options:q} --stack {input.stack:q} {params.left_out:q} --output {output.weights:q}"
+        " --seed {params.seed:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
+        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
+        " --device {resources.device:q} --threads {threads:q} --microbatch {resources.microbatch:q} > {log:q} 2>&1"
 
 
 rule sample_generator:
@@ -74,11 +74,11 @@ rule sample_generator:
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/samples/{{generator}}",
     shell:
-        "python scripts/sample_generator.py --weights {input.weights} --output {output.stack} --grid {output.grid}"
-        " --count {params.images} --seed {params.seed}"
-        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
-        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
-        " > {log} 2>&1"
+        "python scripts/sample_generator.py --weights {input.weights:q} --output {output.stack:q}"
+        " --grid {output.grid:q} --count {params.images:q} --seed {params.seed:q} --runs {params.runs:q}"
+        " --budget-min {resources.runtime:q} --checkpoint-min {resources.checkpoint_min:q}"
+        " --on-budget {resources.on_budget:q} --gpus {resources.gpu:q} --device {resources.device:q}"
+        " --threads {threads:q} > {log:q} 2>&1"
 
 
 # images of several trainings of one generator, as many of each
@@ -103,8 +103,8 @@ rule pool_samples:
     params:
         images=config["samples"]["count"],
     shell:
-        "python scripts/pool_samples.py --dataset {wildcards.dataset} --name {wildcards.ensemble}"
-        " --members {input.stacks} --count {params.images} --output {output.stack} > {log} 2>&1"
+        "python scripts/pool_samples.py --dataset {wildcards.dataset:q} --name {wildcards.ensemble:q}"
+        " --members {input.stacks:q} --count {params.images:q} --output {output.stack:q} > {log:q} 2>&1"
 
 
 # copies of the training images, or noise: where a generator's samples would be, of known use
@@ -130,8 +130,8 @@ rule make_control:
         left_out=left_out,
         seed=config["seed"],
     shell:
-        "python scripts/make_control.py --dataset {wildcards.dataset} --control {wildcards.control}"
-        " --stack {input.stack} {params.left_out} --output {output.stack} --seed {params.seed} > {log} 2>&1"
+        "python scripts/make_control.py --dataset {wildcards.dataset:q} --control {wildcards.control:q}"
+        " --stack {input.stack:q} {params.left_out:q} --output {output.stack:q} --seed {params.seed:q} > {log:q} 2>&1"
 
 
 # others' images, where a generator's samples would be
@@ -157,6 +157,6 @@ rule import_samples:
     params:
         trained_on=trained_on,
     shell:
-        "python scripts/import_samples.py --dataset {wildcards.dataset} --name {wildcards.imported}"
-        " --images {input.images} --train {input.stack} --trained-on {params.trained_on} --output {output.stack}"
-        " > {log} 2>&1"
+        "python scripts/import_samples.py --dataset {wildcards.dataset:q} --name {wildcards.imported:q}"
+        " --images {input.images:q} --train {input.stack:q} --trained-on {params.trained_on:q}"
+        " --output {output.stack:q} > {log:q} 2>&1"

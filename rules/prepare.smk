@@ -18,7 +18,8 @@ rule make_phantom:
     params:
         options=phantom_options,
     shell:
-        "python scripts/make_phantom.py --options {params.options:q} --output {output} --workers {threads} > {log} 2>&1"
+        "python scripts/make_phantom.py --options {params.options:q} --output {output:q} --workers {threads:q}"
+        " > {log:q} 2>&1"
 
 
 rule index_subjects:
@@ -43,10 +44,11 @@ rule index_subjects:
         root=raw_root,
         work=f"{RUNS}/{{dataset}}/index",
         seed=config["seed"],
+        salt=salt_argument,
     shell:
-        "python scripts/index_subjects.py --dataset {wildcards.dataset} --options {params.options:q}"
-        " --images {params.images:q} --root {params.root:q} --seed {params.seed} --work {params.work}"
-        " --output {output} --workers {threads} > {log} 2>&1"
+        "python scripts/index_subjects.py --dataset {wildcards.dataset:q} --options {params.options:q}"
+        " --images {params.images:q} --root {params.root:q} --seed {params.seed:q} {params.salt:q}"
+        " --work {params.work:q} --output {output:q} --workers {threads:q} > {log:q} 2>&1"
 
 
 rule slice_volumes:
@@ -73,6 +75,7 @@ rule slice_volumes:
         root=raw_root,
         work=f"{RUNS}/{{dataset}}/slices",
     shell:
-        "python scripts/slice_volumes.py --dataset {wildcards.dataset} --options {params.options:q}"
-        " --images {params.images:q} --root {params.root:q} --index {input} --work {params.work}"
-        " --train {output.train} --test {output.test} --manifest {output.manifest} --workers {threads} > {log} 2>&1"
+        "python scripts/slice_volumes.py --dataset {wildcards.dataset:q} --options {params.options:q}"
+        " --images {params.images:q} --root {params.root:q} --index {input:q} --work {params.work:q}"
+        " --train {output.train:q} --test {output.test:q} --manifest {output.manifest:q} --workers {threads:q}"
+        " > {log:q} 2>&1"

@@ -1,5 +1,14 @@
 # reader: can people tell synthetic images from real ones? A page for readers, and what comes of their answers.
 READER = f"{DATASET}/reader_study"
+# what decides the page, and what decides the plan and the tables
+READER_PAGE = ["generators", "images", "channels", "split", "repeats", "confidence"]
+READER_PAGE += ["grey_levels", "background", "contrast"]
+READER_PLAN = ["generators", "images", "readers", "half_width", "detect", "power"]
+READER_PLAN += ["agreement"]
+READER_FIGURES = expand(
+    f"{RESULTS}/figures/readers.{{kind}}",
+    kind=["png", "pdf"] if config["reader_study"]["answers"] else [],
+)
 
 
 rule make_reader_study:
@@ -27,8 +36,9 @@ rule make_reader_study:
         seed=config["seed"],
         output=subpath(output.page, parent=True),
     shell:
-        "python scripts/make_reader_study.py --dataset {wildcards.dataset} --options {params.options:q}"
-        " --seed {params.seed} --real {input.real} --samples {input.samples} --output {params.output} > {log} 2>&1"
+        "python scripts/make_reader_study.py --dataset {wildcards.dataset:q} --options {params.options:q}"
+        " --seed {params.seed:q} --real {input.real:q} --samples {input.samples:q} --output {params.output:q}"
+        " > {log:q} 2>&1"
 
 
 rule read_answers:
@@ -64,5 +74,6 @@ rule read_answers:
         options=reader_options(READER_PLAN),
         published=canonical_json(PUBLISHED),
     shell:
-        "python scripts/read_answers.py --keys {input.key} --answers {input.answers} --options {params.options:q}"
-        " --published {params.published:q} --tables {params.results}/tables --figures {params.results}/figures > {log} 2>&1"
+        "python scripts/read_answers.py --keys {input.key:q} --answers {input.answers:q} --options {params.options:q}"
+        " --published {params.published:q} --tables {params.results:q}/tables --figures {params.results:q}/figures"
+        " > {log:q} 2>&1"

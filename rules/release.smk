@@ -7,12 +7,18 @@ rule make_release:
     input:
         images=ancient(f"{GENERATOR}/{SHARED_IMAGES}.zip"),
         image_manifest=f"{GENERATOR}/{SHARED_IMAGES}.json",
-        audit=f"{GENERATOR}/{RELEASE_AUDITS[SHARED_IMAGES]}",
+        audit=f"{GENERATOR}/{RELEASE_PREFIX[SHARED_IMAGES]}audit.json",
+        nearest=f"{GENERATOR}/{RELEASE_PREFIX[SHARED_IMAGES]}nearest.safetensors",
+        real=f"{DATASET}/audit/real.safetensors",
+        calibration=f"{DATASET}/audit/calibration.json",
+        train=ancient(f"{STACKS}/train.zip"),
+        test=ancient(f"{STACKS}/test.zip"),
         manifest=f"{STACKS}/stacks.json",
         training=f"{GENERATOR}/weights.json",
         weights=ancient(released_weights("weights.safetensors")),
-        weights_audit=released_weights(RELEASE_AUDITS["samples"]),
-        weights_samples=released_weights("samples.json"),
+        weights_audit=released_weights("audit.json"),
+        weights_nearest=released_weights("nearest.safetensors"),
+        weights_samples=ancient(released_weights("samples.zip")),
         table=f"{RESULTS}/tables/dice.csv" if config["release"]["utility"] else [],
         licence=config["release"]["licence_file"] or [],
     output:
@@ -32,15 +38,19 @@ rule make_release:
     retries: 0
     conda:
         "../envs/release.yaml"
-    threads: 1
+    threads: 4
     resources:
         mem_mb=8000,
         runtime=240,
     params:
         options=release_options,
+        audit=audit_options("false_positive_rate", "limit"),
+        salt=SALT,
         more=release_arguments,
-        output=lambda wildcards, output: Path(output.sums).parent,
+        output=subpath(output.sums, parent=True),
     shell:
-        "python scripts/make_release.py --dataset {wildcards.dataset} --generator {wildcards.generator}"
-        " --options {params.options:q} --images {input.images} --audit {input.audit} --manifest {input.manifest}"
-        " --training {input.training} {params.more} --output {params.output} > {log} 2>&1"
+        "python scripts/make_release.py --dataset {wildcards.dataset:q} --generator {wildcards.generator:q}"
+        " --options {params.options:q} --audit-options {params.audit:q} --salt {params.salt:q}"
+        " --images {input.images:q} --audit {input.audit:q} --nearest {input.nearest:q} --real {input.real:q}"
+        " --calibration {input.calibration:q} --train {input.train:q} --test {input.test:q}"
+        " --training {input.training:q} {params.more:q} --output {params.output:q} > {log:q} 2>&1"

@@ -17,6 +17,11 @@ TABLES = [
     "correlations",
     "empties",
 ]
+FIGURES = (
+    ["samples"] * bool(base_sources(config))
+    + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
+    + ["dice"]
+)
 
 
 rule make_tables:
@@ -48,11 +53,11 @@ rule make_tables:
         evaluation=SCORING,
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
-        fidelity=" ".join(["--fidelity", *FIDELITY_TABLE] * bool(FIDELITY_TABLE)),
+        fidelity=option("--fidelity", FIDELITY_TABLE),
     shell:
-        "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation}"
-        " {params.fidelity} --output {params.results}/tables > {log} 2>&1"
+        "python scripts/make_tables.py --results {params.results:q} --settings {params.settings:q}"
+        " --evaluation {params.evaluation:q} --published {params.published:q}"
+        " --validation {params.validation:q} {params.fidelity:q} --output {params.results:q}/tables > {log:q} 2>&1"
 
 
 rule compare_generators:
@@ -85,11 +90,12 @@ rule compare_generators:
     params:
         results=results_folder,
         runs=RUNS,
-        datasets=" ".join(config["datasets"]),
-        generators=" ".join(config["generators"]),
+        datasets=list(config["datasets"]),
+        generators=list(config["generators"]),
     shell:
-        "python scripts/compare_generators.py --results {params.results} --runs {params.runs}"
-        " --datasets {params.datasets} --generators {params.generators} --output {params.results}/tables > {log} 2>&1"
+        "python scripts/compare_generators.py --results {params.results:q} --runs {params.runs:q}"
+        " --datasets {params.datasets:q} --generators {params.generators:q} --output {params.results:q}/tables"
+        " > {log:q} 2>&1"
 
 
 # of the trainings that are finished; the others are listed as failed. It has no output, and no benchmark, which counts
@@ -112,9 +118,9 @@ rule tables_so_far:
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
     shell:
-        "python scripts/make_tables.py --results {params.results} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation} --runs {params.runs}"
-        " --output {params.results}/tables_so_far > {log} 2>&1"
+        "python scripts/make_tables.py --results {params.results:q} --settings {params.settings:q}"
+        " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation:q}"
+        " --runs {params.runs:q} --output {params.results:q}/tables_so_far > {log:q} 2>&1"
 
 
 rule make_figures:
@@ -150,11 +156,11 @@ rule make_figures:
         results=results_folder,
         settings=dataset_settings,
         evaluation=SCORING,
-        generators=" ".join(base_sources(config)),
+        generators=list(base_sources(config)),
     shell:
-        "python scripts/make_figures.py --dataset {wildcards.dataset} --results {params.results}"
-        " --settings {params.settings:q} --table {input.table} --evaluation {params.evaluation:q} --generators {params.generators}"
-        " --output {params.results}/figures/{wildcards.dataset} > {log} 2>&1"
+        "python scripts/make_figures.py --dataset {wildcards.dataset:q} --results {params.results:q}"
+        " --settings {params.settings:q} --table {input.table:q} --evaluation {params.evaluation:q}"
+        " --generators {params.generators:q} --output {params.results:q}/figures/{wildcards.dataset:q} > {log:q} 2>&1"
 
 
 # beyond the grid: a curve for each data set, segmenter and generator
@@ -195,9 +201,9 @@ rule compare_experiment:
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
     shell:
-        "python scripts/compare_experiment.py --experiment {wildcards.experiment} --results {params.results}"
-        " --curves {params.curves:q} --repeats {params.repeats} --evaluation {params.evaluation:q}"
-        " --validation {params.validation} --published {params.published:q} > {log} 2>&1"
+        "python scripts/compare_experiment.py --experiment {wildcards.experiment:q} --results {params.results:q}"
+        " --curves {params.curves:q} --repeats {params.repeats:q} --evaluation {params.evaluation:q}"
+        " --validation {params.validation:q} --published {params.published:q} > {log:q} 2>&1"
 
 
 rule make_report:
@@ -231,16 +237,19 @@ rule make_report:
         results=results_folder,
         runs=RUNS,
         settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        generators=" ".join(known_sources(config)),
+        generators=list(known_sources(config)),
         evaluation=canonical_json(config["evaluation"]),
         validation=config["experiments"]["validation"],
         published=canonical_json(PUBLISHED),
-        fidelity=" ".join(["--fidelity", *FIDELITY_TABLE] * bool(FIDELITY_TABLE)),
-        audits=" ".join(["--audits", *AUDITS] * bool(AUDITS)),
-        experiments=" ".join(["--experiments", *EXPERIMENTS] * bool(EXPERIMENTS)),
+        fidelity=option("--fidelity", FIDELITY_TABLE),
+        audits=option("--audits", AUDITS),
+        experiments=option("--experiments", EXPERIMENTS),
         readers="--readers" if READERS else "",
+        shareable=["--shareable"] * config["report"]["shareable"],
     shell:
-        "python scripts/make_report.py --results {params.results} --runs {params.runs} --settings {params.settings:q}"
-        " --generators {params.generators} --evaluation {params.evaluation:q} --validation {params.validation}"
-        " --published {params.published:q} {params.fidelity} {params.audits} {params.experiments} {params.readers}"
-        " --output {output} > {log} 2>&1"
+        "python scripts/make_report.py --results {params.results:q} --runs {params.runs:q}"
+        " --settings {params.settings:q} --generators {params.generators:q} --evaluation {params.evaluation:q}"
+        " --validation {params.validation:q}"
+        " --published {params.published:q} {params.fidelity:q} {params.audits:q} {params.experiments:q} {params.readers:q}"
+        " {params.shareable:q}"
+        " --output {output:q} > {log:q} 2>&1"

@@ -33,21 +33,20 @@ rule train_segmenter:
         options=segmenter_options,
         start=starting_argument,
         slices=config["evaluation"]["slices"],
-        apart=f"--apart {STACKS}/train.zip" if APART else "",
+        apart=option("--apart", [f"{STACKS}/train.zip"] * APART),
         regions=canonical_json(config["evaluation"]["regions"]),
         tolerance_mm=config["evaluation"]["surface_tolerance_mm"],
-        repeats=" ".join(map(str, REPEATS)),
-        weights=" ".join(["--weights", *of_repeats("weights.safetensors")] * KEEP),
+        repeats=list(REPEATS),
+        weights=option("--weights", of_repeats("weights.safetensors") * KEEP),
         seed=config["seed"],
         runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}",
     shell:
-        "python scripts/train_segmenter.py --dataset {wildcards.dataset} --segmenter {wildcards.segmenter}"
-        " --training-set {wildcards.training_set} --augmentation {wildcards.augmentation} --repeats {params.repeats}"
-        " --seed {params.seed} --options {params.options:q} --stacks {input.stacks} {params.apart} {params.start}"
-        " --test {input.test}"
-        " --slices {params.slices} --regions {params.regions:q} --tolerance-mm {params.tolerance_mm} {params.weights}"
-        " --history {output.history} --scores {output.scores}"
-        " --example {output.example} --at-once {resources.at_once}"
-        " --runs {params.runs} --budget-min {resources.runtime} --checkpoint-min {resources.checkpoint_min}"
-        " --on-budget {resources.on_budget} --gpus {resources.gpu} --device {resources.device} --threads {threads}"
-        " > {log} 2>&1"
+        "python scripts/train_segmenter.py --dataset {wildcards.dataset:q} --segmenter {wildcards.segmenter:q}"
+        " --training-set {wildcards.training_set:q} --augmentation {wildcards.augmentation:q}"
+        " --repeats {params.repeats:q} --seed {params.seed:q} --options {params.options:q}"
+        " --stacks {input.stacks:q} {params.apart:q} {params.start:q} --test {input.test:q} --slices {params.slices:q}"
+        " --regions {params.regions:q} --tolerance-mm {params.tolerance_mm:q} {params.weights:q}"
+        " --history {output.history:q} --scores {output.scores:q} --example {output.example:q}"
+        " --at-once {resources.at_once:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
+        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
+        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"

@@ -4,11 +4,16 @@ import argparse
 import json
 from pathlib import Path
 
+from understudy.audit.chain import check_calibration, check_found, check_manifest, check_origin
 from understudy.audit.figure import draw_distributions, draw_pairs
 from understudy.audit.judge import judge
+from understudy.audit.recheck import chain_of
 from understudy.audit.tasks import read_found
 from understudy.core.cli import named_os_errors, run
-from understudy.core.files import read_json, write_json, write_text_atomically
+from understudy.core.csv_files import csv_text
+from understudy.core.files import sha256_of_file, write_json, write_text_atomically
+from understudy.core.forms import Audit, Calibration, Nearest, RealImages
+from understudy.core.outside import checked, json_argument, read_json_as
 from understudy.core.stack import Stack
 from understudy.report.figures import save
 
@@ -19,10 +24,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--samples", required=True, type=Path, help="stack of synthetic images")
     parser.add_argument("--train", required=True, type=Path, help="stack of the training subjects")
+    parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
     parser.add_argument("--nearest", required=True, type=Path, help="of find_nearest")
     parser.add_argument("--calibration", required=True, type=Path, help="of calibrate_audit")
     parser.add_argument("--real", required=True, type=Path, help="of calibrate_audit")
-    parser.add_argument("--audit", required=True, type=json.loads, help="section `audit` of the config, as JSON")
+    parser.add_argument("--audit", required=True, type=json_argument, help="section `audit` of the config, as JSON")
     parser.add_argument("--filtered", action="store_true", help="the images are those that a filter left")
     for name, about in (
         ("summary", "audit.json"),
@@ -34,20 +40,26 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True, type=Path, help=f"output: {about}")
     a = parser.parse_args()
     with named_os_errors():
-        samples, train = Stack.open(a.samples), Stack.open(a.train)
-        found, about = read_found(a.nearest)
-        null, _ = read_found(a.real)
-        calibration = read_json(a.calibration)
+        samples, train, test = (Stack.open(path) for path in (a.samples, a.train, a.test))
+        check_manifest(samples)
+        check_origin(samples, train, test)
+        found, about = read_found(a.nearest, Nearest)
+        check_found(about, a.nearest, samples, train, test, a.audit)
+        null, of_real = read_found(a.real, RealImages)
+        check_found(of_real, a.real, None, train, test, a.audit)
+        calibration = read_json_as(Calibration, a.calibration, "a calibration. Calibrate again")
+        check_calibration(calibration, a.calibration, train, test, a.real, a.audit)
         names = {"dataset": a.dataset, "generator": a.generator, "filtered": a.filtered}
-        about = {**names, "samples_sha256": about["samples_sha256"]}
+        about = names | chain_of(samples, train, test, a.nearest, a.calibration)
         judged = judge(samples, train, found, null, calibration, a.audit, about)
         title = f"{a.dataset}, {a.generator}" + (", filtered" if a.filtered else "")
         save(draw_distributions(found, null, calibration, title), a.figure.with_suffix(""))
         save(draw_pairs(samples, train, judged.images, a.audit), a.pairs.with_suffix(""))
-        write_text_atomically(a.images, judged.images.to_csv(index=False, float_format="%.6g"))
-        write_text_atomically(a.subjects, judged.subjects.to_csv(index=False))
-        write_json(a.summary, judged.summary)
-    print(json.dumps(judged.summary, indent=1))
+        write_text_atomically(a.images, csv_text(judged.images, float_format="%.6g"))
+        write_text_atomically(a.subjects, csv_text(judged.subjects))
+        summary = judged.summary | {"images_sha256": sha256_of_file(a.images)}
+        write_json(a.summary, checked(Audit, summary, str(a.summary), "an audit"))
+    print(json.dumps(summary, indent=1))
 
 
 if __name__ == "__main__":

@@ -5,15 +5,15 @@ Interrupted, it goes on from its run directory. Exit code 75: the time budget is
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.audit.detector import place_at
 from understudy.audit.judge import calibrate
 from understudy.audit.run import search_all
-from understudy.audit.tasks import calibration_tasks, included, write_found
+from understudy.audit.tasks import calibration_tasks, write_found
 from understudy.core import cli, machine
-from understudy.core.files import write_json
+from understudy.core.files import sha256_of_file, write_json
+from understudy.core.outside import json_argument
 from understudy.core.stack import Stack
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", required=True, type=Path, help="stack of the training subjects")
     parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
-    parser.add_argument("--audit", required=True, type=json.loads, help="section `audit` of the config, as JSON")
+    parser.add_argument("--audit", required=True, type=json_argument, help="section `audit` of the config, as JSON")
     parser.add_argument("--seed", required=True, type=int, help="of the study")
     parser.add_argument("--memory-mb", required=True, type=float, help="that the search may take")
     parser.add_argument("--real", required=True, type=Path, help="output: what real and planted images found")
@@ -30,11 +30,12 @@ def main() -> None:
     a = parser.parse_args()
     with cli.named_os_errors():
         train, test = Stack.open(a.train), Stack.open(a.test)
-        place_at(len(included(test)), a.audit["false_positive_rate"])  # before hours are spent
+        place_at(len(test.included()), a.audit["false_positive_rate"])  # before hours are spent
         found = search_all(calibration_tasks(train, test, a.audit, a.seed, a.threads or 4), a)
         if found is not None:
-            write_json(a.output, calibrate(found, a.audit) | {"train": train.fingerprint})
-            write_found(a.real, found, {"train": train.fingerprint})
+            about = {"train_sha256": train.sha256, "test_sha256": test.sha256}
+            write_found(a.real, found, {**about, "options": a.audit})
+            write_json(a.output, calibrate(found, a.audit) | about | {"real_sha256": sha256_of_file(a.real)})
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
-from understudy.core.files import read_json
-from understudy.report.audits import audit_table
+from understudy.report.audits import audit_table, read_audits
 from understudy.report.formats import write_table
 
 
@@ -15,7 +14,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     a = parser.parse_args()
     with named_os_errors():
-        write_table(a.output, "audit", audit_table([read_json(path) for path in a.summaries]))
+        write_table(a.output, "audit", audit_table(read_audits(a.summaries)))
 
 
 if __name__ == "__main__":

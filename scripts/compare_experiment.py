@@ -4,13 +4,13 @@ A scores file that does not exist is a failed training: it is listed in the tabl
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
 from understudy.core.experiments import POINTS, Curves
-from understudy.core.files import read_json
+from understudy.core.forms import StacksCounts
 from understudy.core.grid import Setting
+from understudy.core.outside import json_value, read_json_as
 from understudy.evaluate.scores import LABEL, apply_policy
 from understudy.report.cells import cells_of
 from understudy.report.curves import draw_curves
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021 or null")
     a = parser.parse_args()
     with named_os_errors():
-        curves, evaluation = [Curves.of_dict(c) for c in json.loads(a.curves)], json.loads(a.evaluation)
+        curves, evaluation = [Curves.of_dict(c) for c in json_value(a.curves)], json_value(a.evaluation)
         scores = load_scores(path for c in curves for path in files_of(c, a))
         counted = apply_policy(scores, evaluation.get("empties", "study"))
         counted = counted[counted["kind"] == LABEL]
@@ -40,7 +40,7 @@ def main() -> None:
         subjects = {c.dataset: training_subjects(a.results / c.dataset) for c in curves}
         draws = evaluation.get("bootstrap", 2000)
         table = experiment_table(a.experiment, curves, cells, a.repeats, draws, subjects)
-        published = published_ends(a.experiment, curves, json.loads(a.published))
+        published = published_ends(a.experiment, curves, json_value(a.published))
         note = experiment_note(a.experiment, table, a.validation, published)
         write_table(a.results / "tables", a.experiment, table, note)
         save(draw_curves(a.experiment, table, published), a.results / "figures" / a.experiment)
@@ -53,7 +53,7 @@ def files_of(curves: Curves, a: argparse.Namespace) -> list[str]:
 
 
 def training_subjects(folder: Path) -> int:
-    return len(read_json(folder / "stacks/stacks.json")["splits"]["train"]["subjects"])
+    return len(read_json_as(StacksCounts, folder / "stacks/stacks.json", "stacks.json")["splits"]["train"]["subjects"])
 
 
 if __name__ == "__main__":

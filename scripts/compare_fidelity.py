@@ -1,10 +1,10 @@
 """Makes the tables of how like real images and annotations each generator's are (CSV, Markdown, LaTeX)."""
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
+from understudy.core.outside import json_value
 from understudy.report.fidelity import (
     annotation_table,
     beside_published,
@@ -26,7 +26,7 @@ def main() -> None:
     with named_os_errors():
         folders = [args.results / d / "generators" / g for d in args.datasets for g in args.generators]
         table = fidelity_table(read_each(folders, "fidelity.csv"))
-        write_fidelity(args.output, beside_published(table, json.loads(args.published)))
+        write_fidelity(args.output, beside_published(table, json_value(args.published)))
         write_annotation(args.output, annotation_table(read_each(folders, "annotation.csv")))
 
 

@@ -5,11 +5,11 @@ python scripts/convert_stack.py import folders samples.zip --channels t1=T1 t1ce
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
 from understudy.core.folders import export_folders, import_folders
+from understudy.core.outside import json_argument
 from understudy.core.stack import Stack
 
 LABELS = '{"ncr_net": 51, "ed": 102, "et": 204}'
@@ -23,12 +23,12 @@ def main() -> None:
     parser.add_argument(
         "--channels", nargs="+", default=[], metavar="NAME=FOLDER", help="where a folder's name differs"
     )
-    parser.add_argument("--labels", type=json.loads, default=LABELS, help=f"grey levels of an import, {LABELS}")
+    parser.add_argument("--labels", type=json_argument, default=LABELS, help=f"grey levels of an import, {LABELS}")
     parser.add_argument("--lineage", type=Path, metavar="STACK", help="of an import: made from this stack's subjects")
     a = parser.parse_args()
-    if wrong := [pair for pair in a.channels if pair.count("=") != 1]:
+    if wrong := [pair for pair in a.channels if "=" not in pair]:
         raise ValueError(f"--channels: found {wrong[0]!r}, expected NAME=FOLDER")
-    given = dict(pair.split("=") for pair in a.channels)
+    given = dict(pair.split("=", 1) for pair in a.channels)
     with named_os_errors():
         if a.direction == "export":
             stack = Stack.open(a.source)

@@ -4,19 +4,20 @@ Interrupted, it goes on from its run directories. Exit code 75: the time budget 
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from understudy.audit.chain import check_audited, check_manifest, check_weights
 from understudy.audit.detector import Detector
-from understudy.audit.filter import replacements, write_filtered
+from understudy.audit.filter import flagged_images, replacements, write_filtered
 from understudy.audit.run import Task, search_all
 from understudy.audit.search import Images
 from understudy.audit.views import View
 from understudy.core import cli, machine
-from understudy.core.files import hash_of, read_json
+from understudy.core.files import hash_of
+from understudy.core.forms import Audit, Calibration
+from understudy.core.outside import json_argument, read_json_as
 from understudy.core.stack import Stack
 from understudy.generate.sample import Sampling, draw_samples, only_sampler
 from understudy.generate.shards import image_name, open_shards, places
@@ -26,25 +27,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", required=True, type=Path, help="weights.safetensors of the generator")
     parser.add_argument("--samples", required=True, type=Path, help="stack of its images; samples.json lies beside it")
+    parser.add_argument("--summary", required=True, type=Path, help="audit.json of audit_samples")
     parser.add_argument("--images", required=True, type=Path, help="memorization.csv of audit_samples")
     parser.add_argument("--calibration", required=True, type=Path, help="of calibrate_audit")
     parser.add_argument("--train", required=True, type=Path, help="stack of the training subjects")
-    parser.add_argument("--audit", required=True, type=json.loads, help="section `audit` of the config, as JSON")
+    parser.add_argument("--audit", required=True, type=json_argument, help="section `audit` of the config, as JSON")
     parser.add_argument("--memory-mb", required=True, type=float, help="that the search may take")
     parser.add_argument("--sampling", required=True, type=Path, help="run directories of sample_generator")
     parser.add_argument("--output", required=True, type=Path, help="filtered.zip; filtered.json lies beside it")
     machine.add_machine_arguments(parser)
     a = parser.parse_args()
     with cli.named_os_errors():
-        samples, seed = Stack.open(a.samples), read_json(a.samples.with_suffix(".json"))["source"]["seed"]
-        table = pd.read_csv(a.images)
-        flagged = table["image"][table["flagged"]].tolist()
-        further = Further(a, seed)
+        samples, train = Stack.open(a.samples), Stack.open(a.train)
+        check_manifest(samples)
+        summary = read_json_as(Audit, a.summary, "an audit. Audit the images again")
+        check_audited(summary, a.summary, samples, train, a.calibration, a.images)
+        check_weights(samples, a.weights)
+        flagged = flagged_images(a.images, summary["memorized"]["count"])
+        further = Further(a, samples.meta["source"]["seed"], train)
         count = len(samples)
         numbers, drawn = replacements(
             len(flagged), count, len(flagged), round(count * a.audit["most_draws"]), further.flags
         )
         about = {"dropped": len(flagged), "drawn": drawn, "false_positive_rate": a.audit["false_positive_rate"]}
+        about |= {"samples_sha256": samples.sha256}
         more = [(image_name(number), lambda n=number: further.png(n)) for number in numbers]
         write_filtered(a.output, samples, flagged, more, about)
     print(f"{len(flagged)} of {count} images were flagged and replaced; {drawn} were drawn in all: {a.output}")
@@ -53,11 +59,12 @@ def main() -> None:
 class Further:
     """Images of the generator beyond those of its stack."""
 
-    def __init__(self, args: argparse.Namespace, seed: int):
-        self.args, self.seed, self.train = args, seed, Stack.open(args.train)
+    def __init__(self, args: argparse.Namespace, seed: int, train: Stack):
+        self.args, self.seed, self.train = args, seed, train
         view = args.audit["view"]
         self.view = View.of(view, self.train.channels)
-        self.detector = Detector(**read_json(args.calibration)["views"][view]["detector"])
+        calibration = read_json_as(Calibration, args.calibration, "a calibration. Calibrate again")
+        self.detector = Detector(**calibration["views"][view]["detector"])
         self.held: dict[int, tuple[Stack, int]] = {}
 
     def flags(self, numbers: range) -> np.ndarray:

@@ -4,13 +4,13 @@ Interrupted, it goes on from its run directory. Exit code 75: the time budget is
 """
 
 import argparse
-import json
 from pathlib import Path
 
+from understudy.audit.chain import check_manifest, check_origin
 from understudy.audit.run import search_all
 from understudy.audit.tasks import generator_tasks, write_found
 from understudy.core import cli, machine
-from understudy.core.files import read_json
+from understudy.core.outside import json_argument
 from understudy.core.stack import Stack
 
 
@@ -19,18 +19,21 @@ def main() -> None:
     parser.add_argument("--samples", required=True, type=Path, help="synthetic images; its .json lies beside it")
     parser.add_argument("--train", required=True, type=Path, help="stack of the training subjects")
     parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
-    parser.add_argument("--audit", required=True, type=json.loads, help="section `audit` of the config, as JSON")
+    parser.add_argument("--audit", required=True, type=json_argument, help="section `audit` of the config, as JSON")
     parser.add_argument("--memory-mb", required=True, type=float, help="that the search may take")
     parser.add_argument("--output", required=True, type=Path, help="nearest.safetensors")
     machine.add_machine_arguments(parser)
     a = parser.parse_args()
     with cli.named_os_errors():
         samples, train, test = (Stack.open(path) for path in (a.samples, a.train, a.test))
+        check_manifest(samples)
+        check_origin(samples, train, test)
         tasks = generator_tasks(samples, train, test, a.audit, a.threads or 4)
         found = search_all(tasks, a)
         if found is not None:
-            about = {"samples_sha256": read_json(a.samples.with_suffix(".json"))["sha256"], "count": len(samples)}
-            write_found(a.output, found, {**about, "train": train.fingerprint})
+            stacks = {"samples": samples, "train": train, "test": test}
+            about = {f"{name}_sha256": stack.sha256 for name, stack in stacks.items()}
+            write_found(a.output, found, {**about, "options": a.audit})
 
 
 if __name__ == "__main__":

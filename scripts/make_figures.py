@@ -5,13 +5,12 @@ its prediction of an example slice. A missing example or scores file is a failed
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import pandas as pd
-
 from understudy.core.cli import named_os_errors, run
+from understudy.core.csv_files import read_csv
 from understudy.core.grid import Setting
+from understudy.core.outside import json_value
 from understudy.core.stack import Stack
 from understudy.evaluate.scores import apply_policy
 from understudy.report.figures import REPEATS_SHOWN, Example, draw_dice, draw_predictions, draw_samples, save
@@ -29,7 +28,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the figures, results/figures/<dataset>")
     args = parser.parse_args()
     with named_os_errors():
-        settings = [s for s in (Setting(**s) for s in json.loads(args.settings)) if s.dataset == args.dataset]
+        settings = [s for s in (Setting(**s) for s in json_value(args.settings)) if s.dataset == args.dataset]
         folder = args.results / args.dataset
         real = Stack.open(folder / "stacks" / "train.zip")
         if args.generators:
@@ -48,8 +47,8 @@ def examples_of(setting: Setting, results: Path) -> list[Example]:
 
 def dice_figure(args: argparse.Namespace, settings: list[Setting]):
     scores = load_scores(path for s in settings for path in s.files(str(args.results), "scores.csv"))
-    counted = apply_policy(scores, json.loads(args.evaluation).get("empties", "study"))
-    published = published_of(pd.read_csv(args.table), args.dataset) if args.table else None
+    counted = apply_policy(scores, json_value(args.evaluation).get("empties", "study"))
+    published = published_of(read_csv(args.table), args.dataset) if args.table else None
     return draw_dice(repeat_means(counted, "dice"), settings, published)
 
 

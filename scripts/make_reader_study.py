@@ -6,11 +6,11 @@ the keys of all pages that were ever made here. docs/reader-study.md tells the r
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
 from understudy.core.grid import REAL
+from understudy.core.outside import json_argument
 from understudy.core.stack import Stack
 from understudy.reader.study import make_study
 
@@ -18,7 +18,7 @@ from understudy.reader.study import make_study
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True)
-    parser.add_argument("--options", type=json.loads, required=True, help="JSON, the section `reader_study`")
+    parser.add_argument("--options", type=json_argument, required=True, help="JSON, the section `reader_study`")
     parser.add_argument("--seed", type=int, required=True, help="of the config")
     parser.add_argument("--real", type=Path, required=True, help="stacks/train.zip or test.zip")
     parser.add_argument(

@@ -5,10 +5,11 @@ headers that may identify, weights whose own samples failed. docs/release.md say
 """
 
 import argparse
-import json
 from pathlib import Path
 
+from understudy.audit.recheck import Evidence
 from understudy.core.cli import named_os_errors, run
+from understudy.core.outside import json_argument
 from understudy.release.about import About
 from understudy.release.bundle import make_release
 from understudy.release.refuse import Sources
@@ -20,14 +21,24 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--generator", required=True)
-    parser.add_argument("--options", type=json.loads, required=True, help=f"JSON, the section `release`: {LEAST}")
-    parser.add_argument("--images", type=Path, required=True, help="samples.zip or filtered.zip, its .json beside it")
-    parser.add_argument("--audit", type=Path, required=True, help="audit.json of exactly these images")
-    parser.add_argument("--manifest", type=Path, help="stacks.json: the subjects whose names may not occur")
-    parser.add_argument("--training", type=Path, help="weights.json: what the card tells of the training")
+    parser.add_argument("--options", type=json_argument, required=True, help=f"JSON, the section `release`: {LEAST}")
+    for name, about in (
+        ("images", "samples.zip or filtered.zip, its .json beside it"),
+        ("audit", "audit.json of exactly these images"),
+        ("nearest", "nearest.safetensors, which it was made from"),
+        ("train", "stack of the training subjects"),
+        ("test", "stack of the test subjects"),
+        ("real", "real.safetensors of calibrate_audit"),
+        ("calibration", "calibration.json of calibrate_audit"),
+        ("training", "weights.json: what the card tells of the training"),
+        ("salt", "the secret behind the commitment to the subjects, drawn the first time; never in a shared folder"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, required=True, help=about)
+    parser.add_argument("--audit-options", type=json_argument, required=True, help="JSON, the section `audit`")
     parser.add_argument("--weights", type=Path, help="weights.safetensors, to share them as well")
     parser.add_argument("--weights-audit", type=Path, help="audit.json of the unfiltered samples of these weights")
-    parser.add_argument("--weights-samples", type=Path, help="samples.json of those samples")
+    parser.add_argument("--weights-nearest", type=Path, help="nearest.safetensors, which that was made from")
+    parser.add_argument("--weights-samples", type=Path, help="samples.zip, the stack of those samples")
     parser.add_argument("--table", type=Path, help="tables/dice.csv: how well segmenters learn from the images")
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; a release that is there is replaced"
@@ -36,14 +47,15 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = arguments()
-    names = ("images", "audit", "manifest", "training", "weights", "weights_audit", "weights_samples", "table")
-    sources = Sources(**{name: getattr(args, name) for name in names})
+    a = arguments()
+    evidence = Evidence(a.train, a.test, a.real, a.calibration, a.audit_options)
+    names = ("images", "audit", "nearest", "train", "test", "training", "table")
+    names += ("weights", "weights_audit", "weights_nearest", "weights_samples")
+    sources = Sources(**{name: getattr(a, name) for name in names}, recheck=evidence.problems)
     with named_os_errors():
-        about = About.of(args.dataset, args.generator, args.options)
-        salt, folders = args.options.get("salt_file"), args.options.get("folders", False)
-        made = make_release(sources, about, args.output, salt, folders)
-    print(f"{len(made)} files: {args.output}. The receiver checks them with: python verify.py")
+        about = About.of(a.dataset, a.generator, a.options)
+        made = make_release(sources, about, a.output, a.salt, a.options.get("folders", False))
+    print(f"{len(made)} files: {a.output}. The receiver checks them with: python verify.py")
 
 
 if __name__ == "__main__":

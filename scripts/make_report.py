@@ -1,15 +1,17 @@
 """Makes results/report.html, one file that a browser opens without a network: the answer for each generator, pictures,
-tables, methods, how the generators were treated, failed trainings, cost."""
+tables, methods, how the generators were treated, failed trainings, cost. It shows images of patients and stays in the
+house; with --shareable it has no image of a head, and no name of a subject or a reader."""
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
 from understudy.core.files import write_text_atomically
 from understudy.core.grid import Setting
+from understudy.core.outside import json_value
 from understudy.report.page import page
 from understudy.report.sections import Material, lead, sections
+from understudy.report.shareable import banner, check_page
 
 TITLE = "Can synthetic images stand in for real patients?"
 
@@ -29,23 +31,28 @@ def main() -> None:
     parser.add_argument("--audits", type=Path, nargs="*", default=[], help="audit.json of every generator")
     parser.add_argument("--experiments", nargs="*", default=[], help="names of those beyond the grid")
     parser.add_argument("--readers", action="store_true", help="there is a reader study: its tables are in --results")
+    parser.add_argument("--shareable", action="store_true", help="without any image of a head and names of people")
     parser.add_argument("--output", type=Path, required=True, help="report.html")
     a = parser.parse_args()
     with named_os_errors():
         material = Material(
             a.results,
             a.runs,
-            [Setting(**s) for s in json.loads(a.settings)],
+            [Setting(**s) for s in json_value(a.settings)],
             a.generators,
-            json.loads(a.evaluation),
+            json_value(a.evaluation),
             a.validation,
-            json.loads(a.published),
+            json_value(a.published),
             a.fidelity,
             a.audits,
             a.experiments,
             a.readers,
+            a.shareable,
         )
-        write_text_atomically(a.output, page(TITLE, lead(material), sections(material)))
+        made = page(TITLE, lead(material), sections(material), banner(a.shareable))
+        if a.shareable:
+            check_page(made, [a.results / name / "stacks/stacks.json" for name in material.datasets])
+        write_text_atomically(a.output, made)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ A scores file that does not exist is a failed training: it is listed in the tabl
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
 from understudy.core.grid import Setting
+from understudy.core.outside import json_value
 from understudy.report.formats import write_table, write_tables
 from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.missing import missing_trainings
@@ -34,14 +34,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     args = parser.parse_args()
     with named_os_errors():
-        settings = [Setting(**s) for s in json.loads(args.settings or "[]")]
+        settings = [Setting(**s) for s in json_value(args.settings or "[]")]
         scores = load_scores(scores_files(args, settings))
         settings = settings if args.settings else settings_of(scores)
-        evaluation = json.loads(args.evaluation)
+        evaluation = json_value(args.evaluation)
         policy = evaluation.get("empties", "study")
         how = {key: evaluation[name] for key, name in OPTIONS.items() if name in evaluation}
         fidelity = read_fidelity(args.fidelity) if args.fidelity else None
-        tables = make_tables(scores, settings, policy, json.loads(args.published), fidelity, **how)
+        tables = make_tables(scores, settings, policy, json_value(args.published), fidelity, **how)
         write_tables(args.output, tables, policy, args.validation)
         if args.runs:
             write_table(args.output, "missing", missing_trainings(settings, str(args.results), str(args.runs)))

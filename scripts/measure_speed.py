@@ -5,7 +5,6 @@ file is what scripts/forecast.py reads.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from understudy.core.data import DeviceImages
 from understudy.core.files import write_json
 from understudy.core.machine import add_device_arguments, use_device
 from understudy.core.measure import Pace, device_name, pace, peak_memory_mb, watched_power
+from understudy.core.outside import json_argument
 from understudy.generate.annotation import Coding
 from understudy.generate.shards import BLOCK, encoded
 from understudy.generate.train import GeneratorTrainee
@@ -31,7 +31,7 @@ USE = 1 / 4  # of the seconds of training
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="generators/NAME, or segmenters/NAME/augmented or .../plain")
-    parser.add_argument("--options", required=True, type=json.loads, help="the model's config block as JSON")
+    parser.add_argument("--options", required=True, type=json_argument, help="the model's config block as JSON")
     parser.add_argument("--channels", required=True, type=int, help="of a slice, annotation included")
     parser.add_argument("--labels", required=True, type=int, help="in the annotation, background not counted")
     parser.add_argument("--size", required=True, type=int, help="pixels along each side")

@@ -2,10 +2,10 @@
 of how many images and readers are needed."""
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
+from understudy.core.outside import json_argument
 from understudy.reader.answers import read_answers, read_keys
 from understudy.report.figures import save
 from understudy.report.formats import CAPTIONS, write_table
@@ -18,8 +18,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=Path, nargs="+", required=True, help="key.json of every page")
     parser.add_argument("--answers", type=Path, nargs="*", default=[], help="what readers saved, any number of them")
-    parser.add_argument("--options", type=json.loads, required=True, help="JSON, the section `reader_study`")
-    parser.add_argument("--published", type=json.loads, default={}, help="JSON, dataset -> brats2020, brats2021")
+    parser.add_argument("--options", type=json_argument, required=True, help="JSON, the section `reader_study`")
+    parser.add_argument("--published", type=json_argument, default={}, help="JSON, dataset -> brats2020, brats2021")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the figure")
     a = parser.parse_args()

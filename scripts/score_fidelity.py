@@ -6,12 +6,12 @@ A space without weights is a row that says so. Nothing is downloaded.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 
 from understudy.core import cli, machine
+from understudy.core.outside import json_argument
 from understudy.core.stack import Stack
 from understudy.evaluate.annotation import sides_of, write_annotation
 from understudy.evaluate.feature_spaces import SPACES, Space, checked_digest, open_space
@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--train", required=True, type=Path, help="stack of the real training images, the reference")
     parser.add_argument("--test", required=True, type=Path, help="stack of the real test images, compared as well")
     parser.add_argument(
-        "--options", required=True, type=json.loads, help="the section evaluation.fidelity of the config as JSON"
+        "--options", required=True, type=json_argument, help="the section evaluation.fidelity of the config as JSON"
     )
     parser.add_argument(
         "--weights", nargs="*", default=[], metavar="SPACE=FILE", help="of every space but random; a space without"

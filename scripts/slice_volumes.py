@@ -1,18 +1,18 @@
 """Cuts the volumes of an indexed data set into two stacks of PNG slices, train and test, and writes their manifest."""
 
 import argparse
-import json
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
+from understudy.core.outside import json_argument
 from understudy.prepare.slices import slice_volumes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="its name in the config")
-    parser.add_argument("--options", type=json.loads, required=True, help="JSON of config datasets.NAME")
-    parser.add_argument("--images", type=json.loads, required=True, help="JSON of config images")
+    parser.add_argument("--options", type=json_argument, required=True, help="JSON of config datasets.NAME")
+    parser.add_argument("--images", type=json_argument, required=True, help="JSON of config images")
     parser.add_argument("--root", type=Path, help="folder of the raw data (default: root of --options)")
     parser.add_argument("--index", type=Path, required=True, help="subjects.csv of index_subjects")
     parser.add_argument("--train", type=Path, required=True, help="stack to write: slices of train that the rule keeps")

@@ -1,7 +1,6 @@
 """Trains a generator on a stack and publishes its averaged weights; the same command resumes what was interrupted."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from understudy.core import distributed, machine
 from understudy.core.cli import named_os_errors, run
 from understudy.core.data import DeviceImages, hold_out
-from understudy.core.files import sha256_of_file
+from understudy.core.outside import json_value
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
 from understudy.core.subsets import first_percent
@@ -56,7 +55,8 @@ def main() -> None:
         subjects = [subjects[i] for i in seen] if subjects else None
         trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), seed, coding, subjects)
         o = generator.options
-        config = identity(args.generator, asdict(o), type(o), seed, sha256_of_file(args.stack))
+        trained_on = stack.sha256
+        config = identity(args.generator, asdict(o), type(o), seed, trained_on)
         config |= {"left_out": left_out} if left_out else {}
         config |= {"subjects": sorted(set(subjects))} if args.percent < 100 else {}
         run_dir = run_directory(args.runs, config)
@@ -67,9 +67,10 @@ def main() -> None:
             return
         weights, images_seen = trainee.published(outcome.images_seen)
         about = {"dataset": args.dataset, "seed": seed, "images_seen": images_seen}
-        snapshots = trainee.snapshots.history if trainee.snapshots else []
+        snapshots = trainee.snapshots.told() if trainee.snapshots else []
         meta = stack.meta if args.percent == 100 else stack.meta | {"lineage": lineage_of(stack, subjects)}
-        metadata = describe(args.generator, generator, meta, **about, left_out=len(left_out), snapshots=snapshots)
+        about |= {"left_out": len(left_out), "snapshots": snapshots, "training_sha256": trained_on}
+        metadata = describe(args.generator, generator, meta, **about)
         publish_weights(weights, args.output, metadata)
 
 
@@ -95,10 +96,7 @@ def lineage_of(stack: Stack, subjects: list[str]) -> list[str]:
 
 
 def read_options(text: str) -> dict:
-    try:
-        options = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--options: found {text!r} ({error}), expected a JSON object") from error
+    options = json_value(text)
     if not isinstance(options, dict):
         raise ValueError(f"--options: found {text!r}, expected a JSON object")
     return options

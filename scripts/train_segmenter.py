@@ -6,7 +6,6 @@ is used up, run the same command again.
 """
 
 import argparse
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from understudy.core.checkpoint import remove_checkpoints
 from understudy.core.files import sha256_of_file
 from understudy.core.labels import label_names
 from understudy.core.lineage import check_training_stacks
+from understudy.core.outside import json_argument
 from understudy.core.seeds import seed_of
 from understudy.core.sources import REAL, parts
 from understudy.core.stack import Stack
@@ -37,13 +37,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--augmentation", required=True, choices=["augmented", "plain"])
     parser.add_argument("--repeats", required=True, type=int, nargs="+", help="each with other seeds")
     parser.add_argument("--seed", required=True, type=int, help="of the study")
-    parser.add_argument("--options", required=True, type=json.loads, help="the segmenter's config block as JSON")
+    parser.add_argument("--options", required=True, type=json_argument, help="the segmenter's config block as JSON")
     parser.add_argument("--stacks", required=True, nargs="+", type=Path, help="one per part of the training set")
     parser.add_argument("--apart", type=Path, help="stack of the real images, whose held-out subjects validate")
     parser.add_argument("--start", nargs="*", type=Path, default=[], help="weights that each repeat starts from")
     parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
     parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
-    parser.add_argument("--regions", type=json.loads, default={}, help="JSON, name -> labels scored together")
+    parser.add_argument("--regions", type=json_argument, default={}, help="JSON, name -> labels scored together")
     parser.add_argument("--tolerance-mm", type=float, default=TOLERANCE_MM, help="of surface Dice")
     parser.add_argument(
         "--weights", type=Path, nargs="*", default=[], help="output; without, neither weights nor checkpoints are kept"

@@ -13,7 +13,7 @@ from understudy.core import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "3.11"
-CORE = ["numpy", "opencv-python-headless", "tqdm"]
+CORE = ["numpy", "opencv-python-headless", "pydantic", "tqdm"]
 # OpenMMLab's libraries ask for the opencv that draws windows, which needs what no cluster has installed: NATIVE
 NETWORKS = ["monai", "onedl-mmcv", "onedl-mmengine", "onedl-mmsegmentation", "safetensors", "scipy", "torch"]
 NEEDS = {
@@ -24,7 +24,7 @@ NEEDS = {
     "forecast": [*CORE, *NETWORKS, "jsonschema", "pyyaml"],
     "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "torch"],
     "report": [*CORE, "matplotlib", "pandas", "scipy"],
-    "release": CORE,
+    "release": [*CORE, "pandas", "safetensors", "scipy", "torch"],  # it computes verdicts once more
     "reader": [*CORE, "matplotlib", "pandas", "scipy"],
 }
 NATIVE = dict.fromkeys(["segment", "evaluate", "forecast"], ["glib", "libgl"])  # of conda

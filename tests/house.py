@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from audited import audit_summary
 from made import LEVELS, make_stack
 
 from understudy.core.files import hash_of, read_json, sha256_of_file, write_json
@@ -51,10 +52,14 @@ class House:
         self.table = folder / "dice.csv"
         self.table.write_text(TABLE)
         self.output = self.folder / "release/stylegan2"
+        self.salt = folder.parent / "runs/salt"
         self.sources = Sources(
             images=self.generator / "samples.zip",
             audit=self.generator / "audit.json",
-            manifest=self.folder / "stacks/stacks.json",
+            nearest=self.generator / "nearest.safetensors",
+            recheck=lambda audit, images, nearest: [],  # tests/release/test_chain.py has the real one
+            train=self.folder / "stacks/train.zip",
+            test=self.folder / "stacks/test.zip",
             training=self.generator / "weights.json",
             table=self.table,
         )
@@ -68,15 +73,17 @@ class House:
             subjects = {
                 name: {"identity": self.identities[name], "spacing_mm": [1, 1, 1], "included": [0, 1]} for name in names
             }
-            make_stack(path, names, 2, lineage=lineage, subjects=subjects)
+            source = {"dataset": "made", "split": split, "drawn": "secret"}
+            make_stack(path, names, 2, lineage=lineage, subjects=subjects, source=source)
             splits[split] = {"lineage": lineage, "subjects": dict.fromkeys(names, 2), "sha256": sha256_of_file(path)}
         write_json(self.folder / "stacks/stacks.json", {"dataset": "made", "splits": splits})
 
     def make_weights(self) -> None:
         options = {"channel_base": 64, "channel_max": 4, "latent_size": 4, "mapping_layers": 1, "precision": "fp32"}
         network = seeded_build("stylegan2", 5, 16, 0, **options)
-        meta = Stack.open(self.folder / "stacks/train.zip").meta
-        about = describe("stylegan2", network, meta, dataset="made", seed=1, images_seen=9000)
+        train = Stack.open(self.folder / "stacks/train.zip")
+        more = {"dataset": "made", "seed": 1, "images_seen": 9000, "training_sha256": train.sha256}
+        about = describe("stylegan2", network, train.meta, **more)
         self.weights = self.generator / "weights.safetensors"
         publish_weights(network.networks["generator"].state_dict(), self.weights, about)
 
@@ -88,6 +95,7 @@ class House:
             "dataset": "made",
             "generator": "stylegan2",
             "weights_sha256": sha256_of_file(self.weights),
+            "training_sha256": real.sha256,
             "seed": 1,
         }
         origin |= source
@@ -104,27 +112,11 @@ class House:
 
     def make_audit(self, name: str = "audit", images: str = "samples", **changes) -> Path:
         stack = self.generator / f"{images}.zip"
-        audit = {
-            "format": 1,
-            "dataset": "made",
-            "generator": "stylegan2",
-            "count": len(Stack.open(stack)),
-            "samples_sha256": sha256_of_file(stack),
-            "filtered": images == "filtered",
-            "view": "all",
-            "variants": "flip",
-            "false_positive_rate": 0.01,
-            "thresholds": {"correlation": 0.973, "ratio": 1.4},
-            "memorized": {"count": 0, "share": 0.0, "low": 0.0, "high": 0.221},
-            "limit": 0.0,
-            "recall": {"identical": 1.0, "flipped": 1.0, "rotated": 0.42},
-            "membership": {"auc": 0.51, "low": 0.45, "high": 0.57},
-            "verdict": "pass",
-            "reasons": [],
-            "pairs": [{"image": "000003.png", "subject": SUBJECTS[0]}],  # such a thing must not come through
-        }
+        linked = {f"{name}_sha256": sha256_of_file(self.folder / f"stacks/{name}.zip") for name in ("train", "test")}
+        linked |= {"samples_sha256": sha256_of_file(stack), "count": len(Stack.open(stack))}
+        audit = audit_summary(filtered=images == "filtered", **linked | changes)
         path = self.generator / f"{name}.json"
-        path.write_text(json.dumps({**audit, **changes}))
+        path.write_text(json.dumps(audit))
         return path
 
     def with_weights(self) -> Sources:
@@ -132,12 +124,13 @@ class House:
             self.sources,
             weights=self.weights,
             weights_audit=self.generator / "audit.json",
-            weights_samples=self.generator / "samples.json",
+            weights_nearest=self.generator / "nearest.safetensors",
+            weights_samples=self.generator / "samples.zip",
         )
 
     def release(self, **how) -> Path:
         sources, about = how.pop("sources", self.sources), how.pop("about", self.about)
-        make_release(sources, about, how.pop("output", self.output), **how)
+        make_release(sources, about, how.pop("output", self.output), how.pop("salt_file", self.salt), **how)
         return self.output
 
     def manifest(self) -> dict:

@@ -56,7 +56,7 @@ def test_both_must_be_exceeded():
     one = Detector(correlation=0.9, ratio=0.5, rate=0.01)
     smooth, copy, lone = (0.95, 0.94), (0.99, 0.9), (0.85, 0.1)
     assert one.flags(found(*zip(smooth, copy, lone, strict=True))).tolist() == [False, True, False]
-    assert distance_ratio(found([1.0], [1.0])).tolist() == [1.0]
+    assert distance_ratio(found([1.0], [1.0])).tolist() == [0.0]  # he is there twice
     nobody = found([0.95], [-2.0])
     nobody.other[:] = NONE
     assert one.flags(nobody).tolist() == [True]
@@ -71,11 +71,13 @@ def test_beyond_all_is_beyond_every_real_image():
 
 def test_the_verdict_is_about_more_than_chance_explains():
     loose, sure = Detector(0.9, 0.5, 0.01), Detector(0.95, 0.3, 1e-4)
-    assert verdict(10, 0, 1000, loose, sure, 0.0) == []
-    assert "30 of 1000 images are nearer to a training image than real" in verdict(30, 0, 1000, loose, sure, 0.0)[0]
-    assert verdict(30, 0, 1000, loose, sure, 0.05) == []
+    assert verdict(10, 0, 1000, loose, sure, 0.0, 1.0) == []
+    assert (
+        "30 of 1000 images are nearer to a training image than real" in verdict(30, 0, 1000, loose, sure, 0.0, 1.0)[0]
+    )
+    assert verdict(30, 0, 1000, loose, sure, 0.05, 1.0) == []
     # 37 copies among 100 000, where false alarms alone are 1000
-    (reason,) = verdict(1000, 37, 100_000, loose, sure, 0.0)
+    (reason,) = verdict(1000, 37, 100_000, loose, sure, 0.0, 1.0)
     assert reason.startswith("37 of 100000 images are nearer to a training image than any real image: 0.04%")
     assert excess(0, 100, 0.01) == 1
     assert share(5, 50)["low"] == pytest.approx(0.0435, abs=1e-4)  # Wilson's interval of 5 in 50
@@ -162,7 +164,7 @@ def test_planted_training_slices_are_found_out(people):
     """37 training slices among 200 images of others, plain, flipped and shifted a little: every pair is named."""
     folder, train, _, good, _, _ = people
     originals = np.linspace(0, len(train) - 1, 37).round().astype(int)
-    meta = {key: value for key, value in good.meta.items() if key not in ("count", "format")}
+    meta = {key: value for key, value in good.meta.items() if key not in ("count", "format", "subjects")}
     kinds = ["identical", "flipped", "shifted"]
     copies = planted(train.read(originals.tolist()), 0)
     with StackWriter(folder / "bad.zip", meta) as writer:
@@ -181,3 +183,20 @@ def test_planted_training_slices_are_found_out(people):
     counts = {s: sum(name.startswith(f"{s}/") for name in expected.values()) for s in table.index}
     assert all(table.loc[s, "flagged_images"] >= n for s, n in counts.items())
     assert result.summary["membership"]["auc"] > 0.95
+
+
+def test_a_detector_that_finds_no_planted_image_lets_nothing_pass():
+    """As where one subject is alone, or real images are there twice: no threshold can then be exceeded."""
+    loose, sure = Detector(0.9, 0.5, 0.01), Detector(1.0, 0.0, 0.001)
+    for identical in (0.0, 0.94, float("nan")):
+        (reason,) = verdict(0, 0, 1000, loose, sure, 0.0, identical)
+        assert reason.startswith("the detector is blind")
+    assert verdict(0, 0, 1000, loose, sure, 0.0, 0.95) == []
+
+
+def test_a_patient_who_is_there_twice_does_not_hide_copies():
+    """Both of his names are at distance 0 from a copy: it stands out from everybody else all the same."""
+    n = np.zeros(2, int)
+    r = np.array([[1.0], [0.8]])
+    found = Found(n[:, None], n[:, None], r, n, np.array([1.0, 0.8]), np.zeros(2), n)
+    assert distance_ratio(found).tolist() == [0.0, 1.0]

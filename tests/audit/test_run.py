@@ -10,8 +10,9 @@ from made import make_stack
 
 from understudy.audit.run import Task, only_searcher, remaining, run_tasks
 from understudy.audit.search import Images
-from understudy.audit.tasks import generator_tasks, included, read_found, write_found
+from understudy.audit.tasks import generator_tasks, read_found, write_found
 from understudy.audit.views import View
+from understudy.core.forms import Open
 from understudy.core.machine import Limits
 from understudy.core.stack import Stack
 
@@ -75,17 +76,17 @@ def test_what_was_found_survives_its_file(task, tmp_path):
     assert searched([task], tmp_path) == "finished"
     found = task.result(tmp_path)
     write_found(tmp_path / "nearest.safetensors", {"all/train": found}, {"count": 40})
-    read, about = read_found(tmp_path / "nearest.safetensors")
+    read, about = read_found(tmp_path / "nearest.safetensors", Open)
     assert about == {"count": 40} and (read["all/train"].r == found.r).all()
     (tmp_path / "nearest.safetensors").write_bytes(b"no")
     with pytest.raises(ValueError, match="nearest.safetensors: found .*, expected what find_nearest"):
-        read_found(tmp_path / "nearest.safetensors")
+        read_found(tmp_path / "nearest.safetensors", Open)
 
 
 def test_only_slices_that_would_be_trained_on_are_searched_for_among_test_subjects(tmp_path):
     subjects = {"a": {"identity": "i", "spacing_mm": [1.0] * 3, "included": [1, 3]}}
     test = make_stack(tmp_path / "test.zip", ["a"], 5, subjects=subjects)
-    assert included(test).tolist() == [1, 3]
+    assert test.included() == [1, 3]
 
 
 def test_images_of_another_form_are_refused(tmp_path):

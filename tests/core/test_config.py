@@ -73,7 +73,7 @@ def test_schema_defaults_are_those_of_the_code(name):
         ("datasets.made.root", "data", "allowed: one of `root` (a folder of NIfTI files) and `phantom`"),
         ("datasets.made.identities", "no.csv", "datasets.made.identities: found 'no.csv', which is no file"),
         ("datasets.made.labels", {1: "necrosis"}, "datasets.made.labels: found necrosis; allowed: the names of"),
-        ("results", "my results", "results: found 'my results'; allowed: folder of everything that is made; letters"),
+        ("results", "", "results: found ''; allowed: at least 1 character"),
         ("datasets.made.test_subjects", 40, "found 40 of 40 phantoms; some must be left to train"),
         ("generators", {}, "experiments.training_sets: found ['real+synthetic', 'synthetic'] but no generators"),
         ("segmenters.unet.depth", 10, "segmenters.unet.depth: found 10; 256 pixels cannot be halved that often"),
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_config_is_named(tmp_path, text, message):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(ValueError, match=message):
         load_yaml(tmp_path / "c.yaml")
-    with pytest.raises(ValueError, match="no such file"):
+    with pytest.raises(ValueError, match="No such file"):
         load_yaml(tmp_path / "missing.yaml")
 
 
@@ -218,12 +218,38 @@ def test_an_experiment_without_generators_is_not_made_and_asks_for_nothing():
 
 
 @pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("images.channels", ["t1", "../t2", "seg"], "images.channels.1: found '../t2'; allowed: letters, digits"),
+        ("images.channels", ["t1", "=1", "seg"], "images.channels.1: found '=1'; allowed: letters, digits"),
+        ("images.channels", ["t1", "t" * 65, "seg"], "images.channels.1: found .*at most 64 characters"),
+        ("images.channels", ["t1", "t2\n", "seg"], "images.channels.1: found 't2.n'; allowed: text without"),
+        ("images.labels", {"<b>": 51}, "images.labels: found '<b>'; allowed: letters, digits"),
+        ("images.labels", {"ed\n": 51}, "images.labels: found the name 'ed.n'; allowed: one without characters"),
+        ("images.labels", {"mean": 51}, "images.labels: found mean, which tables use themselves"),
+        ("datasets", {"a\n": {"phantom": {}, "test_subjects": 5}}, "datasets: found the name 'a.n'"),
+        ("datasets", {"a" * 65: {"phantom": {}, "test_subjects": 5}}, "datasets: found .*at most 64 characters"),
+        ("imports", {"x" * 65: {"stack": "pyproject.toml"}}, "imports: found .*at most 64 characters"),
+        ("segmenters", {"unet": {}, "a\u202eb": {}}, "segmenters: found 'a.*b'; allowed: small letters"),
+        ("report.shareable", "yes", "report.shareable: found 'yes' .*allowed: .*boolean|true or false"),
+    ],
+)
+def test_names_are_names_alone(path, value, expected):
+    with pytest.raises(ValueError, match=expected):
+        complete(with_value(path, value), SCHEMA, ROOT)
+
+
+def test_words_of_a_release_may_have_lines():
+    assert complete(with_value("release.citation", "One line.\nAnother.\n"), SCHEMA)["release"]["citation"]
+
+
+@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"generators": ["stylegan3"]}, "generators: found stylegan3; allowed: stylegan2, stylegan2-filtered"),
         ({"channels": ["t1", "seg"]}, "channels: found seg; allowed: t1, t1ce, t2, flair"),
         ({"images": 4, "repeats": 5}, "repeats: found 5; allowed: at most half of the 8 images"),
-        ({"answers": ["none.json"]}, "answers: found none.json, which is no file"),
+        ({"answers": ["none.json"]}, "answers: found 'none.json', which is no file"),
         ({"generators": [], "answers": ["pyproject.toml"]}, "answers: found answers without generators"),
         ({"confidence": 5}, "confidence: found 5; allowed: at most 4"),
     ],
@@ -232,3 +258,90 @@ def test_a_reader_study_that_cannot_be_is_named(changes, expected):
     config = with_value("reader_study", {"generators": ["stylegan2"], **changes})
     with pytest.raises(ValueError, match=r"config, reader_study\." + expected):
         complete(config, SCHEMA, ROOT)
+
+
+PATHS = [
+    "results",
+    "runs",
+    "datasets.made.root",
+    "datasets.made.split",
+    "datasets.made.identities",
+    "release.salt_file",
+]
+PATHS += ["imports.theirs.stack", "segmenters.swin.pretrained", "evaluation.fidelity.weights.dinov2"]
+PATHS += ["release.licence_file", "reader_study.answers"]
+
+
+def refusal(path, value):
+    """The lines that a config with this path is refused with."""
+    with pytest.raises(ValueError) as refused:
+        complete(with_value(path, [value] if path.endswith("answers") else value), SCHEMA)
+    return str(refused.value).splitlines()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_that_snakemake_or_a_program_would_misread_is_refused_in_a_line(path):
+    wildcard = "{'; Snakemake takes { and } for a wildcard: rename it"
+    assert f"config, {path}: found 'a {{b}}' with '{wildcard}" in refusal(path, "a {b}")
+    option = "programs take it for an option: write ./ or the whole path before it"
+    assert f"config, {path}: found '-a\\nb'; {option}" in refusal(path, "-a\nb")
+    home = "nothing puts a home folder in the place of ~: write the whole path"
+    assert f"config, {path}: found '~/a'; {home}" in refusal(path, "~/a")
+    nothing = "with '\\x00'; no file system has this character: rename it"
+    assert f"config, {path}: found 'a\\x00' {nothing}" in refusal(path, "a\0")
+
+
+def test_every_path_of_the_schema_is_known():
+    """A text whose description calls it a file or a folder is among the paths above."""
+
+    def keys(part, prefix=""):
+        part = SCHEMA["$defs"][part["$ref"].removeprefix("#/$defs/")] if "$ref" in part else part
+        for key, sub in part.get("properties", {}).items():
+            yield f"{prefix}{key}", sub
+            yield from keys(sub, f"{prefix}{key}.")
+        if isinstance(part.get("additionalProperties"), dict):
+            yield from keys(part["additionalProperties"], f"{prefix}*.")
+
+    texts = {key: sub.get("description", "") for key, sub in keys(SCHEMA) if "string" in str(sub.get("type"))}
+    named = {key for key, about in texts.items() if any(word in about for word in ("file", "folder", "CSV", "secret"))}
+    known = {path.replace(".made.", ".*.").replace(".theirs.", ".*.") for path in PATHS}
+    assert len(named) >= 9 and named <= known | {"segmenters.*.pretrained"}, named - known
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("audit: {limit: .nan}", "found the number nan, expected a finite one"),
+        ("audit: {limit: .inf}", "found the number inf"),
+        ("a: &a {b: *a}", "more than 200000 values or 50 levels"),
+        ("a: &a [*a]", "more than 200000 values or 50 levels"),
+        (
+            "a: &a [x,x,x,x,x,x,x,x,x]\n"
+            + "".join(f"{c}: &{c} [{','.join(['*' + b] * 9)}]\n" for b, c in zip("abcdefgh", "bcdefghi", strict=True)),
+            "more than 200000 values",
+        ),
+        ("[" * 50_000, "broken YAML"),
+        ("a: 2026-13-45", "broken YAML"),
+        ("!!python/object/apply:os.system ['touch pwned']", "broken YAML"),
+    ],
+)
+def test_what_is_larger_than_it_looks_or_no_number(tmp_path, text, said):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ValueError, match="c.yaml: found ") as error:
+        load_yaml(tmp_path / "c.yaml")
+    assert said in str(error.value) and len(str(error.value)) < 500
+
+
+def test_a_limit_that_is_no_number_never_reaches_an_audit():
+    """Comparisons with it are all false: everything would pass."""
+    with pytest.raises(ValueError, match="found the number nan"):
+        complete({**SMALL, "audit": {"limit": float("nan")}}, SCHEMA)
+
+
+def test_a_release_of_subjects_that_everybody_can_draw():
+    about = {"title": "t", "licence": "CC0-1.0", "creators": [{"name": "a"}], "date": "2026-01-31"}
+    config = {**SMALL, "release": {"generators": ["stylegan2"], **about}}
+    assert complete(config, SCHEMA)["datasets"]["made"]["draw"] == "secret"
+    seeded = {**config, "datasets": {"made": {**SMALL["datasets"]["made"], "draw": "seed"}}}
+    with pytest.raises(ValueError, match="datasets.made.draw: found seed, so everybody can draw"):
+        complete(seeded, SCHEMA)

@@ -1,5 +1,11 @@
 """Stacks survive the way through a folder per channel; a missing file is named and shifts nothing."""
 
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -73,3 +79,18 @@ def test_a_file_that_does_not_fit_is_named(exported, tmp_path, content):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(ValueError, match="found no PNGs in T1, T1CE"):
         import_folders(tmp_path, NAMES, LEVELS, tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/outside", "a/b", "..", "a\nb", "", "x" * 101, 3])
+def test_channels_of_somebody_are_no_paths(tmp_path, name):
+    """As an attacker did: an export wrote over a file anywhere."""
+    path = tmp_path / "theirs.zip"
+    stack = make_stack(tmp_path / "ours.zip", ["a"], 1)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/000.png", stack.png(0))
+        archive.writestr("stack.json", json.dumps({**stack.meta, "channels": [name, *stack.channels[1:]]}))
+    script = Path(__file__).parents[2] / "scripts/convert_stack.py"
+    command = [sys.executable, script, "export", path, tmp_path / "in/folders"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "theirs.zip, stack.json: found 'channels.0'" in done.stderr
+    assert "Traceback" not in done.stderr and sorted(p.name for p in tmp_path.iterdir()) == ["ours.zip", "theirs.zip"]

@@ -1,7 +1,10 @@
 """A stack is whole or not there, the same bytes for the same images, and says what is wrong with a broken one."""
 
+import hashlib
+import os
 import subprocess
 import sys
+import time
 import zipfile
 
 import cv2
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from made import make_stack
 
+from understudy.core.files import sha256_of_file
 from understudy.core.stack import Stack, StackWriter, decode_png, encode_png
 
 META = {"channels": ["t1", "seg"], "labels": {"ed": 102}, "height": 8, "width": 6, "source": {}, "lineage": []}
@@ -88,7 +92,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such stack"), (b"", "expected a ZIP"), (b"PK but not really", "expected a ZIP")],
+    [(None, "no such stack"), (b"", "expected a stack"), (b"PK but not really", "expected a stack")],
 )
 def test_a_file_that_is_no_stack_is_named(tmp_path, content, message):
     path = tmp_path / "a.zip"
@@ -103,7 +107,7 @@ def test_a_truncated_stack_is_refused(tmp_path):
     write(tmp_path / "a.zip", images())
     content = (tmp_path / "a.zip").read_bytes()
     (tmp_path / "a.zip").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match="expected a ZIP"):
+    with pytest.raises(ValueError, match="expected a stack"):
         Stack.open(tmp_path / "a.zip")
 
 
@@ -111,9 +115,9 @@ def test_only_8_bit_grey_pictures_are_decoded():
     _, deep = cv2.imencode(".png", np.zeros((4, 4), np.uint16))
     for png in (b"nothing", deep.tobytes()):
         with pytest.raises(ValueError, match="8-bit grey PNG"):
-            decode_png(png, 2)
+            decode_png(png, (1, 4, 4))
     with pytest.raises(ValueError, match="3 channels"):
-        decode_png(encode_png(np.zeros((2, 4, 4), np.uint8)), 3)
+        decode_png(encode_png(np.zeros((2, 4, 4), np.uint8)), (3, 4, 4))
 
 
 def test_any_flipped_bit_that_matters_is_found(tmp_path):
@@ -130,3 +134,22 @@ def test_any_flipped_bit_that_matters_is_found(tmp_path):
         except ValueError:
             found += 1
     assert found > len(content) / 2
+
+
+def test_a_hash_is_that_of_the_bytes_and_computed_once_while_they_stay(tmp_path, monkeypatch):
+    path = tmp_path / "a.zip"
+    make_stack(path, ["a"], 2)
+    first = sha256_of_file(path)
+    assert Stack.open(path).sha256 == first == hashlib.sha256(path.read_bytes()).hexdigest()
+    later = time.time() + 10
+    monkeypatch.setattr("understudy.core.files.time.time", lambda: later)
+    assert sha256_of_file(path) == first
+    monkeypatch.setattr("understudy.core.stack.hashlib.sha256", None)  # it is known now
+    assert Stack.open(path).sha256 == first
+    monkeypatch.undo()
+    stat = path.stat()
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as if nothing had happened
+    assert sha256_of_file(path) != first

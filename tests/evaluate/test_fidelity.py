@@ -169,7 +169,10 @@ def test_scripts_make_the_tables_and_never_mix_spaces(stacks, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("inception=none.pth", "error: none.pth: no such file; expected weights of the feature space inception"),
+        (
+            "inception=none.pth",
+            "error: none.pth: found No such file or directory, expected weights of the feature space",
+        ),
         ("resnet=a", "error: --weights: found 'resnet=a', expected SPACE=FILE with a space of inception, radimagenet"),
     ],
 )

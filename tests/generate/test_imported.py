@@ -5,7 +5,7 @@ from made import make_stack
 
 from understudy.core.files import read_json, sha256_of_file
 from understudy.core.lineage import check_training_stacks
-from understudy.core.stack import Stack
+from understudy.core.stack import Stack, StackWriter
 from understudy.generate.imported import write_import
 
 
@@ -39,3 +39,12 @@ def test_images_of_another_form_are_refused(stacks, tmp_path):
     with pytest.raises(ValueError, match=r"small.zip: found height 8, expected 16 as in .*train.zip"):
         write_import("theirs", small, stacks["train"], tmp_path / "samples.zip", "made", "train")
     assert not (tmp_path / "samples.zip").exists()
+
+
+@pytest.mark.parametrize("name", ["=1.png", "a<b>.png", "a\u202eb.png", "a/../b.png", "x" * 201, "$a$.png"])
+def test_names_that_are_more_than_names_are_refused(stacks, tmp_path, name):
+    """They would stand in memorization.csv, in pictures, and in the paths of an export."""
+    with StackWriter(tmp_path / "named.zip", {**stacks["train"].meta, "lineage": []}) as writer:
+        writer.add_png(name, stacks["theirs"].png(0))
+    with pytest.raises(ValueError, match=r"named.zip: found an image called .*, expected names such as"):
+        write_import("theirs", Stack.open(tmp_path / "named.zip"), stacks["train"], tmp_path / "s.zip", "made", "train")

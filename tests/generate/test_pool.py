@@ -20,7 +20,7 @@ def test_images_are_of_each_member_in_turn(members, tmp_path):
         assert (pooled[i] == members[i % 3][i // 3]).all()
     assert pooled.names[:2] == ["000000.png", "000001.png"] and len(pooled) == manifest["count"] == 10
     assert pooled.meta["lineage"] == sorted(one for member in members for one in member.meta["lineage"])
-    assert pooled.meta["source"]["members"] == [member.fingerprint for member in members]
+    assert pooled.meta["source"]["members"] == [member.sha256 for member in members]
     assert manifest == read_json(tmp_path / "samples.json")
     assert manifest["sha256"] == sha256_of_file(tmp_path / "samples.zip")
     assert pooled.subjects() is None

@@ -19,7 +19,7 @@ from understudy.generate import weights as stage
 from understudy.generate.annotation import Coding
 
 CHANNELS = ["t1", "t1ce", "t2", "flair", "seg"]
-LABELS = {"NCR/NET": 51, "ED": 102, "ET": 204}
+LABELS = {"ncr_net": 51, "ED": 102, "ET": 204}
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ OPTIONS = {
     **{"r1_interval": 4, "kimg": 0.032, "path_length_interval": 2},
 }
 CHANNELS = ["t1", "t1ce", "t2", "flair", "seg"]
-LABELS = {"NCR/NET": 51, "ED": 102, "ET": 204}
+LABELS = {"ncr_net": 51, "ED": 102, "ET": 204}
 SIZE = 32
 
 

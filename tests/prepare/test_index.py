@@ -16,7 +16,7 @@ def run(raw, images, tmp_path):
 
     def index_raw(workers=1, **options):
         output = tmp_path / "results" / "subjects.csv"
-        options = {"layout": "brats2020", "test_subjects": 1} | options
+        options = {"layout": "brats2020", "test_subjects": 1, "draw": "seed"} | options
         index_subjects("data", raw.root, options, images, 1, output, tmp_path / "work", workers)
         with open(output, newline="") as file:
             return list(csv.DictReader(file))
@@ -219,7 +219,15 @@ def test_one_patient_in_both_splits(raw, run, tmp_path):
 
 def test_no_root(images, tmp_path):
     with pytest.raises(ValueError, match="none: found nothing, expected the folder of the raw data"):
-        index_subjects("data", tmp_path / "none", {"test_subjects": 1}, images, 1, tmp_path / "s.csv", tmp_path / "w")
+        index_subjects(
+            "data",
+            tmp_path / "none",
+            {"test_subjects": 1, "draw": "seed"},
+            images,
+            1,
+            tmp_path / "s.csv",
+            tmp_path / "w",
+        )
 
 
 def test_label_names_must_have_a_grey_level(raw, run):
@@ -244,5 +252,5 @@ def test_reading_an_index_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="none.csv: found No such file or directory, expected the index"):
         read_index(tmp_path / "none.csv")
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="found no subjects, expected the index"):
+    with pytest.raises(ValueError, match="found the columns a, b, expected subject, split"):
         read_index(tmp_path / "x.csv")

@@ -140,7 +140,7 @@ def test_what_is_no_nifti_is_refused(raw, content):
 def test_missing_and_unreadable_files(raw):
     with pytest.raises(ValueError, match="none.nii: found No such file or directory, expected"):
         read_volume(raw.root / "none.nii")
-    with pytest.raises(ValueError, match="found Is a directory"):
+    with pytest.raises(ValueError, match="found a folder, expected a readable NIfTI file"):
         read_volume(raw.root)
 
 

@@ -19,7 +19,7 @@ def call(script, *arguments):
 
 @pytest.fixture
 def arguments(raw, images, tmp_path):
-    options = {"root": str(raw.root), "layout": "brats2020", "test_subjects": 1, "split": None, "identities": None}
+    options = {"root": str(raw.root), "layout": "brats2020", "test_subjects": 1, "draw": "seed", "split": None}
     common = ["--dataset", "data", "--options", json.dumps(options), "--images", json.dumps(images)]
     index = [*common, "--seed", 1, "--output", tmp_path / "out/subjects.csv", "--work", tmp_path / "index"]
     stacks = ["--train", tmp_path / "out/train.zip", "--test", tmp_path / "out/test.zip"]

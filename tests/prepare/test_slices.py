@@ -27,7 +27,7 @@ class Study:
     def __init__(self, raw, images, folder):
         self.raw, self.images, self.folder = raw, images, folder
         self.work = folder / "work"
-        self.options = {"layout": "brats2020", "test_subjects": 1}
+        self.options = {"layout": "brats2020", "test_subjects": 1, "draw": "seed"}
 
     def index(self):
         index = self.folder / "subjects.csv"
@@ -130,7 +130,7 @@ def test_meta_and_manifest(study, raw):
     train, test = study.run()
     assert [n.split("/")[0] for n in train.names] == sorted(n.split("/")[0] for n in train.names)
     assert set(train.meta["subjects"]) | set(test.meta["subjects"]) == set(names)
-    assert train.meta["source"] == {"dataset": "data", "split": "train"}
+    assert train.meta["source"] == {"dataset": "data", "split": "train", "drawn": "seed"}
     assert train.meta["labels"] == study.images["labels"] and train.channels == list(raw.channels)
     assert train.meta["lineage"] == sorted(s["identity"] for s in train.meta["subjects"].values())
     manifest = json.loads((study.folder / "out/stacks.json").read_text())

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from understudy.prepare.splits import check_identities, draw_split, identities, read_split, split_subjects
+from understudy.prepare.splits import check_identities, draw_split, how_drawn, identities, read_split, split_subjects
 
 NAMES = ["a", "b", "c"]
 
@@ -78,6 +78,26 @@ def test_a_drawn_split_depends_on_names_and_seed_alone():
     assert split == draw_split(names[::-1], 7, seed=1)
     assert list(split.values()).count("test") == 7
     assert split != draw_split(names, 7, seed=2)
+
+
+def test_nobody_without_the_salt_can_repeat_a_secret_draw():
+    """The names, the number and the seed are known, and a thousand seeds are tried."""
+    names, salt = [f"s{i:02d}" for i in range(30)], b"a secret of thirty-two bytes, kept"
+    options = {"test_subjects": 7}
+    split = split_subjects(names, options, 1, salt)
+    assert split == split_subjects(names[::-1], options, 1, salt) and list(split.values()).count("test") == 7
+    assert all(draw_split(names, 7, seed) != split for seed in range(1000))
+    assert draw_split(names, 7, 1, salt[::-1]) != split != draw_split(names, 7, 2, salt)
+    # a further subject moves at most one of the others
+    more = draw_split([*names, "s99"], 7, 1, salt)
+    assert sum(split[name] != more[name] for name in names) <= 1
+    with pytest.raises(ValueError, match="found no salt, expected one"):
+        split_subjects(names, options, 1)
+    assert split_subjects(names, options | {"draw": "seed"}, 1, salt) == draw_split(names, 7, 1)
+
+
+def test_how_a_split_came_to_be():
+    assert [how_drawn(o) for o in ({"split": "x.csv"}, {"draw": "seed"}, {"draw": None})] == ["file", "seed", "secret"]
 
 
 @pytest.mark.parametrize("count", [0, 3, 4, -1])

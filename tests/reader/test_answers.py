@@ -42,9 +42,9 @@ def test_each_image_with_its_source(study, given, tmp_path):
     ("change", "message"),
     [
         ({"study": "f" * 16}, "found answers to the page ffffffffffffffff, expected .*earlier page"),
-        ({"format": 2}, "found format 2, expected 1"),
-        ({"reader": " "}, "found format 1, expected 1 with a reader's name"),
-        ({"answers": 3}, "found format 1, expected 1"),
+        ({"format": 2}, "found 'format' .2.: Input should be 1"),
+        ({"reader": " "}, "found the reader ' ', expected a name"),
+        ({"answers": 3}, "found 'answers' .3."),
     ],
 )
 def test_a_file_that_does_not_belong_is_refused(study, given, tmp_path, change, message):
@@ -74,16 +74,28 @@ def test_doubled_answers_and_readers_are_refused(study, given, tmp_path):
         read(tmp_path, study, given, given)
 
 
+@pytest.mark.parametrize("name", ["=1+1", "<b>x</b>", "a\\input", "x\u202ey", "All  Readers", "published", "Real"])
+def test_a_name_that_the_tables_cannot_show_is_refused(study, given, tmp_path, name):
+    with pytest.raises(ValueError, match=r"answers0.json: found the reader .*, expected .*at `reader` in the file"):
+        read(tmp_path, study, {**given, "reader": name})
+
+
+def test_names_that_differ_in_capitals_and_blanks_are_of_one_reader(study, given, tmp_path):
+    with pytest.raises(ValueError, match="answers1.json: found answers of ada B, expected another reader"):
+        read(tmp_path, study, {**given, "reader": "Ada  B"}, {**given, "reader": " ada B"})
+    assert set(read(tmp_path, study, {**given, "reader": " Ada \t B "})["reader"]) == {"Ada B"}
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"format": 1}', '"words"'])
 def test_what_is_no_answers_is_named(study, tmp_path, text):
-    with pytest.raises(ValueError, match="answers0.json: found no answers of a reader"):
+    with pytest.raises(ValueError, match="answers0.json: found .*, expected answers that a reader has saved"):
         read(tmp_path, study, text=text)
 
 
 def test_missing_files_and_keys_are_named(study, tmp_path):
-    with pytest.raises(ValueError, match="none.json: no such file"):
+    with pytest.raises(ValueError, match="none.json: found No such file"):
         read_answers([tmp_path / "none.json"], {})
-    with pytest.raises(ValueError, match="key.json: found no key of a reader study"):
+    with pytest.raises(ValueError, match="key.json: found No such file or directory, expected the key"):
         read_keys([tmp_path / "key.json"])
 
 

@@ -1,5 +1,7 @@
 """A house with something to release, and a release that was made of it."""
 
+import shutil
+
 import pytest
 from house import House
 
@@ -15,3 +17,9 @@ def bundle(tmp_path_factory):
     house = House(tmp_path_factory.mktemp("house") / "results")
     house.release(sources=house.with_weights(), folders=True)
     return house, house.output
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    """A fresh folder with only the bundle."""
+    return shutil.copytree(bundle[1], tmp_path / "elsewhere/received")

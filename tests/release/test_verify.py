@@ -1,35 +1,21 @@
-"""The receiver's check: a whole bundle passes it, one changed byte anywhere does not, nor an image that says more."""
+"""The receiver's check of files: a whole bundle passes it, one changed byte anywhere or one file more does not."""
 
 import ast
-import json
+import contextlib
+import os
 import random
 import shutil
-import struct
+import socket
 import subprocess
 import sys
-import zipfile
-import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from received import check, resum
 
-from understudy.core.stack import Stack
 from understudy.release import verify
-from understudy.release.verify import png_problem
-
-
-def check(folder):
-    """Exit code and what it says, as the receiver would run it: alone, in a folder of its own."""
-    done = subprocess.run([sys.executable, "-I", "verify.py"], cwd=folder, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture
-def copy(bundle, tmp_path):
-    """A fresh folder with only the bundle."""
-    return shutil.copytree(bundle[1], tmp_path / "elsewhere/received")
 
 
 def all_files(folder):
@@ -81,16 +67,17 @@ def test_no_byte_can_change_unseen(bundle, tmp_path, data):
 
 def test_no_byte_of_the_check_itself_can_change_unseen(tmp_path):
     """Whatever a changed byte does to the program, it does not end with 0. All places with 13 values
-    each take ten minutes and were tried once; here a thousand places."""
+    each take ten minutes and were tried once; here a thousand places, the first part with := for == too."""
     source = Path(verify.__file__).read_bytes()
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "verify.py").write_bytes(source)
-    (folder / "SHA256SUMS").write_text(verify.sums_of(str(folder), ["verify.py"]))
+    resum(folder)
     runner = tmp_path / "runner.py"
     runner.write_text(RUNNER)
-    done = subprocess.run([sys.executable, "-W", "ignore", runner, folder], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and (tmp_path / "unseen.txt").read_text() == "1000 places, unseen: []"
+    how = [sys.executable, "-I", "-W", "ignore"]  # isolated, it goes on in this process
+    done = subprocess.run([*how, runner, folder], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and (tmp_path / "unseen.txt").read_text() == "True, unseen: []"
 
 
 RUNNER = """
@@ -121,11 +108,13 @@ result = os.dup(os.open(os.path.join(os.path.dirname(folder), "unseen.txt"), os.
 sys.stdout = sys.stderr = open(os.devnull, "w")
 assert ends_well(source)
 unseen = []
-for place in host.sample(range(len(source)), 1000):
-    byte = host.choice([b for b in (*b"# '()0", source[place] ^ 1, source[place] ^ 32) if b != source[place]])
-    if ends_well(source[:place] + bytes([byte]) + source[place + 1:]):
+places = [(p, host.choice((*b"# '()0", source[p] ^ 1, source[p] ^ 32))) for p in host.sample(range(len(source)), 1000)]
+head = range(source.index(b"import sys"), source.index(b"SIGNATURE = "))  # all of what decides whether the rest runs
+places += [(place, byte) for place in head for byte in b":<#"]
+for place, byte in places:
+    if source[place] != byte and ends_well(source[:place] + bytes([byte]) + source[place + 1:]):
         unseen.append((place, byte))
-os.write(result, f"1000 places, unseen: {unseen}".encode())
+os.write(result, f"{len(places) > 5000}, unseen: {unseen}".encode())
 os._exit(0)
 """
 
@@ -149,72 +138,137 @@ def test_lines_of_the_sums_cannot_go(copy, cut):
     assert check(copy)[0] == 1
 
 
-def resum(folder):
-    """As a sender would who makes the sums for whatever is there."""
-    (folder / "SHA256SUMS").write_text(verify.sums_of(str(folder), verify.files_in(str(folder))))
+def test_it_is_python_3_8():
+    tree = ast.parse(Path(verify.__file__).read_text(), feature_version=(3, 8))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported <= {"hashlib", "json", "os", "struct", "subprocess", "sys", "zlib"}
+    newer = {"removeprefix", "removesuffix", "file_digest", "is_relative_to", "walk_packages"}
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not used & newer
 
 
-def part(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+# ------------------------------------------------------------------------------------------------ what lies beside it
+PASSES = """
+import sys
+print("all is well")
+sys.exit(0)
+"""
 
 
-def with_text(png, kind=b"tEXt", content=b"Author\0somebody"):
-    return png[:33] + part(kind, content) + png[33:]
+@pytest.mark.parametrize("path", [None, ".", ":", "HERE"], ids=str)
+def test_nothing_that_lies_beside_it_is_imported(copy, path):
+    """Neither as Python finds it by itself, nor where PYTHONPATH leads there."""
+    names = ["hashlib.py", "os.py", "subprocess.py", "zlib.py", "_sha2.py", "json.py", "site-packages/struct.py"]
+    names += ["zipfile/__init__.py", "stat.py", "signal.py", "selectors.py", "contextlib.py", "sys.py"]
+    for name in names:
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text(PASSES)
+    if path is None:  # Python itself imports these at its start, from PYTHONPATH alone
+        names += ["encodings/__init__.py", "sitecustomize.py", "usercustomize.py"]
+        (copy / "encodings").mkdir()
+        for name in names[-3:]:
+            (copy / name).write_text(PASSES)
+    env = {**os.environ, "PYTHONPATH": path.replace("HERE", str(copy))} if path else None
+    done = subprocess.run([sys.executable, "verify.py"], cwd=copy, capture_output=True, text=True, env=env)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.splitlines() == [f"{name}: is not listed in SHA256SUMS" for name in sorted(names)]
+    (copy / "LICENSE").write_text("changed")
+    assert "LICENSE: has changed\n" in check(copy)[1]
+
+
+def test_nothing_that_lies_where_pythonpath_leads_is_imported(copy, tmp_path):
+    (copy / "LICENSE").write_text("changed")
+    for name in ("hashlib.py", "json.py", "subprocess.py", "struct.py", "selectors.py"):
+        (tmp_path / name).write_text(PASSES)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "verify.py"], cwd=copy, capture_output=True, text=True, env=env)
+    assert done.returncode == 1 and done.stdout == "" and "LICENSE: has changed" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [["-S"], ["-P"], ["-E", "-s"], ["-I"], ["-O"]], ids=str)
+def test_however_python_is_started(copy, flags):
+    for place in ("", "elsewhere"):
+        (copy.parent / place).mkdir(exist_ok=True)
+        done = subprocess.run([sys.executable, *flags, copy / "verify.py"], cwd=copy.parent / place, text=True)
+        assert done.returncode == 0
+    (copy / "hashlib.py").write_text(PASSES)
+    done = subprocess.run([sys.executable, *flags, "verify.py"], cwd=copy, capture_output=True, text=True)
+    assert done.stderr == "hashlib.py: is not listed in SHA256SUMS\n" and done.returncode == 1
+
+
+def test_what_is_no_file_is_named_and_not_opened(copy, tmp_path):
+    os.mkfifo(copy / "pipe")
+    (copy / "audit/empty").mkdir()
+    (copy / "folder").symlink_to(tmp_path)
+    (copy / "nowhere").symlink_to("/nowhere")
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(copy):
+        server.bind("socket")
+    code, text = check(copy)
+    assert code == 1 and text.splitlines() == [
+        "audit/empty: is an empty folder, expected folders with files",
+        "folder: is a link, expected a file",
+        "nowhere: is a link, expected a file",
+        "pipe: is neither a file nor a folder",
+        "socket: is neither a file nor a folder",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("license", "license"),
+        ("READM\u0415.md", r"'READM\u0415.md'"),  # a Cyrillic letter
+        ("a\nLICENSE", r"'a\nLICENSE'"),
+        ("audit\\audit.json", r"'audit\\audit.json'"),
+        ("\x1b[2Kx\x7f\u202e", r"'\x1b[2Kx\x7f\u202e'"),
+        (os.fsdecode(b"a\xff"), r"'a\udcff'"),
+        ("LICENSE ", "LICENSE "),
+    ],
+)
+def test_names_are_told_in_one_printable_line(copy, name, shown):
+    (copy / name).write_text("x")
+    assert check(copy) == (1, f"{shown}: is not listed in SHA256SUMS\n")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (with_text, "carries tEXt"),
-        (lambda png: with_text(png, b"tIME", b"\x07\xea\x01\x1f\0\0\0"), "carries tIME"),
-        (lambda png: with_text(png, b"eXIf", b"x"), "carries eXIf"),
-        (lambda png: png + b"hidden", "is cut off"),
-        (lambda png: png + part(b"IDAT", b""), "does not end where a PNG ends"),
-        (lambda png: png[:-5], "is cut off"),
-        (lambda png: png[:50] + bytes([png[50] ^ 4]) + png[51:], "has a damaged part IDAT"),
-        (lambda png: b"GIF89a" + png, "is no PNG"),
+        (lambda t: t + "nonsense\n", "found the line 'nonsense', expected a SHA-256 and a file"),
+        (lambda t: t + "\n", "found the line ''"),
+        (
+            lambda t: t + t[:66] + "../../etc/passwd\n",
+            "../../etc/passwd', expected a SHA-256 and a file of this folder",
+        ),
+        (lambda t: t + t[:66] + "/etc/passwd\n", "/etc/passwd', expected a SHA-256"),
+        (lambda t: t + t[:66] + "a//b\n", "a//b', expected a SHA-256"),
+        (lambda t: t + t[:66] + "a\\b\n", "b', expected a SHA-256"),
+        (lambda t: t + t.splitlines()[0] + "\n", "CITATION.cff twice"),
+        (lambda t: t.upper(), "is not the one that SHA256SUMS lists"),
+        (lambda t: t[:-1], "SHA256SUMS: has changed"),
+        (lambda t: t.replace("\n", "\r\n"), "is not the one that SHA256SUMS lists"),
+        (lambda t: "", "is not the one that SHA256SUMS lists"),
     ],
 )
-def test_images_hold_pixels_alone(copy, change, said):
-    """Even where the sums are right: what the sender overlooked, the receiver finds."""
-    path = copy / "images/t1/000003.png"
-    assert png_problem(path.read_bytes()) is None
-    path.write_bytes(change(path.read_bytes()))
-    resum(copy)
+def test_lines_of_the_sums_that_are_none(copy, change, said):
+    sums = copy / "SHA256SUMS"
+    sums.write_bytes(change(sums.read_text()).encode())
     code, text = check(copy)
-    assert code == 1 and text.startswith("images/t1/000003.png: ") and said in text
+    problems = verify.sum_problems(str(copy))
+    assert code == 1 and problems and "Traceback" not in text and all(line.isprintable() for line in problems)
+    assert said in text
 
 
-def rezipped(copy, **how):
-    stack = Stack.open(copy / "images.zip")
-    pngs = {name: stack.png(i) for i, name in enumerate(stack.names)}
-    about = json.dumps(stack.meta)
-    with zipfile.ZipFile(copy / "images.zip", "w") as archive:
-        for name, png in pngs.items():
-            info = zipfile.ZipInfo(name, how.get("time", verify.NO_TIME))
-            info.comment = how.get("comment", b"")
-            archive.writestr(info, how.get("change", lambda png: png)(png))
-        archive.writestr(zipfile.ZipInfo("stack.json", verify.NO_TIME), about)
-        archive.comment = how.get("archive", b"")
-    resum(copy)
-    return check(copy)
-
-
-def test_the_archive_holds_images_alone(copy):
-    assert rezipped(copy)[0] == 0
-    for how in ({"time": (2024, 1, 1, 0, 0, 0)}, {"comment": b"x"}):
-        code, text = rezipped(copy, **how)
-        assert code == 1 and "images.zip, 000000.png: carries a comment or a time" in text
-    code, text = rezipped(copy, archive=b"x")
-    assert code == 1 and "images.zip, carries a comment" in text
-    code, text = rezipped(copy, change=with_text)
-    assert code == 1 and "images.zip, 000011.png: carries tEXt" in text
-
-
-def test_it_is_python_3_8():
-    tree = ast.parse(Path(verify.__file__).read_text(), feature_version=(3, 8))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported <= {"hashlib", "os", "struct", "sys", "zipfile", "zlib"}
-    newer = {"removeprefix", "removesuffix", "file_digest", "is_relative_to", "walk_packages"}
-    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert not used & newer
+@pytest.mark.parametrize("kind", ["missing", "folder", "link", "pipe", "binary"])
+def test_sums_that_cannot_be_read(copy, tmp_path, kind):
+    sums = copy / "SHA256SUMS"
+    sums.rename(tmp_path / "sums")
+    {
+        "missing": lambda: None,
+        "folder": sums.mkdir,
+        "link": lambda: sums.symlink_to(tmp_path / "sums"),
+        "pipe": lambda: os.mkfifo(sums),
+        "binary": lambda: sums.write_bytes(bytes(range(256))),
+    }[kind]()
+    code, text = check(copy)
+    assert code == 1 and text.count("\n") == 1 and "SHA256SUMS" in text and "Traceback" not in text
+    assert verify.sum_problems(str(copy))

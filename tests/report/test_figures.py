@@ -30,7 +30,7 @@ def image(areas: dict[str, int], seed: int = 0) -> np.ndarray:
 
 
 def stack(path: Path, images: list[np.ndarray]) -> Stack:
-    meta = {"channels": CHANNELS, "labels": LABELS, "height": 32, "width": 32, "source": "test", "lineage": {}}
+    meta = {"channels": CHANNELS, "labels": LABELS, "height": 32, "width": 32, "source": {}, "lineage": []}
     with StackWriter(path, meta) as writer:
         for i, x_CHW in enumerate(images):
             writer.add(f"{i:06d}.png", x_CHW)

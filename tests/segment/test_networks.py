@@ -95,7 +95,7 @@ def test_a_network_of_mmsegmentation_learns_one_batch(name, options, outputs):
 
 
 def test_a_part_that_the_library_does_not_know_is_named():
-    with pytest.raises(ValueError, match="cannot build it: .*NoSuchHead"):
+    with pytest.raises(ValueError, match="found 'NoSuchHead', allowed: names of"):
         build("mine", 4, 4, 32, {"model": {**SEGFORMER, "decode_head": {"type": "NoSuchHead"}}})
     with pytest.raises(ValueError, match="found no decode_head with a type"):
         build("mine", 4, 4, 32, {"model": {"backbone": SEGFORMER["backbone"]}})
@@ -117,7 +117,7 @@ def test_pretrained_weights_get_a_first_layer_for_our_modalities(tmp_path):
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="no such file"):
+    with pytest.raises(ValueError, match="No such file"):
         build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "none.pth")})
     torch.save(build("swin", 4, 4, 32, {**SWIN, "width": 16}).network.backbone.state_dict(), tmp_path / "wide.pth")
     with pytest.raises(ValueError, match="found shape"):
@@ -126,7 +126,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     whole = (tmp_path / "wide.pth").read_bytes()
     for name, content in (("cut", whole[: len(whole) // 2]), ("text", b"no weights"), ("empty", b"")):
         (tmp_path / f"{name}.pth").write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name}.pth: found no file of weights"):
+        with pytest.raises(ValueError, match=f"{name}.pth: cannot be read as weights"):
             build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / f"{name}.pth")})
     with pytest.raises(ValueError, match="found none of"):
         build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "other.pth")})

@@ -99,6 +99,7 @@ def test_it_learns_and_keeps_the_best_weights(path, tmp_path):
     assert len(dices) == 4 and max(dices) > 0.6
     assert segmenter.best["dice"] == max(dices) and segmenter.best["epoch"] == dices.index(max(dices)) + 1
     about = {"segmenter": "unet", "options": segmenter.options, "channels": 4, "classes": 4, "size": 16}
+    about["lineage"] = ["a"]
     publish_weights(segmenter, tmp_path / "w.safetensors", about)
     write_history(segmenter, tmp_path / "h.csv")
     network, metadata = load_segmenter(tmp_path / "w.safetensors")

@@ -18,7 +18,7 @@ from understudy.core import attempts, progress
 
 CONFIG = """
 datasets:
-  made: {{phantom: {{subjects: 6, size: 32}}, test_subjects: 2}}
+  made: {{phantom: {{subjects: 6, size: 32}}, test_subjects: 2, draw: seed}}
 images: {{size: 32}}
 generators:
   stylegan2:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ["Snakefile", "workflow", "rules", "scripts", "src", "envs", "config", "profiles"]
 TINY = """
 datasets:
-  made: {phantom: {subjects: 6, size: 32}, test_subjects: 2}
+  made: {phantom: {subjects: 6, size: 32}, test_subjects: 2, draw: seed}
 images: {size: 32}
 generators:
   stylegan2:

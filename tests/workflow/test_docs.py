@@ -110,6 +110,7 @@ def results(tmp_path, monkeypatch):
     path = folder / "segmenters/unet/real/plain/repeat1/weights.safetensors"
     path.parent.mkdir(parents=True)
     about = {"segmenter": "unet", "options": options, "channels": 4, "classes": 4, "size": 16}
+    about["lineage"] = train.meta["lineage"]
     publish_segmenter(trainee, path, about)
     write_history(trainee, path.with_name("history.csv"))
     keys = {"dataset": "phantom", "segmenter": "unet", "training_set": "real", "augmentation": "plain", "repeat": 1}

@@ -201,7 +201,7 @@ def calibrated(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("calibrated"))
     project.write("config/tiny.yaml", TINY_CALIBRATION)
     rule = project.folder / "rules/forecast.smk"
-    rule.write_text(rule.read_text().replace("--output {output}", "--seconds 1 --output {output}"))
+    rule.write_text(rule.read_text().replace("--output {output:q}", "--seconds 1 --output {output:q}"))
     project.made("calibrate", "--profile", "profiles/local", "--configfile", "config/tiny.yaml")
     return project
 

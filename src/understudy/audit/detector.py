@@ -23,6 +23,7 @@ from scipy import stats
 from .search import NONE, Found
 
 CONFIDENCE = 0.95
+SEES = 0.95  # of planted training images: a detector that misses more says nothing by finding none
 SURE = 0.01  # probability that chance explains an excess which the verdict is about
 
 
@@ -43,7 +44,9 @@ def distance_ratio(found: Found) -> np.ndarray:
     """(N,): distance to the nearest image over that to the nearest of another subject; correlations r of standardised
     images are distances sqrt(2 - 2 r). 0 where there is no other subject."""
     near_N, next_N = (np.clip(1 - r, 0, None) for r in (found.r[:, 0], found.other_r))
-    ratio_N = np.sqrt(np.divide(near_N, next_N, out=np.ones_like(near_N), where=next_N > 0))
+    # a patient who is there twice, under two names, does not hide the copies of himself
+    alone_N = np.where(near_N > 0, 1.0, 0.0)
+    ratio_N = np.sqrt(np.divide(near_N, next_N, out=alone_N, where=next_N > 0))
     return np.where(found.other == NONE, 0.0, ratio_N)
 
 
@@ -74,7 +77,7 @@ def beyond_all(*real: Found) -> Detector:
 def share(count: int, n: int) -> dict[str, float]:
     """A share with its 95 % interval (Wilson 1927)."""
     low, high = stats.binomtest(count, n).proportion_ci(CONFIDENCE, "wilson")
-    return {"count": count, "share": count / n, "low": float(low), "high": float(high)}
+    return {"count": count, "share": count / n, "low": max(float(low), 0.0), "high": min(float(high), 1.0)}
 
 
 def excess(count: int, n: int, rate: float) -> float:
@@ -82,10 +85,17 @@ def excess(count: int, n: int, rate: float) -> float:
     return float(stats.binom.sf(count - 1, n, rate))
 
 
-def verdict(flagged: int, copies: int, n: int, detector: Detector, sure: Detector, limit: float) -> list[str]:
+def verdict(
+    flagged: int, copies: int, n: int, detector: Detector, sure: Detector, limit: float, identical: float
+) -> list[str]:
     """Why the images must not be shared; empty: nothing speaks against it. `limit`: share of memorized images that is
-    tolerated beyond false alarms."""
+    tolerated beyond false alarms. `identical`: share of planted training images, unchanged, that the detector finds."""
     reasons = []
+    if not identical >= SEES:
+        reasons.append(
+            f"the detector is blind: it finds {identical:.0%} of training images that were planted unchanged, expected "
+            f"at least {SEES:.0%}. Are there subjects twice, or one subject alone?"
+        )
     for count, one, what in (
         (flagged, detector, "nearer to a training image than real images of others are"),
         (copies, sure, "nearer to a training image than any real image"),

@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from understudy.core import escape
 from understudy.core.stack import Stack
 
 from .search import Found
@@ -40,13 +41,13 @@ def draw_distributions(found: Mapping[str, Found], null: Mapping[str, Found], ca
             weights = np.full(len(values[kind]), 1 / len(values[kind]))
             axis.hist(values[kind], edges, weights=weights, color=COLOURS[kind], label=label, **how)
         axis.axvline(calibration["views"][view]["detector"]["correlation"], color="black", lw=1, ls="--")
-        axis.set_title(view, fontsize=10)
+        axis.set_title(escape.figure(view), fontsize=10)
         axis.set_xlabel("correlation with the nearest training image")
         axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("share of images")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{title}; dashed: threshold of the correlation", fontsize=11)
+    figure.suptitle(f"{escape.figure(title)}; dashed: threshold of the correlation", fontsize=11)
     figure.tight_layout(rect=(0, 0.08, 1, 1))
     return figure
 
@@ -66,8 +67,8 @@ def draw_pairs(samples: Stack, train: Stack, images: pd.DataFrame, audit: Mappin
             axis.set_xticks([])
             axis.set_yticks([])
         turned = "" if row.turned == "as it is" else f", {row.turned}"
-        above.set_title(f"{row.image.removesuffix('.png')}{turned}\nr {row.correlation:.3f}", fontsize=8)
-        below.set_title(row.nearest.removesuffix(".png"), fontsize=8)
+        above.set_title(f"{escape.figure(row.image.removesuffix('.png'))}{turned}\nr {row.correlation:.3f}", fontsize=8)
+        below.set_title(escape.figure(row.nearest.removesuffix(".png")), fontsize=8)
         below.set_xlabel("flagged" if row.flagged else "", fontsize=8, color=COLOURS["synthetic"])
     axes[0, 0].set_ylabel("synthetic")
     axes[1, 0].set_ylabel("training")

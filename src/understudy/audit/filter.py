@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.manifest import write_manifest
+from understudy.core.outside import read_rows, shortened
 from understudy.core.stack import Stack, StackWriter
 
 ROUND = 64  # images are drawn in multiples of it
@@ -38,6 +39,21 @@ def replacements(
         found += [number for number, flag in zip(numbers, flags_N, strict=True) if not flag]
         drawn, flagged = drawn + len(numbers), flagged + int(flags_N.sum())
     return found[:needed], drawn
+
+
+def flagged_images(path: str | Path, count: int) -> list[str]:
+    """The names of the images that memorization.csv calls flagged, `count` of them. Raises ValueError."""
+    expected = "memorization.csv of audit_samples"
+    rows = read_rows(path, ("image", "flagged"), expected)
+    for line, row in rows:
+        if row["flagged"] not in ("True", "False"):
+            raise ValueError(
+                f"{path}, line {line}: found flagged {shortened(row['flagged'])}, expected True or False in {expected}"
+            )
+    found = [row["image"] for _, row in rows if row["flagged"] == "True"]
+    if len(found) != count:
+        raise ValueError(f"{path}: found {len(found)} flagged images, expected {count} as in the audit. Audit again.")
+    return found
 
 
 def write_filtered(

@@ -14,7 +14,7 @@ from .search import Found
 from .subjects import membership, scores, subjects_table
 from .views import VARIANTS, turned_array, variant_name
 
-FORMAT = 1
+FORMAT = 2
 
 
 def calibrate(found: Mapping[str, Found], audit: Mapping) -> dict:
@@ -56,19 +56,73 @@ def judge(
     audit: Mapping,
     about: Mapping,
 ) -> Judged:
-    """The audit of one stack of synthetic images. `about`: dataset, generator, samples_sha256, filtered."""
+    """The audit of one stack of synthetic images. `about`: dataset, generator, filtered, and the SHA-256 of what the
+    audit was made from."""
     view = audit["view"]
+    check_tasks(found, null, calibration, audit, len(samples), len(train))
     here, one = calibration["views"][view], found[f"{view}/train"]
-    flagged, sure = d.Detector(**here["detector"]), d.Detector(**here["beyond_all"])
-    flags_N, copies_N = flagged.flags(one), sure.flags(one)
+    flags_N, copies_N = d.Detector(**here["detector"]).flags(one), d.Detector(**here["beyond_all"]).flags(one)
     groups = _groups(train)
-    members_G = scores(one, null[f"{view}/train"])
-    others_T = scores(found[f"{view}/test"], null[f"{view}/seen"])
+    members_G, others_T = _scores(found, null, view)
     names = list(dict.fromkeys(train.subjects()))
     subjects = subjects_table(names, members_G, others_T, one, groups[one.index[flags_N, 0]])
     subjects["nearest_image"] = [samples.names[i] for i in subjects["nearest_image"]]
-    reasons = d.verdict(int(flags_N.sum()), int(copies_N.sum()), len(flags_N), flagged, sure, audit["limit"])
-    summary = {
+    summary = summary_of(train, found, null, calibration, audit, about)
+    return Judged(summary, _images_table(samples, train, found, flags_N, copies_N, audit), subjects)
+
+
+def check_tasks(
+    found: Mapping[str, Found],
+    null: Mapping[str, Found],
+    calibration: Mapping,
+    audit: Mapping,
+    images: int,
+    places: int,
+) -> None:
+    """Raises ValueError where a search is missing, or is not one of `images` images among `places` others."""
+    view = audit["view"]
+    needed = [(found, f"{name}/train") for name in audit["views"]] + [(found, f"{view}/test")]
+    needed += [(null, f"{view}/{kind}") for kind in ("train", "test", "seen")]
+    if missing := [task for where, task in needed if task not in where]:
+        raise ValueError(f"audit: found no search {missing[0]}, expected one. Run the audit again from its first step.")
+    if missing := set(audit["views"]) - calibration["views"].keys():
+        raise ValueError(f"audit: found no calibration of {min(missing)}, expected one. Calibrate again.")
+    kinds = len(VARIANTS[audit["variants"]])
+    for name in audit["views"]:
+        one = found[f"{name}/train"]
+        turned = 0 <= one.variant.min() <= one.variant.max() < kinds
+        if len(one.index) != images or one.index.max() >= places or not turned:
+            raise ValueError(f"audit: found a search of other images in {name}. Run the audit from its first step.")
+    by_train = [found[f"{name}/train"] for name in audit["views"]] + [null[f"{view}/train"], null[f"{view}/test"]]
+    by_test = [found[f"{view}/test"], null[f"{view}/seen"]]
+    if any(len({len(one.group_r) for one in same}) > 1 for same in (by_train, by_test)):
+        raise ValueError("audit: found searches among other subjects. Run the audit from its first step.")
+
+
+def _scores(found: Mapping[str, Found], null: Mapping[str, Found], view: str) -> tuple[np.ndarray, np.ndarray]:
+    """(of the training subjects, of the test subjects): subjects.py."""
+    members_G = scores(found[f"{view}/train"], null[f"{view}/train"])
+    return members_G, scores(found[f"{view}/test"], null[f"{view}/seen"])
+
+
+def summary_of(
+    train: Stack,
+    found: Mapping[str, Found],
+    null: Mapping[str, Found],
+    calibration: Mapping,
+    audit: Mapping,
+    about: Mapping,
+) -> dict:
+    """audit.json: a function of what the searches found, so that a release can compute it once more."""
+    view = audit["view"]
+    check_tasks(found, null, calibration, audit, len(found[f"{view}/train"].index), len(train))
+    here, one = calibration["views"][view], found[f"{view}/train"]
+    flagged, sure = d.Detector(**here["detector"]), d.Detector(**here["beyond_all"])
+    flags_N, copies_N = flagged.flags(one), sure.flags(one)
+    identical = here["recall"].get("identical", {"share": 0.0})["share"]
+    counts = int(flags_N.sum()), int(copies_N.sum()), len(flags_N)
+    reasons = d.verdict(*counts, flagged, sure, audit["limit"], identical)
+    return {
         "format": FORMAT,
         **about,
         "count": len(flags_N),
@@ -87,11 +141,10 @@ def judge(
         "recall": {kind: r["share"] for kind, r in here["recall"].items()},
         "correlation": _quantiles(one.r[:, 0]),
         "correlation_of_test": _quantiles(null[f"{view}/test"].r[:, 0]),
-        "membership": membership(members_G, others_T),
+        "membership": membership(*_scores(found, null, view)),
         "verdict": "fail" if reasons else "pass",
         "reasons": reasons,
     }
-    return Judged(summary, _images_table(samples, train, found, flags_N, copies_N, audit), subjects)
 
 
 def _groups(train: Stack) -> np.ndarray:

@@ -8,16 +8,15 @@ import argparse
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from understudy.core import distributed, machine
+from understudy.core import distributed, machine, tensors
 from understudy.core.attempts import Attempt, attempt
-from understudy.core.files import atomic_path, hash_of
+from understudy.core.files import hash_of
+from understudy.core.forms import Open
 from understudy.core.lock import only_writer
 from understudy.core.machine import Limits, stop_signals
 from understudy.core.progress import Progress, seconds_so_far
@@ -183,21 +182,19 @@ def _parts(folder: Path) -> Iterator[tuple[int, int, Path]]:
 
 
 def _write(folder: Path, places: range, found: Found) -> None:
-    path = folder / f"part-{places.start:09d}-{places.stop:09d}.safetensors"
-    with atomic_path(path) as temporary:
-        save_file({name: value.copy() for name, value in asdict(found).items()}, temporary)
+    tensors.write_arrays(folder / f"part-{places.start:09d}-{places.stop:09d}.safetensors", asdict(found), {})
 
 
 def _read(path: Path) -> Found:
-    arrays = load_file(path)
-    return Found(**{field.name: arrays[field.name] for field in fields(Found)})
+    arrays, _ = tensors.read_arrays(path, Open, "a part of a search")
+    return Found.of_arrays(arrays, str(path))
 
 
 def _set_damaged_aside(folder: Path) -> None:
     for first, stop, path in _parts(folder):
         try:
             sound = len(_read(path).index) == stop - first
-        except (SafetensorError, KeyError):
+        except ValueError:
             sound = False
         if not sound:
             print(f"damaged part {path}: its queries are searched again", flush=True)

@@ -6,7 +6,7 @@ below the k-th best than products may be wrong; a query whose list is not (many 
 searched again in float64.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
@@ -56,7 +56,7 @@ class Images:
         def read(places: Sequence[int]) -> np.ndarray:
             return stack.read([int(chosen[place]) for place in places], threads, checked=True)
 
-        key = stack.fingerprint if indices is None else hash_of([stack.fingerprint, chosen.tolist()])
+        key = stack.sha256 if indices is None else hash_of([stack.sha256, chosen.tolist()])
         return cls(len(chosen), read, stack.shape_CHW, key, group)
 
     @property
@@ -77,6 +77,28 @@ class Found:
     other_r: np.ndarray  # (N,)
     group_r: np.ndarray  # (G,) to the rounding of float32
     group_query: np.ndarray  # (G,)
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], where: str) -> "Found":
+        """From a file. Raises ValueError where an array is missing, or of another shape or kind than the others."""
+        names = [field.name for field in fields(cls)]
+        if missing := [name for name in names if name not in arrays]:
+            raise ValueError(f"{where}: found no {missing[0]}, expected what a search found")
+        found = cls(**{name: arrays[name] for name in names})
+        n, k = found.index.shape if found.index.ndim == 2 else (-1, -1)
+        groups = found.group_r.shape
+        shapes = dict.fromkeys(("index", "variant", "r"), (n, k)) | dict.fromkeys(("other", "other_r"), (n,))
+        shapes |= {"group_r": groups, "group_query": groups}
+        for name, shape in shapes.items():
+            array = arrays[name]
+            kind = "f" if name.endswith("r") and name != "other" else "i"
+            if array.shape != shape or array.dtype.kind != kind or len(groups) != 1 or n < 1 or k < 1:
+                raise ValueError(f"{where}: found {name} of {array.dtype} {array.shape}, expected what a search found")
+            low, high = (_NOT, 1.001) if kind == "f" else (NONE, n - 1 if name == "group_query" else np.inf)
+            if array.size and not (low <= array.min() and array.max() <= high):  # false of NaN as well
+                said = f"{name} from {array.min()} to {array.max()}"
+                raise ValueError(f"{where}: found {said}, expected what a search found")
+        return found
 
     @classmethod
     def joined(cls, parts: Sequence["Found"]) -> "Found":

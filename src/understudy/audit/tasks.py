@@ -6,16 +6,15 @@ training images; training images among those of other subjects, and among the te
 training images.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from understudy.core.files import atomic_path, hash_of
+from understudy.core import tensors
+from understudy.core.files import hash_of
+from understudy.core.forms import Form
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack
 
@@ -24,7 +23,7 @@ from .run import Task
 from .search import Found, Images
 from .views import View
 
-_METADATA = "understudy"
+EXPECTED = "what find_nearest or calibrate_audit wrote"
 
 
 def generator_tasks(samples: Stack, train: Stack, test: Stack, audit: Mapping, threads: int) -> dict[str, Task]:
@@ -33,11 +32,12 @@ def generator_tasks(samples: Stack, train: Stack, test: Stack, audit: Mapping, t
     Raises ValueError where the stacks do not show the same channels.
     """
     same_channels(samples, train)
+    same_channels(train, test)
     images, references = Images.of(samples, None, threads), Images.of(train, None, threads)
     views = {name: View.of(name, train.channels) for name in audit["views"]}
     how, nearest = {"variants": audit["variants"], "shifts": audit["shifts"]}, min(audit["nearest"], len(train))
     tasks = {f"{name}/train": Task(images, references, view, k=nearest, **how) for name, view in views.items()}
-    seen = Images.of(test, included(test), threads)
+    seen = Images.of(test, _included(test), threads)
     tasks[f"{audit['view']}/test"] = Task(images, seen, views[audit["view"]], **how)
     return tasks
 
@@ -46,7 +46,10 @@ def calibration_tasks(train: Stack, test: Stack, audit: Mapping, seed: int, thre
     """By name: {view}/test (test images among the training images), {view}/train (training images among those of other
     subjects), {view}/planted/{kind}; and {decisive view}/seen (training images among the test images)."""
     same_channels(test, train)
-    references, unseen = Images.of(train, None, threads), Images.of(test, included(test), threads)
+    same_channels(train, test)
+    if len(set(train.subjects())) < 2:
+        raise ValueError(f"{train.path}: found one subject with images, expected at least two: nobody could stand out")
+    references, unseen = Images.of(train, None, threads), Images.of(test, _included(test), threads)
     some = Images.of(train, evenly(len(train), audit["null_images"]), threads)
     originals = evenly(len(train), audit["planted"])
     copies = planted(train.read(originals, threads, checked=True), seed_of(seed, "planted"))
@@ -56,7 +59,7 @@ def calibration_tasks(train: Stack, test: Stack, audit: Mapping, seed: int, thre
         tasks[f"{name}/test"] = Task(unseen, references, view, **how)
         tasks[f"{name}/train"] = Task(some, references, view, apart=True, **how)
         for kind, x_NCHW in copies.items():
-            images = _in_memory(x_NCHW, hash_of([train.fingerprint, originals.tolist(), kind, seed]))
+            images = _in_memory(x_NCHW, hash_of([train.sha256, originals.tolist(), kind, seed]))
             tasks[f"{name}/planted/{kind}"] = Task(images, references, view, **how)
     decisive = View.of(audit["view"], train.channels)
     tasks[f"{decisive.name}/seen"] = Task(some, unseen, decisive, **how)
@@ -64,7 +67,12 @@ def calibration_tasks(train: Stack, test: Stack, audit: Mapping, seed: int, thre
 
 
 def same_channels(stack: Stack, train: Stack) -> None:
-    """Raises ValueError where they differ."""
+    """Raises ValueError where they differ, or have no modality, or the training images are nobody's."""
+    if "subjects" not in train.meta or not len(train) or len(train.channels) < 2:
+        raise ValueError(
+            f"{train.path}: found {len(train)} images of {len(train.meta.get('subjects', []))} subjects and "
+            f"{len(train.channels)} channels, expected the stack of the training subjects"
+        )
     for key in ("channels", "height", "width"):
         if stack.meta[key] != train.meta[key]:
             raise ValueError(
@@ -73,11 +81,13 @@ def same_channels(stack: Stack, train: Stack) -> None:
             )
 
 
-def included(stack: Stack) -> np.ndarray:
-    """Places of the slices that would be trained on, were their subjects not in the test set."""
-    slices = {name: set(subject["included"]) for name, subject in stack.meta["subjects"].items()}
-    pairs = [(name.split("/")[0], int(Path(name).stem)) for name in stack.names]
-    return np.array([i for i, (subject, number) in enumerate(pairs) if number in slices[subject]])
+def _included(test: Stack) -> list[int]:
+    """Raises ValueError where no slice of the test subjects passes the slice rule."""
+    if "subjects" not in test.meta or not test.included():
+        raise ValueError(
+            f"{test.path}: found no slice of a subject to compare with, expected the stack of test subjects"
+        )
+    return test.included()
 
 
 def evenly(n: int, count: int) -> np.ndarray:
@@ -92,18 +102,14 @@ def _in_memory(x_NCHW: np.ndarray, key: str) -> Images:
 # ------------------------------------------------------------------------------------------------ the file
 def write_found(path: str | Path, found: Mapping[str, Found], about: Mapping) -> None:
     arrays = {f"{task}/{name}": value for task, one in found.items() for name, value in asdict(one).items()}
-    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    with atomic_path(path) as temporary:
-        save_file(arrays, temporary, {_METADATA: json.dumps(about, sort_keys=True)})
+    tensors.write_arrays(path, arrays, about)
 
 
-def read_found(path: str | Path) -> tuple[dict[str, Found], dict]:
+def read_found(path: str | Path, form: type[Form]) -> tuple[dict[str, Found], dict]:
     """(what each task found, about). Raises ValueError where the file is missing or is another's."""
-    try:
-        with safe_open(path, "numpy") as file:
-            about = json.loads((file.metadata() or {})[_METADATA])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 no mapping
-    except (FileNotFoundError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: found {error!r}, expected what find_nearest or calibrate_audit wrote") from error
-    tasks = dict.fromkeys(name.rpartition("/")[0] for name in arrays)
-    return {task: Found(**{f.name: arrays[f"{task}/{f.name}"] for f in fields(Found)}) for task in tasks}, about
+    arrays, about = tensors.read_arrays(path, form, EXPECTED)
+    by_task: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        task, _, field = name.rpartition("/")
+        by_task.setdefault(task, {})[field] = array
+    return {task: Found.of_arrays(own, f"{path}, {task}") for task, own in by_task.items()}, about

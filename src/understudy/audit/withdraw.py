@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.core.csv_files import read_csv
 from understudy.core.sources import Source, generators_of, parts
 from understudy.core.stack import Stack
+
+TEXTS = {"image": str, "flagged": str, "nearest": str, "correlation": float}
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,13 @@ def identity_of(results: Path, dataset: str, subject: str) -> tuple[str, str]:
     """(identity, split). Raises ValueError where the dataset has no such subject."""
     known: list[str] = []
     for split in ("train", "test"):
-        subjects = Stack.open(results / dataset / f"stacks/{split}.zip").meta["subjects"]
+        subjects = Stack.open(results / dataset / f"stacks/{split}.zip").meta.get("subjects", {})
         if subject in subjects:
             return subjects[subject]["identity"], split
         known += subjects
+    example = min(known, default="none")
     raise ValueError(
-        f"{results / dataset}/stacks: found no subject {subject!r}, expected one of {len(known)}, such as {known[0]}; "
+        f"{results / dataset}/stacks: found no subject {subject!r}, expected one of {len(known)}, such as {example}; "
         "names are in subjects.csv beside them"
     )
 
@@ -38,7 +42,7 @@ def identity_of(results: Path, dataset: str, subject: str) -> tuple[str, str]:
 def dependents(results: Path, identity: str) -> Iterator[Dependent]:
     """Stacks and what was made of them, in every dataset: a patient may be in several."""
     for path in sorted(results.glob("*/stacks/*.zip")):
-        for name, subject in Stack.open(path).meta["subjects"].items():
+        for name, subject in Stack.open(path).meta.get("subjects", {}).items():
             if subject["identity"] == identity:
                 yield Dependent(str(path), f"holds the images of {name}")
     seen = []
@@ -69,8 +73,8 @@ def near_images(results: Path, dataset: str, subject: str) -> pd.DataFrame:
     """The flagged images of every generator of the dataset whose nearest training image is the subject's."""
     found = []
     for path in sorted((results / dataset / "generators").glob("*/*memorization.csv")):
-        table = pd.read_csv(path)
-        own = table[table["flagged"] & table["nearest"].str.startswith(f"{subject}/")]
+        table = read_csv(path, "memorization.csv", ("image", "flagged", "nearest", "correlation"), dtype=TEXTS)
+        own = table[(table["flagged"] == "True") & table["nearest"].fillna("").str.startswith(f"{subject}/")]
         images = "filtered.zip" if path.name.startswith("filtered_") else "samples.zip"
         found.append(own.assign(stack=str(path.with_name(images)))[["stack", "image", "nearest", "correlation"]])
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()

@@ -12,9 +12,12 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
+from .config_bounds import MOST_BYTES, invisible_texts, refuse_deep, unbounded
 from .grid import KINDS, known_sources, sources
 from .impossible_experiments import impossible_experiments
+from .impossible_paths import impossible_paths
 from .labels import LABEL_CHANNEL
+from .outside import read_text, shortened
 from .sources import FILTERED, MADE_CONTROLS, REAL, RESERVED, Source, counts
 
 Problem = tuple[str, str]  # dotted key, what is wrong with it
@@ -22,15 +25,19 @@ Problem = tuple[str, str]  # dotted key, what is wrong with it
 
 def load_yaml(path: str | Path) -> dict:
     """Raises ValueError where the file is missing or is no YAML mapping."""
+    text = read_text(path, "a config (see config/README.md)", MOST_BYTES)
     try:
+        refuse_deep(text)
         # the C parser is fifteen times faster, and a config is read in every job
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such file, expected a config (see config/README.md)") from error
+        content = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: found broken YAML ({' '.join(str(error).split())})") from error
+    except (RecursionError, ValueError, TypeError) as error:  # brackets without end, a date of month 13, a list as key
+        raise ValueError(f"{path}: found broken YAML ({shortened(str(error))})") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: found {type(content).__name__}, expected sections such as `datasets:`")
+    if problem := unbounded(content):
+        raise ValueError(f"{path}: found {problem}")
     return content
 
 
@@ -42,9 +49,12 @@ def complete(config: Mapping, schema: Mapping, root: str | Path = ".") -> dict:
     Raises:
         ValueError: one line per problem: key, found, allowed, the nearest known key.
     """
+    if problem := unbounded(config):
+        raise ValueError(f"config: found {problem}")
     config = _dates_as_text(dict(config))
     regions_given = "regions" in (config.get("evaluation") or {})
     problems = [_describe(error) for error in Draft202012Validator(schema).iter_errors(config)]
+    problems += invisible_texts(config)
     if not problems:
         _fill(config, schema, schema)
         if not regions_given:
@@ -137,10 +147,12 @@ _RULES = {
     "exclusiveMinimum": "more than {}",
     "exclusiveMaximum": "less than {}",
     "minItems": "at least {} items",
+    "minLength": "at least {} character",
     "multipleOf": "a multiple of {}",
     "minProperties": "at least {} entries",
     "pattern": "text of the form {}",
     "uniqueItems": "each item once",
+    "maxLength": "at most {} characters",
 }
 
 
@@ -154,6 +166,7 @@ def _types(error: ValidationError) -> str:
 
 def _impossible(config: Mapping, root: Path) -> Iterator[Problem]:
     """Combinations that are well-formed and cannot work."""
+    yield from impossible_paths(config)
     yield from _impossible_images(config["images"])
     for name, dataset in config["datasets"].items():
         yield from _impossible_dataset(f"datasets.{name}", dataset, config["images"]["labels"], root)
@@ -201,6 +214,13 @@ def _impossible_release(config: Mapping, root: Path) -> Iterator[Problem]:
     for key in ("title", "licence", "creators", "date"):
         if release["generators"] and not release[key]:
             yield f"release.{key}", "found none; a release needs one (see docs/release.md)"
+    if release["generators"]:
+        for name, dataset in config["datasets"].items():
+            if dataset["draw"] == "seed" and not dataset["split"]:
+                yield (
+                    f"datasets.{name}.draw",
+                    "found seed, so everybody can draw the training subjects; a release needs secret, or a split file",
+                )
     for key in ("licence_file", "salt_file"):
         if release[key] is not None and not (root / release[key]).is_file():
             yield f"release.{key}", f"found {release[key]!r}, which is no file"
@@ -217,7 +237,10 @@ def _impossible_readers(config: Mapping, root: Path) -> Iterator[Problem]:
     if options["generators"] and options["repeats"] > shown // 2:
         yield "reader_study.repeats", f"found {options['repeats']}; allowed: at most half of the {shown} images"
     if missing := [file for file in options["answers"] if not (root / file).is_file()]:
-        yield "reader_study.answers", f"found {', '.join(missing)}, which is no file; allowed: what a reader has saved"
+        yield (
+            "reader_study.answers",
+            f"found {', '.join(map(repr, missing))}, which is no file; allowed: what a reader has saved",
+        )
     if options["answers"] and not options["generators"]:
         yield "reader_study.answers", "found answers without generators; allowed: those of the page they belong to"
 
@@ -324,7 +347,12 @@ def _impossible_denoiser(key: str, generator: Mapping, size: int) -> Iterator[Pr
         yield f"{key}.evaluations", f"found {generator['evaluations']}; allowed: at most steps"
 
 
+_RESERVED_LABELS = {"mean", "all", "background"}
+
+
 def _impossible_images(images: Mapping) -> Iterator[Problem]:
+    if taken := sorted(_RESERVED_LABELS & set(images["labels"])):
+        yield "images.labels", f"found {', '.join(taken)}, which tables use themselves; allowed: other names"
     levels = list(images["labels"].values())
     if levels != sorted(set(levels)):
         yield "images.labels", f"found grey levels {levels}; allowed: ascending, each once"

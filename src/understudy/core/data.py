@@ -13,7 +13,7 @@ import torch
 
 from .seeds import seed_of
 
-_SHARED_MEMORY = "/dev/shm"  # where tensors of the host lie that several processes see
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  where tensors of the host lie that several processes see
 _HEADROOM = 0.6  # share of the free device memory that images may take; the rest is for networks and activations
 
 

@@ -4,10 +4,14 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .outside import JSON_BYTES, parse_json, read_bytes
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -21,7 +25,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # a name that nobody can foresee: a link of that name would be followed
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -53,7 +58,11 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def read_json(path: str | Path) -> dict:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Of a file of ours that has no declared form. Raises ValueError where it is no JSON object."""
+    value = parse_json(read_bytes(path, "JSON", JSON_BYTES), str(path), "JSON")
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: found {type(value).__name__}, expected a JSON object")
+    return value
 
 
 def sync_folder(path: str | Path) -> None:
@@ -67,7 +76,23 @@ def sync_folder(path: str | Path) -> None:
 
 def sha256_of_file(path: str | Path) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return known_sha256(os.fstat(file.fileno()), lambda: hashlib.file_digest(file, "sha256").hexdigest())
+
+
+_known: dict[tuple[int, ...], str] = {}  # of files that this process has hashed
+_SETTLED = 2.0  # seconds: what was written later than that may be written once more within one tick of the clock
+
+
+def known_sha256(stat: os.stat_result, compute: Callable[[], str]) -> str:
+    """The hash of an open file; computed once in a process for as long as the file is the same one and unchanged, as
+    its number, size and both times tell (nobody can set the second, the time of the last change)."""
+    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if key in _known:
+        return _known[key]
+    found = compute()
+    if time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED:
+        _known[key] = found
+    return found
 
 
 def canonical_json(value: object) -> str:

@@ -6,13 +6,16 @@ Files of an image are paired by their name. (Pairing by sorted position shifts e
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from .files import atomic_path
+from .forms import MOST_PIXELS
 from .lineage import UNKNOWN
-from .stack import Stack, StackWriter
+from .outside import read_bytes
+from .stack import Stack, StackWriter, decode_png, encode_png, png_shape
+
+_MOST_BYTES = 2 * MOST_PIXELS
 
 
 def export_folders(stack: Stack, folder: str | Path, names: Mapping[str, str]) -> int:
@@ -31,10 +34,8 @@ def export_folders(stack: Stack, folder: str | Path, names: Mapping[str, str]) -
         if all(path.exists() for path in paths):
             continue
         for path, x_HW in zip(paths, stack[i], strict=True):
-            done, png = cv2.imencode(".png", x_HW)
-            assert done
             with atomic_path(path) as temporary:
-                temporary.write_bytes(png.tobytes())
+                temporary.write_bytes(encode_png(x_HW[None]))
     return len(images)
 
 
@@ -80,8 +81,12 @@ def import_folders(
 
 
 def _read(path: Path, shape: tuple[int, int] | None) -> np.ndarray:
-    x_HW = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if x_HW is None or x_HW.dtype != np.uint8 or x_HW.ndim != 2 or (shape and x_HW.shape != shape):
-        is_what = "no image" if x_HW is None else f"{x_HW.dtype} {x_HW.shape}"
-        raise ValueError(f"{path}: found {is_what}, expected an 8-bit grey PNG{f' of {shape}' if shape else ''}")
-    return x_HW
+    expected = f"an 8-bit grey PNG{f' of {shape}' if shape else ''}"
+    png = read_bytes(path, expected, _MOST_BYTES)
+    try:
+        found = png_shape(png, expected)
+        if (shape and found != shape) or found[0] * found[1] > MOST_PIXELS:
+            raise ValueError(f"found {found}, expected {expected} and at most {MOST_PIXELS} pixels")
+        return decode_png(png, (1, *found))[0]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,12 +1,12 @@
 """How many subjects and slices a dataset has: counted where it is prepared, estimated from its split before that."""
 
-import csv
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import read_json
+from .forms import StacksCounts
+from .outside import read_json_as, read_rows
 
 SLICES = 155  # of a BraTS volume ...
 KEPT = 75  # ... and how many pass the slice rule: 23 478 slices of 313 subjects in the published study
@@ -34,7 +34,7 @@ def dataset_size(config: Mapping, dataset: str) -> Size:
     """From stacks.json where it is there, else an estimate: subjects by the split, slices per subject as published."""
     manifest = Path(config["results"]) / dataset / "stacks/stacks.json"
     if manifest.is_file():
-        splits = read_json(manifest)["splits"]
+        splits = read_json_as(StacksCounts, manifest, "stacks.json")["splits"]
         train, test = splits["train"], splits["test"]
         subjects = len(train["subjects"]), len(test["subjects"])
         return Size(*subjects, train["count"], test["count"], test["included"], "counted in its stacks", counted=True)
@@ -49,8 +49,7 @@ def _subjects(options: Mapping) -> tuple[int, int, str]:
     """(train, test, how it is known) before anything is prepared."""
     each = f"{KEPT} of {SLICES} slices each"
     if options["split"]:
-        with open(options["split"], encoding="utf-8", newline="") as file:
-            count = Counter(row["split"] for row in csv.DictReader(file))
+        count = Counter(row["split"] for _, row in read_rows(options["split"], ("split",), "a split file"))
         return count["train"], count["test"], f"subjects of its split file, {each}"
     test = options["test_subjects"]
     if options["phantom"]:

@@ -18,6 +18,8 @@ learned from stylegan2 and is then trained further on real images of ten subject
 import re
 from dataclasses import dataclass, replace
 
+from .outside import shortened
+
 REAL = "real"
 SHUFFLED = "shuffled"
 RESERVED = (REAL, SHUFFLED)
@@ -51,7 +53,9 @@ class Source:
     def of(cls, name: str) -> "Source":
         """Raises ValueError where the name says nothing."""
         if not (match := PART.fullmatch(name)):
-            raise ValueError(f"training set: found {name!r}, expected a name such as real, stylegan2-20percent")
+            raise ValueError(
+                f"training set: found {shortened(name)}, expected a name such as real, stylegan2-20percent"
+            )
         given = {key: value for key, value in match.groupdict().items() if value}
         numbers = {key: int(value) for key, value in given.items() if key not in ("base", "filtered")}
         return cls(given["base"], filtered="filtered" in given, **numbers)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from understudy.core.csv_files import csv_text
 from understudy.core.files import write_text_atomically
 from understudy.core.labels import classes_of_grey, grey_of_classes, label_names, thresholds
 
@@ -180,7 +181,7 @@ def write_annotation(path: Path, keys: Mapping[str, str], sides: Mapping[str, An
     table = summary(sides)
     for place, (name, value) in enumerate(keys.items()):
         table.insert(place, name, value)
-    write_text_atomically(path, table.to_csv(index=False, lineterminator="\n"))
+    write_text_atomically(path, csv_text(table))
 
 
 def sides_of(real: Images, test: Images, synthetic: Images, threads: int) -> dict[str, Annotations]:

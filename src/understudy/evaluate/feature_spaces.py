@@ -17,16 +17,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from understudy.core.files import sha256_of_file
+from understudy.core.outside import regular_file
+from understudy.core.state_dict import read_state
 
 from .random_network import random_features, random_weights
 
@@ -70,9 +69,7 @@ def open_space(name: str, weights: Path | None, device: torch.device | str, sha2
 def checked_digest(path: Path, space: str, sha256: str | None = None) -> str:
     """The SHA-256 of a file of weights, which must be `sha256`, and begin with the digits that its name ends in
     (torch.hub's custom: ...-6726825d.pth)."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; expected weights of the feature space {space}: {SOURCES[space]}")
-    digest = sha256_of_file(path)
+    digest = sha256_of_file(regular_file(path, f"weights of the feature space {space}: {SOURCES[space]}"))
     named = re.search(r"-(?=\d*[a-f])([0-9a-f]{8,64})$", path.stem)  # decimal digits alone may be a date
     for expected in (sha256 or "", named[1] if named else ""):
         if not digest.startswith(expected.lower()):
@@ -84,17 +81,8 @@ def checked_digest(path: Path, space: str, sha256: str | None = None) -> str:
 
 
 def read_weights(path: Path, space: str) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of one that torch.save wrote, without running any pickled code."""
-    try:
-        found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, UnpicklingError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path}: cannot be read as weights ({reason}); expected a state dictionary of tensors: {SOURCES[space]}"
-        ) from error
-    found = found.get("state_dict", found) if isinstance(found, Mapping) else found
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise ValueError(f"{path}: found {type(found).__name__}, expected a state dictionary of tensors")
+    """The tensors of a file of weights, named as in the network."""
+    found = read_state(path, f"a dictionary of tensors: {SOURCES[space]}")
     return {name.removeprefix("module."): value for name, value in found.items()}
 
 

@@ -4,24 +4,22 @@ A file of the cache is named by the hash of the stack's content, the images, the
 may be removed at any time.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from tqdm import tqdm
 
-from understudy.core.files import atomic_path, canonical_json, hash_of
+from understudy.core import tensors
+from understudy.core.files import hash_of
+from understudy.core.forms import Open
 from understudy.core.stack import Stack
 
 from .feature_spaces import Space
 
 FORMAT = 1  # another number where features of the same name would differ
 BATCH = 64  # images of one forward pass
-_METADATA = "understudy"
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,7 @@ class Images:
     def included(cls, stack: Stack) -> "Images":
         """All of a stack that was trained on or generated; of a test stack, which has every slice, those that pass the
         slice rule, as all images of the others do."""
-        subjects = stack.meta.get("subjects")
-        if not subjects:
-            return cls(stack, np.arange(len(stack)))
-        pairs = [name.removesuffix(".png").split("/") for name in stack.names]
-        kept = [int(number) in subjects[subject]["included"] for subject, number in pairs]
-        return cls(stack, np.flatnonzero(kept))
+        return cls(stack, np.array(stack.included(), int))
 
 
 def features_of(
@@ -62,8 +55,7 @@ def features_of(
     if (found := _cached(path, key)) is not None:
         return found
     f_ND = _computed(images, channels, space, device, threads)
-    with atomic_path(path) as temporary:
-        save_file({"features": f_ND}, temporary, {_METADATA: canonical_json(key)})
+    tensors.write_arrays(path, {"features": f_ND}, key)
     return f_ND
 
 
@@ -72,11 +64,11 @@ def _cached(path: Path, key: dict) -> np.ndarray | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(path, "np") as file:
-            return file.get_tensor("features") if json.loads(file.metadata()[_METADATA]) == key else None
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-        print(f"{path}: found {error!r}; these features are computed again", flush=True)
+        arrays, about = tensors.read_arrays(path, Open, "features")
+    except ValueError as error:
+        print(f"{error}; these features are computed again", flush=True)
         return None
+    return arrays.get("features") if about == key else None
 
 
 @torch.no_grad()

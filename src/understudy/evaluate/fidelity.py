@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from understudy.core.csv_files import csv_text
 from understudy.core.files import write_text_atomically
 from understudy.core.seeds import seed_of
 
@@ -133,4 +134,4 @@ def absent_row(keys: Mapping[str, str], space: str, reference: str) -> dict:
 
 
 def write_fidelity(path: Path, rows: Sequence[Mapping]) -> None:
-    write_text_atomically(path, pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
+    write_text_atomically(path, csv_text(pd.DataFrame(rows, columns=list(COLUMNS))))

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from understudy.core import escape
+from understudy.core.csv_files import read_csv
 from understudy.core.files import write_text_atomically
+from understudy.core.outside import shortened
 
 from .distance import spacing_of, union_box
 from .overlap import dice_of_counts
@@ -123,7 +126,7 @@ def write_scores(path: str | Path, rows: Iterable[Mapping]) -> None:
     for row in rows:
         assert set(COLUMNS) <= row.keys() <= set(COLUMNS + ADDED), sorted(row.keys() ^ set(COLUMNS))
         decimal = {name: _cell(row.get(name)) for name in NUMBERS if NUMBERS[name] is float}
-        writer.writerow({"kind": LABEL, **row, **decimal})
+        writer.writerow({k: escape.csv_cell(v) for k, v in {"kind": LABEL, **row, **decimal}.items()})
     write_text_atomically(path, text.getvalue())
 
 
@@ -131,6 +134,7 @@ def _cell(value: float | None) -> str:
     return "" if value is None or np.isnan(value) else repr(float(value))
 
 
+MOST_REPEATS = 10_000
 TEXTS = ["dataset", "segmenter", "training_set", "augmentation", "subject", "label", "kind"]
 NUMBERS = {"repeat": int, "reference_voxels": int, "predicted_voxels": int} | dict.fromkeys(
     ["dice", "hausdorff_mm", "hausdorff95_mm", "surface_dice", "reference_ml", "predicted_ml"], float
@@ -143,17 +147,18 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     One without the columns ADDED, of a version that had none, is read as scores of labels: the others are nan.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{path}: no such scores. Run the training that writes them: snakemake {path}")
     types = dict.fromkeys(TEXTS, str) | NUMBERS
-    try:  # only an empty cell is undefined: a subject may be called "NA"
-        scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=dict.fromkeys(NUMBERS, [""]))
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path}: found {error}, expected a scores file: {', '.join(COLUMNS + ADDED)}") from error
+    # only an empty cell is undefined: a subject may be called "NA"
+    how = {"dtype": types, "keep_default_na": False, "na_values": dict.fromkeys(NUMBERS, [""])}
+    scores = read_csv(path, expected=f"a scores file: {', '.join(COLUMNS + ADDED)}", **how)
     if list(scores.columns) not in (COLUMNS, COLUMNS + ADDED):
         raise ValueError(
-            f"{path}: found the columns {', '.join(scores.columns)}, expected {', '.join(COLUMNS + ADDED)}"
+            f"{path}: found the columns {shortened(', '.join(scores.columns))}, expected {', '.join(COLUMNS + ADDED)}"
         )
+    if not len(scores) or not scores["repeat"].between(0, MOST_REPEATS).all():
+        raise ValueError(f"{path}: found no scores, or a repeat beyond {MOST_REPEATS}, expected a scores file")
     return with_added(scores)
 
 

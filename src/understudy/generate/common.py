@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from understudy.core import distributed
+from understudy.core.outside import shortened
 
 from .annotation import CODINGS
 
@@ -42,13 +44,19 @@ def read_options(kind: type[CommonOptions], name: str, given: dict):
     """An instance of the options dataclass `kind`.
 
     Raises:
-        ValueError: an unknown option, with the nearest known one; a common option that cannot be.
+        ValueError: an unknown option, with the nearest known one; a value of another type; a common option that cannot
+            be.
     """
     known = [f.name for f in fields(kind)]
     for option in given:
         if option not in known:
             nearest = difflib.get_close_matches(option, known, n=1, cutoff=0.0)[0]
             raise ValueError(f"{name}: unknown option {option!r}; the nearest known one is {nearest!r}")
+    try:
+        TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        raise ValueError(f"{name}: {wrong['loc'][0]} {shortened(wrong['input'])}: {wrong['msg']}") from error
     options = kind(**given)
     for option, allowed in (("annotation", CODINGS), ("memorization_action", ACTIONS)):
         if (found := getattr(options, option)) not in allowed:

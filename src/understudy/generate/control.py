@@ -34,7 +34,7 @@ def write_control(
     if control not in MADE_CONTROLS:
         raise ValueError(f"control: found {control!r}, expected one of {', '.join(MADE_CONTROLS)}")
     output, places = Path(output), visible(training, dataset, seed, leave_out)
-    source = {"dataset": dataset, "generator": control, "seed": seed, "stack": training.fingerprint}
+    source = {"dataset": dataset, "generator": control, "seed": seed, "training_sha256": training.sha256}
     meta = {key: training.meta[key] for key in CARRIED} | {"source": source}
     host = np.random.default_rng(seed_of(seed, "control", control))
     with StackWriter(output, meta) as writer:

@@ -29,12 +29,13 @@ def write_import(name: str, images: Stack, training: Stack, output: str | Path, 
             )
     if trained_on not in TRAINED_ON:
         raise ValueError(f"trained_on: found {trained_on!r}, expected one of {', '.join(TRAINED_ON)}")
-    source = {"dataset": dataset, "generator": name, "imported": images.fingerprint}
+    source = {"dataset": dataset, "generator": name, "imported_sha256": images.sha256}
     meta = {key: training.meta[key] for key in ALIKE} | {"source": source, "lineage": []}
     if trained_on == UNKNOWN:
         source["lineage"] = UNKNOWN
     else:
         meta["lineage"] = training.meta["lineage"]
+        source["training_sha256"] = training.sha256
     output = Path(output)
     with StackWriter(output, meta) as writer:
         for place, image in enumerate(images.names):

@@ -28,10 +28,22 @@ def pool_samples(name: str, members: Sequence[Stack], output: str | Path, datase
                 f"{member.path}: found {found[0]} {member.meta[found[0]]}, expected {meta[found[0]]} as in "
                 f"{members[0].path}. Members of an ensemble are trained on one stack: train it again."
             )
-    source = {"dataset": dataset, "generator": name, "members": [member.fingerprint for member in members]}
+    source = {"dataset": dataset, "generator": name, "members": [member.sha256 for member in members]}
+    source |= _trained_on(members)
     meta |= {"source": source, "lineage": sorted({one for member in members for one in member.meta["lineage"]})}
     with StackWriter(output, meta) as writer:
         for i in range(count):
             member = members[i % len(members)]
             writer.add_png(image_name(i), member.checked_png(i // len(members)))
     return write_manifest(output, meta, count=count)
+
+
+def _trained_on(members: Sequence[Stack]) -> dict[str, str]:
+    """The training stack of all members. Raises ValueError where they have several."""
+    found = {member.meta["source"].get("training_sha256") for member in members}
+    if len(found) > 1:
+        raise ValueError(
+            f"{members[0].path}: found members of an ensemble that were trained on {len(found)} stacks, expected one. "
+            "Train them again."
+        )
+    return {"training_sha256": trained} if (trained := found.pop()) else {}

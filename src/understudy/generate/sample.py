@@ -59,6 +59,8 @@ class Sampling:
         source = {key: self.metadata[key] for key in ("dataset", "generator")}
         if "lineage_commitment" in self.metadata:  # weights of a release: their subjects are a secret, not nobody
             source["lineage"] = UNKNOWN
+        if "training_sha256" in self.metadata:
+            source["training_sha256"] = self.metadata["training_sha256"]
         return {
             "channels": self.metadata["channels"],
             "labels": self.metadata["labels"],

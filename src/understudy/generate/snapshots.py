@@ -4,6 +4,7 @@ Of three trainings that go wrong, one shows it in its losses. The other two look
 training patients, and one that has collapsed and paints one patient, or none with a tumor.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -52,6 +53,10 @@ class Snapshots:
         if self.options.memorization_action != "log":
             self._judge(images_seen, found["memorized_share"], network)
         return found
+
+    def told(self) -> list[dict]:
+        """The history as JSON can say it: none in place of what is no number."""
+        return [{k: v if math.isfinite(v) else None for k, v in entry.items()} for entry in self.history]
 
     def variety(self, x_NCHW: Tensor) -> dict[str, float]:
         """diversity: deviation between samples, mean over pixels, relative to that between training images. annotated:

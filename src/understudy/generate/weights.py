@@ -9,19 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from understudy.core import seeds
-from understudy.core.files import atomic_path
+from understudy.core import seeds, tensors
+from understudy.core.budget import Budget
+from understudy.core.forms import GeneratorWeights
 from understudy.core.manifest import write_manifest
+from understudy.core.outside import checked
 
-from . import build
+from . import GENERATORS, build
 from .annotation import Coding
 
 FORMAT = 2
-_METADATA = "understudy"  # one key, since the order of several is not fixed in a safetensors file
+EXPECTED = "generator weights of train_generator"
+BUILT = 8  # a generator is built with its discriminator and others, of which the file has none
 _LICENCE = "Apache-2.0 (this implementation); weights derive from the training data's terms"
 
 
@@ -33,7 +34,8 @@ def seeded_build(name: str, channels: int, size: int, seed: int, **options):
 
 
 def describe(name: str, generator, stack_meta: dict, *, dataset: str, seed: int, images_seen: int, **more) -> dict:
-    """The metadata of published weights: all that is needed to sample from them, and their origin; and `more`."""
+    """The metadata of published weights: all that is needed to sample from them, and their origin; and `more`, such as
+    `training_sha256`, the SHA-256 of the stack that the generator was trained on."""
     options = {key: value for key, value in asdict(generator.options).items() if key not in generator.options.MACHINE}
     return {
         "format": FORMAT,
@@ -57,15 +59,14 @@ def describe(name: str, generator, stack_meta: dict, *, dataset: str, seed: int,
     }
 
 
-def publish_weights(tensors: Mapping[str, Tensor], path: str | Path, metadata: dict) -> dict:
+def publish_weights(weights: Mapping[str, Tensor], path: str | Path, metadata: dict) -> dict:
     """Writes the state of the averaged network with its metadata as safetensors, and a manifest, .json, beside it.
 
     Returns the manifest: metadata with the hash in place of the list of subjects, and the file's sha256.
     """
     path = Path(path)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_METADATA: json.dumps(metadata, sort_keys=True)})
+    metadata = json.loads(json.dumps(metadata))  # as it will be read: lists in place of tuples
+    tensors.write_tensors(path, weights, checked(GeneratorWeights, metadata, str(path), EXPECTED))
     return write_manifest(path, metadata)
 
 
@@ -75,25 +76,28 @@ def read_metadata(path: str | Path) -> dict:
     Raises:
         ValueError: no such file, or not one that publish_weights wrote.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {})[_METADATA])
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such weights. Run the rule that makes them: snakemake {path}") from error
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: found {error!r}, expected generator weights of train_generator") from error
-    if metadata["format"] != FORMAT:
-        raise ValueError(f"{path}: found weights format {metadata['format']}, expected {FORMAT}. Train again.")
+    if not Path(path).exists():
+        raise ValueError(f"{path}: no such weights. Run the rule that makes them: snakemake {path}")
+    metadata = tensors.read_metadata(path, GeneratorWeights, EXPECTED)
+    if metadata["generator"] not in GENERATORS:
+        known = ", ".join(GENERATORS)
+        raise ValueError(f"{path}: found the generator {metadata['generator']!r}, expected one of {known}")
     return metadata
 
 
 def load_generator(path: str | Path, device: torch.device | str = "cpu"):
-    """(generator ready to sample, metadata) of published weights. Raises ValueError as read_metadata does."""
-    metadata = read_metadata(path)
-    coding = coding_of(metadata)
-    channels = coding.count(len(metadata["channels"]))
-    generator = seeded_build(metadata["generator"], channels, metadata["size"], 0, **metadata["options"])
-    generator.networks[generator.averaged].load_state_dict(load_file(path))
+    """(generator ready to sample, metadata) of published weights. Raises ValueError as read_metadata does, and where
+    the options are not those of a network with these weights."""
+    metadata, header = read_metadata(path), tensors.read_header(path, EXPECTED)
+    try:
+        channels = coding_of(metadata).count(len(metadata["channels"]))
+        with Budget(BUILT * header.numbers, BUILT * len(header.entries)):
+            generator = seeded_build(metadata["generator"], channels, metadata["size"], 0, **metadata["options"])
+        network = generator.networks[generator.averaged]
+        tensors.check_fits(header, network.state_dict())
+    except tensors.UNBUILDABLE as error:
+        raise ValueError(f"{path}: found {error}, expected {EXPECTED}") from error
+    network.load_state_dict(tensors.read_finite(path, EXPECTED))
     return generator.to(device), metadata
 
 

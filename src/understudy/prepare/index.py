@@ -6,21 +6,22 @@ until its files or the settings change, so an index that was killed, or whose da
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
-from understudy.core.files import hash_of, write_json, write_text_atomically
+from understudy.core import escape
+from understudy.core.files import hash_of, read_json, write_json, write_text_atomically
 from understudy.core.labels import LABEL_CHANNEL, label_names
+from understudy.core.outside import read_rows, shortened
 
 from .layouts import Layout, Subject, by_file, find_subjects, is_safe_id, layouts_of
 from .nifti import Volume, read_volumes
 from .pool import map_subjects
-from .splits import check_identities, identities, split_subjects
+from .splits import SPLITS, check_identities, identities, split_subjects
 
 CHECKS = 1  # version of the checks: a larger number makes those of the work folder be done again
 _TOLERANCE = 1e-3  # mm, within which affines of one subject agree
@@ -47,11 +48,13 @@ def index_subjects(
     output: str | Path,
     work: str | Path,
     workers: int = 1,
+    salt: bytes | None = None,
 ) -> None:
     """Checks all subjects of a data set and writes its subjects.csv, sorted by subject.
 
     Args:
-        options: config datasets.NAME: layout, labels, split or test_subjects, subjects, identities.
+        options: config datasets.NAME: layout, labels, split or test_subjects, draw, subjects, identities.
+        salt: of the study, to draw test subjects with.
         images: config images: size, channels, labels, decisive, orientation.
         work: folder for the finished checks of single subjects.
     Raises:
@@ -63,7 +66,7 @@ def index_subjects(
     split, identity = {}, {}
     if subjects:
         try:
-            split = split_subjects([s.name for s in subjects], options, seed)
+            split = split_subjects([s.name for s in subjects], options, seed, salt)
             identity = identities(dataset, split, options.get("identities"))
             problems += check_identities(split, identity)
         except ValueError as error:
@@ -101,13 +104,19 @@ def index_subjects(
 
 def read_index(path: str | Path) -> list[dict[str, str]]:
     """The rows of a subjects.csv. Raises ValueError where there is none."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise ValueError(f"{path}: found {error.strerror}, expected the index. Run index_subjects.") from error
-    if not rows or not {"subject", "split", "identity", "layout"} <= rows[0].keys():
+    needed = ("subject", "split", "identity", "layout")
+    found = read_rows(path, needed, "the index of a data set. Run index_subjects again")
+    rows = [{name: escape.of_csv_cell(cell) for name, cell in row.items()} for _, row in found]
+    if not rows:
         raise ValueError(f"{path}: found no subjects, expected the index of a data set. Run index_subjects again.")
+    for row in rows:
+        files = [PurePath(cell) for name, cell in row.items() if name.endswith("_file")]
+        outside = [file for file in files if file.is_absolute() or ".." in file.parts]
+        if row["split"] not in SPLITS or not is_safe_id(row["subject"]) or outside:
+            raise ValueError(
+                f"{path}: found {shortened(row['subject'])} in the split {shortened(row['split'])} with files "
+                f"{shortened([*map(str, files)])}, expected the index of a data set. Run index_subjects again."
+            )
     return rows
 
 
@@ -116,10 +125,10 @@ def check_subject(settings: Settings, subject: Subject) -> dict:
     key = hash_of([CHECKS, _as_json(settings), subject.layout.labels, subject.files, _state(settings.root, subject)])
     kept = settings.work / f"{subject.name}.json"
     try:
-        result = json.loads(kept.read_text(encoding="utf-8"))
+        result = read_json(kept)
         if result.get("key") == key:
             return result
-    except (OSError, ValueError):
+    except ValueError:
         pass  # nothing kept, or nothing that can be read: then it is checked again
     row, problems = _check_volumes(settings, subject)
     result = {"key": key, "row": row, "problems": problems}
@@ -263,5 +272,5 @@ def _csv(rows: Sequence[Mapping], settings: Settings) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: escape.csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()

@@ -16,6 +16,7 @@ from understudy.core.labels import LABEL_CHANNEL
 _SUBJECT = "{subject}"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WINDOWS = {"CON", "PRN", "AUX", "NUL", *(f"{device}{n}" for device in ("COM", "LPT") for n in range(1, 10))}
+_MOST_STARS = 3  # a name of 255 characters is split in 10 million ways by four of them
 _INDEX = re.compile(r"\[(\d+)\]$")
 
 
@@ -92,6 +93,11 @@ def layouts_of(layout: str | Sequence[str] | Mapping[str, str], labels: Mapping 
         if _SUBJECT not in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise ValueError(
                 f"layout: found the pattern {pattern!r}, expected a path below the root that contains {{subject}}."
+            )
+        if any(part.count("*") > _MOST_STARS for part in Path(pattern).parts):
+            raise ValueError(
+                f"layout: found the pattern {pattern!r}, expected at most {_MOST_STARS} stars in one name: "
+                "more of them can be matched in too many ways."
             )
     own = {_whole(value): name for value, name in (labels or {}).items()}
     return [Layout(one.name, one.files, own or one.labels, one.ids, one.folders) for one in found]

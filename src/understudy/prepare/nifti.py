@@ -16,6 +16,8 @@ from isal import isal_zlib
 from nibabel import orientations
 from nibabel.spatialimages import HeaderDataError
 
+from understudy.core.outside import regular_file
+
 MAX_BYTES = 2**31  # of voxels in one file: four 512^3 volumes of float32 in one, and no surprise for the memory
 _HEADER, _FIRST_VOXEL = 348, 352  # bytes: the header, and the earliest place of the voxels in a single file
 _MAX_OFFSET = 2**24  # header extensions larger than 16 MB are a broken vox_offset
@@ -54,7 +56,7 @@ def read_volumes(path: str | Path, indices: Sequence[int | None], axcodes: str =
     Raises:
         ValueError: the file cannot be read, is damaged, or is not what was asked for; names file, found and expected.
     """
-    path = Path(path)
+    path = regular_file(path, "a readable NIfTI file")
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"found a file of more than {MAX_BYTES >> 20} MB, expected one volume.")
@@ -185,7 +187,8 @@ def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
         raise ValueError(
             f"found no valid orientation in the header ({error}), expected an sform or a qform."
         ) from error
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    usable = np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) >= 1e-9
+    if not usable or np.isnan(orientations.io_orientation(affine)).any():
         raise ValueError(f"found the affine {affine[:3].tolist()}, expected finite numbers and three independent axes.")
     return affine
 

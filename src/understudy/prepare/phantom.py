@@ -20,11 +20,13 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 from scipy import ndimage
 
 from understudy.core.files import atomic_path, write_json
 
 HEAD_MM = 240.0  # edge of the field of view, as in BraTS: a voxel is HEAD_MM / size
+MOST_SUBJECTS = 100_000
 HEIGHT = 155 / 240  # of the edge
 MODALITIES = ("t1", "t1ce", "t2", "flair")
 NCR_NET, ED, ET = 1, 2, 4  # label values of BraTS 2020
@@ -58,8 +60,8 @@ class PhantomOptions:
     bias: float = 0.2  # the bias field stays within about 1 +- bias
 
     def __post_init__(self):
-        if self.subjects < 1:
-            raise ValueError(f"phantom subjects: found {self.subjects}, expected at least 1")
+        if not 1 <= self.subjects <= MOST_SUBJECTS:
+            raise ValueError(f"phantom subjects: found {self.subjects}, expected 1 to {MOST_SUBJECTS}")
         if not 32 <= self.size <= 240:
             raise ValueError(f"phantom size: found {self.size}, expected 32 to 240 voxels")
         for name, highest in (("without_enhancing", 1), ("noise", 0.5), ("bias", 0.8)):
@@ -75,6 +77,12 @@ class PhantomOptions:
         unknown = sorted(options.keys() - set(known))
         if unknown:
             raise ValueError(f"phantom options: found {', '.join(unknown)}, expected some of {', '.join(known)}")
+        try:
+            TypeAdapter(cls).validate_python(options)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            said = wrong["msg"].removeprefix("Value error, ")
+            raise ValueError(f"phantom {wrong['loc'][0]}: {said}" if wrong["loc"] else said) from error
         return cls(**options)
 
     @property

@@ -20,13 +20,14 @@ import numpy as np
 
 from understudy.core.files import hash_of, sha256_of_file, write_json
 from understudy.core.labels import LABEL_CHANNEL
+from understudy.core.outside import first_twice
 from understudy.core.stack import Stack, StackWriter
 
 from .index import read_index
-from .layouts import by_file, layouts_of
+from .layouts import PRESETS, by_file, layouts_of
 from .nifti import Volume, read_volumes
 from .pool import map_subjects
-from .splits import SPLITS
+from .splits import SPLITS, check_identities, how_drawn
 
 RULE = 1  # version of the slicing: a larger number makes kept files of the work folder be done again
 _TABLE = 2**24  # entries of the largest look-up table; integer voxels above are scaled as floats
@@ -72,6 +73,7 @@ def slice_volumes(
     root, work, outputs = Path(root), Path(work), {"train": Path(train), "test": Path(test)}
     if not root.is_dir():
         raise ValueError(f"{root}: found nothing, expected the folder of the raw data. Correct the dataset's `root`.")
+    _check_rows(index, rows, images)
     rules = {name: _rule(images, grey) for name, grey in _greys(options, images).items()}
     tasks = [Task(row, rules[row["layout"]], row["split"] == "test", root, work) for row in rows]
     cuts = map_subjects(cut_subject, tasks, workers, f"slice {dataset}")
@@ -81,7 +83,7 @@ def slice_volumes(
         _tell_kept(split, {row["subject"]: cut[row["subject"]] for row in members[split]}, images)
     summary = {}
     for split, path in outputs.items():
-        meta = _meta(dataset, split, members[split], cut, images)
+        meta = _meta(dataset, split, how_drawn(options), members[split], cut, images)
         with StackWriter(path, meta) as stack:
             for row in members[split]:
                 part = Stack.open(cut[row["subject"]].path)
@@ -90,6 +92,30 @@ def slice_volumes(
         summary[split] = _summary(path, meta)
     write_json(manifest, {"dataset": dataset, "images": dict(images), "splits": summary})
     _clean(work, outputs.values())
+
+
+def _check_rows(index: str | Path, rows: Sequence[Mapping], images: Mapping) -> None:
+    """Raises ValueError where an index is not one of these channels, or is not split as it was checked."""
+    needed = [f"{channel}_{what}" for channel in images["channels"] for what in ("file", "crc32")]
+    problems = [f"found no column {name}" for name in needed if name not in rows[0]]
+    if twice := first_twice(row["subject"] for row in rows):
+        problems.append(f"found {twice} twice")
+    problems += [f"found no {split} subject" for split in SPLITS if split not in {row["split"] for row in rows}]
+    problems += check_identities(*({row["subject"]: row[key] for row in rows} for key in ("split", "identity")))
+    problems += [f"found the layout {row['layout']!r}" for row in rows if row["layout"] not in (*PRESETS, "own")]
+    if problems:
+        raise ValueError(f"{index}: {problems[0][:200]}, expected the index of a data set. Run index_subjects again.")
+
+
+def _check_volume(task: "Task", volume: Volume, channel: str, decisive: Volume) -> None:
+    """What the index has seen, looked at once more: an index may be another's. Raises ValueError."""
+    shape, size = volume.data_XYZ.shape, task.rule.size
+    values = set(np.unique(volume.data_XYZ).tolist()) if channel == LABEL_CHANNEL else set()
+    if shape != decisive.data_XYZ.shape or max(shape[:2]) > size or values - {0, *task.rule.grey}:
+        raise ValueError(
+            f"{task.row['subject']}  {volume.path}: found shape {shape} or label values that do not fit "
+            f"{decisive.path.name} and images of {size} pixels. Run index_subjects again."
+        )
 
 
 @dataclass(frozen=True)
@@ -142,6 +168,7 @@ def _write_cut(task: Task, path: Path) -> None:
             numbers = np.arange(len(fraction_Z)) if task.whole else included
             images_NCHW = np.zeros((len(numbers), len(rule.channels), rule.size, rule.size), np.uint8)
         for channel, volume in volumes.items():
+            _check_volume(task, volume, channel, decisive)
             scale = _grey_of_labels(rule.grey) if channel == LABEL_CHANNEL else grey_scale(volume.data_XYZ)
             _fill(images_NCHW[:, rule.channels.index(channel)], volume.data_XYZ, numbers, scale)
     about = {
@@ -239,14 +266,16 @@ def _tell_kept(split: str, cut: Mapping[str, Cut], images: Mapping) -> None:
         print(f"warning: no slice of {len(without)} {split} subjects is kept: {shown}", flush=True)
 
 
-def _meta(dataset: str, split: str, rows: Sequence[Mapping], cut: Mapping[str, Cut], images: Mapping) -> dict:
+def _meta(
+    dataset: str, split: str, drawn: str, rows: Sequence[Mapping], cut: Mapping[str, Cut], images: Mapping
+) -> dict:
     """What a stack says of itself; lineage names all its subjects, also those that no slice is kept of."""
     return {
         "channels": list(images["channels"]),
         "labels": dict(images["labels"]),
         "height": images["size"],
         "width": images["size"],
-        "source": {"dataset": dataset, "split": split},
+        "source": {"dataset": dataset, "split": split, "drawn": drawn},
         "lineage": sorted({row["identity"] for row in rows}),
         "subjects": {
             row["subject"]: {

@@ -1,18 +1,23 @@
 """Who is train and who is test, and who is who: splits from a file or drawn by seed, identities across data sets."""
 
-import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from understudy.core.lineage import FILE, SECRET, SEED
+from understudy.core.outside import read_rows
+from understudy.core.secret import keyed_hash
+
 SPLITS = ("train", "test")
+_EXPECTED = "a CSV file"
 
 
-def split_subjects(names: Iterable[str], options: Mapping, seed: int) -> dict[str, str]:
-    """Subject -> split as a dataset's options say: `split` (a CSV) with `subjects`, or `test_subjects` (drawn).
+def split_subjects(names: Iterable[str], options: Mapping, seed: int, salt: bytes | None = None) -> dict[str, str]:
+    """Subject -> split as a dataset's options say: `split` (a CSV) with `subjects`, or `test_subjects`, drawn with the
+    study's salt or (`draw: seed`) without.
 
     Raises:
         ValueError: one line per problem, see read_split and draw_split.
@@ -23,7 +28,16 @@ def split_subjects(names: Iterable[str], options: Mapping, seed: int) -> dict[st
         )
     if options.get("split"):
         return read_split(options["split"], names, options.get("subjects") or "all")
-    return draw_split(names, options["test_subjects"], seed)
+    if how_drawn(options) == SEED:
+        salt = None
+    elif salt is None:
+        raise ValueError("dataset: found no salt, expected one to draw the test subjects with (or `draw: seed`).")
+    return draw_split(names, options["test_subjects"], seed, salt)
+
+
+def how_drawn(options: Mapping) -> str:
+    """What decides who is train and who is test, as stacks.json tells it to a release."""
+    return FILE if options.get("split") else options.get("draw") or SECRET
 
 
 def read_split(path: str | Path, names: Iterable[str], subjects: str = "all") -> dict[str, str]:
@@ -39,7 +53,7 @@ def read_split(path: str | Path, names: Iterable[str], subjects: str = "all") ->
     if subjects not in ("all", "available"):
         raise ValueError(f"subjects: found {subjects!r}, expected all or available.")
     names = set(names)
-    rows = _read_rows(path, ("subject", "split"))
+    rows = read_rows(path, ("subject", "split"), _EXPECTED)
     split: dict[str, str] = {}
     problems = []
     for number, row in rows:
@@ -70,21 +84,26 @@ def check_split_file(dataset: str, options: Mapping) -> None:
     among the training subjects stops it before any job is submitted. Raises ValueError."""
     if not options["split"]:
         return
-    names = {row["subject"] for _, row in _read_rows(options["split"], ("subject", "split"))}
+    names = {row["subject"] for _, row in read_rows(options["split"], ("subject", "split"), _EXPECTED)}
     split = read_split(options["split"], names)
     if problems := check_identities(split, identities(dataset, names, options["identities"])):
         raise ValueError("\n".join(f"{options['split']}: {problem}" for problem in problems))
 
 
-def draw_split(names: Iterable[str], test_subjects: int, seed: int) -> dict[str, str]:
-    """Draws the test subjects; a function of the set of names and the seed alone."""
+def draw_split(names: Iterable[str], test_subjects: int, seed: int, salt: bytes | None = None) -> dict[str, str]:
+    """Draws the test subjects: a function of the set of names, the seed and the salt. Without a salt, everybody who has
+    the names can repeat the draw; with one, the subjects whose keyed hashes are the smallest are drawn."""
     ordered = sorted(names)
     if not 0 < test_subjects < len(ordered):
         raise ValueError(
             f"test_subjects: found {test_subjects} of {len(ordered)} subjects, expected some of both splits."
         )
-    drawn = set(np.random.default_rng(seed).permutation(len(ordered))[:test_subjects].tolist())
-    return {name: "test" if i in drawn else "train" for i, name in enumerate(ordered)}
+    if salt is None:
+        order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
+    else:
+        order = sorted(ordered, key=lambda name: keyed_hash(salt, f"split {seed} {name}"))
+    drawn = set(order[:test_subjects])
+    return {name: "test" if name in drawn else "train" for name in ordered}
 
 
 def _with_both(split: dict[str, str], where: str) -> dict[str, str]:
@@ -110,7 +129,7 @@ def identities(dataset: str, names: Iterable[str], path: str | Path | None = Non
 
 def _canonical(dataset: str, path: str | Path) -> dict[tuple[str, str], str]:
     """(dataset, subject) -> "dataset/subject" of the patient's first entry, in the order of the file."""
-    rows = _read_rows(path, (dataset,))
+    rows = read_rows(path, (dataset,), _EXPECTED)
     patient: dict[tuple[str, str], list[tuple[str, str]]] = {}  # entries of one patient share one list
     for _, row in rows:
         entries = [(column, cell) for column, cell in row.items() if cell]
@@ -131,20 +150,3 @@ def check_identities(split: Mapping[str, str], identity: Mapping[str, str]) -> l
         for same in members.values()
         if len({split[name] for name in same}) > 1
     ]
-
-
-def _read_rows(path: str | Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """(line number, row) of a CSV that has at least these columns; blank lines are skipped, cells stripped."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
-            header = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = header
-            rows = [(reader.line_num, {k: v.strip() for k, v in row.items() if k}) for row in reader]
-    except OSError as error:
-        raise ValueError(f"{path}: found {error.strerror}, expected a CSV file.") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: found bytes that are no UTF-8 text, expected a CSV file.") from error
-    if missing := [name for name in columns if name not in header]:
-        raise ValueError(f"{path}: found the columns {', '.join(header) or 'none'}, expected {', '.join(missing)} too.")
-    return rows

@@ -1,14 +1,13 @@
 """What readers send back: files of answers, each compared with the key of its page."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.files import read_json
-
-from .study import FORMAT
+from understudy.core.forms import Answers, ReaderKey
+from understudy.core.outside import read_json_as
+from understudy.core.reader_names import checked_name, same
 
 CALLS = ("real", "synthetic")
 COLUMNS = ["dataset", "reader", "id", "source", "repeat_of", "call", "confidence", "seconds"]
@@ -17,47 +16,35 @@ AGAIN = "Ask the reader to save the answers again, on the page that they belong 
 
 def read_keys(paths: Iterable[Path]) -> dict[str, dict]:
     """{study: key}. Raises ValueError where a file is missing or no key."""
-    keys = {}
-    for path in paths:
-        try:
-            key = read_json(path)
-            keys[key["study"]] = key
-        except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: found no key of a reader study ({error}). Make it again.") from error
-    return keys
+    found = [read_json_as(ReaderKey, path, "the key of a reader study. Make it again") for path in paths]
+    return {key["study"]: key for key in found}
 
 
 def read_answers(paths: Iterable[Path], keys: Mapping[str, dict]) -> pd.DataFrame:
     """A row for each image of each reader: COLUMNS, `call` and `confidence` empty where there is no answer.
 
     Raises ValueError where a file holds no answers, or those to another page, or to images that the page does not have,
-    or the same image twice, or where two files are of one reader.
+    or the same image twice, or where two files are of one reader, whatever the capitals and blanks of the name, or a
+    reader has a name that no table can show.
     """
     parts, seen = [], {}
     for path in map(Path, paths):
         given = _read(path, keys)
         key = keys[given["study"]]
-        who = (given["study"], given["reader"])
+        reader = checked_name(path, given["reader"])
+        who = (given["study"], same(reader))
         if who in seen:
             raise ValueError(
-                f"{path}: found answers of {given['reader']}, expected another reader, as {seen[who]} has theirs. "
+                f"{path}: found answers of {reader}, expected another reader, as {seen[who]} has theirs. "
                 "Keep one of the two in reader_study.answers; two people need two names."
             )
         seen[who] = path
-        parts.append(_rows(path, given, key))
+        parts.append(_rows(path, reader, given, key))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def _read(path: Path, keys: Mapping[str, dict]) -> dict:
-    try:
-        given = read_json(path)
-        known = given["format"] == FORMAT and isinstance(given["answers"], list) and bool(given["reader"].strip())
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such file, expected answers that a reader has saved") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: found no answers of a reader ({error}). {AGAIN}") from error
-    if not known:
-        raise ValueError(f"{path}: found format {given['format']}, expected {FORMAT} with a reader's name. {AGAIN}")
+    given = read_json_as(Answers, path, f"answers that a reader has saved. {AGAIN}")
     if given["study"] not in keys:
         pages = ", ".join(f"{study} ({key['dataset']})" for study, key in keys.items())
         raise ValueError(
@@ -67,7 +54,7 @@ def _read(path: Path, keys: Mapping[str, dict]) -> dict:
     return given
 
 
-def _rows(path: Path, given: dict, key: Mapping) -> pd.DataFrame:
+def _rows(path: Path, reader: str, given: dict, key: Mapping) -> pd.DataFrame:
     answers: dict[str, dict] = {}
     asked = {image["id"] for image in key["images"]}
     for answer in given["answers"]:
@@ -82,18 +69,16 @@ def _rows(path: Path, given: dict, key: Mapping) -> pd.DataFrame:
     rows = []
     for image in key["images"]:
         answer = answers.get(image["id"], {})
-        about = {"dataset": key["dataset"], "reader": given["reader"].strip()}
+        about = {"dataset": key["dataset"], "reader": reader}
         about |= {name: image[name] for name in ("id", "source", "repeat_of")}
         rows.append({**about, **{name: answer.get(name) for name in ("call", "confidence", "seconds")}})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _problem(answer: object, levels: int) -> str | None:
+def _problem(answer: Mapping, levels: int) -> str | None:
     """What is wrong with one answer."""
-    if not isinstance(answer, dict) or "id" not in answer:
-        return f"{answer!r} in place of an answer"
-    if answer.get("call") not in CALLS:
-        return f"the call {answer.get('call')!r} (image {answer['id']}), expected one of {', '.join(CALLS)}"
+    if answer["call"] not in CALLS:
+        return f"the call {answer['call']!r} (image {answer['id']}), expected one of {', '.join(CALLS)}"
     if answer.get("confidence") not in range(1, levels + 1):
         return f"confidence {answer.get('confidence')!r} (image {answer['id']}), expected 1 to {levels}"
     return None

@@ -61,8 +61,9 @@ def check_alike(stacks: Mapping[str, Stack]) -> None:
 
 
 def _chosen(source: str, stack: Stack, images: int, secret: str) -> list[int]:
-    """Indices of so many images, of as many subjects as there are."""
-    candidates = _shuffled(_candidates(stack), secret, source)
+    """Indices of so many images, of as many subjects as there are; of real ones, of those that pass the slice rule, as
+    the generators' training images do."""
+    candidates = _shuffled(stack.included(), secret, source)
     if len(candidates) < images:
         raise ValueError(
             f"{stack.path}: found {len(candidates)} images, expected the {images} that reader_study.images asks for. "
@@ -72,15 +73,6 @@ def _chosen(source: str, stack: Stack, images: int, secret: str) -> list[int]:
     if subjects is None:
         return candidates[:images]
     return _balanced(candidates, images, key=lambda i: subjects[i])
-
-
-def _candidates(stack: Stack) -> list[int]:
-    """All images; of real ones, those that pass the slice rule, as the generators' training images do."""
-    if "subjects" not in stack.meta:
-        return list(range(len(stack)))
-    included = {name: set(subject["included"]) for name, subject in stack.meta["subjects"].items()}
-    places = [name.removesuffix(".png").split("/") for name in stack.names]
-    return [i for i, (subject, number) in enumerate(places) if int(number) in included[subject]]
 
 
 def _shuffled(things: Iterable, secret: str, purpose: str) -> list:

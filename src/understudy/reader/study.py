@@ -2,15 +2,17 @@
 
 import base64
 import hashlib
-import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
+from understudy.core.escape import json_in_html
 from understudy.core.files import hash_of, write_json, write_text_atomically
 from understudy.core.labels import LABEL_CHANNEL
+from understudy.core.reader_names import FORBIDDEN, LONGEST, RESERVED
 from understudy.core.stack import Stack
 
 from .blind import blinded, encode_alike
@@ -35,6 +37,7 @@ def make_study(stacks: Mapping[str, Stack], options: Mapping, seed: int, dataset
     about = {
         "study": study,
         "confidence": options["confidence"],
+        "names": {"reserved": RESERVED, "forbidden": FORBIDDEN, "longest": LONGEST},
         "panels": [TITLES.get(channel, channel) for channel in channels],
         "height": stacks[shown[0].source].meta["height"],
         "width": stacks[shown[0].source].meta["width"],
@@ -78,7 +81,5 @@ def page(about: Mapping, pngs: Sequence[bytes]) -> str:
         for place, png in enumerate(pngs)
     )
     text = (folder / "page.html").read_text(encoding="utf-8")
-    parts = {"STYLE": style, "SCRIPT": script, "STUDY": json.dumps(about), "IMAGES": images}
-    for name, part in parts.items():
-        text = text.replace(f"<!--{name}-->", part, 1)
-    return text
+    parts = {"STYLE": style, "SCRIPT": script, "STUDY": json_in_html(about), "IMAGES": images}
+    return re.sub(r"<!--([A-Z]+)-->", lambda found: parts[found[1]], text)  # at once: no part is searched in another

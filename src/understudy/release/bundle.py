@@ -4,6 +4,7 @@ Its bytes are a function of what goes in: no clock, no order of a file system. I
 there with the very program that the receiver runs, and put in its place as a whole.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,22 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from understudy.core.files import read_json, sha256_of_file, write_json, write_text_atomically
+from understudy.core.files import sha256_of_file, write_json, write_text_atomically
 from understudy.core.folders import export_folders
+from understudy.core.forms import WeightsManifest
+from understudy.core.outside import read_json_as
+from understudy.core.secret import drawn_salt
 from understudy.core.stack import Stack
+from understudy.core.traces import secrets_of
 
 from . import verify
 from .about import About
-from .anonymous import (
-    commitment,
-    drawn_salt,
-    read_salt,
-    secrets_of,
-    traces,
-    weights_metadata,
-    write_stack,
-    write_weights,
-)
+from .anonymous import commitment, weights_metadata, write_stack, write_weights
 from .audit import public_audit, read_audit
 from .card import card
 from .crate import METADATA, crate
@@ -34,17 +30,18 @@ from .croissant import croissant
 from .facts import KINDS, Facts, dice_rows, dice_text
 from .refuse import Sources, refusals
 from .terms import citation, licence
+from .traces import traces
 
-SALT = ".salt"  # beside the releases of a data set, in none of them
+_IMAGE = re.compile(r"images/[^/]+/\d{6,}\.png", re.ASCII)
 
 
 def make_release(
-    sources: Sources, about: About, output: str | Path, salt_file: str | Path | None = None, folders: bool = False
+    sources: Sources, about: About, output: str | Path, salt_file: str | Path, folders: bool = False
 ) -> list[str]:
     """Makes the folder `output`, or replaces the release that is there. Returns the names of its files.
 
     Args:
-        salt_file: secret behind the commitment to the subjects; None: drawn once, beside the folder.
+        salt_file: secret behind the commitment to the subjects, drawn the first time; outside of what people zip.
         folders: also the images as a folder for each channel.
     Raises:
         ValueError: the release is refused (all reasons in one message; nothing is written), a file cannot be read, or
@@ -52,18 +49,20 @@ def make_release(
     """
     output = Path(output)
     _refuse_other_folder(output)
+    _refuse_salt_among_releases(Path(salt_file), output)
     if reasons := refusals(sources, about):
         raise ValueError(_refused(output, reasons))
-    salt = read_salt(salt_file) if salt_file else drawn_salt(output.parent / SALT)
-    manifest = read_json(sources.manifest) if sources.manifest else {}
+    salt = drawn_salt(salt_file)
     stack = Stack.open(sources.images)
     identities = set(stack.meta["lineage"])
     if sources.weights:
         identities |= set(weights_metadata(sources.weights)["lineage"])
+    real = [Stack.open(path).meta for path in (sources.train, sources.test)]
+    words = secrets_of([*identities, *(word for meta in real for word in (*meta["lineage"], *meta["subjects"]))])
     with _put_in_place(output) as folder:
         facts = _write_data(sources, about, folder, salt, folders)
         _write_documents(facts)
-        if found := traces(folder, secrets_of(manifest, identities)):
+        if found := traces(folder, words):
             raise ValueError(_refused(output, found))
         names = verify.files_in(folder)
         write_text_atomically(folder / verify.SUMS, verify.sums_of(folder, names))
@@ -78,9 +77,22 @@ def _refused(output: Path, reasons: list[str]) -> str:
 
 def _refuse_other_folder(output: Path) -> None:
     """What is replaced is a release, or what is left of one, and no folder of somebody's."""
-    known = {name.split("/")[0] for name in [*KINDS, METADATA]}
-    if output.exists() and (strange := sorted({path.name for path in output.iterdir()} - known)):
-        raise ValueError(f"{output}: found {strange[0]} there, expected no folder, or a release. Nothing is replaced.")
+    if output.is_symlink():
+        raise ValueError(f"{output}: found a link, expected no folder, or a release. Nothing is replaced.")
+    there = [path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir()]
+    strange = [name for name in there if name not in (*KINDS, METADATA) and not _IMAGE.fullmatch(name)]
+    if strange or (output.exists() and not output.is_dir()):
+        found = min(strange, default="a file")
+        raise ValueError(f"{output}: found {found} there, expected no folder, or a release. Nothing is replaced.")
+
+
+def _refuse_salt_among_releases(salt: Path, output: Path) -> None:
+    """The folder of all releases is what people zip."""
+    if any(salt.resolve().is_relative_to(place) for place in (output.resolve().parent, output.parent.resolve())):
+        raise ValueError(
+            f"{salt}: found the salt in the folder of releases, {output.parent}, expected it outside of what is "
+            "shared. Move it, and name it in release.salt_file."
+        )
 
 
 @contextmanager
@@ -101,8 +113,10 @@ def _put_in_place(output: Path) -> Iterator[Path]:
 
 
 def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folders: bool) -> Facts:
-    """Images, weights, audit and table."""
-    stack = Stack.open(sources.images)
+    """Images, weights, audit and table. Raises ValueError where others lie in the place of the audited images now."""
+    stack, audited = Stack.open(sources.images), read_audit(sources.audit)
+    if stack.sha256 != audited["samples_sha256"]:
+        raise ValueError(f"{sources.images}: changed while it was being released. Nothing was written.")
     committed = commitment(stack.meta["lineage"], salt)
     write_stack(stack, folder / "images.zip", about.dataset, about.generator, committed)
     if folders:
@@ -112,12 +126,12 @@ def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folde
         weights = weights_metadata(sources.weights)
         terms = f"{about.licence}, {about.licence_address}"
         write_weights(sources.weights, folder / "weights.safetensors", terms, commitment(weights["lineage"], salt))
-    audit = public_audit(read_audit(sources.audit), sha256_of_file(folder / "images.zip"))
+    audit = public_audit(audited, sha256_of_file(folder / "images.zip"))
     write_json(folder / "audit/audit.json", audit)
     rows = dice_rows(sources.table, about.dataset, about.generator) if sources.table else []
     if rows:
         write_text_atomically(folder / "tables/dice.csv", dice_text(rows))
-    training = read_json(sources.training) if sources.training else {}
+    training = read_json_as(WeightsManifest, sources.training, "the manifest of the weights")
     return Facts(about, folder, audit, committed["subjects"], training, rows)
 
 

@@ -1,7 +1,8 @@
 """README.md of a release: a data set card, for a person who decides whether the images serve a purpose."""
 
-import json
 from collections.abc import Iterable, Sequence
+
+from understudy.core import escape
 
 from .facts import ALWAYS, KINDS, Facts
 
@@ -16,8 +17,8 @@ def card(facts: Facts) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    """Of cells that are Markdown."""
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in [head, ["---"] * len(head), *rows])
 
 
 def _head(facts: Facts) -> str:
@@ -26,7 +27,7 @@ def _head(facts: Facts) -> str:
     own = about.own_terms
     lines = [
         "---",
-        f"pretty_name: {json.dumps(about.title, ensure_ascii=False)}",
+        f"pretty_name: {escape.yaml(about.title)}",
         f"license: {'other' if own else about.licence.lower()}",
         *([f"license_name: {about.licence.removeprefix('LicenseRef-').lower()}"] if own else []),
         *(["license_link: LICENSE"] if own else []),
@@ -35,17 +36,21 @@ def _head(facts: Facts) -> str:
         f"size_categories: [{next((name for limit, name in _SIZES if count < limit), 'n>1M')}]",
         "---",
     ]
-    return "\n".join([*lines, "", f"# {about.title}", "", facts.summary])
+    return "\n".join([*lines, "", f"# {escape.markdown(about.title)}", "", escape.markdown(facts.summary)])
 
 
 def _images(facts: Facts) -> str:
     meta, height = facts.stack.meta, facts.stack.meta["height"]
-    channels = [(f"`{name}`", f"{i * height} to {(i + 1) * height - 1}") for i, name in enumerate(facts.stack.channels)]
+    channels = [
+        (escape.markdown_code(name), f"{i * height} to {(i + 1) * height - 1}")
+        for i, name in enumerate(facts.stack.channels)
+    ]
     there = [
         (f"`{name}`", what)
         for name, (_, what) in KINDS.items()
         if name != "README.md" and (name in ALWAYS or (facts.folder / name).exists())
     ]
+    levels = ", ".join(f"{escape.markdown_code(name)} {level}" for name, level in facts.labels.items())
     return f"""## What is here
 
 {table(("file", "what"), [*there, ("`ro-crate-metadata.json`", "the same for programs, RO-Crate 1.2")])}
@@ -58,7 +63,7 @@ def _images(facts: Facts) -> str:
 
 {table(("channel", "rows"), channels)}
 
-Grey levels of the annotation: {", ".join(f"`{name}` {level}" for name, level in facts.labels.items())}; 0 is
+Grey levels of the annotation: {levels}; 0 is
 background. Intensities run from 0 to 255 in each channel and have no unit. Images are independent of each other: no
 two are slices of one volume.
 
@@ -90,7 +95,7 @@ def _origin(facts: Facts) -> str:
 
 def _audit(facts: Facts) -> str:
     audit, kept = facts.audit, facts.audit["memorized"]
-    thresholds = ", ".join(f"{name} {value:.4g}" for name, value in audit["thresholds"].items())
+    thresholds = ", ".join(f"{escape.markdown(name)} {value:.4g}" for name, value in audit["thresholds"].items())
     interval = f" (95 % interval {_percent(kept['low'])} to {_percent(kept['high'])})" if "low" in kept else ""
     rows = [
         ("images audited", f"{audit['count']}, all"),
@@ -102,7 +107,7 @@ def _audit(facts: Facts) -> str:
         between = audit["membership"]
         ends = f" ({between['low']:.3f} to {between['high']:.3f})" if "low" in between else ""
         rows.append(("membership AUC", f"{auc:.3f}{ends}; at 0.5 nobody can tell who was in the training set"))
-    recall = [(kind, _percent(share)) for kind, share in audit["recall"].items()]
+    recall = [(escape.markdown(kind), _percent(share)) for kind, share in audit["recall"].items()]
     filtered = "Images above the threshold had been replaced before this audit. " if audit.get("filtered") else ""
     return f"""## Are they copies of patients?
 
@@ -125,7 +130,9 @@ def _utility(facts: Facts) -> str:
     for row in facts.dice:
         spread = f" ± {float(row['mean_sd']):.3f}" if row.get("mean_sd") else ""
         mean = f"{float(row['mean_mean']):.3f}{spread}" if row.get("mean_mean") else "-"
-        rows.append([f"`{row[key]}`" for key in _SETTING] + [mean, row.get("repeats", "")])
+        rows.append(
+            [escape.markdown_code(row[key]) for key in _SETTING] + [mean, escape.markdown(row.get("repeats", ""))]
+        )
     return f"""## Do they serve?
 
 Mean Dice on real test subjects, whom neither the generator nor a segmenter has seen, of segmenters trained on these and
@@ -148,14 +155,15 @@ all of these. Annotation was drawn together with the image by the same model; no
 
 def _terms(facts: Facts) -> str:
     about = facts.about
-    contact = f"\n\n**Contact**: {about.contact}" if about.contact else ""
+    contact = f"\n\n**Contact**: {escape.line(about.contact)}" if about.contact else ""
+    licence = f"[{about.licence}]({escape.markdown_address(about.licence_address)})"
     return f"""## Licence, citation, contact
 
-**Licence**: [{about.licence}]({about.licence_address}), see `LICENSE`. Terms of the training data may bind as well.
+**Licence**: {licence}, see `LICENSE`. Terms of the training data may bind as well.
 
-**Cite as**: {about.cite_as}
+**Cite as**: {escape.line(about.cite_as)}
 
-**By**: {about.holders}, {about.date}. Version {about.version}.{contact}"""
+**By**: {escape.markdown(about.holders)}, {about.date}. Version {escape.markdown(about.version)}.{contact}"""
 
 
 def _percent(share: float) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from understudy.core.files import sha256_of_file
 from understudy.core.labels import LABEL_CHANNEL, label_names
+from understudy.core.outside import read_rows
 from understudy.core.sources import REAL, generators_of
 from understudy.core.stack import Stack
 
@@ -112,10 +113,12 @@ class Facts:
 
 def dice_rows(path: str | Path, dataset: str, generator: str) -> list[dict[str, str]]:
     """Of dice.csv the rows of a data set whose training set is real images, or has images of the generator."""
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["dataset"] == dataset]
-    sets = [row["training_set"] for row in rows]
-    return [row for row, name in zip(rows, sets, strict=True) if name == REAL or generator in generators_of(name)]
+    found = read_rows(path, ("dataset", "training_set"), "tables/dice.csv")
+    rows = [row for _, row in found if row["dataset"] == dataset]
+    try:
+        return [r for r in rows if r["training_set"] == REAL or generator in generators_of(r["training_set"])]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def dice_text(rows: Sequence[Mapping[str, str]]) -> str:

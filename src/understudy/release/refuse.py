@@ -1,10 +1,14 @@
 """May these images leave the house? Every reason why not, told at once; the rule makes nothing where there is one."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.core.files import read_json, sha256_of_file
+from understudy.core.forms import WeightsManifest
+from understudy.core.lineage import FILE, SECRET, UNKNOWN
+from understudy.core.outside import read_json_as
 from understudy.core.stack import DamagedImageError, Stack
 
 from .about import About
@@ -12,20 +16,25 @@ from .anonymous import weights_metadata
 from .audit import audit_problems, read_audit
 from .verify import png_problem
 
-_NAME = re.compile(r"\d{6,}\.png")
+_NAME = re.compile(r"[0-9]{6,}\.png")
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that a release is made from; None: not part of it."""
+    """The files that a release is made from."""
 
     images: Path  # samples.zip or filtered.zip, with its manifest (.json) beside it
     audit: Path  # of exactly these images
-    manifest: Path | None = None  # stacks.json: whose names must not occur
-    training: Path | None = None  # weights.json: how long the generator was trained
-    weights: Path | None = None
+    nearest: Path  # what the audit was made from
+    train: Path  # stack of the training subjects: whose names must not occur, and how they were drawn
+    test: Path
+    training: Path  # weights.json: how long the generator was trained
+    # audit, images, nearest -> why the audit is not what its files say, computed once more (audit.recheck)
+    recheck: Callable[[Path, Path, Path], list[str]]
+    weights: Path | None = None  # None: not part of it
     weights_audit: Path | None = None  # of the unfiltered samples of these weights
-    weights_samples: Path | None = None  # samples.json, which says what was drawn from which weights
+    weights_nearest: Path | None = None
+    weights_samples: Path | None = None  # samples.zip, the stack of those samples
     table: Path | None = None  # dice.csv
 
 
@@ -39,21 +48,55 @@ def refusals(sources: Sources, about: About) -> list[str]:
         audit = None
     try:
         stack = Stack.open(sources.images)
+        training = read_json_as(WeightsManifest, sources.training, "weights.json of train_generator")
+        stacks = {"train": Stack.open(sources.train), "test": Stack.open(sources.test)}
     except ValueError as error:
         return [*reasons, str(error)]
-    sha256 = sha256_of_file(sources.images)
     if audit:
-        reasons += audit_problems(sources.audit, audit, about.dataset, about.generator, sha256)
+        found = audit_problems(sources.audit, audit, about.dataset, about.generator, stack.sha256)
         if audit["count"] != len(stack):
-            reasons.append(f"{sources.audit}: found {audit['count']} images audited, expected all {len(stack)}")
-    beside = sources.images.with_suffix(".json")
-    if not beside.is_file() or read_json(beside).get("sha256") != sha256:
-        reasons.append(
-            f"{sources.images}: is not the file that {beside} describes: it changed after it was made. Make it again."
-        )
+            found.append(f"{sources.audit}: found {audit['count']} images audited, expected all {len(stack)}")
+        reasons += found or sources.recheck(sources.audit, sources.images, sources.nearest)
+        reasons += split_refusals(stacks, audit)
+    reasons += origin_refusals(stack, sources.training, training)
     reasons += image_refusals(stack)
     if sources.weights:
         reasons += weights_refusals(sources, about)
+    return reasons
+
+
+def origin_refusals(stack: Stack, path: Path, training: Mapping) -> list[str]:
+    """Images whose maker, or whose subjects, nobody knows; `training` is what `path`, weights.json, says."""
+    reasons, source = [], stack.meta["source"]
+    beside = stack.path.with_suffix(".json")
+    if not beside.is_file() or read_json(beside).get("sha256") != stack.sha256:
+        reasons.append(
+            f"{stack.path}: is not the file that {beside} describes: it changed after it was made. Make it again."
+        )
+    if source.get("lineage") == UNKNOWN or ("subjects" not in stack.meta and not stack.meta["lineage"]):
+        reasons.append(
+            f"{stack.path}: found images of unknown lineage, expected to know whom their generator has seen: no audit "
+            "has compared them with these subjects."
+        )
+    elif source.get("weights_sha256") != training["sha256"] and "subjects" not in stack.meta:
+        reasons.append(f"{stack.path}: was drawn from other weights than {path} has. Draw and audit samples again.")
+    return reasons
+
+
+def split_refusals(stacks: Mapping[str, Stack], audit: Mapping) -> list[str]:
+    """Where outsiders could draw the training subjects themselves, or the audit was against others."""
+    reasons = [
+        f"{stack.path}: is another stack than the audit was made with. Audit the images again."
+        for split, stack in stacks.items()
+        if stack.sha256 != audit[f"{split}_sha256"]
+    ]
+    drawn = stacks["train"].meta["source"].get("drawn")
+    if drawn not in (SECRET, FILE):
+        found = "subjects that were drawn by the seed alone" if drawn else "no word on how its subjects were drawn"
+        reasons.append(
+            f"{stacks['train'].path}: found {found}, expected a secret draw or a split file: who has the list of "
+            "subjects can draw the same training subjects. Set draw: secret for the data set, and run the study again."
+        )
     return reasons
 
 
@@ -68,9 +111,10 @@ def image_refusals(stack: Stack) -> list[str]:
             "may say who it is. Rename the images and import them again."
         )
     problems = []
+    channels, height, width = stack.shape_CHW
     for i, name in enumerate(stack.names):
         try:
-            problem = png_problem(stack.checked_png(i))
+            problem = png_problem(stack.checked_png(i), channels * height, width)
         except DamagedImageError as error:
             problem = str(error)
         if problem:
@@ -85,28 +129,30 @@ def image_refusals(stack: Stack) -> list[str]:
 
 def weights_refusals(sources: Sources, about: About) -> list[str]:
     """Weights can draw again what a filter removed: they go out only where their own samples passed unfiltered."""
-    path, samples = sources.weights_audit, sources.weights_samples
-    if path is None or samples is None or not Path(samples).is_file():
+    path, samples, nearest = sources.weights_audit, sources.weights_samples, sources.weights_nearest
+    if path is None or samples is None or nearest is None or not Path(samples).is_file():
         return [
-            f"{sources.weights}: found no audit of the unfiltered samples of these weights, expected one (audit.json "
-            "and samples.json). Audit them, or set release.weights to false."
+            f"{sources.weights}: found no audit of the unfiltered samples of these weights, expected one (audit.json, "
+            "samples.zip and nearest.safetensors). Audit them, or set release.weights to false."
         ]
     reasons = []
     try:
         metadata = weights_metadata(sources.weights)
-        audit = read_audit(path)
-    except (ValueError, FileNotFoundError) as error:
+        audit, drawn = read_audit(path), Stack.open(samples)
+    except ValueError as error:
         return [str(error)]
-    drawn = read_json(samples)
-    if drawn["source"].get("weights_sha256") != sha256_of_file(sources.weights):
+    if drawn.meta["source"].get("weights_sha256") != sha256_of_file(sources.weights):
         reasons.append(f"{samples}: was drawn from other weights than {sources.weights}. Draw and audit samples again.")
     if metadata["generator"] != about.generator or metadata["dataset"] != about.dataset:
         found = f"{metadata['generator']} on {metadata['dataset']}"
         reasons.append(f"{sources.weights}: found {found}, expected {about.generator} on {about.dataset}")
-    if audit.get("filtered"):
+    if metadata.get("training_sha256") != audit["train_sha256"]:
+        reasons.append(f"{sources.weights}: was trained on another stack than its samples were compared with")
+    if audit["filtered"]:
         reasons.append(f"{path}: is the audit of filtered images, expected that of all samples of the weights")
-    if path == sources.audit:  # its problems are told already
+    if path == sources.audit and audit["samples_sha256"] == drawn.sha256:  # its problems are told already
         return reasons
-    failed = audit_problems(path, audit, about.dataset, about.generator, drawn["sha256"])
+    failed = audit_problems(path, audit, about.dataset, about.generator, drawn.sha256)
+    failed = failed or sources.recheck(path, samples, nearest)
     hint = "The weights can draw again what a filter removed; set release.weights to false to share images alone."
     return reasons + [f"{reason.rstrip('.')}. {hint}" for reason in failed]

@@ -1,6 +1,7 @@
 """LICENSE and CITATION.cff of a release, from what its config says."""
 
-import json
+from understudy.core.escape import line
+from understudy.core.escape import yaml as text
 
 from .facts import Facts
 
@@ -8,18 +9,15 @@ from .facts import Facts
 def licence(facts: Facts) -> str:
     """The text that the sharer gave; without one, the identifier and where the terms are."""
     about = facts.about
-    head = f"SPDX-License-Identifier: {about.licence}\nCopyright (c) {about.date[:4]} {about.holders}\n"
+    head = f"SPDX-License-Identifier: {about.licence}\nCopyright (c) {about.date[:4]} {line(about.holders)}\n"
     if about.licence_text:
         return f"{head}\n{about.licence_text.strip()}\n"
-    return f"{head}\n{about.title} may be used under the terms of {about.licence}:\n{about.licence_address}\n"
+    return f"{head}\n{line(about.title)} may be used under the terms of {about.licence}:\n{about.licence_address}\n"
 
 
 def citation(facts: Facts) -> str:
     """Citation File Format 1.2.0. Text is written as JSON, which is YAML whatever it holds."""
     about = facts.about
-
-    def text(value: str) -> str:
-        return json.dumps(value, ensure_ascii=False)
 
     terms = [f"license-url: {text(about.licence_url)}"] if about.licence_url else []
     terms += [] if about.own_terms else [f"license: {about.licence}"]

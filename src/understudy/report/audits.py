@@ -1,14 +1,22 @@
 """The audits of a study in one table and in sentences, from their summaries (audit.json)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from understudy.core.forms import Audit
+from understudy.core.outside import read_json_as
 from understudy.core.sources import COPIES, MADE_CONTROLS
 
 from .names import spoken
 
 PASS, FAIL = "pass", "fail"
+
+
+def read_audits(paths: Iterable[Path]) -> list[dict]:
+    """The summaries of audits. Raises ValueError where a file is none."""
+    return [read_json_as(Audit, path, "an audit. Audit the images again") for path in paths]
 
 
 def audit_table(summaries: Sequence[Mapping]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.core.csv_files import csv_text, read_csv
 from understudy.core.files import write_text_atomically
 
 from .formats import NOTHING, latex, markdown, title
@@ -18,6 +19,10 @@ REAL = "real (test)"  # in the place of a generator: the real test images agains
 PEOPLE = ("dataset", "generator", "channel", "images", "frechet", "published_frechet", "matched_images")
 PEOPLE += ("frechet_matched", "kernel", "precision", "recall", "density", "coverage", "inception_score")
 PEOPLE += ("published_inception_score", "note")
+EACH = {  # columns of the files of score_fidelity
+    "fidelity.csv": ("dataset", "generator", "space", "channel", "images_of", "note"),
+    "annotation.csv": ("dataset", "generator", "label", "measure", "real", "real_test", "synthetic"),
+}
 SPACES = {
     "inception": "Inception features: `frechet` is FID as pytorch-fid computes it, `kernel` is KID.",
     "radimagenet": "Features of a ResNet-50 trained on radiological images (RadImageNet).",
@@ -42,7 +47,7 @@ def read_each(folders: Iterable[Path], name: str) -> pd.DataFrame:
     for folder in folders:
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name}: no such file; expected what score_fidelity writes: snakemake tables")
-        frames.append(pd.read_csv(folder / name, dtype={"weights": str}))
+        frames.append(read_csv(folder / name, "what score_fidelity writes", EACH[name], dtype={"weights": str}))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -102,7 +107,7 @@ def write_annotation(folder: str | Path, table: pd.DataFrame) -> None:
 
 
 def _write(folder: str | Path, name: str, table: pd.DataFrame, texts: dict[str, str]) -> None:
-    write_text_atomically(Path(folder) / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_text_atomically(Path(folder) / f"{name}.csv", csv_text(table))
     for suffix, text in texts.items():
         write_text_atomically(Path(folder) / f"{name}.{suffix}", text)
 

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from understudy.core import escape
 from understudy.core.files import atomic_path
 from understudy.core.grid import Setting
 from understudy.core.labels import classes_of_grey, label_names
@@ -78,9 +79,9 @@ def draw_samples(real: Stack, synthetic: Mapping[str, Stack]):
         for axis, channel, x_HW in zip(row, stack.channels, x_CHW, strict=True):
             shown = coloured(np.zeros_like(x_HW), x_HW, stack.meta["labels"], 1) if channel == "seg" else x_HW
             _show(axis, shown)
-        row[0].set_ylabel(spoken(name))
+        row[0].set_ylabel(escape.figure(spoken(name)))
     for axis, channel in zip(axes[0], real.channels, strict=True):
-        axis.set_title(TITLES.get(channel, channel), fontsize=10)
+        axis.set_title(TITLES.get(channel, escape.figure(channel)), fontsize=10)
     _label_legend(figure, real.meta["labels"])
     figure.tight_layout(pad=0.3, rect=(0, 0.3 / figure.get_figheight(), 1, 1))
     return figure
@@ -243,7 +244,7 @@ def colours_of(levels: Mapping[str, int]) -> list[tuple[float, float, float]]:
 
 def _label_legend(figure, levels: Mapping[str, int]) -> None:
     patches = [
-        matplotlib.patches.Patch(color=colour, label=LABEL_TITLES.get(name, name))
+        matplotlib.patches.Patch(color=colour, label=LABEL_TITLES.get(name, escape.figure(name)))
         for name, colour in zip(label_names(levels), colours_of(levels), strict=True)
     ]
     figure.legend(handles=patches, loc="lower center", ncols=len(patches), frameon=False, fontsize=8)

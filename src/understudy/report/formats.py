@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.core import escape
+from understudy.core.csv_files import csv_text
 from understudy.core.files import write_text_atomically
 from understudy.evaluate.scores import LABEL, REGION
 
@@ -97,7 +99,7 @@ def write_tables(
 def write_table(folder: str | Path, name: str, table: pd.DataFrame, note: str | None = None) -> None:
     """Writes {folder}/{name}.csv, .md and .tex, with the table's caption where no other note is given."""
     cells, note = display(table, DECIMALS[name]), note or CAPTIONS[name]
-    write_text_atomically(Path(folder) / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_text_atomically(Path(folder) / f"{name}.csv", csv_text(table))
     write_text_atomically(Path(folder) / f"{name}.md", markdown(cells, note))
     write_text_atomically(Path(folder) / f"{name}.tex", latex(cells, note))
 
@@ -169,22 +171,16 @@ def _column(values: pd.Series, decimals: int, name: str = "") -> list[str]:
 
 
 def markdown(cells: pd.DataFrame, note: str) -> str:
-    rows = [list(cells.columns), *cells.to_numpy().tolist()]
+    rows = [[escape.markdown(cell) for cell in row] for row in [cells.columns, *cells.to_numpy().tolist()]]
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(cells.columns))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
     rule = "| " + " | ".join("-" * w for w in widths) + " |"
-    return "\n".join([note, "", lines[0], rule, *lines[1:]]) + "\n"
+    return "\n".join([escape.markdown_note(note), "", lines[0], rule, *lines[1:]]) + "\n"
 
 
 def latex(cells: pd.DataFrame, note: str) -> str:
     """A booktabs tabular, to \\input; the note stands above it as a comment."""
-    body = [" & ".join(map(_escaped, row)) + r" \\" for row in cells.to_numpy().tolist()]
-    head = " & ".join(map(_escaped, cells.columns)) + r" \\"
+    head, *body = [" & ".join(map(escape.latex, row)) + r" \\" for row in [cells.columns, *cells.to_numpy().tolist()]]
     begin = r"\begin{tabular}{" + "l" * len(cells.columns) + "}"
-    return "\n".join(["% " + note, begin, r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", ""])
-
-
-def _escaped(text: str) -> str:
-    for character in "&%$#_":
-        text = text.replace(character, "\\" + character)
-    return text.replace("±", r"$\pm$").replace(NOTHING, "--")
+    lines = [escape.latex_comment(note), begin, r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*lines, ""])

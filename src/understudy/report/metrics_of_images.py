@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.core.csv_files import read_csv
+
 ROW = ["dataset", "generator"]
 MEASURES = ["frechet", "kernel_mean", "precision", "recall", "density", "coverage", "inception_score_mean"]
 STUDY = ("inception", "t1ce")  # space and channel of the published FID and Inception Score
@@ -18,7 +20,7 @@ def read_fidelity(path: str | Path) -> pd.DataFrame:
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such file, expected a CSV with columns dataset, generator and metrics")
-    table = pd.read_csv(path)
+    table = read_csv(path)
     several = [name for name in ("space", "channel") if name in table]
     if not set(ROW) <= set(table) or table.duplicated([*ROW, *several]).any():
         raise ValueError(

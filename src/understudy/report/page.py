@@ -2,13 +2,13 @@
 phone and prints on paper."""
 
 import base64
-import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
+
+from understudy.core.escape import html_text
 
 STYLE = """
 :root { --ink: #1c2733; --soft: #586675; --line: #d6dde4; --back: #ffffff; --tint: #f4f6f8; --link: #1b5fa8;
@@ -33,6 +33,8 @@ nav a { display: inline-block; margin-right: .9rem; padding: .15rem 0; }
 .verdict { font-weight: 700; } .yes .verdict { color: var(--yes); } .no .verdict { color: var(--no); }
 .open .verdict { color: var(--open); }
 .warning { padding: .7rem .9rem; border: 1px solid var(--open); max-width: none; }
+.in-house, .shareable { padding: .7rem .9rem; max-width: none; font-weight: 600; border: 2px solid var(--yes); }
+.in-house { border-color: var(--no); background: #fdecea; color: var(--no); }
 .note { font-size: .88rem; color: var(--soft); max-width: none; }
 figure { margin: 1rem 0; }
 figure img, figure svg { max-width: 100%; height: auto; display: block; }
@@ -68,8 +70,8 @@ class Section:
     body: str  # HTML
 
 
-def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The whole file. `lead` is HTML."""
+def page(title: str, lead: str, sections: Sequence[Section], banner: str) -> str:
+    """The whole file. `lead` and `banner`, which says who may see the page, are HTML."""
     links = "".join(f'<a href="#{s.anchor}">{text(s.title)}</a>' for s in sections)
     bodies = "\n".join(
         f'<section id="{s.anchor}"><h2>{text(s.title)}</h2>\n{s.body}\n</section>' for s in sections if s.body
@@ -78,13 +80,12 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<h1>{text(title)}</h1>\n<div class="lead">{lead}</div>\n<nav>{links}</nav>\n{bodies}\n'
+        f'{banner}\n<h1>{text(title)}</h1>\n<div class="lead">{lead}</div>\n<nav>{links}</nav>\n{bodies}\n'
         f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
-def text(words: object) -> str:
-    return html.escape(str(words))
+text = html_text  # the one way in which words become HTML
 
 
 def rich(words: str) -> str:
@@ -118,9 +119,9 @@ def folded(title: str, body: str, unfolded: bool = False) -> str:
     return f"<details{' open' if unfolded else ''}><summary>{text(title)}</summary>{body}</details>"
 
 
-def picture(path: str | Path, caption: str) -> str:
+def picture(png: bytes, caption: str) -> str:
     """A PNG inside the page."""
-    data = base64.b64encode(Path(path).read_bytes()).decode()
+    data = base64.b64encode(png).decode()
     said = text(re.sub(r"`", "", caption))
     image = f'<img alt="{said}" src="data:image/png;base64,{data}">'
     return f"<figure>{image}<figcaption>{rich(caption)}</figcaption></figure>"

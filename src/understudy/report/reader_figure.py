@@ -6,8 +6,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from understudy.core import escape
+from understudy.core.reader_names import ALL, PUBLISHED
+
 from .names import spoken
-from .reader_tables import ALL, PUBLISHED
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 the backend comes first
@@ -25,7 +27,7 @@ def draw_readers(calls: pd.DataFrame, summary: pd.DataFrame):
     for (left, right), dataset in zip(axes, datasets, strict=True):
         _draw_calls(left, calls[calls["dataset"] == dataset], readers)
         _draw_accuracy(right, summary[summary["dataset"] == dataset], readers)
-        left.set_title(dataset, loc="left", fontsize=10)
+        left.set_title(escape.figure(dataset), loc="left", fontsize=10)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if len(readers) > 1:
         figure.legend(handles, labels, loc="lower center", ncols=min(5, len(readers)), frameon=False, fontsize=8)
@@ -63,7 +65,16 @@ def _points(axis, x, y: pd.Series, own: pd.DataFrame, reader: str, place: int) -
     colour = "0.35" if reader == PUBLISHED else "black" if reader == ALL else f"C{place % 10}"
     fill = {"mfc": "none"} if reader == PUBLISHED else {}
     axis.errorbar(
-        x, y, yerr=error, fmt=MARKERS.get(reader, "o"), ms=5, lw=1.2, capsize=2, color=colour, label=reader, **fill
+        x,
+        y,
+        yerr=error,
+        fmt=MARKERS.get(reader, "o"),
+        ms=5,
+        lw=1.2,
+        capsize=2,
+        color=colour,
+        label=escape.figure(reader),
+        **fill,
     )
 
 

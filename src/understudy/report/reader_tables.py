@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from understudy.core.grid import REAL
+from understudy.core.reader_names import ALL, EVERY, PUBLISHED, SYNTHETIC, TWICE
 
 from .agreement import agreement
 from .intervals import holm
@@ -19,10 +20,6 @@ from .published import published_reader_study
 from .readers import analyse, wilson
 from .roc import area, area_interval, areas_of_readers, readers_in_general
 
-SYNTHETIC = "synthetic"
-ALL = "all readers"
-PUBLISHED = "published"
-EVERY = "all generators"
 PERMUTATIONS = 10_000
 TABLES = ("readers", "reader_summary", "reader_areas", "reader_agreement")
 READERS = ["dataset", "reader", "image_type", "images", "missing", "classified_real", "classified_synthetic"]
@@ -212,7 +209,7 @@ def agreements_of(dataset: str, own: pd.DataFrame) -> Iterator[dict]:
     wide = coded[coded["repeat_of"].isna()].pivot(index="id", columns="reader", values="made")
     for reader, rows in coded[coded["repeat_of"].notna()].groupby("reader", sort=False):
         both = rows[["repeat_of", "made"]].join(wide[reader].rename("first"), on="repeat_of").dropna()
-        yield _agreed(dataset, f"{reader}, twice", both[["first", "made"]].to_numpy())
+        yield _agreed(dataset, f"{reader}, {TWICE}", both[["first", "made"]].to_numpy())
     readers = list(dict.fromkeys(own["reader"]))
     readers = [reader for reader in readers if reader in wide]
     for a, b in combinations(readers, 2):

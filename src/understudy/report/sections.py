@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.files import read_json
+from understudy.core.csv_files import read_csv
+from understudy.core.escape import of_markdown
+from understudy.core.forms import StacksCounts
 from understudy.core.grid import Setting
+from understudy.core.outside import read_json_as
 from understudy.core.sources import Source, generators_of
 
 from .answers import answer
-from .audits import audit_sentence, audit_table, finding, without_controls
+from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
 from .cells import KEYS
 from .controls import NO, UNDECIDED, sentences
 from .correlation import power_sentence
@@ -25,6 +28,7 @@ from .missing import missing_trainings
 from .names import spoken
 from .page import Section, bullets, drawing, folded, paragraph, picture, rich, table, text
 from .reader_section import reader_sentences
+from .shareable import chart_of_readers, check_chart, note_of_readers, numbered, without_reasons
 
 MAIN_TABLES = {"dice": "Dice", "equivalence": "As good as real images?", "relative_dice": "Relative Dice"}
 MORE_TABLES = {
@@ -82,6 +86,7 @@ class Material:
     audits: Sequence[Path] = ()  # {dataset}/generators/{generator}/audit.json, of those that were audited
     experiments: Sequence[str] = ()  # beyond the grid: proportions, few_subjects, ...
     readers: bool = False  # whether there is a reader study, with tables/reader_plan.csv and, once answered, the others
+    shareable: bool = False  # without any image of a head, and without names of people
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -96,7 +101,14 @@ class Material:
 
     def note(self, name: str) -> str:
         """The line above a table, which counts what was left out."""
-        return (self.results / "tables" / f"{name}.md").read_text(encoding="utf-8").split("\n", 1)[0]
+        note, _, _ = (self.results / "tables" / f"{name}.md").read_text(encoding="utf-8").partition("\n")
+        return of_markdown(note)
+
+    def picture(self, path: Path, caption: str) -> str:
+        """A file inside the page; one to be shared takes charts alone."""
+        if self.shareable:
+            check_chart(path)
+        return picture(path.read_bytes(), caption)
 
     def has(self, name: str) -> bool:
         return (self.results / "tables" / f"{name}.csv").is_file()
@@ -104,7 +116,7 @@ class Material:
 
 @cache
 def read_table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=TEXTS)
+    return read_csv(path, dtype=TEXTS)
 
 
 def sections(material: Material) -> list[Section]:
@@ -155,7 +167,7 @@ def answers(m: Material) -> str:
 
 def audits_of(m: Material) -> list[dict]:
     """The summaries of audits, without those of controls."""
-    return without_controls([read_json(path) for path in m.audits])
+    return without_controls(read_audits(m.audits))
 
 
 def belief(m: Material) -> str:
@@ -186,12 +198,12 @@ def pictures(m: Material) -> str:
         folder = m.results / "figures" / dataset
         if len(m.datasets) > 1:
             shown.append(f"<h3>{text(dataset)}</h3>")
-        whole = [(folder / f"{name}.png", caption) for name, caption in FIGURES.items()]
-        shown += [picture(path, f"{dataset}. {caption}") for path, caption in whole if path.is_file()]
-        for place, name in enumerate(m.segmenters):
+        whole = [(folder / f"{n}.png", said) for n, said in FIGURES.items() if n == "dice" or not m.shareable]
+        shown += [m.picture(path, f"{dataset}. {caption}") for path, caption in whole if path.is_file()]
+        for place, name in enumerate([] if m.shareable else m.segmenters):
             path = folder / f"predictions_{name}.png"
             if path.is_file():
-                seen = picture(path, f"{dataset}. What `{name}` finds. {PREDICTIONS}")
+                seen = m.picture(path, f"{dataset}. What `{name}` finds. {PREDICTIONS}")
                 shown.append(folded(f"Predictions of {name}", seen, unfolded=not place))
     return "".join(shown)
 
@@ -214,7 +226,7 @@ def beyond(m: Material) -> str:
         whole = m.table(name)
         narrow, alike = compact(whole)
         shown = table(display(narrow, DECIMALS[name]), f"{m.note(name)} {alike}".strip())
-        drawn = picture(m.results / "figures" / f"{name}.png", CURVES_SHOWN)
+        drawn = m.picture(m.results / "figures" / f"{name}.png", CURVES_SHOWN)
         said = bullets(experiment_sentences(name, whole))
         parts += [f"<h3>{text(EXPERIMENTS[name])}</h3>", said, drawn, folded("The numbers", shown)]
     return "".join(parts)
@@ -241,12 +253,12 @@ def audit(m: Material) -> str:
     patients."""
     if not m.audits:
         return ""
-    summaries = [read_json(path) for path in m.audits]
+    summaries = read_audits(m.audits)
     said = [audit_sentence(summary)[0] for summary in summaries]
     drawn = [
         folded(
             f"{spoken(summary['generator'])}{', filtered' * summary['filtered']} ({summary['dataset']})",
-            picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS),
+            m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS),
         )
         for path, summary in zip(m.audits, summaries, strict=True)
     ]
@@ -264,12 +276,19 @@ def readers(m: Material) -> str:
     """What people said who did not know which images are real; before anybody has, how many would have to."""
     if not m.readers:
         return ""
-    answered = m.has("reader_summary")
-    said = reader_sentences(m.table("reader_summary")) if answered else ["Nobody has read the images yet."]
-    drawn = m.results / "figures/readers.png"
-    shown = picture(drawn, READINGS) if answered and drawn.is_file() else ""
-    found = {name: heading for name, heading in READER_TABLES.items() if m.has(name) and len(m.table(name))}
-    tables = [folded(heading, table(display(m.table(n), DECIMALS[n]), m.note(n))) for n, heading in found.items()]
+    found = {name: m.table(name) for name in READER_TABLES if m.has(name)}
+    note = m.note
+    if m.shareable:
+        found, note = numbered(found), note_of_readers
+    answered, drawn, shown = "reader_summary" in found, m.results / "figures/readers.png", ""
+    if answered and m.shareable:
+        shown = picture(chart_of_readers(found["readers"], found["reader_summary"]), READINGS)
+    elif answered and drawn.is_file():
+        shown = m.picture(drawn, READINGS)
+    said = reader_sentences(found["reader_summary"]) if answered else ["Nobody has read the images yet."]
+    tables = [
+        folded(READER_TABLES[n], table(display(rows, DECIMALS[n]), note(n))) for n, rows in found.items() if len(rows)
+    ]
     return bullets(said) + shown + "".join(tables)
 
 
@@ -304,7 +323,7 @@ def methods(m: Material) -> str:
 
 
 def _data_row(results: Path, name: str) -> dict:
-    splits = read_json(results / name / "stacks/stacks.json")["splits"]
+    splits = read_json_as(StacksCounts, results / name / "stacks/stacks.json", "stacks.json")["splits"]
     row = {"data set": name}
     for split in ("train", "test"):
         row |= {
@@ -324,6 +343,7 @@ def treatment(m: Material) -> str:
 
 def failed(m: Material) -> str:
     lost = missing_trainings(m.settings, str(m.results), str(m.runs))
+    lost = without_reasons(lost) if m.shareable else lost
     undefined = m.table("dice").dropna(subset="undefined")
     parts = [paragraph("Every training of the study has scores.") if not len(lost) else table(display(lost, 0))]
     if len(undefined):

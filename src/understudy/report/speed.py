@@ -3,12 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from understudy.core.files import read_json
+from pydantic import Field, FiniteFloat
+
 from understudy.core.flops import Demand
+from understudy.core.forms import Open
 from understudy.core.gpus import FP32_FACTOR, SHARE, SHARE_RANGE, Gpu, gpu_of
+from understudy.core.outside import read_json_as
 
 FORMAT = 1
+
+
+class PerKimg(Open):
+    training: Annotated[FiniteFloat, Field(gt=0)]
+    inference: Annotated[FiniteFloat, Field(gt=0)]
+
+
+class Record(Open):
+    """A file of measure_speed."""
+
+    format: int
+    device: str
+    seconds: FiniteFloat
+    time: str
+    watt: FiniteFloat | None
+    seconds_per_kimg: PerKimg
+
+
 STEP_SECONDS = 0.02  # a GPU's step takes at least about this: starting its kernels, however small the network
 
 
@@ -59,9 +81,9 @@ def read_record(path: Path, wanted: Mapping) -> tuple[dict | None, str]:
     """(what measure_speed wrote, "") or (None, why not): no file, or one that was measured with another `wanted`."""
     if not path.is_file():
         return None, ""
-    record = read_json(path)
-    if record.get("format") != FORMAT:
-        return None, f"{path}: found format {record.get('format')}, expected {FORMAT}; `snakemake calibrate` again"
-    if other := [key for key, value in wanted.items() if record[key] != value]:
+    record = read_json_as(Record, path, "what measure_speed wrote")
+    if record["format"] != FORMAT:
+        return None, f"{path}: found format {record['format']}, expected {FORMAT}; `snakemake calibrate` again"
+    if other := [key for key, value in wanted.items() if record.get(key) != value]:
         return None, f"{path}: measured with other {', '.join(other)}; `snakemake calibrate` measures anew"
     return record, ""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.files import read_json
+from understudy.core.forms import CountManifest, TrainedManifest
+from understudy.core.outside import read_json_as
 
 from .actual import read_actual
 
@@ -27,7 +28,8 @@ def treatment_table(results: str | Path, runs: str | Path, datasets: list[str], 
     for dataset, name in product(datasets, generators):
         title = f"{dataset} {name}" if len(datasets) > 1 else name
         folder = Path(results) / dataset / "generators" / name
-        weights, samples = read_json(folder / "weights.json"), read_json(folder / "samples.json")
+        weights = read_json_as(TrainedManifest, folder / "weights.json", "the manifest of weights")
+        samples = read_json_as(CountManifest, folder / "samples.json", "the manifest of samples")
         actual = read_actual(Path(runs) / dataset / "generators" / name, weights["options"])
         hours = f"{actual.device_seconds / 3600:.3g}" if actual else ""
         facts = (f"{weights['images_seen'] / 1000:g}", hours, f"{samples['count']}")

@@ -19,11 +19,11 @@ def build(name: str, channels: int, classes: int, size: int, options: Mapping | 
     Raises:
         ValueError: an option that the network cannot work with.
     """
-    network, options = _network(name), options or {}
+    network, options = network_class(name), options or {}
     return network(channels, classes, size, **{key: options[key] for key in network.OPTIONS if key in options})
 
 
-def _network(name: str) -> type:
+def network_class(name: str) -> type:
     if name == "unet":
         from .unet import UNet
 

@@ -21,6 +21,11 @@ def bottleneck_features(network: nn.Module, options: Mapping) -> Callable[[Tenso
 
     coarsest(network).register_forward_hook(keep)
 
+    if options.get("intensities") not in ("z_score", "raw"):
+        raise ValueError(
+            f"segmenter weights: found intensities {options.get('intensities')!r}, expected z_score or raw"
+        )
+
     @torch.no_grad()
     def features(x_NCHW: Tensor) -> Tensor:
         network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))

@@ -5,18 +5,32 @@ onedl-mmsegmentation, the maintained fork, which installs without a compiler; it
 """
 
 import copy
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from understudy.core import distributed
+from understudy.core.outside import shortened
+from understudy.core.state_dict import read_state
+
+from .openmmlab_names import NAMES
 
 _FIRST = ("patch_embed.projection.weight", "conv1.weight", "stem.0.weight")  # the layer that sees the image
+_FILES = ("pretrained", "checkpoint", "checkpoint_path", "pretrained_path", "init_cfg")  # options that name a file
+_WORD = re.compile(r"[A-Za-z0-9_+-]{1,64}")  # neither a path, nor an address, nor a module
+_PARTS = re.compile(
+    r"\.'?(num_\w+|\w*(depth|layer|block|stage|conv|repeat|head|group)s?)'?(\.\d+)?$"
+)  # counts of parts
+_MOST_PARTS = 256
+_MOST_HEADS = 8
+_LEVELS = 12
+_MOST = 10_000
 AUXILIARY = 0.4  # weight of the loss of an auxiliary head that says none
 
 
@@ -66,18 +80,57 @@ class OpenMMLab(nn.Module):
 def _completed(model: Mapping, channels: int, classes: int) -> dict:
     """The model with what the study decides: modalities, classes, no preprocessing, a loss that is only asked its
     weight."""
+    if problems := list(islice(unsafe(model), 3)):
+        raise ValueError("segmenter " + "; ".join(problems))
     model = copy.deepcopy(dict(model))
     for key in ("backbone", "decode_head"):
         if not isinstance(model.get(key), dict) or "type" not in model[key]:
             raise ValueError(f"segmenter model: found no {key} with a type; expected MMSegmentation's `model`")
     model["backbone"]["in_channels"] = channels
     auxiliary = model.get("auxiliary_head") or []
-    for head in [model["decode_head"], *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]:
+    heads = [model["decode_head"], *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]
+    if len(heads) > _MOST_HEADS or not all(isinstance(head, dict) for head in heads):
+        raise ValueError(
+            f"segmenter model: found {len(heads)} heads, expected at most {_MOST_HEADS}, with options each"
+        )
+    for head in heads:
+        if not isinstance(head.get("loss_decode") or {}, dict):
+            raise ValueError("segmenter model: found a loss_decode without options; expected MMSegmentation's `model`")
         weight = (head.get("loss_decode") or {}).get("loss_weight", 1.0 if head is model["decode_head"] else AUXILIARY)
         head |= {"num_classes": classes, "loss_decode": {"type": "CrossEntropyLoss", "loss_weight": weight}}
         head.setdefault("norm_cfg", {"type": "BN"})
         head.setdefault("align_corners", False)
     return {"type": "EncoderDecoder", **model, "data_preprocessor": None, "pretrained": None}
+
+
+def unsafe(part: object, key: str = "model", level: int = 0) -> Iterator[str]:
+    """What in a `model` is no plain description of layers, a line each: the library's registry imports any name with a
+    dot, and its parts load any file that they are told of, so neither may be named."""
+    if level > _LEVELS:
+        yield f"{key}: found more than {_LEVELS} levels"
+    elif isinstance(part, Mapping):
+        for name, value in part.items():
+            here = f"{key}.{shortened(name)}"
+            if name == "type" and not (isinstance(value, str) and value in NAMES):
+                yield f"{here}: found {shortened(value)}, allowed: names of MMSegmentation's networks and layers"
+            elif name in _FILES and value is not None:
+                yield f"{here}: found {shortened(value)}, allowed: none, as weights come from `pretrained`"
+            elif not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+                yield f"{here}: found a name that no option has"
+            else:
+                yield from unsafe(value, here, level + 1)
+    elif isinstance(part, list | tuple):
+        if len(part) > _MOST:
+            yield f"{key}: found {len(part)} values, allowed: {_MOST}"
+        for place, value in enumerate(part[:_MOST]):
+            yield from unsafe(value, f"{key}.{place}", level + 1)
+    elif isinstance(part, str):
+        if not _WORD.fullmatch(part):
+            yield f"{key}: found {shortened(part)}, allowed: a name without dots"
+    elif not (part is None or isinstance(part, bool) or (isinstance(part, int | float) and abs(part) <= _MOST)):
+        yield f"{key}: found {shortened(part)}, allowed: numbers up to {_MOST}"
+    elif isinstance(part, int) and _PARTS.search(key) and part > _MOST_PARTS:
+        yield f"{key}: found {part}, allowed: at most {_MOST_PARTS} of these"
 
 
 def _built(model: dict) -> nn.Module:
@@ -90,7 +143,15 @@ def _built(model: dict) -> nn.Module:
         MMLogger.get_instance("mmengine", log_level="ERROR")
         try:
             return MODELS.build(model)
-        except (KeyError, TypeError, AssertionError, ValueError) as error:
+        except (
+            LookupError,
+            TypeError,
+            AssertionError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+            ArithmeticError,
+        ) as error:
             raise ValueError(f"segmenter model: MMSegmentation cannot build it: {error}") from error
 
 
@@ -101,14 +162,7 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
         ValueError: the file is missing or holds no weights, or lacks some that the backbone has, or one of another
             shape.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; expected pretrained weights of the backbone (pretrained)")
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: found no file of weights as torch.save writes them ({reason})") from error
-    found = found.get("state_dict", found)
+    found = read_state(path, "pretrained weights of the backbone (pretrained)")
     found = {name.removeprefix("backbone."): value for name, value in found.items()}
     own = backbone.state_dict()
     for name in _FIRST:

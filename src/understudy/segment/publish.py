@@ -2,30 +2,34 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 
-from understudy.core.files import atomic_path, canonical_json, write_text_atomically
+from understudy.core import tensors
+from understudy.core.budget import Budget
+from understudy.core.files import atomic_path, write_text_atomically
+from understudy.core.forms import SegmenterWeights
 from understudy.core.labels import classes_of_grey, grey_of_classes
+from understudy.core.outside import checked
 from understudy.core.stack import Stack
 
 from . import build
+from .options import building_options
 from .train import SegmenterTrainee, predict_images
 
-METADATA = "understudy"  # the safetensors metadata key of our JSON
+EXPECTED = "weights of train_segmenter"
 
 
 def publish_weights(trainee: SegmenterTrainee, path: Path, metadata: Mapping) -> None:
     """Writes the best weights (safetensors, `metadata` as JSON in its header)."""
     metadata = {**metadata, "best_epoch": trainee.best["epoch"], "validation_dice": trainee.best["dice"]}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(trainee.best["weights"], {METADATA: canonical_json(metadata)}))
+    metadata = json.loads(json.dumps(metadata))  # as it will be read: lists in place of tuples
+    tensors.write_tensors(path, trainee.best["weights"], checked(SegmenterWeights, metadata, str(path), EXPECTED))
 
 
 def write_history(trainee: SegmenterTrainee, path: Path) -> None:
@@ -38,15 +42,22 @@ def write_history(trainee: SegmenterTrainee, path: Path) -> None:
 
 
 def load_segmenter(path: str | Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Module, dict]:
-    """(network in eval mode, metadata) of published weights."""
-    import json
+    """(network in eval mode, metadata) of published weights.
 
-    with safe_open(path, "pt", device=str(device)) as file:
-        metadata = json.loads(file.metadata()[METADATA])
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no dict
-    options = {key: value for key, value in metadata["options"].items() if key != "pretrained"}
-    network = build(metadata["segmenter"], metadata["channels"], metadata["classes"], metadata["size"], options)
-    network.load_state_dict(weights)
+    The file may be a stranger's: only networks of known names are built, no larger than its tensors are. Raises
+    ValueError where it is missing, is another file, or describes another network than it has weights of.
+    """
+    metadata = tensors.read_metadata(path, SegmenterWeights, EXPECTED)
+    header = tensors.read_header(path, EXPECTED)
+    shape = (metadata["channels"], metadata["classes"], metadata["size"])
+    try:
+        options = building_options(metadata["segmenter"], metadata["options"], str(path))
+        with Budget(header.numbers, len(header.entries)):
+            network = build(metadata["segmenter"], *shape, options)
+        tensors.check_fits(header, network.state_dict())
+    except tensors.UNBUILDABLE as error:
+        raise ValueError(f"{path}: found {error}, expected {EXPECTED}") from error
+    network.load_state_dict(tensors.read_finite(path, EXPECTED))
     return network.to(device).eval(), metadata
 
 
@@ -59,10 +70,8 @@ def predicted_volumes(
     study's released code does.
     """
     places: dict[str, list[int]] = {}
-    for place, name in enumerate(test.names):
-        subject, number = name.removesuffix(".png").split("/")
-        if slices == "all" or int(number) in test.meta["subjects"][subject]["included"]:
-            places.setdefault(subject, []).append(place)
+    for place in range(len(test)) if slices == "all" else test.included():
+        places.setdefault(test.names[place].split("/")[0], []).append(place)
     for subject, indices in places.items():
         x_NCHW = test.read(indices)
         prediction = predict_images(network, x_NCHW[:, :-1], device, options)

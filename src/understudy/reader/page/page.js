@@ -76,11 +76,19 @@ function start() {
   }));
   show("start");
 }
+// what core/reader_names.py refuses when the answers are read: said before somebody has answered them all
+function canBeAName(reader) {
+  const { reserved, forbidden, longest } = study.names;
+  return /^[\p{L}\p{N}]\P{C}*$/u.test(reader) && [...reader].length <= longest
+    && ![...forbidden].some((c) => reader.includes(c)) && !reserved.includes(reader.toLowerCase());
+}
 function begin(event) {
   event.preventDefault();
-  const reader = $("reader").value.trim();
+  const reader = $("reader").value.normalize("NFKC").replace(/\s+/g, " ").trim();
   if (!reader) return;
-  if (stored().some((r) => r.reader === reader)) return complain(`${reader} has begun already: go on above, or take another name.`);
+  if (!canBeAName(reader)) return complain("The tables cannot show this name. Take another one: letters and digits, no " +
+    `${[...study.names.forbidden].join(" ")}, at most ${study.names.longest} characters, and not a word such as "real".`);
+  if (stored().some((r) => r.reader.toLowerCase() === reader.toLowerCase())) return complain(`${reader} has begun already: go on above, or take another name.`);
   const years = $("experience").value;
   record = { reader, experience: years === "" ? null : Number(years), started: new Date().toISOString(), answers: {}, draft: null };
   keep();

@@ -1,0 +1,112 @@
+"""A release believes no audit.json: the verdict is computed once more from what the searches found."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from understudy.core.files import sha256_of_file
+from understudy.core.forms import Audit, Calibration, Nearest, RealImages
+from understudy.core.outside import read_json_as
+from understudy.core.stack import Stack
+
+from .chain import check_calibration, check_found, check_origin
+from .judge import calibrate, summary_of
+from .run import Task
+from .search import Found, Images, sizes
+from .tasks import read_found
+from .views import VARIANTS, View
+
+AGAIN = 64  # images that are searched again: of copies in one of ten images, all are missed with probability 0.001
+_SAME = 1e-6  # of correlations from sums of integers
+_MEMORY_BYTES = 2e9
+_CLOSE = 1e-9  # of numbers that two machines compute
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The files that audits of a data set were made from. `audit`: the section of the config."""
+
+    train: Path
+    test: Path
+    real: Path
+    calibration: Path
+    audit: Mapping
+
+    def problems(self, path: Path, images: Path, nearest: Path) -> list[str]:
+        """Why `path` is not the audit of the stack `images`, a line each: a link of the chain that does not hold, or a
+        number that is not what the searches say."""
+        try:
+            told = read_json_as(Audit, path, "an audit. Audit the images again")
+            summary = self.summary(images, nearest, told)
+        except ValueError as error:
+            return [str(error)]
+        wrong = [key for key in summary if not _alike(summary[key], told.get(key))]
+        return [
+            f"{path}: found {key} {told.get(key)}, and the searches say {summary[key]}: the file was changed. "
+            "Audit the images again."
+            for key in wrong
+        ]
+
+    def summary(self, images: Path, nearest: Path, told: Mapping) -> dict:
+        """The audit of `images` as its files give it. Raises ValueError where they do not belong together."""
+        samples, train, test = (Stack.open(path) for path in (images, self.train, self.test))
+        check_origin(samples, train, test)
+        found, about = read_found(nearest, Nearest)
+        check_found(about, nearest, samples, train, test, self.audit)
+        null, of_real = read_found(self.real, RealImages)
+        check_found(of_real, self.real, None, train, test, self.audit)
+        calibration = read_json_as(Calibration, self.calibration, "a calibration. Calibrate again")
+        check_calibration(calibration, self.calibration, train, test, self.real, self.audit)
+        if not _alike(calibrate(null, self.audit)["views"], calibration["views"]):
+            raise ValueError(
+                f"{self.calibration}: found other thresholds than {self.real} gives: the file was changed. "
+                "Calibrate again."
+            )
+        _search_again(samples, train, found, self.audit)
+        carried = {key: told[key] for key in ("dataset", "generator", "filtered", "images_sha256")}
+        made_from = chain_of(samples, train, test, nearest, self.calibration)
+        return summary_of(train, found, null, calibration, self.audit, carried | made_from)
+
+
+def _search_again(samples: Stack, train: Stack, found: Mapping[str, Found], audit: Mapping) -> None:
+    """Searches some images once more, which nobody can foresee. Raises ValueError where they find something else than
+    the file says: a hash ties it to the images only as far as its writer is honest."""
+    count = min(AGAIN, len(samples))
+    places = sorted(random.SystemRandom().sample(range(len(samples)), count))
+    told = found[f"{audit['view']}/train"]
+    view = View.of(audit["view"], train.channels)
+    how = {"variants": audit["variants"], "shifts": audit["shifts"], "k": told.index.shape[1]}
+    task = Task(Images.of(samples, places), Images.of(train), view, **how)
+    _, block = sizes(view, train.shape_CHW, len(VARIANTS[audit["variants"]]), _MEMORY_BYTES, 4)
+    again = task.search(range(count), torch.device("cpu"), block)
+    wrong = np.flatnonzero(~np.isclose(again.r[:, 0], told.r[places, 0], rtol=0, atol=_SAME))
+    if len(wrong):
+        image, r, said = samples.names[places[wrong[0]]], again.r[wrong[0], 0], told.r[places[wrong[0]], 0]
+        raise ValueError(
+            f"{samples.path}, {image}: found correlation {r:.6f} with the nearest training image, expected {said:.6f} "
+            "as in the search: its file is of other images, or was changed. Run the audit again from its first step."
+        )
+
+
+def chain_of(samples: Stack, train: Stack, test: Stack, nearest: Path, calibration: Path) -> dict[str, str]:
+    """The links that an audit.json has to its files."""
+    return {
+        "samples_sha256": samples.sha256,
+        "train_sha256": train.sha256,
+        "test_sha256": test.sha256,
+        "nearest_sha256": sha256_of_file(nearest),
+        "calibration_sha256": sha256_of_file(calibration),
+    }
+
+
+def _alike(a: object, b: object) -> bool:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_alike(a[key], b[key]) for key in a)
+    if isinstance(a, Real) and isinstance(b, Real) and not isinstance(a, bool):
+        return abs(a - b) <= _CLOSE * max(1, abs(a))
+    return a == b

@@ -1,0 +1,221 @@
+"""Every reader of a file that may come from outside: a sound file, and what reads it to the end."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import torch
+import yaml
+from audited import AUDIT
+from house import House
+from made import make_stack
+
+from understudy.audit.filter import flagged_images
+from understudy.audit.judge import calibrate
+from understudy.audit.search import Found
+from understudy.audit.tasks import read_found, write_found
+from understudy.core import forms, tensors
+from understudy.core.config import complete, load_yaml
+from understudy.core.folders import export_folders, import_folders
+from understudy.core.outside import read_json_as
+from understudy.core.secret import drawn_salt
+from understudy.core.stack import Stack
+from understudy.core.state_dict import read_state
+from understudy.evaluate.scores import read_scores
+from understudy.generate.weights import load_generator
+from understudy.prepare.index import read_index
+from understudy.prepare.nifti import read_volumes
+from understudy.prepare.splits import identities, read_split
+from understudy.reader.answers import read_answers, read_keys
+from understudy.release.audit import read_audit
+from understudy.release.facts import dice_rows
+from understudy.release.verify import archive_problems
+from understudy.segment import build
+from understudy.segment.publish import load_segmenter
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+datasets:
+  made: {phantom: {subjects: 6, size: 32}, test_subjects: 2}
+images: {size: 32}
+generators:
+  stylegan2: {batch: 4, kimg: 0.02}
+segmenters:
+  unet: {depth: 3}
+audit:
+  limit: 0.0
+  false_positive_rate: 0.1
+reader_study: {generators: [stylegan2], answers: []}
+"""
+SHA = "0" * 64
+
+
+@dataclass(frozen=True)
+class Reader:
+    name: str
+    kind: str  # of broken.BREAKERS
+    make: Callable[[Path], object]  # writes the sound file
+    read: Callable[[Path], object]
+    suffix: str
+    weight: float = 1  # cases, relative to the others
+
+
+def read_all(path: Path) -> None:
+    stack = Stack.open(path)
+    stack.included(), stack.subjects()
+    for i in range(len(stack)):
+        stack.checked_png(i)
+    if len(stack):
+        stack.read(range(min(len(stack), 4)))
+
+
+@cache
+def house(folder: Path) -> House:
+    return House(folder / "house")
+
+
+def copy_of(name: str) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes((house(path.parent.parent).folder / name).read_bytes())
+
+
+def write_segmenter(name: str, options: dict) -> Callable[[Path], object]:
+    def write(path: Path) -> None:
+        torch.manual_seed(0)
+        network = build(name, 4, 4, 32, options)
+        about = {"segmenter": name, "options": options, "channels": 4, "classes": 4, "size": 32, "lineage": ["a"]}
+        tensors.write_tensors(path, network.state_dict(), about)
+
+    return write
+
+
+MODEL = {
+    "backbone": {"type": "ResNet", "depth": 18, "base_channels": 4, "num_stages": 1, "strides": [1], "dilations": [1]}
+    | {"out_indices": [0], "norm_cfg": {"type": "BN"}},
+    "decode_head": {"type": "FCNHead", "in_channels": 4, "channels": 4, "num_convs": 1, "in_index": 0},
+}
+
+
+def write_nearest(path: Path) -> None:
+    n, groups = 6, 3
+    host = np.random.default_rng(0)
+    found = Found(
+        index=host.integers(0, 9, (n, 1)), variant=np.zeros((n, 1), int), r=host.random((n, 1)),
+        other=host.integers(0, 9, n), other_r=host.random(n), group_r=host.random(groups),
+        group_query=host.integers(0, n, groups),
+    )  # fmt: skip
+    links = dict.fromkeys(("samples_sha256", "train_sha256", "test_sha256"), SHA)
+    write_found(path, {"all/train": found, "all/test": found}, {**links, "options": AUDIT})
+
+
+def calibration(found: Found) -> dict:
+    null = {f"all/{kind}": found for kind in ("test", "train", "planted/flipped")}
+    made = calibrate(null, AUDIT | {"views": ["all"], "false_positive_rate": 0.4})
+    return made | dict.fromkeys(("train_sha256", "test_sha256", "real_sha256"), SHA)
+
+
+def write_calibration(path: Path) -> None:
+    write_nearest(path)
+    found, _ = read_found(path, forms.Nearest)
+    path.write_text(json.dumps(calibration(found["all/train"])))
+
+
+KEY = {
+    "format": 1, "study": "0123456789abcdef", "dataset": "made", "sources": ["real", "stylegan2"], "confidence": 3,
+    "images": [{"id": f"i{i}", "source": "real", "image": f"{i:06d}.png", "repeat_of": None} for i in range(4)],
+}  # fmt: skip
+ANSWERS = {
+    "format": 1, "study": KEY["study"], "reader": "Dr Smith", "started": "2026-01-31T10:00:00Z",
+    "answers": [{"id": f"i{i}", "call": "real", "confidence": 2, "seconds": 1.5, "changed": 0} for i in range(4)],
+}  # fmt: skip
+SCORES = (
+    "dataset,segmenter,training_set,augmentation,repeat,subject,label,dice,hausdorff_mm,reference_voxels,"
+    "predicted_voxels\nmade,unet,real,augmented,1,a,ed,0.5,3.2,10,12\nmade,unet,real,augmented,1,b,ed,,,0,0\n"
+)
+INDEX = "subject,split,identity,layout,t1_file,t1_crc32\na,train,0a,brats2020,a/a.nii.gz,00000000\nb,test,0b,own,b,1\n"
+SPLIT = "subject,split\na,train\nb,test\nc,train\n"
+
+
+def json_text(value: object) -> Callable[[Path], object]:
+    return lambda path: path.write_text(json.dumps(value))
+
+
+def text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content)
+
+
+def write_folders(path: Path) -> None:
+    """The picture that is broken is one of a folder's."""
+    stack = make_stack(path.parent / "s.zip", ["a"], 2)
+    export_folders(stack, path.parent / "folders", {c: c for c in stack.channels})
+    path.write_bytes((path.parent / "folders/t1/a_000.png").read_bytes())
+
+
+def read_folders(path: Path) -> None:
+    folders, names = path.parent / "folders", {"t1": "t1", "seg": "seg"}
+    for channel in names:
+        target = folders / channel / path.name
+        target.unlink(missing_ok=True)
+        target.symlink_to(path if channel == "t1" else folders / "t2/a_000.png")
+    import_folders(folders, names, {"ed": 102}, path.parent / "again.zip")
+    for channel in names:
+        (folders / channel / path.name).unlink()
+
+
+def read_archive(path: Path) -> None:
+    _, _, problems = archive_problems(path)
+    if problems:
+        raise ValueError(f"{path}: {problems[0]}"[:1000])
+
+
+def write_nifti(path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.arange(12**3, dtype=np.int16).reshape(12, 12, 12), np.eye(4)), path)
+
+
+def read_config(path: Path) -> None:
+    complete(load_yaml(path), yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()), path.parent)
+
+
+READERS = [
+    Reader("weights of a generator", "tensors", copy_of("generators/stylegan2/weights.safetensors"), load_generator,
+           ".safetensors", 2),
+    Reader("weights of a U-Net", "tensors", write_segmenter("unet", {"depth": 3, "base_filters": 4}), load_segmenter,
+           ".safetensors", 2),
+    Reader("weights of another network", "tensors", write_segmenter("other", {"model": MODEL}), load_segmenter,
+           ".safetensors"),
+    Reader("weights of a Swin", "tensors",
+           write_segmenter("swin", {"width": 16, "depths": [1, 1], "heads": [1, 2], "window": 4, "decoder_width": 16}),
+           load_segmenter, ".safetensors"),
+    Reader("stack", "archive", lambda path: make_stack(path, ["a", "b"], 2), read_all, ".zip", 3),
+    Reader("images of a release", "archive", lambda path: make_stack(path, ["a"], 2), read_archive, ".zip"),
+    Reader("pictures of a folder", "png", write_folders, read_folders, ".png"),
+    Reader("answers", "json", json_text(ANSWERS), lambda path: read_answers([path], {KEY["study"]: KEY}), ".json", 2),
+    Reader("key of a reader study", "json", json_text(KEY), lambda path: read_keys([path]), ".json"),
+    Reader("audit", "json", copy_of("generators/stylegan2/audit.json"), read_audit, ".json"),
+    Reader("calibration", "json", write_calibration,
+           lambda path: read_json_as(forms.Calibration, path, "a calibration"), ".json"),
+    Reader("found by a search", "tensors", write_nearest, lambda path: read_found(path, forms.Nearest), ".safetensors"),
+    Reader("manifest of a stack", "json", copy_of("generators/stylegan2/samples.json"),
+           lambda path: read_json_as(forms.StackManifest, path, "a manifest"), ".json"),
+    Reader("manifest of the stacks", "json", copy_of("stacks/stacks.json"),
+           lambda path: read_json_as(forms.StacksCounts, path, "a manifest"), ".json"),
+    Reader("manifest of weights", "json", copy_of("generators/stylegan2/weights.json"),
+           lambda path: read_json_as(forms.WeightsManifest, path, "a manifest"), ".json"),
+    Reader("split", "table", text(SPLIT), lambda path: read_split(path, ["a", "b", "c"]), ".csv"),
+    Reader("identities", "table", text("made,other\na,x\nb,\n"), lambda path: identities("made", ["a"], path), ".csv"),
+    Reader("index", "table", text(INDEX), read_index, ".csv"),
+    Reader("list of images", "table", text("image,flagged\n000001.png,True\n000002.png,False\n"),
+           lambda path: flagged_images(path, 1), ".csv"),
+    Reader("scores", "table", text(SCORES), read_scores, ".csv"),
+    Reader("table of Dice", "table", text("dataset,training_set,mean_mean\nmade,real,0.5\n"),
+           lambda path: dice_rows(path, "made", "stylegan2"), ".csv"),
+    Reader("config", "yaml", text(CONFIG), read_config, ".yaml", 2),
+    Reader("weights of others", "bytes", lambda path: torch.save({"a.weight": torch.zeros(4, 4)}, path),
+           lambda path: read_state(path, "weights"), ".pth"),
+    Reader("volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii.gz"),
+    Reader("plain volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii"),
+    Reader("salt", "bytes", drawn_salt, drawn_salt, ".salt", 0.5),
+]  # fmt: skip
