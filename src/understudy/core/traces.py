@@ -44,7 +44,9 @@ class Names:
             self.words.setdefault("".join(_WORD.findall(plain(word))), []).append(word)
         self.words.pop("", None)
         self.lengths = sorted({len(key) for key in self.words})
-        self.long = [key for key in self.words if len(key) >= _GLUED and not key.isdigit()]
+        long = [key for key in self.words if len(key) >= _GLUED and not key.isdigit()]
+        self.begins = {key[:_GLUED] for key in long}  # most places of a text are none of these: one look for all names
+        self.long_lengths = sorted({len(key) for key in long})
 
     def found_in(self, text: str) -> list[str]:
         """At most one line for a text: what was found, and whom it names."""
@@ -76,16 +78,16 @@ class Names:
     def _glued(self, squeezed: str, ends: set[int]) -> Iterator[tuple[str, str]]:
         """Long names with more before or behind them, as in MRphantom001flair; 0010 is another number than 001, and
         `phan tom` another word than `phantom`. `ends`: where words end in the letters and digits alone."""
-        for key in self.long:
-            start = squeezed.find(key)
-            while start >= 0:
-                before, after = squeezed[start - 1 : start], squeezed[start + len(key) : start + len(key) + 1]
-                torn = {end - start for end in ends if start < end < start + len(key)} - _part_ends(key)
-                longer = (key[0].isdigit() and before.isdigit()) or (key[-1].isdigit() and after.isdigit())
-                if not torn and not longer:
-                    yield from ((subject, key) for subject in self.words[key])
-                    break
-                start = squeezed.find(key, start + 1)
+        for start in range(len(squeezed) - _GLUED + 1):
+            if squeezed[start : start + _GLUED] not in self.begins:
+                continue
+            for length in self.long_lengths:
+                key, before = squeezed[start : start + length], squeezed[max(start - 1, 0) : start]
+                after = squeezed[start + length : start + length + 1]
+                if key in self.words and not (key[0].isdigit() and before.isdigit()):
+                    torn = any(start + i in ends for i in set(range(1, length)) - _part_ends(key))
+                    if not torn and not (key[-1].isdigit() and after.isdigit()):
+                        yield from ((subject, key) for subject in self.words[key])
 
 
 def _part_ends(key: str) -> set[int]:
