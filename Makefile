@@ -48,9 +48,9 @@ check: setup
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/Snakefile rules
+	python scripts/write_config.py --check
 	python scripts/check_config.py $(CONFIGS)
 	python scripts/check_rules.py $(CONFIGS)
-	snakemake --lint --configfile config/demo.yaml
 
 clean-demo:
 	rm -rf results/phantom runs/phantom

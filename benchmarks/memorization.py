@@ -23,8 +23,8 @@ from understudy.audit.detector import at_rate, share
 from understudy.audit.search import Images, search
 from understudy.audit.tasks import included
 from understudy.audit.views import VARIANTS, View
+from understudy.config.study import complete, load_yaml
 from understudy.core import cli
-from understudy.core.config import complete, load_yaml
 from understudy.core.data import DeviceImages
 from understudy.core.machine import add_device_arguments, use_device
 from understudy.core.stack import Stack
@@ -48,7 +48,7 @@ def main() -> None:
     add_device_arguments(parser)
     a = parser.parse_args()
     device = use_device(a.device, a.threads)
-    config = complete(load_yaml(ROOT / "config/learn.yaml"), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    config = complete(load_yaml(ROOT / "config/learn.yaml"))
     folder = ROOT / config["results"] / "phantom/stacks"
     train, test = Stack.open(folder / "train.zip"), Stack.open(folder / "test.zip")
     names = list(dict.fromkeys(train.subjects()))[: a.subjects]

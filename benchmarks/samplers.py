@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import load_file
 
+from understudy.config.study import complete, load_yaml
 from understudy.core import cli
-from understudy.core.config import complete, load_yaml
 from understudy.core.stack import Stack
 from understudy.evaluate.frechet import Moments, frechet_distance
 from understudy.evaluate.random_network import features
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, default=ROOT / "runs/benchmark_samplers")
     a = parser.parse_args()
-    config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    config = complete(load_yaml(a.config))
     folder = ROOT / config["results"] / DATASET
     real = moments(folder / "stacks/test.zip")
     found = {}

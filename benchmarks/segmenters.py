@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from understudy.core.config import complete, load_yaml
+from understudy.config.study import complete
 from understudy.core.data import DeviceImages
 from understudy.core.machine import add_device_arguments, use_device
 from understudy.core.measure import device_name, matmul_rate
@@ -62,7 +62,7 @@ def main() -> None:
 def options_of(segmenter: str, changes: dict, size: int) -> dict:
     config = {"datasets": {"x": {"phantom": {}, "test_subjects": 2}}, "segmenters": {segmenter: changes}}
     config |= {"images": {"size": size}, "experiments": {"training_sets": ["real"]}}
-    return complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))["segmenters"][segmenter]
+    return complete(config)["segmenters"][segmenter]
 
 
 def augmentation(name: str, device: torch.device, n: int = 48, size: int = 256) -> bool:

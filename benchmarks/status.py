@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from understudy.core.config import complete, load_yaml
+from understudy.config.study import complete
 from understudy.core.status import wanted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,7 @@ CONFIG = {
 def make(folder: Path) -> int:
     """Writes the run directories; how many there are."""
     (folder / "study.yaml").write_text(yaml.safe_dump(CONFIG))
-    config = complete(CONFIG, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    config = complete(CONFIG)
     line = {"images_seen": 12_000_000, "images": 25_000_000, "seconds": 1.5e5, "seconds_per_kimg": 12.4, "loss": 0.5}
     progress = "".join(json.dumps(line) + "\n" for _ in range(10_000))
     start = {"event": "start", "images_seen": 12_000_000, "job": "4711", "host": "n3", "time": "2026-01-01T00:00:00"}

@@ -1,7 +1,8 @@
 """NAME: what it is, in one sentence. To begin with: a variational autoencoder, the smallest generator that learns.
 
-Copy this file to src/understudy/generate/NAME.py and replace what is not yours; docs/adding-a-generator.md goes through
-the rest. tests/generate/test_contract.py trains this file and samples from it.
+Copy this file to src/understudy/generate/NAME.py, its options to src/understudy/config/generators/NAME.py, and replace
+what is not yours; docs/adding-a-generator.md goes through the rest. tests/generate/test_contract.py trains this file
+and samples from it.
 
 Paper     Kingma, Welling: "Auto-Encoding Variational Bayes", ICLR 2014.
 Original  where the authors' code is, its licence. This is an independent implementation.
@@ -11,12 +12,14 @@ Departs   from the original in this and that.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from understudy.config.fields import Number, Problem, key
+from understudy.config.generator import Batch, Generator, Kimg, LatentSize
+from understudy.config.reading import read_options
 from understudy.core import distributed, seeds
 from understudy.core.flops import count_flops
 
@@ -25,18 +28,21 @@ from . import common
 CHUNK = 16  # images of one forward pass when sampling: fixed, as the size of a batch changes the last bits
 
 
-@dataclass(frozen=True)
-class Options(common.CommonOptions):
-    """Every knob, with the value of the paper. The schema has the same ones with the same defaults."""
+class Options(Generator):
+    """Every knob, with the value of the paper. It becomes src/understudy/config/generators/NAME.py: a config is read
+    without torch. `use=SAMPLING` is said of a key that only `sample` reads: another value trains nothing again."""
 
-    SAMPLING = ()  # names of options that only `sample` reads: another value trains nothing again
+    features: int = key(32, "maps of the largest layer", ge=1)
+    latent_size: LatentSize = 64
+    batch: Batch = 32
+    kimg: Kimg = 1000
+    learning_rate: Number = key(0.001, "of Adam", gt=0)
+    ema_decay: Number = key(0.999, "of the averaged network, per iteration", ge=0, lt=1)
 
-    features: int = 32  # maps of the largest layer
-    latent_size: int = 64
-    batch: int = 32  # images an iteration
-    kimg: float = 1000  # thousand images in all
-    learning_rate: float = 1e-3
-    ema_decay: float = 0.999  # per iteration
+    def problems(self, size: int) -> Iterator[Problem]:
+        yield from super().problems(size)
+        if size % 4:
+            yield "size", f"found {size}; allowed: a multiple of 4"
 
 
 class Template:
@@ -49,10 +55,8 @@ class Template:
     averaged = "decoder"  # the network whose moving average is published; `sample` needs no other one
 
     def __init__(self, channels: int, size: int, **options):
-        self.options = o = common.read_options(Options, "template", options)
+        self.options = o = read_options(Options, "template", size, options)
         self.channels, self.size = channels, size
-        if size % 4:
-            raise ValueError(f"template: images of {size} pixels: expected a multiple of 4")
         if (processes := distributed.world_size()) > o.batch:
             raise ValueError(f"template: found {processes} GPUs for a batch of {o.batch}, expected at most so many")
         self.networks: dict[str, nn.Module] = {

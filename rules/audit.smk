@@ -2,22 +2,33 @@
 #
 # `{prefix}` is empty for a generator's samples, and `filtered_` for those that are left when copies have been replaced.
 
-AUDITED = f"{GENERATOR}/{{prefix}}"
+from understudy.core.grid import audited
+
 AUDITED_SOURCES = one_of([*SOURCES, *config["experiments"]["controls"]])
+AUDITS = [
+    in_results(f"{dataset}/generators/{generator}/{prefix}audit.json")
+    for dataset, generator, prefix in audited(config)
+]
+
+
+def audit_options(*more):
+    """What decides a search, and more keys of the section."""
+    keys = ["view", "views", "variants", "shifts", *more]
+    return canonical_json({key: config["audit"][key] for key in keys})
 
 
 rule calibrate_audit:
     input:
-        train=ancient(f"{STACKS}/train.zip"),
-        test=ancient(f"{STACKS}/test.zip"),
-        manifest=f"{STACKS}/stacks.json",
+        train=ancient(in_stacks("train.zip")),
+        test=ancient(in_stacks("test.zip")),
+        manifest=in_stacks("stacks.json"),
     output:
-        real=f"{DATASET}/audit/real.safetensors",
-        calibration=f"{DATASET}/audit/calibration.json",
+        real=in_dataset("audit/real.safetensors"),
+        calibration=in_dataset("audit/calibration.json"),
     log:
-        f"{LOGS}/calibrate_audit/{{dataset}}.log",
+        in_logs("calibrate_audit/{dataset}.log"),
     benchmark:
-        f"{BENCHMARKS}/calibrate_audit/{{dataset}}.tsv"
+        in_benchmarks("calibrate_audit/{dataset}.tsv")
     conda:
         "../envs/audit.yaml"
     threads: 8
@@ -31,28 +42,36 @@ rule calibrate_audit:
     params:
         audit=audit_options("null_images", "planted", "false_positive_rate"),
         seed=config["seed"],
-        runs=f"{RUNS}/{{dataset}}/audit/calibration",
+        runs=in_runs("{dataset}/audit/calibration"),
     shell:
-        "python scripts/calibrate_audit.py --train {input.train:q} --test {input.test:q} --audit {params.audit:q}"
-        " --seed {params.seed:q} --memory-mb {resources.mem_mb:q} --real {output.real:q}"
-        " --output {output.calibration:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
-        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
-        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/calibrate_audit.py" --train {input.train:q} --test {input.test:q}'
+        " --audit {params.audit:q} --seed {params.seed:q} --memory-mb {resources.mem_mb:q} --real {output.real:q}"
+        " --output {output.calibration:q}" + RESUMABLE
+
+
+def audited_stack(wildcards):
+    """The images of a generator that are audited."""
+    name = "filtered" if wildcards.prefix else "samples"
+    return in_generator(f"{name}.zip").format(**wildcards)
+
+
+def audited_manifest(wildcards):
+    return audited_stack(wildcards).removesuffix(".zip") + ".json"
 
 
 rule find_nearest:
     input:
         samples=ancient(audited_stack),
         samples_manifest=audited_manifest,
-        train=ancient(f"{STACKS}/train.zip"),
-        test=ancient(f"{STACKS}/test.zip"),
-        manifest=f"{STACKS}/stacks.json",
+        train=ancient(in_stacks("train.zip")),
+        test=ancient(in_stacks("test.zip")),
+        manifest=in_stacks("stacks.json"),
     output:
-        f"{AUDITED}nearest.safetensors",
+        in_generator("{prefix}nearest.safetensors"),
     log:
-        f"{LOGS}/find_nearest/{{dataset}}/{{prefix}}{{generator}}.log",
+        in_logs("find_nearest/{dataset}/{prefix}{generator}.log"),
     benchmark:
-        f"{BENCHMARKS}/find_nearest/{{dataset}}/{{prefix}}{{generator}}.tsv"
+        in_benchmarks("find_nearest/{dataset}/{prefix}{generator}.tsv")
     wildcard_constraints:
         generator=AUDITED_SOURCES,
     conda:
@@ -67,40 +86,42 @@ rule find_nearest:
         device="auto",
     params:
         audit=audit_options("nearest"),
-        runs=f"{RUNS}/{{dataset}}/audit/{{generator}}",
+        runs=in_runs("{dataset}/audit/{generator}"),
     shell:
-        "python scripts/find_nearest.py --samples {input.samples:q} --train {input.train:q} --test {input.test:q}"
-        " --audit {params.audit:q} --memory-mb {resources.mem_mb:q} --output {output:q} --runs {params.runs:q}"
-        " --budget-min {resources.runtime:q} --checkpoint-min {resources.checkpoint_min:q}"
-        " --on-budget {resources.on_budget:q} --gpus {resources.gpu:q} --device {resources.device:q}"
-        " --threads {threads:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/find_nearest.py" --samples {input.samples:q} --train {input.train:q}'
+        " --test {input.test:q} --audit {params.audit:q} --memory-mb {resources.mem_mb:q} --output {output:q}"
+        + RESUMABLE
+
+
+def filtered_argument(wildcards):
+    return "--filtered" if wildcards.prefix else ""
 
 
 rule audit_samples:
     input:
         samples=ancient(audited_stack),
         samples_manifest=audited_manifest,
-        train=ancient(f"{STACKS}/train.zip"),
-        test=ancient(f"{STACKS}/test.zip"),
-        nearest=f"{AUDITED}nearest.safetensors",
-        real=f"{DATASET}/audit/real.safetensors",
-        calibration=f"{DATASET}/audit/calibration.json",
+        train=ancient(in_stacks("train.zip")),
+        test=ancient(in_stacks("test.zip")),
+        nearest=in_generator("{prefix}nearest.safetensors"),
+        real=in_dataset("audit/real.safetensors"),
+        calibration=in_dataset("audit/calibration.json"),
     output:
-        summary=f"{AUDITED}audit.json",
-        images=f"{AUDITED}memorization.csv",
-        subjects=f"{AUDITED}audit_subjects.csv",
+        summary=in_generator("{prefix}audit.json"),
+        images=in_generator("{prefix}memorization.csv"),
+        subjects=in_generator("{prefix}audit_subjects.csv"),
         figure=report(
-            f"{AUDITED}memorization.png",
+            in_generator("{prefix}memorization.png"),
             caption="../workflow/report/audit.rst",
             category="Audit",
             labels={"dataset": "{dataset}", "generator": "{generator}"},
         ),
-        figure_pdf=f"{AUDITED}memorization.pdf",
-        pairs=multiext(f"{AUDITED}pairs", ".png", ".pdf"),
+        figure_pdf=in_generator("{prefix}memorization.pdf"),
+        pairs=multiext(in_generator("{prefix}pairs"), ".png", ".pdf"),
     log:
-        f"{LOGS}/audit_samples/{{dataset}}/{{prefix}}{{generator}}.log",
+        in_logs("audit_samples/{dataset}/{prefix}{generator}.log"),
     benchmark:
-        f"{BENCHMARKS}/audit_samples/{{dataset}}/{{prefix}}{{generator}}.tsv"
+        in_benchmarks("audit_samples/{dataset}/{prefix}{generator}.tsv")
     wildcard_constraints:
         generator=AUDITED_SOURCES,
     retries: 0
@@ -114,7 +135,7 @@ rule audit_samples:
         audit=audit_options("false_positive_rate", "limit", "channel", "details"),
         filtered=filtered_argument,
     shell:
-        "python scripts/audit_samples.py --dataset {wildcards.dataset:q}"
+        'python "$UNDERSTUDY/scripts/audit_samples.py" --dataset {wildcards.dataset:q}'
         " --generator {wildcards.generator:q} {params.filtered:q} --samples {input.samples:q} --train {input.train:q}"
         " --test {input.test:q} --nearest {input.nearest:q} --calibration {input.calibration:q} --real {input.real:q}"
         " --audit {params.audit:q} --summary {output.summary:q} --images {output.images:q}"
@@ -123,20 +144,20 @@ rule audit_samples:
 
 rule filter_samples:
     input:
-        weights=ancient(f"{GENERATOR}/weights.safetensors"),
-        samples=ancient(f"{GENERATOR}/samples.zip"),
-        manifest=f"{GENERATOR}/samples.json",
-        summary=f"{GENERATOR}/audit.json",
-        images=f"{GENERATOR}/memorization.csv",
-        calibration=f"{DATASET}/audit/calibration.json",
-        train=ancient(f"{STACKS}/train.zip"),
+        weights=ancient(in_generator("weights.safetensors")),
+        samples=ancient(in_generator("samples.zip")),
+        manifest=in_generator("samples.json"),
+        summary=in_generator("audit.json"),
+        images=in_generator("memorization.csv"),
+        calibration=in_dataset("audit/calibration.json"),
+        train=ancient(in_stacks("train.zip")),
     output:
-        stack=f"{GENERATOR}/filtered.zip",
-        manifest=f"{GENERATOR}/filtered.json",
+        stack=in_generator("filtered.zip"),
+        manifest=in_generator("filtered.json"),
     log:
-        f"{LOGS}/filter_samples/{{dataset}}/{{generator}}.log",
+        in_logs("filter_samples/{dataset}/{generator}.log"),
     benchmark:
-        f"{BENCHMARKS}/filter_samples/{{dataset}}/{{generator}}.tsv"
+        in_benchmarks("filter_samples/{dataset}/{generator}.tsv")
     conda:
         "../envs/audit.yaml"
     threads: 8
@@ -149,33 +170,24 @@ rule filter_samples:
         device="auto",
     params:
         audit=audit_options("false_positive_rate", "most_draws"),
-        sampling=f"{RUNS}/{{dataset}}/samples/{{generator}}",
-        runs=f"{RUNS}/{{dataset}}/audit/{{generator}}",
+        sampling=in_runs("{dataset}/samples/{generator}"),
+        runs=in_runs("{dataset}/audit/{generator}"),
     shell:
-        "python scripts/filter_samples.py --weights {input.weights:q} --samples {input.samples:q}"
+        'python "$UNDERSTUDY/scripts/filter_samples.py" --weights {input.weights:q} --samples {input.samples:q}'
         " --summary {input.summary:q} --images {input.images:q} --calibration {input.calibration:q}"
-        " --train {input.train:q}"
-        " --audit {params.audit:q} --memory-mb {resources.mem_mb:q} --sampling {params.sampling:q}"
-        " --output {output.stack:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
-        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
-        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
+        " --train {input.train:q} --audit {params.audit:q} --memory-mb {resources.mem_mb:q}"
+        " --sampling {params.sampling:q} --output {output.stack:q}" + RESUMABLE
 
 
 rule compare_audits:
     input:
         AUDITS,
     output:
-        csv=report(
-            f"{RESULTS}/tables/audit.csv",
-            caption="../workflow/report/tables.rst",
-            category="Tables",
-        ),
-        md=f"{RESULTS}/tables/audit.md",
-        tex=f"{RESULTS}/tables/audit.tex",
+        tables_made_by("compare_audits"),
     log:
-        f"{LOGS}/compare_audits.log",
+        in_logs("compare_audits.log"),
     benchmark:
-        f"{BENCHMARKS}/compare_audits.tsv"
+        in_benchmarks("compare_audits.tsv")
     retries: 0
     conda:
         "../envs/audit.yaml"
@@ -186,4 +198,4 @@ rule compare_audits:
     params:
         results=results_folder,
     shell:
-        "python scripts/compare_audits.py --summaries {input:q} --output {params.results:q}/tables > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/compare_audits.py" --summaries {input:q} --output {params.results:q}/tables > {log:q} 2>&1'

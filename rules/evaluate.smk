@@ -1,21 +1,55 @@
 # evaluate: synthetic images and annotations beside real ones. (Segmentations are scored where they are predicted.)
+from understudy.core.grid import feature_weights
+from understudy.core.weights import find_weights
+
+
+def fidelity_options(wildcards):
+    """What decides the numbers; where weights are is an input."""
+    options = config["evaluation"]["fidelity"]
+    return canonical_json(
+        {k: v for k, v in options.items() if k not in ("weights", "segmenter")}
+    )
+
+
+def fidelity_files(dataset):
+    """{space: file of weights} of the spaces that are asked for, as far as the files are there or will be."""
+    options = config["evaluation"]["fidelity"]
+    given = {
+        name: file
+        for name, file in options["weights"].items()
+        if name in options["spaces"]
+    }
+    found = {name: find_weights(file) for name, file in given.items() if file}
+    own = feature_weights(config, dataset)
+    return {name: str(path) for name, path in found.items() if path} | (
+        {"segmenter": own} if own else {}
+    )
+
+
+def fidelity_weights(wildcards):
+    return list(fidelity_files(wildcards.dataset).values())
+
+
+def fidelity_weights_named(wildcards):
+    files = fidelity_files(wildcards.dataset)
+    return [f"{space}={file}" for space, file in files.items()]
 
 
 rule score_fidelity:
     input:
-        samples=ancient(f"{GENERATOR}/samples.zip"),
-        manifest=f"{GENERATOR}/samples.json",
-        train=ancient(f"{STACKS}/train.zip"),
-        test=ancient(f"{STACKS}/test.zip"),
-        real_manifest=f"{STACKS}/stacks.json",
+        samples=ancient(in_generator("samples.zip")),
+        manifest=in_generator("samples.json"),
+        train=ancient(in_stacks("train.zip")),
+        test=ancient(in_stacks("test.zip")),
+        real_manifest=in_stacks("stacks.json"),
         weights=ancient(fidelity_weights),
     output:
-        fidelity=f"{GENERATOR}/fidelity.csv",
-        annotation=f"{GENERATOR}/annotation.csv",
+        fidelity=in_generator("fidelity.csv"),
+        annotation=in_generator("annotation.csv"),
     log:
-        f"{LOGS}/score_fidelity/{{dataset}}/{{generator}}.log",
+        in_logs("score_fidelity/{dataset}/{generator}.log"),
     benchmark:
-        f"{BENCHMARKS}/score_fidelity/{{dataset}}/{{generator}}.tsv"
+        in_benchmarks("score_fidelity/{dataset}/{generator}.tsv")
     wildcard_constraints:
         generator=one_of(SOURCES),
     conda:
@@ -30,37 +64,29 @@ rule score_fidelity:
         options=fidelity_options,
         weights=fidelity_weights_named,
         seed=config["seed"],
-        cache=f"{RUNS}/{{dataset}}/features",
+        cache=in_runs("{dataset}/features"),
     shell:
-        "python scripts/score_fidelity.py --dataset {wildcards.dataset:q} --generator {wildcards.generator:q}"
-        " --samples {input.samples:q} --train {input.train:q} --test {input.test:q} --options {params.options:q}"
-        " --weights {params.weights:q} --seed {params.seed:q} --fidelity {output.fidelity:q}"
-        " --annotation {output.annotation:q} --cache {params.cache:q} --gpus {resources.gpu:q}"
-        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/score_fidelity.py" --dataset {wildcards.dataset:q}'
+        " --generator {wildcards.generator:q} --samples {input.samples:q} --train {input.train:q} --test {input.test:q}"
+        " --options {params.options:q} --weights {params.weights:q} --seed {params.seed:q}"
+        " --fidelity {output.fidelity:q} --annotation {output.annotation:q} --cache {params.cache:q}"
+        + DEVICE
 
 
 rule compare_fidelity:
     input:
         expand(
-            f"{GENERATOR}/{{name}}.csv",
+            in_generator("{name}.csv"),
             dataset=config["datasets"],
             generator=SOURCES,
             name=["fidelity", "annotation"],
         ),
     output:
-        csv=report(
-            expand(
-                f"{RESULTS}/tables/{{table}}.csv", table=["fidelity", "annotation"]
-            ),
-            caption="../workflow/report/fidelity.rst",
-            category="Tables",
-        ),
-        md=expand(f"{RESULTS}/tables/{{table}}.md", table=["fidelity", "annotation"]),
-        tex=expand(f"{RESULTS}/tables/{{table}}.tex", table=["fidelity", "annotation"]),
+        tables_made_by("compare_fidelity", "fidelity"),
     log:
-        f"{LOGS}/compare_fidelity.log",
+        in_logs("compare_fidelity.log"),
     benchmark:
-        f"{BENCHMARKS}/compare_fidelity.tsv"
+        in_benchmarks("compare_fidelity.tsv")
     retries: 0
     conda:
         "../envs/evaluate.yaml"
@@ -69,11 +95,9 @@ rule compare_fidelity:
         mem_mb=4000,
         runtime=30,
     params:
-        results=results_folder,
-        datasets=list(config["datasets"]),
+        config=json.dumps(NAMED),
         generators=SOURCES,
-        published=canonical_json(PUBLISHED),
+        output=subpath(output[0], parent=True),
     shell:
-        "python scripts/compare_fidelity.py --results {params.results:q} --datasets {params.datasets:q}"
-        " --generators {params.generators:q} --published {params.published:q} --output {params.results:q}/tables"
-        " > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/compare_fidelity.py" --config {params.config:q}'
+        " --generators {params.generators:q} --output {params.output:q} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
 # forecast: what the study will cost, from a minute of every training on the actual GPU or from a count of FLOPs; status.
-SPEED = f"{RESULTS}/speed/{{model}}.json"
+SPEED = in_results("speed/{model}.json")
 
 
 localrules:
@@ -8,13 +8,17 @@ localrules:
     status,
 
 
+def model_options(wildcards):
+    return MODELS[wildcards.model]
+
+
 rule measure_speed:
     output:
         SPEED,
     log:
-        f"{LOGS}/measure_speed/{{model}}.log",
+        in_logs("measure_speed/{model}.log"),
     benchmark:
-        f"{BENCHMARKS}/measure_speed/{{model}}.tsv"
+        in_benchmarks("measure_speed/{model}.tsv")
     wildcard_constraints:
         model=one_of(MODELS),
     conda:
@@ -31,9 +35,9 @@ rule measure_speed:
         labels=len(config["images"]["labels"]),
         size=config["images"]["size"],
     shell:
-        "python scripts/measure_speed.py --model {wildcards.model:q} --options {params.options:q}"
+        'python "$UNDERSTUDY/scripts/measure_speed.py" --model {wildcards.model:q} --options {params.options:q}'
         " --channels {params.channels:q} --labels {params.labels:q} --size {params.size:q} --output {output:q}"
-        " --gpus {resources.gpu:q} --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
+        + DEVICE
 
 
 rule calibrate:
@@ -41,10 +45,19 @@ rule calibrate:
         expand(SPEED, model=MODELS),
 
 
+def gpus_per_job(wildcards):
+    """RULE=GPUS of the rules that a profile or --set-resources gives several GPUs a job."""
+    given = workflow.resource_settings.overwrite_resources
+    counts = {rule: asked["gpu"].raw for rule, asked in given.items() if "gpu" in asked}
+    return [f"{rule}={count}" for rule, count in counts.items() if count not in (0, 1)]
+
+
 # No output and no benchmark, so it runs whenever asked; no input: without measurements it counts FLOPs and says so.
 rule forecast:
+    input:
+        config=STUDY,
     log:
-        f"{LOGS}/forecast.log",
+        in_logs("forecast.log"),
     conda:
         "../envs/forecast.yaml"
     threads: 2
@@ -55,21 +68,21 @@ rule forecast:
         results=results_folder,
         gpus=gpus_per_job,
     shell:
-        "python scripts/forecast.py --config {params.results:q}/config.yaml --json {params.results:q}/forecast.json"
+        'python "$UNDERSTUDY/scripts/forecast.py" --config {input.config:q} --json {params.results:q}/forecast.json'
         " --workers {threads:q} --gpus-of {params.gpus:q} 2>&1 | tee {log:q}"
 
 
 # As forecast, it runs whenever asked. While another Snakemake runs here: --nolock.
 rule status:
+    input:
+        config=STUDY,
     log:
-        f"{LOGS}/status.log",
+        in_logs("status.log"),
     conda:
         "../envs/forecast.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    params:
-        results=results_folder,
     shell:
-        "python scripts/show_status.py --config {params.results:q}/config.yaml 2>&1 | tee {log:q}"
+        'python "$UNDERSTUDY/scripts/show_status.py" --config {input.config:q} 2>&1 | tee {log:q}'

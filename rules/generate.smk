@@ -2,19 +2,42 @@
 #
 # Large files are `ancient`, and each has a small manifest with its SHA-256 beside it, which is an ordinary input:
 # Snakemake compares small files by content, so touching a stack reruns nothing and another stack reruns what used it.
+from understudy.core.grid import sample_count
+from understudy.core.sources import Source
+
+
+def generator_options(wildcards):
+    return MODELS[f"generators/{Source.of(wildcards.generator).base}"]
+
+
+def training_of_generator(wildcards):
+    """Which generator it is, which of several trainings, and the share of the subjects that it sees."""
+    source = Source.of(wildcards.generator)
+    whole = ["--generator", source.base]
+    if source.name == source.base:
+        return whole
+    return [*whole, "--percent", source.percent, "--training", source.seed]
+
+
+def left_out(wildcards):
+    """Share of the subjects that no generator sees, as segmenters validate on them."""
+    if config["experiments"]["validation"] == "study":
+        return []
+    fractions = [s["validation_fraction"] for s in config["segmenters"].values()]
+    return option("--leave-out", fractions[:1])
 
 
 rule train_generator:
     input:
-        stack=ancient(f"{STACKS}/train.zip"),
-        manifest=f"{STACKS}/stacks.json",
+        stack=ancient(in_stacks("train.zip")),
+        manifest=in_stacks("stacks.json"),
     output:
-        weights=f"{GENERATOR}/weights.safetensors",
-        manifest=f"{GENERATOR}/weights.json",
+        weights=in_generator("weights.safetensors"),
+        manifest=in_generator("weights.json"),
     log:
-        f"{LOGS}/train_generator/{{dataset}}/{{generator}}.log",
+        in_logs("train_generator/{dataset}/{generator}.log"),
     benchmark:
-        f"{BENCHMARKS}/train_generator/{{dataset}}/{{generator}}.tsv"
+        in_benchmarks("train_generator/{dataset}/{generator}.tsv")
     priority: 10
     conda:
         "../envs/generate.yaml"
@@ -32,32 +55,34 @@ rule train_generator:
         options=generator_options,
         left_out=left_out,
         seed=config["seed"],
-        runs=f"{RUNS}/{{dataset}}/generators/{{generator}}",
+        runs=in_runs("{dataset}/generators/{generator}"),
     shell:
-        "python scripts/train_generator.py --dataset {wildcards.dataset:q} {params.training:q}"
+        'python "$UNDERSTUDY/scripts/train_generator.py" --dataset {wildcards.dataset:q} {params.training:q}'
         " --options {params.options:q} --stack {input.stack:q} {params.left_out:q} --output {output.weights:q}"
-        " --seed {params.seed:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
-        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
-        " --device {resources.device:q} --threads {threads:q} --microbatch {resources.microbatch:q} > {log:q} 2>&1"
+        " --seed {params.seed:q} --microbatch {resources.microbatch:q}" + RESUMABLE
+
+
+def images_of_generator(wildcards):
+    return sample_count(config, wildcards.generator)
 
 
 rule sample_generator:
     input:
-        weights=ancient(f"{GENERATOR}/weights.safetensors"),
-        manifest=f"{GENERATOR}/weights.json",
+        weights=ancient(in_generator("weights.safetensors")),
+        manifest=in_generator("weights.json"),
     output:
-        stack=f"{GENERATOR}/samples.zip",
-        manifest=f"{GENERATOR}/samples.json",
+        stack=in_generator("samples.zip"),
+        manifest=in_generator("samples.json"),
         grid=report(
-            f"{GENERATOR}/samples.png",
+            in_generator("samples.png"),
             caption="../workflow/report/grid.rst",
             category="Samples",
             labels={"dataset": "{dataset}", "generator": "{generator}"},
         ),
     log:
-        f"{LOGS}/sample_generator/{{dataset}}/{{generator}}.log",
+        in_logs("sample_generator/{dataset}/{generator}.log"),
     benchmark:
-        f"{BENCHMARKS}/sample_generator/{{dataset}}/{{generator}}.tsv"
+        in_benchmarks("sample_generator/{dataset}/{generator}.tsv")
     priority: 10
     conda:
         "../envs/generate.yaml"
@@ -72,13 +97,24 @@ rule sample_generator:
     params:
         images=images_of_generator,
         seed=config["seed"],
-        runs=f"{RUNS}/{{dataset}}/samples/{{generator}}",
+        runs=in_runs("{dataset}/samples/{generator}"),
     shell:
-        "python scripts/sample_generator.py --weights {input.weights:q} --output {output.stack:q}"
-        " --grid {output.grid:q} --count {params.images:q} --seed {params.seed:q} --runs {params.runs:q}"
-        " --budget-min {resources.runtime:q} --checkpoint-min {resources.checkpoint_min:q}"
-        " --on-budget {resources.on_budget:q} --gpus {resources.gpu:q} --device {resources.device:q}"
-        " --threads {threads:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/sample_generator.py" --weights {input.weights:q} --output {output.stack:q}'
+        " --grid {output.grid:q} --count {params.images:q} --seed {params.seed:q}"
+        + RESUMABLE
+
+
+def member_files(name):
+    """The file `name` of every training behind an ensemble."""
+
+    def files(wildcards):
+        folder = in_results(f"{wildcards.dataset}/generators")
+        return [
+            f"{folder}/{member}/{name}"
+            for member in Source.of(wildcards.ensemble).trained
+        ]
+
+    return files
 
 
 # images of several trainings of one generator, as many of each
@@ -87,12 +123,12 @@ rule pool_samples:
         stacks=ancient(member_files("samples.zip")),
         manifests=member_files("samples.json"),
     output:
-        stack=f"{DATASET}/generators/{{ensemble}}/samples.zip",
-        manifest=f"{DATASET}/generators/{{ensemble}}/samples.json",
+        stack=in_dataset("generators/{ensemble}/samples.zip"),
+        manifest=in_dataset("generators/{ensemble}/samples.json"),
     log:
-        f"{LOGS}/pool_samples/{{dataset}}/{{ensemble}}.log",
+        in_logs("pool_samples/{dataset}/{ensemble}.log"),
     benchmark:
-        f"{BENCHMARKS}/pool_samples/{{dataset}}/{{ensemble}}.tsv"
+        in_benchmarks("pool_samples/{dataset}/{ensemble}.tsv")
     retries: 0
     conda:
         "../envs/generate.yaml"
@@ -103,22 +139,22 @@ rule pool_samples:
     params:
         images=config["samples"]["count"],
     shell:
-        "python scripts/pool_samples.py --dataset {wildcards.dataset:q} --name {wildcards.ensemble:q}"
+        'python "$UNDERSTUDY/scripts/pool_samples.py" --dataset {wildcards.dataset:q} --name {wildcards.ensemble:q}'
         " --members {input.stacks:q} --count {params.images:q} --output {output.stack:q} > {log:q} 2>&1"
 
 
 # copies of the training images, or noise: where a generator's samples would be, of known use
 rule make_control:
     input:
-        stack=ancient(f"{STACKS}/train.zip"),
-        manifest=f"{STACKS}/stacks.json",
+        stack=ancient(in_stacks("train.zip")),
+        manifest=in_stacks("stacks.json"),
     output:
-        stack=f"{DATASET}/generators/{{control}}/samples.zip",
-        manifest=f"{DATASET}/generators/{{control}}/samples.json",
+        stack=in_dataset("generators/{control}/samples.zip"),
+        manifest=in_dataset("generators/{control}/samples.json"),
     log:
-        f"{LOGS}/make_control/{{dataset}}/{{control}}.log",
+        in_logs("make_control/{dataset}/{control}.log"),
     benchmark:
-        f"{BENCHMARKS}/make_control/{{dataset}}/{{control}}.tsv"
+        in_benchmarks("make_control/{dataset}/{control}.tsv")
     retries: 0
     conda:
         "../envs/generate.yaml"
@@ -130,23 +166,31 @@ rule make_control:
         left_out=left_out,
         seed=config["seed"],
     shell:
-        "python scripts/make_control.py --dataset {wildcards.dataset:q} --control {wildcards.control:q}"
+        'python "$UNDERSTUDY/scripts/make_control.py" --dataset {wildcards.dataset:q} --control {wildcards.control:q}'
         " --stack {input.stack:q} {params.left_out:q} --output {output.stack:q} --seed {params.seed:q} > {log:q} 2>&1"
+
+
+def imported_stack(wildcards):
+    return config["imports"][wildcards.imported]["stack"]
+
+
+def trained_on(wildcards):
+    return config["imports"][wildcards.imported]["trained_on"]
 
 
 # others' images, where a generator's samples would be
 rule import_samples:
     input:
         images=imported_stack,
-        stack=ancient(f"{STACKS}/train.zip"),
-        stack_manifest=f"{STACKS}/stacks.json",
+        stack=ancient(in_stacks("train.zip")),
+        stack_manifest=in_stacks("stacks.json"),
     output:
-        stack=f"{DATASET}/generators/{{imported}}/samples.zip",
-        manifest=f"{DATASET}/generators/{{imported}}/samples.json",
+        stack=in_dataset("generators/{imported}/samples.zip"),
+        manifest=in_dataset("generators/{imported}/samples.json"),
     log:
-        f"{LOGS}/import_samples/{{dataset}}/{{imported}}.log",
+        in_logs("import_samples/{dataset}/{imported}.log"),
     benchmark:
-        f"{BENCHMARKS}/import_samples/{{dataset}}/{{imported}}.tsv"
+        in_benchmarks("import_samples/{dataset}/{imported}.tsv")
     retries: 0
     conda:
         "../envs/generate.yaml"
@@ -157,6 +201,6 @@ rule import_samples:
     params:
         trained_on=trained_on,
     shell:
-        "python scripts/import_samples.py --dataset {wildcards.dataset:q} --name {wildcards.imported:q}"
+        'python "$UNDERSTUDY/scripts/import_samples.py" --dataset {wildcards.dataset:q} --name {wildcards.imported:q}'
         " --images {input.images:q} --train {input.stack:q} --trained-on {params.trained_on:q}"
         " --output {output.stack:q} > {log:q} 2>&1"

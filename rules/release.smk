@@ -1,40 +1,60 @@
 # release: audited images -> a folder that may leave the house, or a refusal with its reasons.
-RELEASE = f"{DATASET}/release/{{generator}}"
 SHARED_IMAGES = config["release"]["images"]  # samples, filtered
+AUDIT_PREFIX = "filtered_" if SHARED_IMAGES == "filtered" else ""
+
+
+def release_options(wildcards):
+    """What a release says of itself; not which ones are made, nor what comes in as a file."""
+    left_out = ("generators", "images", "weights", "utility", "salt_file")
+    options = {k: v for k, v in config["release"].items() if k not in left_out}
+    return canonical_json(options)
+
+
+def released_weights(name):
+    """A file of the generator that is needed to share its weights."""
+    return in_generator(name) if config["release"]["weights"] else []
+
+
+def release_arguments(wildcards, input):
+    """The parts of a release that not everybody wants."""
+    named = ("weights", "weights_audit", "weights_nearest", "weights_samples", "table")
+    given = {name: input.get(name) for name in named if input.get(name)}
+    words = [option(f"--{name.replace('_', '-')}", [given[name]]) for name in given]
+    return sum(words, [])
 
 
 rule make_release:
     input:
-        images=ancient(f"{GENERATOR}/{SHARED_IMAGES}.zip"),
-        image_manifest=f"{GENERATOR}/{SHARED_IMAGES}.json",
-        audit=f"{GENERATOR}/{RELEASE_PREFIX[SHARED_IMAGES]}audit.json",
-        nearest=f"{GENERATOR}/{RELEASE_PREFIX[SHARED_IMAGES]}nearest.safetensors",
-        real=f"{DATASET}/audit/real.safetensors",
-        calibration=f"{DATASET}/audit/calibration.json",
-        train=ancient(f"{STACKS}/train.zip"),
-        test=ancient(f"{STACKS}/test.zip"),
-        manifest=f"{STACKS}/stacks.json",
-        training=f"{GENERATOR}/weights.json",
+        images=ancient(in_generator(f"{SHARED_IMAGES}.zip")),
+        image_manifest=in_generator(f"{SHARED_IMAGES}.json"),
+        audit=in_generator(f"{AUDIT_PREFIX}audit.json"),
+        nearest=in_generator(f"{AUDIT_PREFIX}nearest.safetensors"),
+        real=in_dataset("audit/real.safetensors"),
+        calibration=in_dataset("audit/calibration.json"),
+        train=ancient(in_stacks("train.zip")),
+        test=ancient(in_stacks("test.zip")),
+        manifest=in_stacks("stacks.json"),
+        training=in_generator("weights.json"),
         weights=ancient(released_weights("weights.safetensors")),
         weights_audit=released_weights("audit.json"),
         weights_nearest=released_weights("nearest.safetensors"),
         weights_samples=ancient(released_weights("samples.zip")),
-        table=f"{RESULTS}/tables/dice.csv" if config["release"]["utility"] else [],
+        table=in_results("tables/dice.csv") if config["release"]["utility"] else [],
         licence=config["release"]["licence_file"] or [],
     output:
-        images=f"{RELEASE}/images.zip",
-        audit=f"{RELEASE}/audit/audit.json",
-        card=f"{RELEASE}/README.md",
-        licence=f"{RELEASE}/LICENSE",
-        citation=f"{RELEASE}/CITATION.cff",
-        croissant=f"{RELEASE}/croissant.json",
-        crate=f"{RELEASE}/ro-crate-metadata.json",
-        verify=f"{RELEASE}/verify.py",
-        sums=f"{RELEASE}/SHA256SUMS",
+        images=in_dataset("release/{generator}/images.zip"),
+        audit=in_dataset("release/{generator}/audit/audit.json"),
+        card=in_dataset("release/{generator}/README.md"),
+        licence=in_dataset("release/{generator}/LICENSE"),
+        citation=in_dataset("release/{generator}/CITATION.cff"),
+        croissant=in_dataset("release/{generator}/croissant.json"),
+        crate=in_dataset("release/{generator}/ro-crate-metadata.json"),
+        verify=in_dataset("release/{generator}/verify.py"),
+        sums=in_dataset("release/{generator}/SHA256SUMS"),
     log:
-        f"{LOGS}/make_release/{{dataset}}/{{generator}}.log",
+        in_logs("make_release/{dataset}/{generator}.log"),
     benchmark:
-        f"{BENCHMARKS}/make_release/{{dataset}}/{{generator}}.tsv"
+        in_benchmarks("make_release/{dataset}/{generator}.tsv")
     retries: 0
     conda:
         "../envs/release.yaml"
@@ -49,7 +69,7 @@ rule make_release:
         more=release_arguments,
         output=subpath(output.sums, parent=True),
     shell:
-        "python scripts/make_release.py --dataset {wildcards.dataset:q} --generator {wildcards.generator:q}"
+        'python "$UNDERSTUDY/scripts/make_release.py" --dataset {wildcards.dataset:q} --generator {wildcards.generator:q}'
         " --options {params.options:q} --audit-options {params.audit:q} --salt {params.salt:q}"
         " --images {input.images:q} --audit {input.audit:q} --nearest {input.nearest:q} --real {input.real:q}"
         " --calibration {input.calibration:q} --train {input.train:q} --test {input.test:q}"

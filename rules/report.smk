@@ -1,22 +1,11 @@
 # report: scores and examples -> tables and figures.
+import json
 
-# test_tables.py compares them with the library's; controls are a table where there are any
-TABLES = [
-    "dice",
-    "hausdorff",
-    "hausdorff95",
-    "surface_dice",
-    "volume_error",
-    "regions",
-    "regions_hausdorff95",
-    "relative_dice",
-    "ranking",
-    "comparisons",
-    "equivalence",
-    "controls",
-    "correlations",
-    "empties",
-]
+from understudy.core.experiments import curves
+from understudy.core.grid import FIGURE_REPEATS, base_sources, settings_of
+
+FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
+
 FIGURES = (
     ["samples"] * bool(base_sources(config))
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
@@ -24,22 +13,38 @@ FIGURES = (
 )
 
 
+rule record_config:
+    output:
+        STUDY,
+    log:
+        in_logs("record_config.log"),
+    benchmark:
+        in_benchmarks("record_config.tsv")
+    retries: 0
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),  # in the order of its keys, which is that of tables
+    shell:
+        'python "$UNDERSTUDY/scripts/record_config.py" --config {params.config:q} --output {output:q}'
+        " > {log:q} 2>&1"
+
+
 rule make_tables:
     input:
         scores=every("scores.csv", GRID),
         fidelity=FIDELITY_TABLE,
     output:
-        csv=report(
-            expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
-            caption="../workflow/report/tables.rst",
-            category="Tables",
-        ),
-        md=expand(f"{RESULTS}/tables/{{table}}.md", table=TABLES),
-        tex=expand(f"{RESULTS}/tables/{{table}}.tex", table=TABLES),
+        tables_made_by("make_tables"),
     log:
-        f"{LOGS}/make_tables.log",
+        in_logs("make_tables.log"),
     benchmark:
-        f"{BENCHMARKS}/make_tables.tsv"
+        in_benchmarks("make_tables.tsv")
     retries: 0
     conda:
         "../envs/report.yaml"
@@ -48,38 +53,28 @@ rule make_tables:
         mem_mb=4000,
         runtime=30,
     params:
-        results=results_folder,
-        settings=canonical_json([setting.as_dict() for setting in GRID]),
-        evaluation=SCORING,
-        validation=config["experiments"]["validation"],
-        published=canonical_json(PUBLISHED),
+        config=asked(),
         fidelity=option("--fidelity", FIDELITY_TABLE),
+        output=subpath(output[0], parent=True),
     shell:
-        "python scripts/make_tables.py --results {params.results:q} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q}"
-        " --validation {params.validation:q} {params.fidelity:q} --output {params.results:q}/tables > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/make_tables.py" --config {params.config:q} {params.fidelity:q}'
+        " --output {params.output:q} > {log:q} 2>&1"
 
 
 rule compare_generators:
     input:
-        expand(
-            f"{GENERATOR}/{{manifest}}.json",
+        manifests=expand(
+            in_generator("{manifest}.json"),
             dataset=config["datasets"],
             generator=config["generators"],
             manifest=["weights", "samples"],
         ),
     output:
-        csv=report(
-            f"{RESULTS}/tables/generators.csv",
-            caption="../workflow/report/tables.rst",
-            category="Tables",
-        ),
-        md=f"{RESULTS}/tables/generators.md",
-        tex=f"{RESULTS}/tables/generators.tex",
+        tables_made_by("compare_generators"),
     log:
-        f"{LOGS}/compare_generators.log",
+        in_logs("compare_generators.log"),
     benchmark:
-        f"{BENCHMARKS}/compare_generators.tsv"
+        in_benchmarks("compare_generators.tsv")
     retries: 0
     conda:
         "../envs/report.yaml"
@@ -88,21 +83,22 @@ rule compare_generators:
         mem_mb=4000,
         runtime=30,
     params:
-        results=results_folder,
-        runs=RUNS,
-        datasets=list(config["datasets"]),
-        generators=list(config["generators"]),
+        config=json.dumps(
+            {**NAMED, "datasets": dict.fromkeys(config["datasets"], {}), "imports": {}}
+        ),
+        output=subpath(output[0], parent=True),
     shell:
-        "python scripts/compare_generators.py --results {params.results:q} --runs {params.runs:q}"
-        " --datasets {params.datasets:q} --generators {params.generators:q} --output {params.results:q}/tables"
+        'python "$UNDERSTUDY/scripts/compare_generators.py" --config {params.config:q} --output {params.output:q}'
         " > {log:q} 2>&1"
 
 
 # of the trainings that are finished; the others are listed as failed. It has no output, and no benchmark, which counts
 # as one: so it runs whenever asked
 rule tables_so_far:
+    input:
+        config=STUDY,
     log:
-        f"{LOGS}/tables_so_far.log",
+        in_logs("tables_so_far.log"),
     retries: 0
     conda:
         "../envs/report.yaml"
@@ -111,40 +107,51 @@ rule tables_so_far:
         mem_mb=4000,
         runtime=30,
     params:
-        results=results_folder,
-        runs=RUNS,
-        settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        evaluation=SCORING,
-        validation=config["experiments"]["validation"],
-        published=canonical_json(PUBLISHED),
+        folder=in_results("tables_so_far"),
     shell:
-        "python scripts/make_tables.py --results {params.results:q} --settings {params.settings:q}"
-        " --evaluation {params.evaluation:q} --published {params.published:q} --validation {params.validation:q}"
-        " --runs {params.runs:q} --output {params.results:q}/tables_so_far > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/make_tables.py" --config {input.config:q} --so-far --output {params.folder:q}'
+        " > {log:q} 2>&1"
+
+
+def figure_examples(wildcards):
+    """The example predictions of the first trainings of every setting of a dataset."""
+    own = [s for s in GRID if s.dataset == wildcards.dataset]
+    return [
+        path
+        for s in own
+        for path in s.files(config["results"], "example.png")[:FIGURE_REPEATS]
+    ]
+
+
+def figure_samples(name):
+    """The file `name` of every generator of a dataset."""
+    return expand(
+        in_generator(name),
+        generator=base_sources(config),
+        allow_missing=True,
+    )
 
 
 rule make_figures:
     input:
-        table=f"{RESULTS}/tables/dice.csv",
+        table=in_results("tables/dice.csv"),
         examples=figure_examples,
-        real=ancient(f"{STACKS}/train.zip"),
-        real_manifest=f"{STACKS}/stacks.json",
+        real=ancient(in_stacks("train.zip")),
+        real_manifest=in_stacks("stacks.json"),
         samples=ancient(figure_samples("samples.zip")),
         sample_manifests=figure_samples("samples.json"),
     output:
         png=report(
-            expand(
-                f"{RESULTS}/figures/{{{{dataset}}}}/{{figure}}.png", figure=FIGURES
-            ),
+            expand(in_results("figures/{{dataset}}/{figure}.png"), figure=FIGURES),
             caption="../workflow/report/figures.rst",
             category="Figures",
             subcategory="{dataset}",
         ),
-        pdf=expand(f"{RESULTS}/figures/{{{{dataset}}}}/{{figure}}.pdf", figure=FIGURES),
+        pdf=expand(in_results("figures/{{dataset}}/{figure}.pdf"), figure=FIGURES),
     log:
-        f"{LOGS}/make_figures/{{dataset}}.log",
+        in_logs("make_figures/{dataset}.log"),
     benchmark:
-        f"{BENCHMARKS}/make_figures/{{dataset}}.tsv"
+        in_benchmarks("make_figures/{dataset}.tsv")
     retries: 0
     conda:
         "../envs/report.yaml"
@@ -153,14 +160,20 @@ rule make_figures:
         mem_mb=8000,
         runtime=60,
     params:
-        results=results_folder,
-        settings=dataset_settings,
-        evaluation=SCORING,
-        generators=list(base_sources(config)),
+        config=asked(),
+        output=subpath(output[0], parent=True),
     shell:
-        "python scripts/make_figures.py --dataset {wildcards.dataset:q} --results {params.results:q}"
-        " --settings {params.settings:q} --table {input.table:q} --evaluation {params.evaluation:q}"
-        " --generators {params.generators:q} --output {params.results:q}/figures/{wildcards.dataset:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/make_figures.py" --dataset {wildcards.dataset:q} --config {params.config:q}'
+        " --table {input.table:q} --output {params.output:q} > {log:q} 2>&1"
+
+
+def experiment_scores(wildcards):
+    return every("scores.csv", settings_of(config, wildcards.experiment))
+
+
+def experiment_stacks(wildcards):
+    datasets = dict.fromkeys(c.dataset for c in curves(config, wildcards.experiment))
+    return [in_results(f"{dataset}/stacks/stacks.json") for dataset in datasets]
 
 
 # beyond the grid: a curve for each data set, segmenter and generator
@@ -170,22 +183,20 @@ rule compare_experiment:
         stacks=experiment_stacks,
     output:
         csv=report(
-            f"{RESULTS}/tables/{{experiment}}.csv",
+            in_results("tables/{experiment}.csv"),
             caption="../workflow/report/experiments.rst",
             category="Experiments",
         ),
-        md=f"{RESULTS}/tables/{{experiment}}.md",
-        tex=f"{RESULTS}/tables/{{experiment}}.tex",
         png=report(
-            f"{RESULTS}/figures/{{experiment}}.png",
+            in_results("figures/{experiment}.png"),
             caption="../workflow/report/experiments.rst",
             category="Experiments",
         ),
-        pdf=f"{RESULTS}/figures/{{experiment}}.pdf",
+        pdf=in_results("figures/{experiment}.pdf"),
     log:
-        f"{LOGS}/compare_experiment/{{experiment}}.log",
+        in_logs("compare_experiment/{experiment}.log"),
     benchmark:
-        f"{BENCHMARKS}/compare_experiment/{{experiment}}.tsv"
+        in_benchmarks("compare_experiment/{experiment}.tsv")
     retries: 0
     conda:
         "../envs/report.yaml"
@@ -194,38 +205,32 @@ rule compare_experiment:
         mem_mb=4000,
         runtime=30,
     params:
-        results=results_folder,
-        curves=experiment_curves,
-        repeats=config["experiments"]["repeats"],
-        evaluation=SCORING,
-        validation=config["experiments"]["validation"],
-        published=canonical_json(PUBLISHED),
+        config=asked(),
     shell:
-        "python scripts/compare_experiment.py --experiment {wildcards.experiment:q} --results {params.results:q}"
-        " --curves {params.curves:q} --repeats {params.repeats:q} --evaluation {params.evaluation:q}"
-        " --validation {params.validation:q} --published {params.published:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/compare_experiment.py" --experiment {wildcards.experiment:q}'
+        " --config {params.config:q} > {log:q} 2>&1"
 
 
 rule make_report:
     input:
         tables=rules.make_tables.output,
-        generators=f"{RESULTS}/tables/generators.csv" if config["generators"] else [],
+        generators=in_results("tables/generators.csv") if config["generators"] else [],
         figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
-        stacks=expand(f"{STACKS}/stacks.json", dataset=config["datasets"]),
+        stacks=expand(in_stacks("stacks.json"), dataset=config["datasets"]),
         fidelity=FIDELITY_TABLE,
         audits=AUDITS,
         experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
         readers=READERS,
     output:
         report(
-            f"{RESULTS}/report.html",
+            in_results("report.html"),
             caption="../workflow/report/page.rst",
             category="The answer",
         ),
     log:
-        f"{LOGS}/make_report.log",
+        in_logs("make_report.log"),
     benchmark:
-        f"{BENCHMARKS}/make_report.tsv"
+        in_benchmarks("make_report.tsv")
     retries: 0
     conda:
         "../envs/report.yaml"
@@ -234,22 +239,12 @@ rule make_report:
         mem_mb=4000,
         runtime=30,
     params:
-        results=results_folder,
-        runs=RUNS,
-        settings=canonical_json([setting.as_dict() for setting in SETTINGS]),
-        generators=list(known_sources(config)),
-        evaluation=canonical_json(config["evaluation"]),
-        validation=config["experiments"]["validation"],
-        published=canonical_json(PUBLISHED),
+        config=asked(evaluation=config["evaluation"]),
         fidelity=option("--fidelity", FIDELITY_TABLE),
         audits=option("--audits", AUDITS),
         experiments=option("--experiments", EXPERIMENTS),
         readers="--readers" if READERS else "",
         shareable=["--shareable"] * config["report"]["shareable"],
     shell:
-        "python scripts/make_report.py --results {params.results:q} --runs {params.runs:q}"
-        " --settings {params.settings:q} --generators {params.generators:q} --evaluation {params.evaluation:q}"
-        " --validation {params.validation:q}"
-        " --published {params.published:q} {params.fidelity:q} {params.audits:q} {params.experiments:q} {params.readers:q}"
-        " {params.shareable:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/make_report.py" --config {params.config:q} {params.fidelity:q} {params.audits:q}'
+        " {params.experiments:q} {params.readers:q} {params.shareable:q} --output {output:q} > {log:q} 2>&1"

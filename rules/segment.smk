@@ -1,23 +1,95 @@
 # segment: a training set -> a segmenter, its predictions of the test volumes, and their scores.
+import json
+
+from understudy.core.grid import Setting, start_of
+from understudy.core.sources import file_of, parts
+
+# all repeats of a setting, where they share a job; otherwise the one of the wildcard
+SHARED = config["experiments"]["share_job"]
+REPEATS = range(1, config["experiments"]["repeats"] + 1) if SHARED else ["{repeat}"]
+JOB = "train_segmenter/{dataset}/{segmenter}/{training_set}/{augmentation}/" + (
+    "all" if SHARED else "repeat{repeat}"
+)
+# whether held-out subjects of the real images validate every training set
+APART = config["experiments"]["validation"] == "apart"
+KEEP = config["experiments"]["keep_weights"]
+# whether any training starts from the weights of another
+STARTS = any(start_of(setting) for setting in SETTINGS)
+SCORING = [
+    *["--slices", config["evaluation"]["slices"]],
+    *["--regions", canonical_json(config["evaluation"]["regions"])],
+    *["--tolerance-mm", config["evaluation"]["surface_tolerance_mm"]],
+]
+
+
+def source_files(wildcards, suffix):
+    """One file per part of a training set: of the real images, or of a generator's, the stack or its manifest."""
+    folder = in_results(wildcards.dataset)
+    return [
+        f"{folder}/{file_of(part, suffix)}" for part in parts(wildcards.training_set)
+    ]
+
+
+def training_stacks(wildcards):
+    return source_files(wildcards, ".zip")
+
+
+def training_manifests(wildcards):
+    return source_files(wildcards, ".json")
+
+
+def starting_setting(wildcards):
+    """The setting whose weights a training starts from, if there is one."""
+    names = ("dataset", "segmenter", "training_set", "augmentation")
+    named = {name: wildcards[name] for name in names}
+    return start_of(Setting(repeats=config["experiments"]["repeats"], **named))
+
+
+def starting_weights(wildcards):
+    """The weights that each repeat starts from: of the same repeat."""
+    if not (start := starting_setting(wildcards)):
+        return []
+    files = start.files(config["results"], "weights.safetensors")
+    return files if SHARED else [files[int(wildcards.repeat) - 1]]
+
+
+def starting_argument(wildcards, input):
+    return option("--start", input.start)
+
+
+def segmenter_options(wildcards):
+    text = MODELS[f"segmenters/{wildcards.segmenter}/{wildcards.augmentation}"]
+    if not (STARTS and starting_setting(wildcards)):
+        return text
+    options = json.loads(text)
+    options["learning_rate"] *= config["experiments"]["few_subjects"][
+        "fine_tuning_rate"
+    ]
+    return canonical_json(options)
+
+
+def of_repeats(name):
+    setting = in_dataset("segmenters/{segmenter}/{training_set}/{augmentation}")
+    return [f"{setting}/repeat{repeat}/{name}" for repeat in REPEATS]
 
 
 rule train_segmenter:
     input:
         stacks=ancient(training_stacks),
         manifests=training_manifests,
-        start=starting_weights,
-        test=ancient(f"{STACKS}/test.zip"),
-        apart=ancient(f"{STACKS}/train.zip") if APART else [],
-        test_manifest=f"{STACKS}/stacks.json",
+        start=starting_weights if STARTS else [],
+        test=ancient(in_stacks("test.zip")),
+        apart=ancient(in_stacks("train.zip")) if APART else [],
+        test_manifest=in_stacks("stacks.json"),
     output:
         weights=of_repeats("weights.safetensors") if KEEP else [],
         history=of_repeats("history.csv"),
         scores=of_repeats("scores.csv"),
         example=of_repeats("example.png"),
     log:
-        f"{LOGS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/{REPEAT}.log",
+        in_logs(f"{JOB}.log"),
     benchmark:
-        f"{BENCHMARKS}/train_segmenter/{{dataset}}/{{segmenter}}/{{training_set}}/{{augmentation}}/{REPEAT}.tsv"
+        in_benchmarks(f"{JOB}.tsv")
     conda:
         "../envs/segment.yaml"
     threads: 8
@@ -31,22 +103,17 @@ rule train_segmenter:
         at_once=1,
     params:
         options=segmenter_options,
-        start=starting_argument,
-        slices=config["evaluation"]["slices"],
-        apart=option("--apart", [f"{STACKS}/train.zip"] * APART),
-        regions=canonical_json(config["evaluation"]["regions"]),
-        tolerance_mm=config["evaluation"]["surface_tolerance_mm"],
+        start=starting_argument if STARTS else [],
+        scoring=SCORING,
+        more=option("--apart", [in_stacks("train.zip")] * APART)
+        + option("--weights", of_repeats("weights.safetensors") * KEEP),
         repeats=list(REPEATS),
-        weights=option("--weights", of_repeats("weights.safetensors") * KEEP),
         seed=config["seed"],
-        runs=f"{RUNS}/{{dataset}}/segmenters/{{segmenter}}/{{training_set}}/{{augmentation}}",
+        runs=in_runs("{dataset}/segmenters/{segmenter}/{training_set}/{augmentation}"),
     shell:
-        "python scripts/train_segmenter.py --dataset {wildcards.dataset:q} --segmenter {wildcards.segmenter:q}"
-        " --training-set {wildcards.training_set:q} --augmentation {wildcards.augmentation:q}"
-        " --repeats {params.repeats:q} --seed {params.seed:q} --options {params.options:q}"
-        " --stacks {input.stacks:q} {params.apart:q} {params.start:q} --test {input.test:q} --slices {params.slices:q}"
-        " --regions {params.regions:q} --tolerance-mm {params.tolerance_mm:q} {params.weights:q}"
-        " --history {output.history:q} --scores {output.scores:q} --example {output.example:q}"
-        " --at-once {resources.at_once:q} --runs {params.runs:q} --budget-min {resources.runtime:q}"
-        " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q} --gpus {resources.gpu:q}"
-        " --device {resources.device:q} --threads {threads:q} > {log:q} 2>&1"
+        'python "$UNDERSTUDY/scripts/train_segmenter.py" --dataset {wildcards.dataset:q}'
+        " --segmenter {wildcards.segmenter:q} --training-set {wildcards.training_set:q}"
+        " --augmentation {wildcards.augmentation:q} --repeats {params.repeats:q} --seed {params.seed:q}"
+        " --options {params.options:q} --stacks {input.stacks:q} {params.start:q} --test {input.test:q}"
+        " {params.scoring:q} {params.more:q} --history {output.history:q} --scores {output.scores:q}"
+        " --example {output.example:q} --at-once {resources.at_once:q}" + RESUMABLE

@@ -1,4 +1,5 @@
 # Targets: what a person asks for by name (`all`, the default, stands in workflow/Snakefile).
+from understudy.core.sources import bases_of
 
 
 localrules:
@@ -10,6 +11,11 @@ localrules:
     release,
     report,
     reader_study,
+
+
+def using(generator):
+    """The settings that learn from images of a generator, of whichever training."""
+    return [s for s in SETTINGS if generator in bases_of(s.training_set)]
 
 
 rule prepare:
@@ -93,21 +99,15 @@ for generator in config["generators"]:
         localrule: True
 
 
-onstart:
-    # what was asked for, defaults included, beside what comes of it
-    write_text_atomically(
-        f"{RESULTS}/config.yaml", yaml.safe_dump(config, sort_keys=False)
-    )
-
-
 onsuccess:
-    if Path(f"{RESULTS}/tables").is_dir():
+    if Path(in_results("tables")).is_dir():
         print(
-            f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   Report: {RESULTS}/report.html   Logs: {LOGS}"
+            f"\nTables: {in_results('tables')}   Figures: {in_results('figures')}   Report: {in_results('report.html')}"
+            f"   Logs: {in_results('logs')}"
         )
 
 
 onerror:
     print(
-        f"\nA job failed; what was finished is kept. Its log is named above and lies in {LOGS}."
+        f"\nA job failed; what was finished is kept. Its log is named above and lies in {in_results('logs')}."
     )

@@ -32,10 +32,9 @@ def main() -> None:
         train, test = Stack.open(a.train), Stack.open(a.test)
         place_at(len(test.included()), a.audit["false_positive_rate"])  # before hours are spent
         found = search_all(calibration_tasks(train, test, a.audit, a.seed, a.threads or 4), a)
-        if found is not None:
-            about = {"train_sha256": train.sha256, "test_sha256": test.sha256}
-            write_found(a.real, found, {**about, "options": a.audit})
-            write_json(a.output, calibrate(found, a.audit) | about | {"real_sha256": sha256_of_file(a.real)})
+        about = {"train_sha256": train.sha256, "test_sha256": test.sha256}
+        write_found(a.real, found, {**about, "options": a.audit})
+        write_json(a.output, calibrate(found, a.audit) | about | {"real_sha256": sha256_of_file(a.real)})
 
 
 if __name__ == "__main__":

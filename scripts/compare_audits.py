@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from understudy.core.cli import named_os_errors, run
-from understudy.report.audits import audit_table, read_audits
+from understudy.report.audits import read_audits
 from understudy.report.formats import write_table
+from understudy.report.registry import made_by
 
 
 def main() -> None:
@@ -14,7 +15,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     a = parser.parse_args()
     with named_os_errors():
-        write_table(a.output, "audit", audit_table(read_audits(a.summaries)))
+        for table in made_by("compare_audits"):
+            write_table(a.output, table.name, table.build(read_audits(a.summaries)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes table and figure of an experiment (proportions, few_subjects, ensembles, subset) from its trainings' scores.
+"""Makes table and figure of an experiment beyond the grid from its trainings' scores.
 
 A scores file that does not exist is a failed training: it is listed in the table, not averaged, and no error.
 """
@@ -6,50 +6,58 @@ A scores file that does not exist is a failed training: it is listed in the tabl
 import argparse
 from pathlib import Path
 
+from understudy.config.study import config_argument
 from understudy.core.cli import named_os_errors, run
-from understudy.core.experiments import POINTS, Curves
+from understudy.core.experiments import EXPERIMENTS, Curves, curves
 from understudy.core.forms import StacksCounts
-from understudy.core.grid import Setting
-from understudy.core.outside import json_value, read_json_as
+from understudy.core.grid import Setting, published_names
+from understudy.core.outside import read_json_as
 from understudy.evaluate.scores import LABEL, apply_policy
-from understudy.report.cells import cells_of
-from understudy.report.curves import draw_curves
-from understudy.report.experiment_sentences import experiment_note, published_ends
-from understudy.report.experiments import experiment_table
+from understudy.report.experiment_figure import draw_curves
+from understudy.report.experiment_sentences import published_ends
+from understudy.report.experiments import Trained
 from understudy.report.figures import save
-from understudy.report.formats import write_table
-from understudy.report.tables import load_scores
+from understudy.report.formats import write_tables
+from understudy.report.registry import TABLES
+from understudy.report.score_arrays import cells_of
+from understudy.report.study_scores import load_scores
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--experiment", required=True, choices=list(POINTS))
-    parser.add_argument("--results", type=Path, required=True, help="the results folder")
-    parser.add_argument("--curves", required=True, help="JSON list of {dataset, segmenter, augmentation, points}")
-    parser.add_argument("--repeats", type=int, required=True, help="of each setting")
-    parser.add_argument("--evaluation", default="{}", help="JSON, the config's section: empties, bootstrap")
-    parser.add_argument("--validation", default="study", choices=["study", "apart"], help="what chose the weights")
-    parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021 or null")
+    parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS))
+    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
     a = parser.parse_args()
     with named_os_errors():
-        curves, evaluation = [Curves.of_dict(c) for c in json_value(a.curves)], json_value(a.evaluation)
-        scores = load_scores(path for c in curves for path in files_of(c, a))
-        counted = apply_policy(scores, evaluation.get("empties", "study"))
+        config = config_argument(a.config)
+        results, published = Path(config["results"]), published_names(config)
+        found = list(curves(config, a.experiment))
+        scores = load_scores(path for c in found for path in files_of(c, config))
+        counted = apply_policy(scores, config["evaluation"]["empties"])
         counted = counted[counted["kind"] == LABEL]
         cells = cells_of(counted, ["dice"], list(dict.fromkeys(counted["label"])))
-        subjects = {c.dataset: training_subjects(a.results / c.dataset) for c in curves}
-        draws = evaluation.get("bootstrap", 2000)
-        table = experiment_table(a.experiment, curves, cells, a.repeats, draws, subjects)
-        published = published_ends(a.experiment, curves, json_value(a.published))
-        note = experiment_note(a.experiment, table, a.validation, published)
-        write_table(a.results / "tables", a.experiment, table, note)
-        save(draw_curves(a.experiment, table, published), a.results / "figures" / a.experiment)
+        subjects = {c.dataset: training_subjects(results / c.dataset) for c in found}
+        trained = Trained(
+            a.experiment,
+            found,
+            cells,
+            config["experiments"]["repeats"],
+            config["evaluation"]["bootstrap"],
+            subjects,
+            config["experiments"]["validation"],
+            published,
+        )
+        write_tables(results / "tables", [TABLES[a.experiment]], trained)
+        table = trained.table(a.experiment)
+        figure = draw_curves(a.experiment, table, published_ends(a.experiment, table, published))
+        save(figure, results / "figures" / a.experiment)
 
 
-def files_of(curves: Curves, a: argparse.Namespace) -> list[str]:
-    names = dict.fromkeys(point.training_set for point in curves.points)
-    settings = (Setting(curves.dataset, curves.segmenter, n, curves.augmentation, a.repeats) for n in names)
-    return [path for setting in settings for path in setting.files(str(a.results), "scores.csv")]
+def files_of(found: Curves, config: dict) -> list[str]:
+    names = dict.fromkeys(point.training_set for point in found.points)
+    repeats = config["experiments"]["repeats"]
+    settings = (Setting(found.dataset, found.segmenter, n, found.augmentation, repeats) for n in names)
+    return [path for setting in settings for path in setting.files(config["results"], "scores.csv")]
 
 
 def training_subjects(folder: Path) -> int:

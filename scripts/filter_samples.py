@@ -18,8 +18,9 @@ from understudy.core import cli, machine
 from understudy.core.files import hash_of
 from understudy.core.forms import Audit, Calibration
 from understudy.core.outside import json_argument, read_json_as
+from understudy.core.parts import finish
 from understudy.core.stack import Stack
-from understudy.generate.sample import Sampling, draw_samples, only_sampler
+from understudy.generate.sample import Sampling
 from understudy.generate.shards import image_name, open_shards, places
 
 
@@ -38,6 +39,8 @@ def main() -> None:
     machine.add_machine_arguments(parser)
     a = parser.parse_args()
     with cli.named_os_errors():
+        if a.gpus > 1:
+            raise ValueError(f"--gpus: found {a.gpus}, expected 1: further images are few")
         samples, train = Stack.open(a.samples), Stack.open(a.train)
         check_manifest(samples)
         summary = read_json_as(Audit, a.summary, "an audit. Audit the images again")
@@ -85,17 +88,9 @@ class Further:
         return np.stack([self.held[number][0][self.held[number][1]] for number in numbers])
 
     def _draw(self, count: int) -> None:
-        a, limits = self.args, machine.limits(self.args)
-        self.sampling = Sampling.of(a.weights, count, self.seed, a.sampling)
-        with only_sampler(self.sampling, limits) as attempt:
-            attempt.reason = "finished"
-            if self.sampling.missing():
-                device = machine.use_device(a.device, a.threads)
-                attempt.reason = draw_samples(self.sampling, device, a.threads or 2, limits)
-            attempt.images_seen = self.sampling.held()
-        if attempt.reason != "finished":
-            machine.leave(attempt.reason, a.on_budget)
-        self.held = places(open_shards(self.sampling.folder))
+        a = self.args
+        self.sampling = Sampling.of(a.weights, count, self.seed, a.sampling, a.threads or 2)
+        self.held = finish(self.sampling, a, lambda: places(open_shards(self.sampling.folder)))
 
 
 if __name__ == "__main__":

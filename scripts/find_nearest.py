@@ -30,10 +30,9 @@ def main() -> None:
         check_origin(samples, train, test)
         tasks = generator_tasks(samples, train, test, a.audit, a.threads or 4)
         found = search_all(tasks, a)
-        if found is not None:
-            stacks = {"samples": samples, "train": train, "test": test}
-            about = {f"{name}_sha256": stack.sha256 for name, stack in stacks.items()}
-            write_found(a.output, found, {**about, "options": a.audit})
+        stacks = {"samples": samples, "train": train, "test": test}
+        about = {f"{name}_sha256": stack.sha256 for name, stack in stacks.items()}
+        write_found(a.output, found, {**about, "options": a.audit})
 
 
 if __name__ == "__main__":

@@ -11,18 +11,19 @@ import shutil
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from understudy.config.study import complete, load_yaml
+from understudy.core.actual import read_actual
 from understudy.core.checkpoint import KEEP
 from understudy.core.cli import named_os_errors, run
-from understudy.core.config import complete, load_yaml
-from understudy.core.gpus import GPUS, SHARE, gpu_of
-from understudy.core.plan import jobs, models, pending
-from understudy.core.sizes import dataset_size
+from understudy.core.grid import models
+from understudy.forecast.costs import Study
+from understudy.forecast.gpus import GPUS, SHARE, gpu_of
+from understudy.forecast.jobs import ask
+from understudy.forecast.sizes import dataset_size
+from understudy.forecast.speed import measured, modelled, read_record
+from understudy.forecast.text import as_dict, text_of
+from understudy.forecast.totals import forecast
 from understudy.generate.demand import demand as generator_demand
-from understudy.report.actual import read_actual
-from understudy.report.costs import Study
-from understudy.report.forecast import forecast
-from understudy.report.forecast_text import as_dict, text_of
-from understudy.report.speed import measured, modelled, read_record
 from understudy.segment.demand import demand as segmenter_demand
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,7 @@ DEFAULT_GPU = "a100"  # the study's
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
-    parser.add_argument("--target", default="all", help="all, prepare, segmenters, tables, figures, a generator's name")
+    parser.add_argument("--target", default="all", help="all, prepare, tables, a generator's name, a file, ...")
     parser.add_argument("--gpus", type=int, default=8, help="that work at the same time (default 8)")
     parser.add_argument(
         "--gpu", choices=list(GPUS), help=f"kind of GPU (default: that of the measurements, else {DEFAULT_GPU})"
@@ -83,7 +84,7 @@ def demands_of(config: dict, workers: int) -> dict:
 
 
 def speeds_of(config: dict, used: set, demands: dict, gpu: str | None, share: float) -> tuple[dict, list[str]]:
-    """Speed of every model that is used, and remarks on measurements that could not be."""
+    """Speed of every model that a job needs, and remarks on measurements that could not be."""
     images, speeds, remarks = config["images"], {}, []
     shape = {"channels": len(images["channels"]), "labels": len(images["labels"]), "size": images["size"]}
     for model, options in models(config).items():
@@ -106,9 +107,9 @@ def actual_of(planned: list, config: dict) -> dict:
     """What the run directories say, of the jobs that have begun."""
     options = models(config)
     read = {
-        job: read_actual(job.run, options[job.model] if job.rule != "sample_generator" else {})
+        job: read_actual(run, options[job.model(config)] if job.rule != "sample_generator" else {})
         for job in planned
-        if job.run
+        if (run := job.run(config))
     }
     return {job: actual for job, actual in read.items() if actual}
 
@@ -116,14 +117,15 @@ def actual_of(planned: list, config: dict) -> dict:
 def main() -> None:
     a = arguments()
     with named_os_errors():
-        config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
-        planned = jobs(config, a.target)
-        demands = demands_of(config, a.workers)
-        speeds, remarks = speeds_of(config, {job.model for job in planned}, demands, a.gpu, a.share)
+        config = complete(load_yaml(a.config))
+        asked = ask(ROOT / "Snakefile", a.config, a.target)
+        demands = demands_of(config, a.workers)  # meanwhile
+        planned = asked.jobs()
+        used = {job.model(config) for job in planned if job.gpu}
+        speeds, remarks = speeds_of(config, used, demands, a.gpu, a.share)
         sizes = {name: dataset_size(config, name) for name in config["datasets"]}
         study = Study(config, sizes, speeds, demands, KEEP, gpus_per_job(a.gpus_of))
-        undone = pending(planned, lambda path: Path(path).exists())
-        told = forecast(planned, undone, study, actual_of(planned, config), a.gpus)
+        told = forecast(planned, study, actual_of(planned, config), a.gpus)
         disk = Path(config["results"]) if Path(config["results"]).is_dir() else Path()
         print(text_of(told, str(a.config), shutil.disk_usage(disk).free, remarks), end="", flush=True)
         if a.json:

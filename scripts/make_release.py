@@ -10,6 +10,7 @@ from pathlib import Path
 from understudy.audit.recheck import Evidence
 from understudy.core.cli import named_os_errors, run
 from understudy.core.outside import json_argument
+from understudy.generate.weights import load_generator
 from understudy.release.about import About
 from understudy.release.bundle import make_release
 from understudy.release.refuse import Sources
@@ -53,6 +54,8 @@ def main() -> None:
     names += ("weights", "weights_audit", "weights_nearest", "weights_samples")
     sources = Sources(**{name: getattr(a, name) for name in names}, recheck=evidence.problems)
     with named_os_errors():
+        if a.weights:  # a tensor or an option that its network does not have could say anything
+            load_generator(a.weights)
         about = About.of(a.dataset, a.generator, a.options)
         made = make_release(sources, about, a.output, a.salt, a.options.get("folders", False))
     print(f"{len(made)} files: {a.output}. The receiver checks them with: python verify.py")

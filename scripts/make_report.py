@@ -5,10 +5,10 @@ house; with --shareable it has no image of a head, and no name of a subject or a
 import argparse
 from pathlib import Path
 
+from understudy.config.study import config_argument
 from understudy.core.cli import named_os_errors, run
 from understudy.core.files import write_text_atomically
-from understudy.core.grid import Setting
-from understudy.core.outside import json_value
+from understudy.core.grid import known_sources, published_names, settings
 from understudy.report.page import page
 from understudy.report.sections import Material, lead, sections
 from understudy.report.shareable import banner, check_page
@@ -18,15 +18,7 @@ TITLE = "Can synthetic images stand in for real patients?"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="the results folder: tables, figures, manifests")
-    parser.add_argument(
-        "--runs", type=Path, required=True, help="the runs folder: hours, and why trainings are missing"
-    )
-    parser.add_argument("--settings", required=True, help="JSON list of {dataset, segmenter, training_set, ...}")
-    parser.add_argument("--generators", nargs="*", default=[])
-    parser.add_argument("--evaluation", required=True, help="JSON, the config's section")
-    parser.add_argument("--validation", default="study", choices=["study", "apart"], help="what chose the weights")
-    parser.add_argument("--published", default="{}", help="JSON, dataset -> brats2020, brats2021")
+    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
     parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, where there is one")
     parser.add_argument("--audits", type=Path, nargs="*", default=[], help="audit.json of every generator")
     parser.add_argument("--experiments", nargs="*", default=[], help="names of those beyond the grid")
@@ -35,14 +27,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="report.html")
     a = parser.parse_args()
     with named_os_errors():
+        config = config_argument(a.config)
+        results = Path(config["results"])
         material = Material(
-            a.results,
-            a.runs,
-            [Setting(**s) for s in json_value(a.settings)],
-            a.generators,
-            json_value(a.evaluation),
-            a.validation,
-            json_value(a.published),
+            results,
+            Path(config["runs"]),
+            settings(config),
+            known_sources(config),
+            config["evaluation"],
+            config["experiments"]["validation"],
+            published_names(config),
             a.fidelity,
             a.audits,
             a.experiments,
@@ -51,7 +45,7 @@ def main() -> None:
         )
         made = page(TITLE, lead(material), sections(material), banner(a.shareable))
         if a.shareable:
-            check_page(made, [a.results / name / "stacks/stacks.json" for name in material.datasets])
+            check_page(made, [results / name / "stacks/stacks.json" for name in material.datasets])
         write_text_atomically(a.output, made)
 
 

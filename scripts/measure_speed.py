@@ -16,11 +16,11 @@ from understudy.core.files import write_json
 from understudy.core.machine import add_device_arguments, use_device
 from understudy.core.measure import Pace, device_name, pace, peak_memory_mb, watched_power
 from understudy.core.outside import json_argument
+from understudy.forecast.speed import FORMAT
 from understudy.generate.annotation import Coding
 from understudy.generate.shards import BLOCK, encoded
 from understudy.generate.train import GeneratorTrainee
 from understudy.generate.weights import seeded_build
-from understudy.report.speed import FORMAT
 from understudy.segment.data import Source, TrainingSet
 from understudy.segment.train import PREDICTION_BATCH, SegmenterTrainee, predict
 

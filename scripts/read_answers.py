@@ -8,10 +8,12 @@ from understudy.core.cli import named_os_errors, run
 from understudy.core.outside import json_argument
 from understudy.reader.answers import read_answers, read_keys
 from understudy.report.figures import save
-from understudy.report.formats import CAPTIONS, write_table
+from understudy.report.formats import write_tables
 from understudy.report.reader_figure import draw_readers
-from understudy.report.reader_size import reader_plan
-from understudy.report.reader_tables import reader_tables
+from understudy.report.reader_tables import Reading
+from understudy.report.registry import made_by
+
+PLAN = "reader_plan"  # the one table that needs no answers
 
 
 def main() -> None:
@@ -25,23 +27,12 @@ def main() -> None:
     a = parser.parse_args()
     with named_os_errors():
         answers = read_answers(a.answers, read_keys(a.keys))
-        write_table(a.tables, "reader_plan", reader_plan(a.options))
-        if not len(answers):
-            print((a.tables / "reader_plan.md").read_text(encoding="utf-8"))
-            return
-        tables = reader_tables(answers, a.published)
-        for name, table in tables.items():
-            write_table(a.tables, name, table, f"{CAPTIONS[name]} {missing(answers)}".strip())
-        save(draw_readers(tables["readers"], tables["reader_summary"]), a.figures / "readers")
-    print((a.tables / "reader_summary.md").read_text(encoding="utf-8"))
-
-
-def missing(answers) -> str:
-    """Who has not answered everything; nothing where all have."""
-    left = answers[answers["call"].isna()].groupby(["dataset", "reader"], sort=False).size()
-    asked = answers.groupby(["dataset", "reader"], sort=False).size()
-    parts = [f"{reader} ({dataset}) {count} of {asked[dataset, reader]}" for (dataset, reader), count in left.items()]
-    return f"Without an answer: {', '.join(parts)}." if parts else ""
+        reading = Reading(answers, a.published, a.options)
+        read = len(answers) > 0
+        write_tables(a.tables, [t for t in made_by("read_answers") if read or t.name == PLAN], reading)
+        if read:
+            save(draw_readers(reading.table("readers"), reading.table("reader_summary")), a.figures / "readers")
+    print((a.tables / f"{'reader_summary' if read else PLAN}.md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

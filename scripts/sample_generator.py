@@ -7,9 +7,10 @@ same command again.
 import argparse
 from pathlib import Path
 
-from understudy.core import distributed, machine
+from understudy.core import machine
 from understudy.core.cli import named_os_errors, run
-from understudy.generate.sample import Sampling, draw_samples, only_sampler, publish_samples
+from understudy.core.parts import finish
+from understudy.generate.sample import Sampling, publish_samples
 
 
 def arguments() -> argparse.Namespace:
@@ -23,38 +24,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def draw(sampling: Sampling, args: argparse.Namespace, limits: machine.Limits) -> str:
-    device = machine.use_device(args.device, args.threads)
-    return draw_samples(sampling, device, args.threads or 2, limits)
-
-
-def draw_missing(sampling: Sampling, args: argparse.Namespace, limits: machine.Limits) -> str:
-    """In this process, or in one for each GPU. Returns why it ended."""
-    if not sampling.missing():
-        return "finished"
-    codes = machine.spread(args)
-    return draw(sampling, args, limits) if codes is None else machine.reason_of(codes)
-
-
 def main() -> None:
     args = arguments()
     with named_os_errors():
-        limits = machine.limits(args)
-        sampling = Sampling.of(args.weights, args.count, args.seed, args.runs)
-        if distributed.is_child():
-            if (reason := draw(sampling, args, limits)) != "finished":
-                machine.leave(reason, args.on_budget)
-            return
-        with only_sampler(sampling, limits) as attempt:
-            published = None
-            while published is None:
-                attempt.reason = draw_missing(sampling, args, limits)
-                attempt.images_seen = sampling.held()
-                if attempt.reason != "finished":
-                    break
-                published = publish_samples(sampling, args.output, args.grid)
-        if attempt.reason != "finished":
-            machine.leave(attempt.reason, args.on_budget)
+        sampling = Sampling.of(args.weights, args.count, args.seed, args.runs, args.threads or 2)
+        finish(sampling, args, lambda: publish_samples(sampling, args.output, args.grid))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from understudy.config.study import complete, load_yaml
 from understudy.core import cli
-from understudy.core.config import complete, load_yaml
 from understudy.core.files import write_text_atomically
 from understudy.core.grid import grid
 from understudy.core.progress import last_line
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, type=Path)
     a = parser.parse_args()
-    config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    config = complete(load_yaml(a.config))
     lines, missed = [], 0
     for dataset in config["datasets"]:
         more, bad = (table if config["generators"] else segmenters_table)(config, dataset)

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from understudy.config.study import complete, load_yaml
 from understudy.core import cli
-from understudy.core.config import complete, load_yaml
 from understudy.core.grid import grid
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, type=Path)
     a = parser.parse_args()
-    config = complete(load_yaml(a.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    config = complete(load_yaml(a.config))
     results = Path(config["results"])
     table = results / "tables/dice.md"
     if not table.is_file():

@@ -8,8 +8,8 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from understudy.config.study import complete, load_yaml
 from understudy.core import cli
-from understudy.core.config import complete, load_yaml
 from understudy.core.status import DONE, STATES, WAITING, Standing, standing, wanted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ def row(s: Standing, whole: bool) -> tuple[str, ...]:
     share = f"{s.images_seen / s.images:.1%}" if s.images and s.images_seen is not None else ""
     word = s.word if whole or len(s.word) <= WORD else s.word[: WORD - 4] + " ..."
     return (
-        s.name,
+        s.work.name,
         s.state,
         "" if s.images_seen is None else f"{s.images_seen:,}".replace(",", " "),
         share,
@@ -57,7 +57,7 @@ def counted(standings: list[Standing]) -> str:
     """One line per branch: how many are done, not begun, and so on."""
     branches: dict[str, Counter] = {}
     for s in standings:
-        branches.setdefault(s.job.branch, Counter())[s.state] += 1
+        branches.setdefault(s.work.branch, Counter())[s.state] += 1
     width = max(map(len, branches))
     return "\n".join(
         f"{branch.ljust(width)}  " + ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
@@ -72,8 +72,8 @@ def main() -> None:
     )
     parser.add_argument("--all", action="store_true", help="also list what is done or not begun")
     args = parser.parse_args()
-    config = complete(load_yaml(args.config), load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
-    standings = [standing(job) for job in wanted(config)]
+    config = complete(load_yaml(args.config))
+    standings = [standing(work) for work in wanted(config)]
     listed = [s for s in standings if args.all or s.state not in (DONE, WAITING)]
     print(counted(standings))
     if listed:

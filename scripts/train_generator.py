@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from understudy.core import distributed, machine
@@ -56,7 +55,7 @@ def main() -> None:
         trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), seed, coding, subjects)
         o = generator.options
         trained_on = stack.sha256
-        config = identity(args.generator, asdict(o), type(o), seed, trained_on)
+        config = identity(args.generator, o, seed, trained_on)
         config |= {"left_out": left_out} if left_out else {}
         config |= {"subjects": sorted(set(subjects))} if args.percent < 100 else {}
         run_dir = run_directory(args.runs, config)

@@ -13,19 +13,19 @@ from understudy.core import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "3.11"
-CORE = ["numpy", "opencv-python-headless", "pydantic", "tqdm"]
+CORE = ["numpy", "opencv-python-headless", "pydantic", "pydantic-core", "pyyaml", "tqdm"]
 # OpenMMLab's libraries ask for the opencv that draws windows, which needs what no cluster has installed: NATIVE
 NETWORKS = ["monai", "onedl-mmcv", "onedl-mmengine", "onedl-mmsegmentation", "safetensors", "scipy", "torch"]
 NEEDS = {
     "prepare": [*CORE, "isal", "nibabel", "pandas", "scipy"],
     "generate": [*CORE, "safetensors", "torch"],
     "segment": [*CORE, *NETWORKS, "pandas"],
-    "evaluate": [*CORE, *NETWORKS, "pandas", "pytorch-fid", "timm", "torchvision"],
-    "forecast": [*CORE, *NETWORKS, "jsonschema", "pyyaml"],
-    "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "torch"],
-    "report": [*CORE, "matplotlib", "pandas", "scipy"],
+    "evaluate": [*CORE, *NETWORKS, "pandas", "pytorch-fid", "tabulate", "timm", "torchvision"],
+    "forecast": [*CORE, *NETWORKS, "snakemake"],
+    "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "tabulate", "torch"],
+    "report": [*CORE, "jinja2", "markupsafe", "matplotlib", "pandas", "scipy", "tabulate"],
     "release": [*CORE, "pandas", "safetensors", "scipy", "torch"],  # it computes verdicts once more
-    "reader": [*CORE, "matplotlib", "pandas", "scipy"],
+    "reader": [*CORE, "matplotlib", "pandas", "scipy", "tabulate"],
 }
 NATIVE = dict.fromkeys(["segment", "evaluate", "forecast"], ["glib", "libgl"])  # of conda
 

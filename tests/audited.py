@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from made import make_stack
+from made import finished_here, make_stack
 
-from understudy.core.machine import Limits
 from understudy.generate import sample as sampling
 from understudy.generate import weights as stage
 
@@ -74,9 +73,7 @@ def make_audited(results: Path) -> Path:
     own.mkdir(parents=True)
     stage.publish_weights(generator.networks["generator"].state_dict(), own / "weights.safetensors", metadata)
     wanted = sampling.Sampling.of(own / "weights.safetensors", COUNT, 5, results / "runs/samples")
-    with sampling.only_sampler(wanted, Limits()) as attempt:
-        attempt.reason = sampling.draw_samples(wanted, "cpu", 1, Limits())
-    sampling.publish_samples(wanted, own / "samples.zip")
+    finished_here(wanted, lambda: sampling.publish_samples(wanted, own / "samples.zip"))
     stacks, machine = searching(results)
     real = {"real": made / "audit/real.safetensors"}
     script("calibrate_audit", **stacks, **machine, **real, seed=0, output=made / "audit/calibration.json")

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from made import LEVELS, make_stack
 
-from understudy.core.files import write_json
-from understudy.core.grid import Setting, training_sets
+from understudy.config.study import complete
+from understudy.core.files import write_json, write_text_atomically
+from understudy.core.grid import Setting, grid
 from understudy.evaluate.scores import write_scores
 from understudy.generate.control import write_control
 
@@ -29,13 +31,27 @@ class Invented:
     def __init__(self, folder: Path, use: dict | None = None, repeats: int = 6, subjects: int = 24):
         self.folder, self.results, self.runs = folder, folder / "results", folder / "runs"
         self.use = {**USE, **(use or {})}
-        names = training_sets(GENERATORS, ["real", "synthetic", "real+synthetic"], True, ["copies", "noise"])
-        self.settings = [Setting("made", s, name, "augmented", repeats) for s in ("unet", "swin") for name in names]
+        self.config = self.results / "config.yaml"
+        asked = self._asked(repeats)
+        write_text_atomically(self.config, yaml.safe_dump(asked, sort_keys=False))
+        self.settings = list(grid(complete(asked)))
         self.subjects = [f"s{i:02d}" for i in range(subjects)]
         self.host = np.random.default_rng(0)
         self._images()
         self._scores()
         self._runs()
+
+    def _asked(self, repeats: int) -> dict:
+        experiments = {"training_sets": ["real", "synthetic", "real+synthetic"], "augmentations": ["augmented"]}
+        experiments |= {"repeats": repeats, "negative_control": True, "controls": ["copies", "noise"]}
+        return {
+            "results": str(self.results),
+            "runs": str(self.runs),
+            "datasets": {"made": {"root": "raw", "test_subjects": 2}},
+            "generators": dict.fromkeys(GENERATORS, {}),
+            "experiments": experiments,
+            "evaluation": EVALUATION,
+        }
 
     def _images(self) -> None:
         folder = self.results / "made"
@@ -101,22 +117,13 @@ class Invented:
 
     def make(self, *more: object) -> str:
         """Tables, figures and the report; the text of the report."""
-        settings = json.dumps([s.as_dict() for s in self.settings])
-        both = ("--results", self.results, "--settings", settings, "--evaluation", json.dumps(EVALUATION))
-        runs, names = ("--runs", self.runs), ("--generators", *GENERATORS)
-        self.script("make_tables", *both, "--output", self.results / "tables")
-        self.script(
-            "compare_generators", "--results", self.results, *runs, "--datasets", "made", *names,
-            "--output", self.results / "tables",
-        )  # fmt: skip
-        self.script("make_figures", *both, "--dataset", "made", *names, "--output", self.results / "figures/made")
+        study = ("--config", self.config)
+        self.script("make_tables", *study, "--output", self.results / "tables")
+        self.script("compare_generators", *study, "--output", self.results / "tables")
+        self.script("make_figures", *study, "--dataset", "made", "--output", self.results / "figures/made")
         return self.report(*more)
 
     def report(self, *more: object) -> str:
-        settings = json.dumps([s.as_dict() for s in self.settings])
-        both = ("--results", self.results, "--settings", settings, "--evaluation", json.dumps(EVALUATION))
         page = self.results / "report.html"
-        self.script(
-            "make_report", *both, "--runs", self.runs, "--generators", *GENERATORS, "--output", page, *more
-        )  # fmt: skip
+        self.script("make_report", "--config", self.config, "--output", page, *more)
         return page.read_text()

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 
 from understudy.core.checkpoint import flatten
+from understudy.core.parts import alone, make_share
 from understudy.core.stack import Stack, StackWriter
+from understudy.core.stop import Limits
 
 LEVELS = {"ncr_net": 51, "ed": 102, "et": 204}
 
@@ -77,3 +79,9 @@ def assert_same_state(actual: dict, expected: dict) -> None:
     assert values == expected_values and tensors.keys() == expected_tensors.keys() and tensors
     for name, tensor in expected_tensors.items():
         assert torch.equal(tensors[name], tensor), name
+
+
+def finished_here(work, result, limits=None):
+    """What core.parts.finish does on one CPU: (why it ended, result())."""
+    limits = limits or Limits()
+    return alone(work, limits, lambda: make_share(work, torch.device("cpu"), limits), result)

@@ -2,19 +2,17 @@
 
 import numpy as np
 import pytest
-import torch
-from made import make_stack
+from made import finished_here, make_stack
 
 from understudy.audit.details import mutual_information, patch_distance
 from understudy.audit.detector import Detector, at_rate, beyond_all, distance_ratio, excess, share, verdict
 from understudy.audit.filter import replacements
 from understudy.audit.judge import calibrate, judge
 from understudy.audit.planted import KINDS, planted
-from understudy.audit.run import run_tasks
+from understudy.audit.run import Searches
 from understudy.audit.search import NONE, Found
 from understudy.audit.subjects import membership, scores
 from understudy.audit.tasks import calibration_tasks, generator_tasks
-from understudy.core.machine import Limits
 from understudy.core.stack import Stack, StackWriter
 
 AUDIT = {
@@ -128,8 +126,8 @@ def test_membership_of_members_and_of_nobody():
 
 
 def searched(tasks, runs) -> dict[str, Found]:
-    assert run_tasks(list(tasks.values()), runs, torch.device("cpu"), 1e9, Limits()) == "finished"
-    return {name: task.result(runs) for name, task in tasks.items()}
+    work = Searches(tasks, runs, 1e9)
+    return finished_here(work, work.found)[1]
 
 
 @pytest.fixture(scope="module")

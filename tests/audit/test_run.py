@@ -5,25 +5,30 @@ import time
 
 import numpy as np
 import pytest
-import torch
-from made import make_stack
+from made import finished_here, make_stack
 
-from understudy.audit.run import Task, only_searcher, remaining, run_tasks
+from understudy.audit.run import Searches, Task
 from understudy.audit.search import Images
 from understudy.audit.tasks import generator_tasks, read_found, write_found
 from understudy.audit.views import View
 from understudy.core.forms import Open
-from understudy.core.machine import Limits
 from understudy.core.stack import Stack
+from understudy.core.stop import Limits
 
 MEMORY = 1e5  # so little that a part is of 16 queries, the least
 
 
-def searched(tasks, runs, deadline=math.inf) -> str:
-    limits = Limits(deadline=deadline)
-    with only_searcher(tasks, runs, limits) as now:
-        now.reason = run_tasks(tasks, runs, torch.device("cpu"), MEMORY, limits)
-    return now.reason
+def searches(task, folder) -> Searches:
+    return Searches({"all/train": task}, folder, MEMORY)
+
+
+def searched(task, folder, deadline=math.inf) -> str:
+    work = searches(task, folder)
+    return finished_here(work, work.found, Limits(deadline=deadline))[0]
+
+
+def result(task, folder):
+    return searches(task, folder).found()["all/train"]
 
 
 @pytest.fixture
@@ -34,30 +39,30 @@ def task(tmp_path) -> Task:
 
 
 def test_an_interrupted_search_goes_on_where_it_was(task, tmp_path):
-    assert searched([task], tmp_path / "straight") == "finished"
-    straight = task.result(tmp_path / "straight")
+    assert searched(task, tmp_path / "straight") == "finished"
+    straight = result(task, tmp_path / "straight")
     runs = tmp_path / "interrupted"
-    assert searched([task], runs, deadline=time.time() - 1) == "budget" and remaining([task], runs) == 40
-    assert searched([task], runs) == "finished" and remaining([task], runs) == 0
+    assert searched(task, runs, deadline=time.time() - 1) == "budget" and searches(task, runs).missing() == 40
+    assert searched(task, runs) == "finished" and searches(task, runs).missing() == 0
     parts = sorted(runs.rglob("part-*.safetensors"))
     assert len(parts) == 3
     parts[1].unlink()  # as if it had been killed there
-    assert task.missing(runs) == [range(16, 32)]
-    (runs / ".part-000000016.tmp").write_bytes(b"half")
-    assert searched([task], runs) == "finished" and not list(runs.rglob("*.tmp"))
-    found = task.result(runs)
+    assert task.missing(searches(task, runs).folder) == [range(16, 32)]
+    (searches(task, runs).folder / ".part-000000016.tmp").write_bytes(b"half")
+    assert searched(task, runs) == "finished" and not list(runs.rglob("*.tmp"))
+    found = result(task, runs)
     for name in ("index", "variant", "r", "other", "other_r", "group_r", "group_query"):
         assert (getattr(found, name) == getattr(straight, name)).all(), name
 
 
 def test_a_damaged_part_is_searched_again(task, tmp_path, capsys):
-    assert searched([task], tmp_path) == "finished"
-    before = task.result(tmp_path)
+    assert searched(task, tmp_path) == "finished"
+    before = result(task, tmp_path)
     part = sorted(tmp_path.rglob("part-*.safetensors"))[0]
     part.write_bytes(part.read_bytes()[:100])
-    assert searched([task], tmp_path) == "finished"
+    assert searched(task, tmp_path) == "finished"
     assert f"damaged part {part}" in capsys.readouterr().out
-    assert (task.result(tmp_path).r == before.r).all()
+    assert (result(task, tmp_path).r == before.r).all()
 
 
 def test_a_damaged_image_is_named(tmp_path):
@@ -69,12 +74,12 @@ def test_a_damaged_image_is_named(tmp_path):
     train = Stack.open(stack.path)
     task = Task(Images.of(train), Images.of(train), View.of("all", train.channels), apart=True)
     with pytest.raises(ValueError, match=r"train.zip, image b/001.png: .*CRC-32"):
-        searched([task], tmp_path / "runs")
+        searched(task, tmp_path / "runs")
 
 
 def test_what_was_found_survives_its_file(task, tmp_path):
-    assert searched([task], tmp_path) == "finished"
-    found = task.result(tmp_path)
+    assert searched(task, tmp_path) == "finished"
+    found = result(task, tmp_path)
     write_found(tmp_path / "nearest.safetensors", {"all/train": found}, {"count": 40})
     read, about = read_found(tmp_path / "nearest.safetensors", Open)
     assert about == {"count": 40} and (read["all/train"].r == found.r).all()

@@ -13,22 +13,21 @@ from pathlib import Path
 
 import torch
 
-from understudy.core.machine import Limits
+from understudy.core.stop import Limits
 from understudy.core.training import train
 
 IMAGES = 240
 
 
 def unet(folder: Path):
-    from understudy.core.config import complete, load_yaml
+    from understudy.config.study import complete
     from understudy.segment.data import load_training_set
     from understudy.segment.train import SegmenterTrainee
 
-    schema = load_yaml(Path(__file__).resolve().parents[2] / "workflow/schemas/config.schema.yaml")
     small = {"depth": 3, "base_filters": 4, "samples": IMAGES, "epoch_samples": 40, "batch": 4}
     config = {"datasets": {"x": {"phantom": {}, "test_subjects": 2}}, "segmenters": {"unet": small}}
     config |= {"images": {"size": 16}, "experiments": {"training_sets": ["real"]}}
-    options = complete(config, schema)["segmenters"]["unet"]
+    options = complete(config)["segmenters"]["unet"]
     data = load_training_set(
         "real", {"real": folder / "train.zip"}, fraction=0.2, limit=9, split_seed=1, seed=5, device="cpu"
     )

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from understudy.core.flops import bytes_of, count_flops
-from understudy.core.gpus import GPUS, SHARE, SHARE_RANGE, gpu_of
+from understudy.forecast.gpus import GPUS, SHARE, SHARE_RANGE, gpu_of
 
 
 def test_a_convolution():

@@ -12,7 +12,9 @@ def config(**experiments):
         "datasets": {"brats2020": {}, "brats2021": {}},
         "generators": dict.fromkeys(FIVE),
         "segmenters": {"unet": {}, "swin": {}},
+        "imports": {},
         "experiments": {
+            "controls": [],
             "training_sets": KINDS,
             "augmentations": ["augmented", "plain"],
             "repeats": 10,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from understudy.core import machine
+from understudy.core import machine, stop
 
 
 def arguments(*given):
@@ -55,7 +55,7 @@ def leave(tmp_path, reason, on_budget, scontrol=None, **environment):
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     code = (
         "import time; time.sleep = lambda seconds: print('sleeps', seconds)\n"
-        f"from understudy.core.machine import leave; leave({reason!r}, {on_budget!r})"
+        f"from understudy.core.stop import leave; leave({reason!r}, {on_budget!r})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -88,9 +88,9 @@ def test_a_requeue_that_is_refused_is_said(tmp_path):
 
 
 def test_what_processes_of_one_training_say_together():
-    assert machine.reason_of({0}) == "finished"
-    assert machine.reason_of({75}) == machine.reason_of({75, -15}) == "budget"
-    assert machine.reason_of({75, 76}) == "asked"
-    assert machine.reason_of({-15}) == machine.reason_of({15}) == "signal"
+    assert stop.reason_of({0}) == "finished"
+    assert stop.reason_of({75}) == stop.reason_of({75, -15}) == "budget"
+    assert stop.reason_of({75, 76}) == "asked"
+    assert stop.reason_of({-15}) == stop.reason_of({15}) == "signal"
     with pytest.raises(ValueError, match=r"exit codes \[1\]"):
-        machine.reason_of({1})
+        stop.reason_of({1})

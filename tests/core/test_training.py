@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from understudy.core import attempts, progress
-from understudy.core.machine import Limits
+from understudy.core.stop import Limits
 from understudy.core.training import run_directory, train
 
 CONFIG = {"rate": 0.5, "seed": 1}

@@ -13,7 +13,7 @@ import torch
 
 from understudy.core.attempts import FailedRunError
 from understudy.core.data import DeviceImages
-from understudy.core.machine import stop_signals
+from understudy.core.stop import stop_signals
 from understudy.core.together import run_together
 
 

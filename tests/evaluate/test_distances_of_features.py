@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.evaluate import inception_score, kernel_distance
-from understudy.evaluate.kernel_distance import squared_mmd
+from understudy.evaluate.kernel import squared_mmd
 from understudy.evaluate.neighbours import neighbourhoods
 
 

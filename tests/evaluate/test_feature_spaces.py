@@ -190,7 +190,7 @@ def test_dinov2s_positions_fit_other_images(tmp_path):
 def test_a_segmenters_bottleneck_tells_images_apart(name, options, features):
     """A mean over pixels after an instance norm would be the same for every image."""
     torch.manual_seed(0)
-    network = build(name, 4, 4, 32, options).eval()
+    network = build(name, 4, 4, 32, **options).eval()
     x_NCHW = grey(4 * 3, 32).unflatten(0, (3, 4)).flatten(1, 2)
     found = bottleneck_features(network, {"intensities": "z_score"})(x_NCHW)
     assert found.shape == (3, features) and (found.std(0) > 1e-4).float().mean() > 0.5

@@ -16,7 +16,8 @@ from understudy.core.weights import find_weights
 from understudy.evaluate.feature_spaces import Space, open_space
 from understudy.evaluate.features import Images, features_of
 from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
-from understudy.report.fidelity import REAL, beside_published, fidelity_table, write_fidelity
+from understudy.report.fidelity import REAL, beside_published, fidelity_table
+from understudy.report.formats import write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -152,8 +153,8 @@ def test_scripts_make_the_tables_and_never_mix_spaces(stacks, tmp_path):
         done = scored(stacks, tmp_path, generator)
         assert done.returncode == 0, done.stderr
     assert "inception: not computed: no weights. Needs pt_inception" in done.stdout
-    done = script("compare_fidelity", "--results", tmp_path, "--datasets", "d", "--generators", "one", "two",
-                  "--output", tmp_path / "tables")  # fmt: skip
+    made = ["--output", tmp_path / "tables"]
+    done = script("compare_fidelity", *study_in(tmp_path), "--generators", "one", "two", *made)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "tables/fidelity.csv")
     assert list(table["space"]) == ["inception"] * 2 + ["random"] * 3
@@ -181,10 +182,13 @@ def test_a_file_that_is_not_there_is_one_line(stacks, tmp_path, given, message):
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
 
 
+def study_in(folder):
+    """The parts of a config that the tables of images need, as a rule hands them on."""
+    return "--config", json.dumps({"results": str(folder), "datasets": {"d": {"published": None}}})
+
+
 def test_a_table_needs_what_it_is_made_of(tmp_path):
-    done = script(
-        "compare_fidelity", "--results", tmp_path, "--datasets", "d", "--generators", "g", "--output", tmp_path
-    )
+    done = script("compare_fidelity", *study_in(tmp_path), "--generators", "g", "--output", tmp_path)
     assert done.returncode == 1 and "fidelity.csv: no such file; expected what score_fidelity writes" in done.stderr
 
 
@@ -202,7 +206,7 @@ def test_a_distance_that_does_not_compare_says_so_in_its_cell(tmp_path):
     rows = [
         {**keys, "generator": g, "frechet": 12.5, "note": note} for g, note in (("a", ""), ("b", "few"), ("c", None))
     ]
-    write_fidelity(tmp_path, pd.DataFrame(rows))
+    write_table(tmp_path, "fidelity", pd.DataFrame(rows))
     lines = (tmp_path / "fidelity.md").read_text().splitlines()
     cells = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("| d ")]
     assert [row[5] for row in cells] == ["12.5", "12.5*", "12.5"]

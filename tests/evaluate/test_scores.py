@@ -101,6 +101,17 @@ def test_scores_of_a_version_without_regions_are_read_as_labels(tmp_path):
     assert (row["dice"], row["kind"]) == (0.5, "label") and np.isnan(row["surface_dice"])
 
 
+def test_scores_of_a_version_without_some_metric_are_read(tmp_path):
+    path = tmp_path / "scores.csv"
+    known = [name for name in COLUMNS + ADDED if name != "surface_dice"]
+    path.write_text(",".join(known) + "\nd,unet,real,plain,1,s0,et,0.5,3.0,10,20,2.0,0.1,0.2,region\n")
+    (row,) = read_scores(path).to_dict("records")
+    assert (row["hausdorff95_mm"], row["kind"]) == (2.0, "region") and np.isnan(row["surface_dice"])
+    path.write_text(path.read_text().replace("dice,hausdorff_mm", "hausdorff_mm,dice"))
+    with pytest.raises(ValueError, match="found the columns"):
+        read_scores(path)
+
+
 def test_a_subject_may_be_called_na(tmp_path):
     write_scores(tmp_path / "scores.csv", [EMPTIES[0] | {"subject": "NA"}])
     assert read_scores(tmp_path / "scores.csv")["subject"].tolist() == ["NA"]

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from understudy.config.generator import Adversarial
 from understudy.generate import build
-from understudy.generate.augmentation import Augmentation, AugmentedOptions, random_maps, warp
+from understudy.generate.augmentation import Augmentation, random_maps, warp
 
 IMAGE = torch.rand(1, 5, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -61,7 +62,7 @@ def test_each_transform_is_as_likely_as_p():
 
 
 def test_p_follows_the_discriminator_and_is_limited():
-    o = AugmentedOptions(augmentation="adaptive", augmentation_kimg=1, augmentation_limit=0.3)
+    o = Adversarial(augmentation="adaptive", augmentation_kimg=1, augmentation_limit=0.3)
     augmentation = Augmentation(o)
     found = []
     for step in range(60):
@@ -75,7 +76,7 @@ def test_p_follows_the_discriminator_and_is_limited():
 
 
 def test_off_it_draws_nothing_and_has_no_state():
-    off = Augmentation(AugmentedOptions())
+    off = Augmentation(Adversarial())
     generator = rng()
     assert off.draw(8, generator) is None and off.state() == {} and off.follow(torch.ones(8), 8) == {}
     assert torch.equal(generator.get_state(), rng().get_state()) and warp(IMAGE, None) is IMAGE
@@ -108,7 +109,7 @@ def test_every_gan_trains_with_it_deterministically(name):
 
 
 def test_what_cannot_work_is_named():
-    with pytest.raises(ValueError, match="progressive_gan: augmentation 'adaptive': expected one of none, fixed"):
+    with pytest.raises(ValueError, match="progressive_gan: augmentation: found 'adaptive'; allowed: 'none', 'fixed'"):
         build("progressive_gan", 5, 16, augmentation="adaptive")
-    with pytest.raises(ValueError, match="stylegan2: augmentation_limit 1.5: expected 0 to 1"):
+    with pytest.raises(ValueError, match="stylegan2: augmentation_limit: found 1.5; allowed: at most 1"):
         build("stylegan2", 5, 16, augmentation_limit=1.5)

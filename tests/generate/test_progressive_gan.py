@@ -40,7 +40,7 @@ def test_parameter_counts(channels, size, generator, discriminator):
 def test_options_are_the_study_s():
     o = build("progressive_gan", 5, 8).options
     assert (o.kimg, o.stable_kimg, o.fade_kimg, o.first_resolution, o.schedule_interval) == (12000, 600, 600, 4, 4)
-    assert o.batch == (128, 128, 128, 64, 32, 16, 8) and (o.gradient_penalty, o.drift, o.ema) == (10, 0.001, 0.999)
+    assert o.batch == [128, 128, 128, 64, 32, 16, 8] and (o.gradient_penalty, o.drift, o.ema) == (10, 0.001, 0.999)
     gan1 = build("progressive_gan", 5, 256, channel_base=256)
     assert [gan1.batch_at(kimg * 1000) for kimg in (0, 3500, 7000)] == [128, 64, 8]
     adam = gan1.optimizers["discriminator"].param_groups[0]

@@ -8,11 +8,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from made import finished_here
 
 from understudy.core.attempts import read
 from understudy.core.files import sha256_of_file
-from understudy.core.machine import Limits
+from understudy.core.parts import make_share
 from understudy.core.stack import Stack
+from understudy.core.stop import Limits
 from understudy.generate import sample as sampling
 from understudy.generate import shards
 from understudy.generate import weights as stage
@@ -41,15 +43,9 @@ def sample(weights, name, count=37, *, limits=Limits(), runs=None):  # noqa: B00
     """What scripts/sample_generator.py does on one device; the reason of its end."""
     folder = weights.parent
     wanted = sampling.Sampling.of(weights, count, 5, folder / (runs or f"runs-{name}"))
-    with sampling.only_sampler(wanted, limits) as attempt:
-        while wanted.missing():
-            attempt.reason = sampling.draw_samples(wanted, "cpu", 1, limits)
-            if attempt.reason != "finished":
-                return attempt.reason
-            if sampling.publish_samples(wanted, folder / f"{name}.zip", folder / f"{name}.png"):
-                return "finished"
-        sampling.publish_samples(wanted, folder / f"{name}.zip", folder / f"{name}.png")
-    return "finished"
+    return finished_here(
+        wanted, lambda: sampling.publish_samples(wanted, folder / f"{name}.zip", folder / f"{name}.png"), limits
+    )[0]
 
 
 def held(weights, runs):
@@ -121,9 +117,9 @@ def test_the_budget_ends_it_between_blocks(weights):
 
 def test_a_process_that_waits_is_heard(weights):
     wanted = sampling.Sampling.of(weights, 37, 5, weights.parent / "runs")
-    with sampling.only_sampler(wanted, Limits()):
-        (wanted.folder / "leave").write_text("{}")
-        assert sampling.draw_samples(wanted, "cpu", 1, Limits()) == "asked"
+    wanted.folder.mkdir(parents=True)
+    (wanted.folder / "leave").write_text("{}")
+    assert make_share(wanted, torch.device("cpu"), Limits()) == "asked"
 
 
 @pytest.mark.parametrize("where", ["image", "index"])

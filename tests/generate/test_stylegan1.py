@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from made import count, rng
 from torch import nn
 
+from understudy.config.fields import SAMPLING
 from understudy.generate import build, layers
 from understudy.generate.growing import Phase
 from understudy.generate.stylegan1_networks import Epilogue
@@ -120,7 +121,7 @@ def test_truncation_draws_the_first_layers_to_the_mean():
     assert network.truncate(torch.zeros(1, 8), 0.75, 3, 8)[0, :, 0].tolist() == [0.5, 0.5, 0.5, 0, 0, 0, 0, 0]
     assert network.truncate(torch.zeros(1, 8), 0.75, 3, 2)[0, :, 0].tolist() == [0.5, 0.5]
     assert network.truncate(torch.zeros(1, 8), 0.5, None, 4).eq(1).all()
-    assert type(gan1.options).SAMPLING == ("truncation_psi", "truncation_cutoff")
+    assert gan1.options.of_use(SAMPLING) == {"truncation_psi", "truncation_cutoff"}
 
 
 def test_previews_are_not_truncated():

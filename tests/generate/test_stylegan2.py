@@ -62,18 +62,18 @@ def test_parameter_counts_per_layer():
 
 @pytest.mark.parametrize("size", [4, 0, 48, 240])
 def test_size_must_be_a_power_of_two(size):
-    with pytest.raises(ValueError, match=f"size {size}: expected a power of two of at least 8"):
+    with pytest.raises(ValueError, match=f"size: found {size}; allowed: a power of two of at least 8"):
         build("stylegan2", 5, size, **TINY)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"r1_gama": 1}, "unknown option 'r1_gama'; the nearest known one is 'r1_gamma'"),
-        ({"precision": "fp8"}, "precision 'fp8': expected one of fp32, bf16, fp16"),
-        ({"batch": 6}, "batch 6: expected a multiple of minibatch_std_group, 4"),
-        ({"microbatch": 2}, "microbatch 2: expected a divisor of batch 8 and a multiple of 4"),
-        ({"r1_interval": 0}, "r1_interval 0: expected at least 1"),
+        ({"r1_gama": 1}, "found unknown key `r1_gama` .did you mean `r1_gamma`"),
+        ({"precision": "fp8"}, "precision: found 'fp8'; allowed: 'fp32', 'bf16', 'fp16'"),
+        ({"batch": 6}, "batch: found 6; allowed: a multiple of minibatch_std_group, 4"),
+        ({"microbatch": 2}, "microbatch: found 2; allowed: a divisor of batch 8 and a multiple of 4"),
+        ({"r1_interval": 0}, "r1_interval: found 0; allowed: at least 1"),
     ],
 )
 def test_impossible_options_are_explained(options, message):

@@ -206,27 +206,33 @@ def test_flops_are_counted_without_numbers():
 # ---------------------------------------------------------------------------------------------- errors
 @pytest.mark.parametrize("size", [8, 0, 48, 240])
 def test_size_must_be_a_power_of_two(size):
-    with pytest.raises(ValueError, match=f"stylegan3: size {size}: expected a power of two of at least 16"):
+    with pytest.raises(ValueError, match=f"size: found {size}; allowed: a power of two of at least 16"):
         build("stylegan3", 5, size, **TINY)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"r1_gama": 1}, "unknown option 'r1_gama'; the nearest known one is 'r1_gamma'"),
-        ({"style_mixing": 0.9}, "unknown option 'style_mixing'"),
-        ({"variant": "x"}, "variant 'x': expected one of t, r"),
-        ({"precision": "fp8"}, "precision 'fp8': expected one of fp32, bf16, fp16"),
-        ({"batch": 6}, "batch 6: expected a multiple of minibatch_std_group, 4"),
-        ({"microbatch": 2}, "microbatch 2: expected a divisor of batch 8 and a multiple of 4"),
-        ({"r1_interval": 0}, "r1_interval 0: expected at least 1"),
-        ({"critical_layers": 0}, "critical_layers 0: expected at least 1"),
-        ({"layers": 1}, "layers 1: expected more than critical_layers, 1"),
-        ({"first_stopband": 2.0}, "first_stopband 2: expected more than first_cutoff, 2, and at most half the size, 8"),
-        ({"first_stopband": 9.0}, "first_stopband 9: expected more than first_cutoff, 2, and at most half the size, 8"),
-        ({"last_stopband": 1.0}, "last_stopband 1.0: expected more than 1"),
-        ({"margin": -1}, "margin -1: expected at least 0"),
-        ({"memorization_action": "panic"}, "memorization_action 'panic': expected one of log, choose, stop"),
+        ({"r1_gama": 1}, "found unknown key `r1_gama` .did you mean `r1_gamma`"),
+        ({"style_mixing": 0.9}, "found unknown key `style_mixing`"),
+        ({"variant": "x"}, "variant: found 'x'; allowed: 't', 'r'"),
+        ({"precision": "fp8"}, "precision: found 'fp8'; allowed: 'fp32', 'bf16', 'fp16'"),
+        ({"batch": 6}, "batch: found 6; allowed: a multiple of minibatch_std_group, 4"),
+        ({"microbatch": 2}, "microbatch: found 2; allowed: a divisor of batch 8 and a multiple of 4"),
+        ({"r1_interval": 0}, "r1_interval: found 0; allowed: at least 1"),
+        ({"critical_layers": 0}, "critical_layers: found 0; allowed: at least 1"),
+        ({"layers": 2, "critical_layers": 2}, "layers: found 2; allowed: more than critical_layers, 2"),
+        (
+            {"first_stopband": 2.0},
+            "first_stopband: found 2; allowed: more than first_cutoff, 2, and at most half",
+        ),
+        (
+            {"first_stopband": 9.0},
+            "first_stopband: found 9; allowed: more than first_cutoff, 2, and at most half",
+        ),
+        ({"last_stopband": 1.0}, "last_stopband: found 1.0; allowed: more than 1"),
+        ({"margin": -1}, "margin: found -1; allowed: at least 0"),
+        ({"memorization_action": "panic"}, "memorization_action: found 'panic'; allowed: 'log', 'choose', 'stop'"),
     ],
 )
 def test_impossible_options_are_explained(options, message):

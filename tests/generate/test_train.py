@@ -4,19 +4,17 @@ import copy
 import json
 import runpy
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from made import assert_same_state, make_stack
+from made import assert_same_state, finished_here, make_stack
 
 from understudy.core import distributed
 from understudy.core.attempts import FailedRunError, read
 from understudy.core.data import DeviceImages
 from understudy.core.files import sha256_of_file
-from understudy.core.machine import Limits
 from understudy.core.seeds import seed_of
 from understudy.core.stack import Stack, StackWriter
 from understudy.core.subsets import first_percent
@@ -108,7 +106,7 @@ def test_first_average_is_the_network():
 def test_what_changes_no_weights_is_no_part_of_the_identity():
     def options(**changed):
         o = published.seeded_build("stylegan2", 5, SIZE, 0, **(OPTIONS | changed)).options
-        return stage.identity("stylegan2", asdict(o), type(o), 1, "f00")["options"]
+        return stage.identity("stylegan2", o, 1, "f00")["options"]
 
     assert options(microbatch=4, truncation_psi=0.5, snapshot_kimg=1) == options()
     assert options(batch=4) != options() and options(annotation="channels") != options()
@@ -176,7 +174,7 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
     capsys.readouterr()
     train[-1] = '{"r1_gama": 1}'
     assert script(monkeypatch, *train, "--output", tmp_path / "w", "--runs", tmp_path / "r") == 1
-    assert "the nearest known one is 'r1_gamma'" in capsys.readouterr().err
+    assert "found unknown key `r1_gama` (did you mean `r1_gamma`?)" in capsys.readouterr().err
 
 
 def test_another_training_has_another_seed_and_sees_its_part_of_the_subjects(tmp_path, monkeypatch):
@@ -263,9 +261,7 @@ def test_a_channel_for_each_label_trains_and_samples(tmp_path):
     loaded, metadata = published.load_generator(path)
     assert loaded.channels == 7 and loaded.sample(2, seed=1).shape == (2, 7, SIZE, SIZE)
     wanted = sampling.Sampling.of(path, 9, 1, tmp_path / "runs")
-    with sampling.only_sampler(wanted, Limits()):
-        assert sampling.draw_samples(wanted, "cpu", 1, Limits()) == "finished"
-    sampling.publish_samples(wanted, tmp_path / "samples.zip")
+    finished_here(wanted, lambda: sampling.publish_samples(wanted, tmp_path / "samples.zip"))
     stack = Stack.open(tmp_path / "samples.zip")
     assert stack.shape_CHW == (5, SIZE, SIZE) and set(np.unique(stack.read()[:, 4])) <= {0, 51, 102, 204}
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import torch
-import yaml
 from audited import AUDIT
 from house import House
 from made import make_stack
@@ -18,8 +17,8 @@ from understudy.audit.filter import flagged_images
 from understudy.audit.judge import calibrate
 from understudy.audit.search import Found
 from understudy.audit.tasks import read_found, write_found
+from understudy.config.study import complete, load_yaml
 from understudy.core import forms, tensors
-from understudy.core.config import complete, load_yaml
 from understudy.core.folders import export_folders, import_folders
 from understudy.core.outside import read_json_as
 from understudy.core.secret import drawn_salt
@@ -85,7 +84,7 @@ def copy_of(name: str) -> Callable[[Path], object]:
 def write_segmenter(name: str, options: dict) -> Callable[[Path], object]:
     def write(path: Path) -> None:
         torch.manual_seed(0)
-        network = build(name, 4, 4, 32, options)
+        network = build(name, 4, 4, 32, **options)
         about = {"segmenter": name, "options": options, "channels": 4, "classes": 4, "size": 32, "lineage": ["a"]}
         tensors.write_tensors(path, network.state_dict(), about)
 
@@ -176,7 +175,7 @@ def write_nifti(path: Path) -> None:
 
 
 def read_config(path: Path) -> None:
-    complete(load_yaml(path), yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()), path.parent)
+    complete(load_yaml(path), path.parent)
 
 
 READERS = [
@@ -211,7 +210,7 @@ READERS = [
            lambda path: flagged_images(path, 1), ".csv"),
     Reader("scores", "table", text(SCORES), read_scores, ".csv"),
     Reader("table of Dice", "table", text("dataset,training_set,mean_mean\nmade,real,0.5\n"),
-           lambda path: dice_rows(path, "made", "stylegan2"), ".csv"),
+           lambda path: dice_rows(path, "made", "stylegan2", ["ed"]), ".csv"),
     Reader("config", "yaml", text(CONFIG), read_config, ".yaml", 2),
     Reader("weights of others", "bytes", lambda path: torch.save({"a.weight": torch.zeros(4, 4)}, path),
            lambda path: read_state(path, "weights"), ".pth"),

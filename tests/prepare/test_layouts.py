@@ -167,3 +167,11 @@ def test_a_layout_lacks_a_channel(tmp_path):
     subjects, problems = find_subjects(tmp_path, [Layout("own", {"t1": "{subject}.nii"}, {})], ["t1", "t2"])
     assert (subjects, problems) == ([], ["layout own: found no pattern for t2, expected one per channel."])
     assert set(PRESETS) == {"brats2018", "brats2020", "brats2021", "brats2023", "msd"}
+
+
+def test_stars_that_match_in_too_many_ways_are_refused():
+    """Twelve of them took hours for one name."""
+    files = {channel: "{subject}/*_" + channel + ".nii.gz" for channel in CHANNELS}
+    layouts_of(files | {"t1": "{subject}/*a*a*b.nii.gz"}, {1: "ed"})
+    with pytest.raises(ValueError, match="expected at most 3 stars in one name"):
+        layouts_of(files | {"t1": "{subject}/" + "*a" * 12 + "*b.nii.gz"}, {1: "ed"})

@@ -14,7 +14,7 @@ from reading import OPTIONS, SIZE, head, stacks, stored_as_real, stored_as_synth
 
 from understudy.reader.blind import blinded, encode_alike, outside
 from understudy.reader.study import make_study
-from understudy.report.roc import area
+from understudy.statistics.roc_area import area
 
 IMAGES = 60
 

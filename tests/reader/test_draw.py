@@ -10,7 +10,7 @@ from reading import OPTIONS, stacks, stored_as_synthetic, write
 from understudy.core.files import read_json
 from understudy.reader.draw import draw
 from understudy.reader.study import make_study
-from understudy.report.roc import area
+from understudy.statistics.roc_area import area
 
 
 @pytest.fixture(scope="module")

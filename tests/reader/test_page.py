@@ -6,9 +6,9 @@ import math
 import pandas as pd
 import pytest
 from browser import Browser, needs_browser
+from built import reader_tables
 
 from understudy.reader.answers import read_answers
-from understudy.report.reader_tables import reader_tables
 
 pytestmark = needs_browser
 READY = "!document.querySelector('#reading').hidden && since !== null && performance.now() - since > SETTLE_MS"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audited import AUDIT, make_audited, run_script
+import torch
+from audited import AUDIT, make_audited, run_script, searching
 from house import OPTIONS
 
 from understudy.audit.tasks import read_found, write_found
@@ -16,6 +17,8 @@ from understudy.core.files import read_json, sha256_of_file, write_json
 from understudy.core.forms import Nearest
 from understudy.core.manifest import write_manifest
 from understudy.core.stack import Stack, StackWriter
+from understudy.core.tensors import read_tensors, write_tensors
+from understudy.generate.weights import read_metadata
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +144,42 @@ def test_a_stack_of_noise_is_no_audit(results):
     own = results / "made/generators/stylegan2"
     shutil.copy(own / "samples.zip", own / "audit.json")
     refused(results, "expected an audit")
+
+
+def test_a_harmless_archive_under_the_manifest_of_copies(results):
+    """So 200 exact copies were released: the search took the hash from the manifest, and read the other archive."""
+    path = results / "made/generators/stylegan2/samples.zip"
+    harmless = path.read_bytes()
+    with_copies(results)
+    path.write_bytes(harmless)
+    stacks, machine = searching(results)
+    done = run_script("find_nearest", **stacks, **machine, samples=path, output=path.with_name("n.safetensors"))
+    assert done.returncode == 1 and "one of the two is another one's" in done.stderr
+
+
+def test_a_note_beside_the_numbers_does_not_leave(results):
+    table = results / "dice.csv"
+    head = "dataset,segmenter,training_set,augmentation,ed_mean,note\n"
+    table.write_text(head + "made,unet,real,augmented,0.8,Jane Doe MRN 12345\n")
+    done = release(results, table=table)
+    assert done.returncode == 0, done.stderr
+    assert (results / "made/release/stylegan2/tables/dice.csv").read_text() == (
+        "dataset,segmenter,training_set,augmentation,ed_mean\nmade,unet,real,augmented,0.8\n"
+    )
+    table.write_text(head + "made,unet,real,augmented,Jane Doe MRN 12345,\n")
+    shutil.rmtree(results / "made/release")
+    refused(results, "dice.csv, line 2: found another ed_mean than in tables/dice.csv", table=table)
+
+
+@pytest.mark.parametrize("place", ["tensor", "option", "version"])
+def test_weights_of_another_form_do_not_leave(results, place):
+    path = results / "made/generators/stylegan2/weights.safetensors"
+    state, about = read_tensors(path, "weights"), read_metadata(path)
+    if place == "tensor":
+        state["Jane Doe MRN 12345"] = torch.zeros(1)
+    else:
+        about["options" if place == "option" else "versions"]["torch" if place == "version" else "Jane"] = "Doe 12345"
+    write_tensors(path, state, about)
+    done = release(results)
+    assert done.returncode == 1 and "weights.safetensors" in done.stderr and "Traceback" not in done.stderr
+    assert not (results / "made/release/stylegan2").exists()

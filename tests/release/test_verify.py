@@ -196,16 +196,19 @@ def test_however_python_is_started(copy, flags):
     assert done.stderr == "hashlib.py: is not listed in SHA256SUMS\n" and done.returncode == 1
 
 
+def test_an_empty_folder_is_named(copy):
+    (copy / "audit/empty").mkdir()
+    assert check(copy) == (1, "audit/empty: is an empty folder, expected folders with files\n")
+
+
 def test_what_is_no_file_is_named_and_not_opened(copy, tmp_path):
     os.mkfifo(copy / "pipe")
-    (copy / "audit/empty").mkdir()
     (copy / "folder").symlink_to(tmp_path)
     (copy / "nowhere").symlink_to("/nowhere")
     with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(copy):
         server.bind("socket")
     code, text = check(copy)
     assert code == 1 and text.splitlines() == [
-        "audit/empty: is an empty folder, expected folders with files",
         "folder: is a link, expected a file",
         "nowhere: is a link, expected a file",
         "pipe: is neither a file nor a folder",

@@ -343,6 +343,32 @@ def test_images_of_another_size_and_large_ones_are_not_read(tmp_path):
     assert "000001.png: has 1048916 bytes, expected at most 4372" in problems[1] and len(problems) == 3
 
 
+def longer(png: bytes) -> bytes:
+    """With a row behind the last."""
+    rows = zlib.decompress(png[41:-16])
+    return png[:33] + part(b"IDAT", zlib.compress(rows + bytes(len(rows)))) + png[-12:]
+
+
+SHOWN = {  # to work on a release: text in every PNG, and nothing said so
+    "inside IEND": lambda png: png[:-12] + part(b"IEND", SECRET),
+    "behind the fields of IHDR": lambda png: png[:8] + part(b"IHDR", png[16:29] + SECRET) + png[33:],
+    "a second IHDR": lambda png: png[:33] + part(b"IHDR", SECRET) + png[33:],
+    "a further IDAT": lambda png: png[:-12] + part(b"IDAT", SECRET) + png[-12:],
+    "rows behind the last": longer,
+}
+
+
+@pytest.mark.parametrize("hole", SHOWN)
+def test_the_receiver_is_told_of_text_in_every_image(copy, hole):
+    stack, meta = Stack.open(copy / "images.zip"), Stack.open(copy / "images.zip").meta
+    with StackWriter(copy / "images.zip", {k: v for k, v in meta.items() if k not in ("format", "count")}) as writer:
+        for i, name in enumerate(stack.names):
+            writer.add_png(name, SHOWN[hole](stack.png(i)))
+    resum(copy)
+    code, text = check(copy)
+    assert code == 1 and len(text.splitlines()) == len(stack)
+
+
 def test_the_receiver_is_told(copy):
     """By the program itself, a line for each image."""
     stack, meta = Stack.open(copy / "images.zip"), Stack.open(copy / "images.zip").meta

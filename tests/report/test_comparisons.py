@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from understudy.report.comparisons import comparisons, equivalence, questions
-from understudy.report.intervals import difference
+from understudy.statistics.intervals import difference
 
 SETS = ["real", "real+a", "real+b", "a", "b", "real=10+a=20", "shuffled", "copies", "noise"]
 KEYS = [("d", "unet", name, augmentation) for name in SETS for augmentation in ("augmented", "plain")]

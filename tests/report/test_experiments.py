@@ -4,15 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from understudy.core.experiments import POINTS, Curves
-from understudy.report.cells import REPEATS
-from understudy.report.curves import draw_curves
-from understudy.report.experiment_sentences import CAPTIONS, experiment_note, experiment_sentences, published_ends
-from understudy.report.experiments import experiment_table
+from understudy.core.experiments import EXPERIMENTS, Curves
+from understudy.report.experiment_figure import draw_curves
+from understudy.report.experiment_sentences import experiment_sentences, published_ends
+from understudy.report.experiments import Trained
 from understudy.report.figures import save
-from understudy.report.formats import DECIMALS, display, write_table
+from understudy.report.formats import display, write_tables
+from understudy.report.page import html
+from understudy.report.patients_equivalent import patients, patients_equivalent, spoken_patients
+from understudy.report.registry import TABLES
+from understudy.report.score_arrays import REPEATS
 from understudy.report.sections import Material, beyond
-from understudy.report.worth import patients, spoken_worth, worth
 
 OFF = {"datasets": None, "segmenters": None, "augmentation": None}
 FEW = {**OFF, "subjects": [5, 10, 20], "kinds": ["real+synthetic", "fine-tuned"], "subjects_of": "all"}
@@ -21,7 +23,7 @@ LABELS, SUBJECTS = 3, 30
 
 
 def curves(name, block):
-    return [Curves("made", "unet", "plain", tuple(dict.fromkeys(POINTS[name](block))))]
+    return [Curves("made", "unet", "plain", tuple(dict.fromkeys(EXPERIMENTS[name].points(block))))]
 
 
 def cells(dice, repeats=5, noise=0.005, seed=0):
@@ -38,9 +40,13 @@ def cells(dice, repeats=5, noise=0.005, seed=0):
     return found
 
 
+def trained(name, asked, scores, repeats=5):
+    return Trained(name, asked, scores, repeats, 400, {"made": 40})
+
+
 def few(dice=DICE, repeats=5, **changes):
     asked = curves("few_subjects", {**FEW, "generators": ["gan"], **changes})
-    return experiment_table("few_subjects", asked, cells(dice, repeats), repeats, 400, {"made": 40})
+    return trained("few_subjects", asked, cells(dice, repeats), repeats).table("few_subjects")
 
 
 # ---- worth -----------------------------------------------------------------------------------------------------------
@@ -67,19 +73,19 @@ def test_the_interval_of_the_worth_holds_the_truth_as_often_as_it_says():
         easy = 0.1 * host.standard_normal((25, 1))
         x = [easy + m + 0.01 * host.standard_normal((1, 6)) + 0.05 * host.standard_normal((25, 6)) for m in means]
         own = easy + value + 0.01 * host.standard_normal((1, 6)) + 0.05 * host.standard_normal((25, 6))
-        _, low, high = worth(own, amounts, x, draws=200)
+        _, low, high = patients_equivalent(own, amounts, x, draws=200)
         held.append(low <= true <= high)
     assert 0.9 <= np.mean(held) <= 0.99
 
 
 def test_the_worth_without_repeats_has_no_interval():
     one = [np.full((9, 1), m) for m in (0.5, 0.6)]
-    found, low, high = worth(np.full((9, 1), 0.6), [5, 10], one, draws=100)
+    found, low, high = patients_equivalent(np.full((9, 1), 0.6), [5, 10], one, draws=100)
     assert found == pytest.approx(10) and np.isnan([low, high]).all()
 
 
 def test_worth_as_people_say_it():
-    said = [spoken_worth(v, [5, 10]) for v in (0.0, 7.4, np.inf, np.nan)]
+    said = [spoken_patients(v, [5, 10]) for v in (0.0, 7.4, np.inf, np.nan)]
     assert said == ["fewer than 5", "7", "more than 10", "unknown"]
 
 
@@ -127,49 +133,54 @@ def test_sentences_say_what_it_is_worth_whether_more_helped_and_who_was_seen():
 def test_who_was_seen_of_subjects_that_a_generator_has_not():
     asked = curves("few_subjects", {**FEW, "generators": ["gan-50percent"], "subjects_of": "unseen"})
     dice = {"real-5subjects-beyond50percent": 0.5, "real-10subjects-beyond50percent": 0.6, "gan-50percent": 0.55}
-    table = experiment_table("few_subjects", asked, cells(dice), 5, 400, {"made": 40})
+    table = trained("few_subjects", asked, cells(dice)).table("few_subjects")
     assert "was trained on 50 % of the training subjects, none of the few" in " ".join(
         experiment_sentences("few_subjects", table)
     )
 
 
-def test_every_experiment_has_a_note_decimals_and_a_figure(tmp_path):
+def test_every_experiment_has_a_note_and_a_figure(tmp_path):
     blocks = {
         "proportions": {**OFF, "generators": ["gan"], "total": 100, "real": [0, 50, 100]},
         "few_subjects": {**FEW, "generators": ["gan", "other"]},
         "ensembles": {**OFF, "generators": ["gan"], "members": [2, 4], "percent": 50},
         "subset": {**OFF, "generators": ["gan"], "percent": 20},
     }
-    assert blocks.keys() == POINTS.keys() == CAPTIONS.keys() and blocks.keys() <= DECIMALS.keys()
+    assert blocks.keys() == EXPERIMENTS.keys()
     for name, block in blocks.items():
         asked = curves(name, block)
         dice = {point.training_set: 0.5 + 0.001 * i for i, point in enumerate(asked[0].points)}
-        table = experiment_table(name, asked, cells(dice), 5, 400, {"made": 40})
+        material = trained(name, asked, cells(dice))
+        table = material.table(name)
         assert len(table) == len(asked[0].points) and table["mean_mean"].notna().all()
         text = display(pd.read_csv(tmp_path / "x.csv") if table.to_csv(tmp_path / "x.csv", index=False) else table, 3)
         assert "change" in text and (text["mean"].str.contains("±")).all()
-        assert CAPTIONS[name] in experiment_note(name, table, "study", None)
+        assert TABLES[name].note(material).startswith(f"{TABLES[name].caption} Weights were chosen as in the study")
         save(draw_curves(name, table), tmp_path / name)
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
 
 
 def test_the_report_has_a_section_with_sentences_figure_and_numbers(tmp_path):
-    table = few()
-    note = experiment_note("few_subjects", table, "study", None)
-    write_table(tmp_path / "tables", "few_subjects", table, note)
-    save(draw_curves("few_subjects", table), tmp_path / "figures/few_subjects")
+    asked = curves("few_subjects", {**FEW, "subjects": [5, 10, 20, 40], "generators": ["gan"]})
+    made = trained("few_subjects", asked, cells({**DICE, "real-40subjects": 0.7501}))
+    write_tables(tmp_path / "tables", [TABLES["few_subjects"]], made)
+    save(draw_curves("few_subjects", made.table("few_subjects")), tmp_path / "figures/few_subjects")
     material = Material(tmp_path, tmp_path, [], ["gan"], {}, "study", {}, experiments=["few_subjects"])
-    html = beyond(material)
-    assert "How many patients are synthetic images worth?" in html and "data:image/png;base64," in html
-    assert "are worth 14 real patients" in html and "real-10subjects-after-gan" in html
-    assert beyond(Material(tmp_path, tmp_path, [], [], {}, "study", {})) == ""
+    words = html(beyond(material))
+    assert "How many patients are synthetic images worth?" in words and "data:image/png;base64," in words
+    assert words.count("whole training set, do not differ") == 2  # in the sentences, and in the note of the table
+    assert "are worth 14 real patients" in words and "real-10subjects-after-gan" in words
+    assert TABLES["few_subjects"].note(material) == TABLES["few_subjects"].note(made)
+    assert beyond(Material(tmp_path, tmp_path, [], [], {}, "study", {})) == []
 
 
 def test_the_studys_ends_of_the_sweep_are_its_tables():
     block = {**OFF, "generators": ["stylegan3"], "total": 100, "real": [0, 50]}
-    asked = [Curves("mine", "unet", "augmented", tuple(POINTS["proportions"](block)))]
-    ends = published_ends("proportions", asked, {"mine": "brats2021"})
+    points = tuple(EXPERIMENTS["proportions"].points(block))
+    made = trained("proportions", [Curves("made", "unet", "augmented", points)], {})
+    table = made.table("proportions")
+    ends = published_ends("proportions", table, {"made": "brats2021"})
     assert list(ends["amount"]) == [0, 100] and ends["mean_mean"].between(0.5, 0.95).all()
     assert ends["mean_mean"].iloc[1] > ends["mean_mean"].iloc[0]
-    assert published_ends("proportions", asked, {}) is None
-    assert published_ends("few_subjects", asked, {"mine": "brats2021"}) is None
+    assert published_ends("proportions", table, {}) is None
+    assert published_ends("few_subjects", table, {"made": "brats2021"}) is None

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from understudy.core.files import write_json
 from understudy.core.grid import Setting
 from understudy.core.stack import Stack, StackWriter
 from understudy.evaluate.scores import write_scores
 from understudy.report.figures import COLOURS, Example, coloured, median_tumor, save
 from understudy.report.figures import draw_predictions as draw
-from understudy.report.names import spoken
+from understudy.report.spoken_names import spoken
 
 ROOT = Path(__file__).parents[2]
 LABELS = {"ncr_net": 51, "ed": 102, "et": 204}
@@ -98,12 +98,17 @@ def test_script_is_deterministic(tmp_path):
             cv2.imwrite(setting.files(str(results), "example.png")[repeat - 1], panels)
     table = pd.DataFrame([s.as_dict() for s in settings]).assign(published_mean_mean=[0.5, 0.4, None, 0.3])
     table.to_csv(tmp_path / "dice.csv", index=False)
-    command = [sys.executable, ROOT / "scripts/make_figures.py", "--dataset", "d", "--results", results]
-    command += ["--settings", json.dumps([s.as_dict() for s in settings]), "--table", tmp_path / "dice.csv"]
+    asked = {"training_sets": ["real", "synthetic"], "repeats": 2, "negative_control": False}
+    config = {"results": str(results), "datasets": {"d": {"root": "raw", "test_subjects": 2}}}
+    config |= {"segmenters": {"unet": {}}, "experiments": asked, "generators": {"stylegan2": {}}}
+    write_json(tmp_path / "config.yaml", config)
+    command = [sys.executable, ROOT / "scripts/make_figures.py", "--dataset", "d", "--table", tmp_path / "dice.csv"]
+    command += ["--config", tmp_path / "config.yaml", "--output"]
     for name in ("a", "b"):
-        subprocess.run([*command, "--generators", "stylegan2", "--output", tmp_path / name], check=True)
+        subprocess.run([*command, tmp_path / name], check=True)
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
     assert files == [f"{n}.{s}" for n in ("dice", "predictions_unet", "samples") for s in ("pdf", "png")]
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
-    wrong = subprocess.run([*command, "--generators", "none", "--output", tmp_path], capture_output=True, text=True)
+    write_json(tmp_path / "config.yaml", config | {"generators": {"diffusion": {}}})
+    wrong = subprocess.run([*command, tmp_path], capture_output=True, text=True)
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: ") and "no such stack" in wrong.stderr

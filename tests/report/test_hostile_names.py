@@ -1,14 +1,27 @@
 """Names that try to be more than names, through the writers of tables, figures and pages."""
 
 import csv
+from typing import get_args
 
 import pandas as pd
 import pytest
 
-from understudy.report.fidelity import write_annotation
-from understudy.report.forest import forest
+from understudy.report.difference_chart import draw_differences, png_of
 from understudy.report.formats import latex, markdown, write_table
-from understudy.report.page import table as html_table
+from understudy.report.page import (
+    Answer,
+    Answers,
+    Block,
+    Bullets,
+    Cells,
+    Folded,
+    Heading,
+    Paragraph,
+    Picture,
+    Section,
+    html,
+    page,
+)
 from understudy.report.reader_figure import draw_readers
 
 HOSTILE = '=HYPERLINK("x")|<script>alert(1)</script>`[a](b)\\input{c}$\\frac{$\u202e\nend'
@@ -29,7 +42,7 @@ def test_a_table_in_three_formats(tmp_path):
 
 def test_annotations_too(tmp_path):
     frame = pd.DataFrame({"dataset": ["d"], "label": [HOSTILE], "measure": ["m"], "real": [-1.0]})
-    write_annotation(tmp_path, frame)
+    write_table(tmp_path, "annotation", frame)
     with open(tmp_path / "annotation.csv", newline="") as file:
         assert list(csv.reader(file))[1] == ["d", f"'{HOSTILE}", "m", "-1.0"]
     assert "<script" not in (tmp_path / "annotation.md").read_text()
@@ -39,13 +52,25 @@ def test_annotations_too(tmp_path):
 def test_columns_are_names_as_well():
     cells = pd.DataFrame({HOSTILE: ["1"]})
     assert "<script" not in markdown(cells, "") and r"\input" not in latex(cells, "")
-    assert "<script" not in html_table(cells) and "\u202e" not in html_table(cells)
+    assert "<script" not in html([Cells(cells)]) and "\u202e" not in html([Cells(cells)])
 
 
-def test_the_chart_of_differences_has_no_tag_of_a_name():
-    row = {"dataset": "d", "segmenter": HOSTILE, "training_set": "g", "augmentation": "plain", "verdict": "worse"}
-    svg = forest(pd.DataFrame([row | {"difference": -0.1, "low": -0.2, "high": 0.0}]), 0.02)
-    assert "<script" not in svg and "&lt;script" in svg
+def test_every_block_of_the_page_shows_names_as_text():
+    cells = Cells(pd.DataFrame({"name": [HOSTILE]}), HOSTILE)
+    blocks = [Heading(HOSTILE), Paragraph(HOSTILE), Bullets([HOSTILE]), cells, Picture(b"", HOSTILE)]
+    blocks += [Answers([Answer("yes", HOSTILE, HOSTILE, [HOSTILE])]), Folded(HOSTILE, [Paragraph(HOSTILE)])]
+    made = page(HOSTILE, blocks, [Section("a", HOSTILE, blocks)], blocks)
+    assert made.count("<script") == 1 and "\u202e" not in made
+    assert {block.kind for block in blocks} == {kind.kind for kind in get_args(Block)}
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_chart_of_differences_shows_a_name_as_it_is():
+    row = {"dataset": "d", "segmenter": "a$\\frac{$", "training_set": "g", "augmentation": "plain", "verdict": "worse"}
+    figure = draw_differences(pd.DataFrame([row | {"difference": -0.1, "low": -0.2, "high": 0.0}]), 0.02)
+    assert png_of(figure)  # broken mathematics would raise
+    (label,) = figure.axes[0].get_yticklabels()
+    assert label.get_text().replace("\\$", "$") == "g, a$\\frac{$, plain"
 
 
 @pytest.mark.filterwarnings("error")

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from understudy.report.correlations import correlations
 from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.published import published_fidelity, published_relative_dice, published_scores
-from understudy.report.ranking import criteria, drawn, ranking, ranks_alone
-from understudy.report.tables import correlations, published_criteria, relative_dice
+from understudy.report.ranking import criteria, drawn, published_criteria, ranking, ranks_alone
+from understudy.report.score_tables import relative_dice
 
 GENERATORS = ["progressive_gan", "stylegan1", "stylegan2", "stylegan3", "diffusion"]
 

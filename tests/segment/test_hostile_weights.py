@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from made import make_stack
 
 from understudy.core import tensors
 from understudy.segment import build
-from understudy.segment.openmmlab import OpenMMLab, unsafe
+from understudy.segment.openmmlab import unsafe
 from understudy.segment.publish import load_segmenter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,17 +69,22 @@ COMMAND = {"type": "subprocess.check_output", "args": ["touch", "pwned"]}
 def test_a_model_is_made_of_known_parts_alone(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="segmenter model"):
-        OpenMMLab(4, 4, 32, model=model)
+        build("mine", 4, 4, 32, model=model)
     with pytest.raises(ValueError, match="w.safetensors: found"):
         load_segmenter(weights(tmp_path / "w.safetensors", "mine", {"model": model}))
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 
 def test_no_command_is_run_through_the_script(tmp_path):
-    """As an attacker did: score_fidelity with the weights of a segmenter."""
-    path = weights(tmp_path / "w.safetensors", "mine", {"model": model_with(backbone=COMMAND)})
-    code = f"from understudy.segment.publish import load_segmenter; load_segmenter({str(path)!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    """As an attacker did: score_fidelity with the weights of a segmenter, whose neck is a command."""
+    path = weights(tmp_path / "w.safetensors", "mine", {"model": model_with(neck=COMMAND)})
+    stacks = {name: make_stack(tmp_path / f"{name}.zip", [name], 4).path for name in ("samples", "train", "test")}
+    options = {"spaces": ["segmenter"], "channels": ["t1"], "neighbours": 1, "kid_subset": 2, "images": 4, "sha256": {}}
+    command = [sys.executable, ROOT / "scripts/score_fidelity.py", "--dataset", "made", "--generator", "theirs"]
+    command += [word for name, stack in stacks.items() for word in (f"--{name}", stack)]
+    command += ["--options", json.dumps(options), "--weights", f"segmenter={path}", "--seed", "1", "--device", "cpu"]
+    command += [word for name in ("fidelity", "annotation", "cache") for word in (f"--{name}", tmp_path / name)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "allowed: names of MMSegmentation's networks and layers" in done.stderr
     assert not (tmp_path / "pwned").exists()
 
@@ -115,7 +121,7 @@ def test_no_more_is_built_than_the_file_holds(tmp_path, segmenter, options):
 def test_weights_of_ours_are_read(tmp_path):
     torch.manual_seed(0)
     options = {"depth": 3, "base_filters": 4, "pretrained": "/nowhere", "batch": 4}
-    network = build("unet", 4, 4, 32, {"depth": 3, "base_filters": 4})
+    network = build("unet", 4, 4, 32, depth=3, base_filters=4)
     read, about = load_segmenter(weights(tmp_path / "w.safetensors", "unet", options, network.state_dict()))
     x_NCHW = torch.rand(1, 4, 32, 32)
     assert about["options"] == options and torch.equal(read(x_NCHW)[0], network.eval()(x_NCHW)[0])

@@ -37,7 +37,7 @@ def parameters(network):
 
 def test_swin_base_has_the_published_number_of_parameters():
     with torch.device("meta"):
-        network = build("swin", 4, 4, 256, {})
+        network = build("swin", 4, 4, 256)
         levels = network(torch.zeros(2, 4, 256, 256))
     assert parameters(network) == 121_169_344
     assert parameters(network.network.backbone) == 86_747_064
@@ -57,11 +57,11 @@ def test_dynunet_has_the_known_number_of_parameters(filters, count):
     """Counted elsewhere; in nnU-Net's shape there with one output less, of 512 channels."""
     options = {"filters": filters} if filters else {}
     with torch.device("meta"):
-        assert parameters(build("dynunet", 4, 4, 256, options)) == count
+        assert parameters(build("dynunet", 4, 4, 256, **options)) == count
 
 
 def test_dynunet_supervises_all_but_the_coarsest_levels():
-    network = build("dynunet", 2, 3, 32, {"filters": [4, 4, 8, 8, 8]})
+    network = build("dynunet", 2, 3, 32, filters=[4, 4, 8, 8, 8])
     x_NCHW = torch.randn(2, 2, 32, 32)
     assert [tuple(level.shape) for level in network(x_NCHW)] == [(2, 3, 32, 32)] * 4
     assert network.level_weights == pytest.approx([4 / 7, 2 / 7, 1 / 7, 0])
@@ -74,7 +74,7 @@ def test_dynunet_supervises_all_but_the_coarsest_levels():
 )
 def test_a_network_of_mmsegmentation_learns_one_batch(name, options, outputs):
     torch.manual_seed(0)
-    network = build(name, 4, 3, 32, options)
+    network = build(name, 4, 3, 32, **options)
     x_NCHW = torch.randn(4, 4, 32, 32)
     classes = torch.zeros(4, 32, 32, dtype=torch.int64)
     classes[:, :, 16:], classes[:, :8] = 1, 2
@@ -96,19 +96,19 @@ def test_a_network_of_mmsegmentation_learns_one_batch(name, options, outputs):
 
 def test_a_part_that_the_library_does_not_know_is_named():
     with pytest.raises(ValueError, match="found 'NoSuchHead', allowed: names of"):
-        build("mine", 4, 4, 32, {"model": {**SEGFORMER, "decode_head": {"type": "NoSuchHead"}}})
+        build("mine", 4, 4, 32, model={**SEGFORMER, "decode_head": {"type": "NoSuchHead"}})
     with pytest.raises(ValueError, match="found no decode_head with a type"):
-        build("mine", 4, 4, 32, {"model": {"backbone": SEGFORMER["backbone"]}})
+        build("mine", 4, 4, 32, model={"backbone": SEGFORMER["backbone"]})
     with pytest.raises(ValueError, match="heads"):
-        build("swin", 4, 4, 32, {**SWIN, "heads": [3, 2, 4]})
+        build("swin", 4, 4, 32, **{**SWIN, "heads": [3, 2, 4]})
 
 
 def test_pretrained_weights_get_a_first_layer_for_our_modalities(tmp_path):
     """Made for three channels, used for four: the sum over the channels, so the scale of the output, stays."""
     torch.manual_seed(0)
-    theirs = build("swin", 3, 4, 32, SWIN).network.backbone.state_dict()
+    theirs = build("swin", 3, 4, 32, **SWIN).network.backbone.state_dict()
     torch.save({"state_dict": {f"backbone.{name}": value for name, value in theirs.items()}}, tmp_path / "swin.pth")
-    ours = build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "swin.pth")}).network.backbone.state_dict()
+    ours = build("swin", 4, 4, 32, **SWIN, pretrained=str(tmp_path / "swin.pth")).network.backbone.state_dict()
     first = "patch_embed.projection.weight"
     torch.testing.assert_close(ours[first].sum(1), theirs[first].sum(1))
     assert torch.equal(ours[first], spread(theirs[first], 4)) and ours[first].shape[1] == 4
@@ -118,15 +118,15 @@ def test_pretrained_weights_get_a_first_layer_for_our_modalities(tmp_path):
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="No such file"):
-        build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "none.pth")})
-    torch.save(build("swin", 4, 4, 32, {**SWIN, "width": 16}).network.backbone.state_dict(), tmp_path / "wide.pth")
+        build("swin", 4, 4, 32, **SWIN, pretrained=str(tmp_path / "none.pth"))
+    torch.save(build("swin", 4, 4, 32, **{**SWIN, "width": 16}).network.backbone.state_dict(), tmp_path / "wide.pth")
     with pytest.raises(ValueError, match="found shape"):
-        build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "wide.pth")})
+        build("swin", 4, 4, 32, **SWIN, pretrained=str(tmp_path / "wide.pth"))
     torch.save({"layer": torch.zeros(1)}, tmp_path / "other.pth")
     whole = (tmp_path / "wide.pth").read_bytes()
     for name, content in (("cut", whole[: len(whole) // 2]), ("text", b"no weights"), ("empty", b"")):
         (tmp_path / f"{name}.pth").write_bytes(content)
         with pytest.raises(ValueError, match=f"{name}.pth: cannot be read as weights"):
-            build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / f"{name}.pth")})
+            build("swin", 4, 4, 32, **SWIN, pretrained=str(tmp_path / f"{name}.pth"))
     with pytest.raises(ValueError, match="found none of"):
-        build("swin", 4, 4, 32, {**SWIN, "pretrained": str(tmp_path / "other.pth")})
+        build("swin", 4, 4, 32, **SWIN, pretrained=str(tmp_path / "other.pth"))

@@ -12,8 +12,8 @@ import pytest
 import torch
 from made import make_stack
 
+from understudy.config.study import complete
 from understudy.core.attempts import read
-from understudy.core.config import complete, load_yaml
 from understudy.core.files import sha256_of_file
 from understudy.segment.publish import load_segmenter
 
@@ -25,7 +25,7 @@ def options(**changes) -> dict:
     small = {"depth": 2, "base_filters": 4, "samples": 96, "epoch_samples": 48, "batch": 6, "momentum": 0.9, **changes}
     config = {"datasets": {"x": {"phantom": {}, "test_subjects": 2}}, "segmenters": {"unet": small}}
     config |= {"images": {"size": 16}, "experiments": {"training_sets": ["real"]}}
-    return complete(config, load_yaml(ROOT / "workflow/schemas/config.schema.yaml"))["segmenters"]["unet"]
+    return complete(config)["segmenters"]["unet"]
 
 
 def command(folder: Path, run: str, *more, **changes) -> list:

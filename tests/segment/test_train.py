@@ -1,16 +1,14 @@
 """A segmenter learns, keeps its best weights, goes on bit for bit, and predicts every test slice in its place."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 import torch
 from made import LEVELS, make_stack
 
+from understudy.config.study import complete
 from understudy.core.attempts import FailedRunError
 from understudy.core.checkpoint import flatten, unflatten
-from understudy.core.config import complete, load_yaml
 from understudy.core.labels import classes_of_grey
 from understudy.core.stack import Stack
 from understudy.evaluate import dice
@@ -25,7 +23,6 @@ from understudy.segment.publish import (
 )
 from understudy.segment.train import SegmenterTrainee, predict_images, validation_dice
 
-SCHEMA = load_yaml(Path(__file__).resolve().parents[2] / "workflow/schemas/config.schema.yaml")
 SMALL = {
     "depth": 3, "base_filters": 4, "samples": 480, "epoch_samples": 120, "batch": 6, "momentum": 0.9,
     "background_warmup_epochs": 1, "validation_samples": 50,
@@ -46,7 +43,7 @@ NETWORKS = {
 def options(name="unet", **changes):
     config = {"datasets": {"x": {"phantom": {}, "test_subjects": 2}}, "segmenters": {name: NETWORKS[name] | changes}}
     config["experiments"] = {"training_sets": ["real"]}
-    return complete(config | {"images": {"size": 16}}, SCHEMA)["segmenters"][name]
+    return complete(config | {"images": {"size": 16}})["segmenters"][name]
 
 
 def trainee(path, augmented=True, name="unet", seed=5, **changes):

@@ -12,7 +12,7 @@ from understudy.segment.unet import valid_input_size
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_parameter_count_of_the_released_network(padding):
     with torch.device("meta"):
-        network = build("unet", channels=4, classes=4, size=256, options={"padding": padding})
+        network = build("unet", channels=4, classes=4, size=256, padding=padding)
         assert sum(p.numel() for p in network.parameters()) == 116_014_272
         assert network.input_size == {"same": 256, "valid": 636}[padding]
         levels = network(torch.zeros(1, 4, network.input_size, network.input_size))
@@ -21,13 +21,13 @@ def test_parameter_count_of_the_released_network(padding):
 
 def test_half_width_count():
     with torch.device("meta"):
-        network = build("unet", channels=4, classes=4, size=256, options={"base_filters": 32})
+        network = build("unet", channels=4, classes=4, size=256, base_filters=32)
     assert sum(p.numel() for p in network.parameters()) == 29_015_648
 
 
 def test_unpadded_input_size_is_what_the_convolutions_need():
     assert valid_input_size(256, 6) == 636
-    network = build("unet", channels=2, classes=3, size=32, options={"depth": 3, "base_filters": 2, "padding": "valid"})
+    network = build("unet", channels=2, classes=3, size=32, depth=3, base_filters=2, padding="valid")
     x_NCHW = network.pad_to_input(torch.ones(1, 2, 32, 32))
     assert x_NCHW.shape[-1] == network.input_size and x_NCHW.sum() == 2 * 32 * 32
     assert [tuple(level.shape) for level in network(x_NCHW)] == [(1, 3, 32, 32)] * 2
@@ -36,9 +36,7 @@ def test_unpadded_input_size_is_what_the_convolutions_need():
 def test_unpadded_output_looks_at_the_same_place():
     """A bright spot in the input moves the output most at the same pixel: crops and padding are centred."""
     torch.manual_seed(0)
-    network = build(
-        "unet", channels=1, classes=2, size=32, options={"depth": 3, "base_filters": 4, "padding": "valid"}
-    ).eval()
+    network = build("unet", channels=1, classes=2, size=32, depth=3, base_filters=4, padding="valid").eval()
     for module in network.modules():  # the norm spreads a spot over the image; what is tested is geometry
         if isinstance(module, torch.nn.InstanceNorm2d):
             module.forward = lambda x: x
@@ -50,16 +48,16 @@ def test_unpadded_output_looks_at_the_same_place():
 
 
 def test_evaluation_gives_the_final_output_alone():
-    network = build("unet", channels=4, classes=4, size=16, options={"depth": 3, "base_filters": 2})
+    network = build("unet", channels=4, classes=4, size=16, depth=3, base_filters=2)
     x_NCHW = torch.randn(2, 4, 16, 16)
     assert len(network(x_NCHW)) == 2 and len(network.eval()(x_NCHW)) == 1
 
 
 def test_wrong_options_are_named():
-    with pytest.raises(ValueError, match="cannot be halved 5 times"):
-        build("unet", channels=4, classes=4, size=48, options={"depth": 6})
+    with pytest.raises(ValueError, match="depth: found 6; 48 pixels cannot be halved that often"):
+        build("unet", channels=4, classes=4, size=48, depth=6)
     with pytest.raises(ValueError, match="padding: found 'reflect'"):
-        build("unet", channels=4, classes=4, size=64, options={"padding": "reflect"})
+        build("unet", channels=4, classes=4, size=64, padding="reflect")
 
 
 def test_weights_of_the_levels():

@@ -8,7 +8,6 @@ jobs of one minute) is in test_limits.py.
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from project import ROOT
 from study import WEIGHTS, Study, goes_on_without_loss, kill_snakemake, places, states, wait_for_states
 
 AT_ONCE = 3  # cases; the machine has two cores, and each case two or three jobs
@@ -66,7 +65,7 @@ def orphan(make, cluster):
 
 def no_sacct(make, cluster):
     study = make(partition_file=True)
-    study.finish(study.start(WEIGHTS, slurm_status_command="squeue"))
+    study.finish(study.start(WEIGHTS))
     return study, None
 
 
@@ -163,9 +162,7 @@ def test_orphan(outcomes, undisturbed):
 
 
 def test_no_sacct(outcomes, undisturbed):
-    """A cluster without accounting: slurm-status-command is squeue, as the comment in the profile says. Here the
-    partition is chosen by the shipped partition file."""
-    assert "# slurm-status-command: squeue" in (ROOT / "profiles/slurm/config.yaml").read_text()
+    """A cluster without accounting: the profile asks squeue. The partition is chosen by the shipped partition file."""
     study, _ = outcomes["no_sacct"].result()
     goes_on_without_loss(study, undisturbed.weights)
     own = [row for row in study.cluster.queue() if row["Comment"].startswith("rule_train_generator")]

@@ -1,5 +1,5 @@
-"""The forecast agrees with Snakemake: counts of every target, what is left of a half-made study; and it is measured
-where `calibrate` has measured."""
+"""The forecast's jobs are Snakemake's: counts, edges, what is left of a half-made study and why. Measured speeds are
+used, and said."""
 
 import json
 import os
@@ -13,10 +13,7 @@ from pathlib import Path
 import pytest
 from project import TINY, Project, job_counts
 
-from understudy.core.config import complete, load_yaml
-from understudy.core.grid import grid
-from understudy.core.plan import jobs, pending, targets
-from understudy.report.tables import NAMES
+from understudy.forecast.jobs import ask
 
 TINY_CALIBRATION = TINY.replace("repeats: 2", "repeats: 1, augmentations: [plain]")
 
@@ -28,9 +25,8 @@ def project(tmp_path_factory):
     return project
 
 
-def config_of(project, name):
-    schema = load_yaml(project.folder / "workflow/schemas/config.schema.yaml")
-    return complete(load_yaml(project.folder / f"config/{name}.yaml"), schema, project.folder)
+def asked(project, name, target="all"):
+    return ask(Path("Snakefile"), Path(f"config/{name}.yaml"), target, project.folder).jobs()
 
 
 def counted(found):
@@ -38,21 +34,53 @@ def counted(found):
     return {**counts, "total": counts.total()} if counts else {}
 
 
-@pytest.mark.parametrize("name", ["config", "demo"])
-def test_counts_are_those_of_a_dry_run(project, name):
-    """Of every target: the plan, and what Snakemake says of it. Of the demo those that the other config has not."""
-    config = config_of(project, name)
-    known = targets(config_of(project, "config")) if name == "demo" else {}
-    for target in ["all", *(target for target in targets(config) if target not in known)]:
-        assert counted(jobs(config, target)) == project.planned(target, "--configfile", f"config/{name}.yaml"), target
+def by_name(found):
+    return {str(job): job for job in found}
 
 
-def test_counts_where_repeats_share_a_job_and_mixtures_have_counts(project):
+def needs(job):
+    return {str(need) for need in job.needs}
+
+
+@pytest.mark.parametrize("target", ["all", "prepare", "stylegan2"])
+def test_counts_are_those_of_a_dry_run(project, target):
+    found = asked(project, "demo", target)
+    assert counted(found) == project.planned(target, "--configfile", "config/demo.yaml")
+    assert found[-1].rule == target and all(job.reason for job in found)
+    place = {job: i for i, job in enumerate(found)}
+    assert all(place[need] < place[job] for job in found for need in job.needs)
+
+
+def test_what_a_job_is_known_by(project):
+    """Its branch, model and run directories follow from its wildcards; what it needs, from its inputs."""
+    found, config = by_name(asked(project, "tiny")), {"generators": {"stylegan2": {}}, "runs": "runs"}
+    config |= {"segmenters": {"unet": {"augmentation": {}}}, "experiments": {"augmentations": ["augmented", "plain"]}}
+    (mixed,) = [job for name, job in found.items() if job.wildcards.get("training_set") == "real+stylegan2"
+                and job.wildcards["augmentation"] == "plain" and job.wildcards["repeat"] == "2"]  # fmt: skip
+    assert needs(mixed) == {"slice_volumes made", "sample_generator made/stylegan2"}
+    assert mixed.run(config) == "runs/made/segmenters/unet/real+stylegan2/plain/repeat2"
+    assert mixed.model(config) == "segmenters/unet/plain" and mixed.gpu and mixed.threads == 8
+    trained, drawn = (found[f"{verb}_generator made/stylegan2"] for verb in ("train", "sample"))
+    assert trained.run(config) == "runs/made/generators/stylegan2" and trained.priority == 10
+    assert drawn.run(config) == "runs/made/samples/stylegan2" and drawn.model(config) == "generators/stylegan2"
+    assert found["calibrate_audit made"].model(config) == "generators/stylegan2"
+    assert found["calibrate_audit made"].run(config) is None and not found["slice_volumes made"].gpu
+    branches = Counter(job.branch for job in found.values())
+    assert branches == {
+        "made / shared": 5,  # phantoms, index, slices, the audit's calibration, figures
+        "made / real": 4,
+        "made / shuffled": 4,
+        "made / stylegan2": 5 + 2 * 4,
+        "report": 7,
+    }
+
+
+def test_repeats_that_share_a_job_have_no_run_directory_of_their_own(project):
     kinds = "training_sets: [real, synthetic, real=20+stylegan2=10], share_job: true, validation: apart"
     project.write("config/shared.yaml", TINY.replace("repeats: 2", f"repeats: 2, {kinds}"))
-    config = config_of(project, "shared")
-    found = counted(jobs(config))
-    assert found == project.planned("--configfile", "config/shared.yaml") and found["train_segmenter"] == 8
+    trainings = [job for job in asked(project, "shared", "segmenters") if job.rule == "train_segmenter"]
+    assert len(trainings) == 8 and not any(job.run({"runs": "runs"}) for job in trainings)
+    assert all("slice_volumes made" in needs(job) for job in trainings)
 
 
 EXPERIMENTS = """
@@ -64,103 +92,100 @@ EXPERIMENTS = """
 """
 
 
-def test_counts_of_experiments(project):
+@pytest.mark.parametrize(("target", "generators"), [("all", 5), ("few_subjects", 1), ("ensembles", 3)])
+def test_jobs_of_experiments(project, target, generators):
     """Of every one by itself: what it needs, and nothing else."""
     text = TINY.replace("{repeats: 2, negative_control: true}", f"\n  repeats: 2{EXPERIMENTS}")
     project.write("config/experiments.yaml", text)
-    config = config_of(project, "experiments")
-    trained = {"proportions": 1, "few_subjects": 1, "ensembles": 3, "subset": 2}
-    for target in ["all", *trained]:
-        found = counted(jobs(config, target))
-        if target in ("all", "few_subjects"):  # a dry run each
-            assert found == project.planned(target, "--configfile", "config/experiments.yaml"), target
-        assert found["train_generator"] == trained.get(target, 5)
-    assert counted(jobs(config, "few_subjects"))["train_segmenter"] == 2 * 4  # the few, both, synthetic, then real
-
-
-def test_counts_of_another_study(project):
-    """Data of one's own beside phantoms, trained on synthetic images alone."""
-    text = TINY.replace("made:", "other: {root: raw, test_subjects: 3}\n  made:").replace(
-        "negative_control: true", "negative_control: true, training_sets: [synthetic]"
-    )
-    project.write("config/more.yaml", text)
-    config = config_of(project, "more")
-    assert counted(jobs(config)) == project.planned("--configfile", "config/more.yaml")
+    found = asked(project, "experiments", target)
+    assert counted(found)["train_generator"] == generators
+    if target == "few_subjects":
+        assert counted(found)["train_segmenter"] == 2 * 4  # the few, both, synthetic, then real
 
 
 @pytest.mark.parametrize("generators", [True, False], ids=["beside a generator", "alone"])
-def test_counts_of_others_images(project, generators):
+def test_jobs_of_others_images(project, generators):
     """Both are audited and compared with real images; segmenters learn from those alone whose lineage is known."""
     project.write("theirs.zip", "")
     text = f"{TINY}imports: {{theirs: {{stack: theirs.zip, trained_on: train}}, bought: {{stack: theirs.zip}}}}\n"
     if not generators:
         text = re.sub(r"generators:\n.*?(?=samples:)", "generators: {}\n", text, flags=re.DOTALL)
     project.write("config/imports.yaml", text)
-    config = config_of(project, "imports")
-    found = counted(jobs(config))
-    assert found == project.planned("--configfile", "config/imports.yaml")
-    assert found["import_samples"] == 2 and found["find_nearest"] == found["score_fidelity"] == 2 + generators
-    sets = {setting.training_set for setting in grid(config)}
+    found = asked(project, "imports")
+    counts = counted(found)
+    assert counts["import_samples"] == 2 and counts["find_nearest"] == counts["score_fidelity"] == 2 + generators
+    sets = {job.wildcards.get("training_set") for job in found}
     assert {"theirs", "real+theirs"} <= sets and not {"bought", "real+bought"} & sets
+
+
+def test_jobs_of_a_release_and_a_reader_study(project):
+    release = "{generators: [stylegan2], title: t, licence: CC0-1.0, creators: [{name: n}], date: '2026-01-31'}"
+    study = "{generators: [stylegan2-filtered], images: 4}"
+    tiny = TINY.replace("draw: seed", "draw: secret")
+    project.write("config/shown.yaml", f"{tiny}release: {release}\nreader_study: {study}\n")
+    found = by_name(asked(project, "shown"))
+    wanted = {"filter_samples made/stylegan2", "make_tables", "train_generator made/stylegan2", "calibrate_audit made"}
+    assert wanted <= needs(found["make_release made/stylegan2"])
+    assert needs(found["make_reader_study made"]) == {"slice_volumes made", "filter_samples made/stylegan2"}
+    assert needs(found["read_answers"]) == {"make_reader_study made"} and "read_answers" in needs(found["make_report"])
+    assert {"make_reader_study made", "read_answers", "make_release made/stylegan2"} <= needs(found["all"])
 
 
 @pytest.mark.parametrize(
     "lost",
     [
-        ["scores.csv"],
         ["repeat2/scores.csv", "dice.csv"],
-        ["stylegan2/samples.zip", "samples.json", "dice.csv"],
         ["weights.json", "generators/stylegan2/weights.safetensors"],
-        ["figures"],
         ["train.zip", "test.zip", "stacks.json", "tables"],
     ],
     ids=" ".join,
 )
 def test_what_is_left_is_what_snakemake_would_run(project, lost):
     """Every output is there but those whose path has one of `lost` in it: empty files, older first."""
-    config = config_of(project, "tiny") | {"results": "made"}
     project.write("config/half.yaml", f"results: made\n{TINY}")
-    planned = jobs(config)
     made = project.folder / "made"
     shutil.rmtree(made, ignore_errors=True)
-    for age, job in enumerate(planned[:-1]):
-        for path in [*job.outputs, *beside(job)]:
+    every = asked(project, "half")
+    for age, job in enumerate(every[:-1]):
+        for path in job.outputs:
             if not any(part in path for part in lost):
                 file = project.folder / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.touch()
                 os.utime(file, (1e9 + age, 1e9 + age))
-    left = pending(planned, lambda path: (project.folder / path).exists())
-    assert counted(left) == project.planned("--configfile", "config/half.yaml")
+    before = files_of(made)
+    found = asked(project, "half")
+    left = [job for job in found if job.to_run]
+    assert counted(found) == counted(every) and len(left) < len(found)
+    text = project.made("-n", "--configfile", "config/half.yaml")
+    assert counted(left) == job_counts(text)
+    said = re.findall(r"^ +reason: (.*)$", text, re.MULTILINE)
+    assert sorted(words(job.reason) for job in left) == sorted(map(words, said))
+    assert files_of(made) == before
 
 
-PICTURE = ("png", "pdf")
+def words(reason):
+    """Snakemake lists files in any order."""
+    return sorted(re.split("[ ,;:]+", reason))
 
 
-def beside(job):
-    """The other outputs of a job, which a plan has no need to know."""
-    folder = job.outputs[0].rsplit("/", 1)[0] if job.outputs else ""
-    names = {
-        "slice_volumes": ["stacks.json"],
-        "train_generator": ["weights.safetensors"],
-        "sample_generator": ["samples.json", "samples.png"],
-        "make_control": ["samples.json"],
-        "import_samples": ["samples.json"],
-        "train_segmenter": ["history.csv"],
-        "make_tables": [f"{table}.{kind}" for table in NAMES for kind in ("csv", "md", "tex")],
-        "calibrate_audit": ["real.safetensors"],
-        "audit_samples": ["audit_subjects.csv", *(f"{n}.{end}" for n in ("memorization", "pairs") for end in PICTURE)],
-        "filter_samples": ["filtered.json"],
-        "compare_audits": ["audit.md", "audit.tex"],
-        "compare_generators": ["generators.md", "generators.tex"],
-        "compare_fidelity": ["fidelity.md", "fidelity.tex", "annotation.csv", "annotation.md", "annotation.tex"],
-        "make_figures": [
-            f"{figure}.{kind}"
-            for figure in ("samples", "predictions_unet", "predictions_swin", "dice")
-            for kind in ("png", "pdf")
-        ],
-    }
-    return [f"{folder}/{name}" for name in names.get(job.rule, [])]
+def files_of(folder):
+    return {path: path.stat().st_mtime for path in folder.rglob("*")}
+
+
+def test_a_running_snakemake_stops_nobody(project):
+    """A lock, as another Snakemake holds it, is neither waited for nor taken."""
+    asked(project, "tiny", "prepare")
+    locks = project.folder / ".snakemake/locks"
+    assert not list(locks.glob("*"))
+    (locks / "0.input.lock").write_text("")
+    (locks / "0.output.lock").write_text("results/made/subjects.csv\n")
+    try:
+        assert counted(asked(project, "tiny", "prepare"))["slice_volumes"] == 1
+        assert len(list(locks.glob("*"))) == 2
+    finally:
+        for lock in locks.glob("*"):
+            lock.unlink()
 
 
 # ------------------------------------------------------------------------------------------------ the target
@@ -173,13 +198,13 @@ def printed_counts(text):
 def test_the_target_prints_what_a_dry_run_counts(project):
     """Again and again: it has no output."""
     arguments = ("--configfile", "config/demo.yaml", "--cores", "1")
-    assert printed_counts(project.made("forecast", *arguments)) == project.planned(*arguments)
+    assert printed_counts(project.made("forecast", *arguments)) == project.planned("--forceall", *arguments)
     text = project.made("forecast", *arguments, "--set-resources", "train_generator:gpu=4")
-    assert printed_counts(text) == project.planned(*arguments)
+    assert printed_counts(text) == project.planned("--forceall", *arguments)
     assert "train_generator: 4 GPUs a job" in text
     assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 98
+    assert told["total"]["jobs"] == 99
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 
@@ -190,7 +215,11 @@ def test_a_wrong_word_is_one_line(project):
         assert done.returncode and "Traceback" not in done.stderr
         return done.stderr
 
-    assert "target: found 'stylegan' (did you mean stylegan3?)" in said("--target", "stylegan")
+    assert "target: found 'stylegan' (did you mean stylegan3?); expected one of all, " in said("--target", "stylegan")
+    drawn = "phantom: {subjects: 6, size: 32}, test_subjects: 2, draw: seed"
+    project.write("config/twice.yaml", TINY.replace(drawn, "root: x, split: twice.csv"))
+    project.write("twice.csv", "subject,split\na,train\na,test\n")
+    assert "a again (train, then test), expected it once" in said("--config", "config/twice.yaml")
     assert "--gpus-of: found 'x', expected RULE=GPUS" in said("--gpus-of", "x")
 
 
@@ -256,7 +285,7 @@ def test_the_actual_times_stand_beside(calibrated):
     assert row["done"] == 1 and row["finished_trainings"] == 1
     assert row["actual_hours_of_finished"] == pytest.approx(seconds / 3600)
     assert "forecast beside actual" in text and "counted in its stacks" in text
-    assert printed_counts(text)["total"] == told["total"]["jobs"] == 20
+    assert printed_counts(text)["total"] == told["total"]["jobs"] == 21
     left = job_counts(calibrated.made("-n", *RUN))
     assert told["total"]["jobs"] - told["total"]["done"] == left["total"]
     assert Path(progress).is_file()

@@ -58,11 +58,11 @@ def make_inputs(folder, config):
     (folder / dataset["split"]).write_text("subject,split\n" + "".join(rows))
     (folder / dataset["identities"]).write_text("made,other\n" + "".join(f"{name},p{name}\n" for name in names))
     make_stack(folder / config["imports"]["theirs"]["stack"], ["x", "y"], 15, size=32)
-    backbone = build("swin", 4, 4, 32, SWIN).network.backbone.state_dict()
+    backbone = build("swin", 4, 4, 32, **SWIN).network.backbone.state_dict()
     torch.save(backbone, folder / config["segmenters"]["swin"]["pretrained"])
     about = {"segmenter": "unet", "options": {**UNET, "intensities": "raw"}, "channels": 4, "classes": 4, "size": 32}
     about["lineage"] = ["a"]
-    weights = build("unet", 4, 4, 32, UNET).state_dict()
+    weights = build("unet", 4, 4, 32, **UNET).state_dict()
     path = folder / config["evaluation"]["fidelity"]["weights"]["segmenter"]
     write_tensors(path, weights, about)
     (folder / config["release"]["licence_file"]).write_text("Our terms.\n")

@@ -13,12 +13,12 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
 
 from .files import FULL_DISK, full_disk_message, sha256_of_file, sync_folder, write_json
+from .tensors import read_tensors, write_tensors
 
 KEEP = 2
-FILES = ("tensors.safetensors", "values.json")
+TENSORS, VALUES = "tensors.safetensors", "values.json"
 _SEPARATOR = "/"
 
 
@@ -63,7 +63,10 @@ def save_checkpoint(folder: Path, step: int, state: dict, keep: int = KEEP) -> P
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        _write(temporary, state)
+        tensors, values = flatten(state)
+        write_tensors(temporary / TENSORS, tensors, {})
+        write_json(temporary / VALUES, values)
+        write_json(temporary / "manifest.json", {name: sha256_of_file(temporary / name) for name in (TENSORS, VALUES)})
         sync_folder(temporary)
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
@@ -71,23 +74,12 @@ def save_checkpoint(folder: Path, step: int, state: dict, keep: int = KEEP) -> P
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
-        shutil.rmtree(temporary, ignore_errors=True)
         raise ValueError(full_disk_message(final, error)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     for old in checkpoints(folder)[keep:]:
         shutil.rmtree(old)
     return final
-
-
-def _write(folder: Path, state: dict) -> None:
-    tensors, values = flatten(state)
-    # clones: safetensors refuses tensors that share memory, and views would be written whole
-    content = save({name: t.cpu().contiguous().clone() for name, t in tensors.items()})
-    (folder / "tensors.safetensors").write_bytes(content)  # not save_file: it hides that a disk is full
-    write_json(folder / "values.json", values)
-    for name in FILES:
-        with open(folder / name, "rb") as file:
-            os.fsync(file.fileno())
-    write_json(folder / "manifest.json", {name: sha256_of_file(folder / name) for name in FILES})
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -107,8 +99,8 @@ def damage(checkpoint: Path) -> str | None:
         manifest = json.loads((checkpoint / "manifest.json").read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         return f"manifest.json cannot be read ({error})"
-    if not isinstance(manifest, dict) or set(manifest) != set(FILES):
-        return f"manifest.json does not list {' and '.join(FILES)}"
+    if not isinstance(manifest, dict) or set(manifest) != {TENSORS, VALUES}:
+        return f"manifest.json does not list {TENSORS} and {VALUES}"
     for name, expected in manifest.items():
         try:
             if sha256_of_file(checkpoint / name) != expected:
@@ -118,7 +110,7 @@ def damage(checkpoint: Path) -> str | None:
     return None
 
 
-def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> tuple[int, dict] | None:
+def load_newest_checkpoint(folder: Path) -> tuple[int, dict] | None:
     """(step, state) of the newest sound checkpoint, or None where there is none at all.
 
     A damaged one is named and passed over. Raises ValueError where all are damaged: starting anew must be a decision.
@@ -128,7 +120,7 @@ def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> 
         reason = damage(checkpoint)
         if reason is None:
             step = int(checkpoint.name.removeprefix("step-"))
-            return step, load_step(folder, step, device)
+            return step, load_step(folder, step)
         print(f"damaged checkpoint {checkpoint}: {reason}; using the one before it", flush=True)
     if found:
         raise ValueError(
@@ -138,12 +130,11 @@ def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> 
     return None
 
 
-def load_step(folder: Path, step: int, device: torch.device | str = "cpu") -> dict:
-    """The state of the checkpoint of that step, which is known to be sound."""
+def load_step(folder: Path, step: int) -> dict:
+    """The state of the checkpoint of that step, which is known to be sound, on the CPU."""
     checkpoint = folder / _name(step)
-    flat = load_file(checkpoint / "tensors.safetensors", device=str(device))
-    values = json.loads((checkpoint / "values.json").read_text())
-    return unflatten({**flat, **values})
+    values = json.loads((checkpoint / VALUES).read_text())
+    return unflatten({**read_tensors(checkpoint / TENSORS, "a checkpoint"), **values})
 
 
 def _name(step: int) -> str:

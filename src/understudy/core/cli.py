@@ -1,11 +1,9 @@
 """What the scripts share: an error for a person is one line on stderr and exit code 1, a bug is a traceback."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 def run(main: Callable[[], None]) -> None:
@@ -30,10 +28,3 @@ def named_os_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise ValueError(f"{error.filename or 'operating system'}: {error.strerror or error}") from error
-
-
-def stand_in_for(program: str, folder: Path) -> None:
-    """Puts `folder`, which has a program of that name, in front on PATH, if that program is there at all."""
-    found = shutil.which(program)
-    if found and not Path(found).samefile(folder / program):
-        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"

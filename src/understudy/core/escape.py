@@ -64,11 +64,6 @@ def markdown_note(text: object) -> str:
     return re.sub(r"([\\|\[\]])", r"\\\1", _without_tags(text))
 
 
-def of_markdown(text: str) -> str:
-    """What `markdown` or `markdown_note` was given."""
-    return html.unescape(re.sub(r"\\([\\`|\[\]])", r"\1", text))
-
-
 def markdown_code(text: object) -> str:
     """A name in code; nothing but a pipe can be escaped there."""
     return f"`{plain(text)}`".replace("|", "\\|")
@@ -103,7 +98,7 @@ def figure(text: object) -> str:
 
 
 def html_text(text: object) -> str:
-    """Of HTML and of SVG, between tags or in an attribute with quotes."""
+    """Of HTML, between tags or in an attribute with quotes."""
     seen = (c for c in str(text) if c in "\n\t" or not invisible(c))
     return html.escape("".join(seen), quote=True)
 

@@ -47,14 +47,14 @@ class Curves:
 
 def experiments(config: Mapping) -> list[str]:
     """Those that a validated config asks for."""
-    return [name for name in POINTS if config["experiments"].get(name, {}).get("generators")]
+    return [name for name in EXPERIMENTS if config["experiments"].get(name, {}).get("generators")]
 
 
 def curves(config: Mapping, name: str) -> Iterator[Curves]:
     """One for each dataset and segmenter of an experiment."""
     block = config["experiments"][name]
     augmentation = block["augmentation"] or config["experiments"]["augmentations"][0]
-    points = tuple(dict.fromkeys(POINTS[name](block)))
+    points = tuple(dict.fromkeys(EXPERIMENTS[name].points(block)))
     wanted = product(block["datasets"] or config["datasets"], block["segmenters"] or config["segmenters"])
     for dataset, segmenter in wanted:
         yield Curves(dataset, segmenter, augmentation, points)
@@ -100,9 +100,54 @@ def _subset(block: Mapping) -> Iterator[Point]:
             yield Point(generator, BOTH, percent, f"{real}+{made}")
 
 
-POINTS: dict[str, Callable[[Mapping], Iterator[Point]]] = {
-    "proportions": _proportions,
-    "few_subjects": _few_subjects,
-    "ensembles": _ensembles,
-    "subset": _subset,
+@dataclass(frozen=True)
+class Experiment:
+    """All that an experiment is, beside its block of the config: which trainings it asks for, and in which words its
+    table, its figure and its section of the report speak of them."""
+
+    name: str
+    title: str  # of its section
+    amounts: str  # what the numbers along a curve count
+    by: str  # the same in the caption of its table, in full
+    points: Callable[[Mapping], Iterator[Point]]
+    # amounts are parts of one total, whose ends the published study may have; or real patients: then the axis is
+    # logarithmic, and what images are worth in patients is computed
+    of_a_total: bool = False
+    of_patients: bool = False
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "proportions",
+            title="How many real images among synthetic ones?",
+            amounts="real images",
+            by="the number of real images in a constant total (`amount`)",
+            points=_proportions,
+            of_a_total=True,
+        ),
+        Experiment(
+            "few_subjects",
+            title="How many patients are synthetic images worth?",
+            amounts="real subjects",
+            by="the number of real training subjects (`amount`; other ones in every repeat)",
+            points=_few_subjects,
+            of_patients=True,
+        ),
+        Experiment(
+            "ensembles",
+            title="Are several trainings of a generator better than one?",
+            amounts="members",
+            by="the number of trainings whose images are pooled (`amount`)",
+            points=_ensembles,
+        ),
+        Experiment(
+            "subset",
+            title="What if there were fewer patients to begin with?",
+            amounts="percent of the training subjects",
+            by="the percentage of the training subjects that generator and segmenter have (`amount`)",
+            points=_subset,
+        ),
+    )
 }

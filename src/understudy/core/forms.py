@@ -154,9 +154,10 @@ class StacksCounts(Open):
 _Leaf = bool | Annotated[int, Field(ge=-(10**9), le=10**9)] | FiniteFloat | Text | None
 _Leaves = _Leaf | Annotated[list[_Leaf], Field(max_length=MOST_OPTIONS)]
 Options = Annotated[dict[Name, _Leaves], Field(max_length=MOST_OPTIONS)]
-# options that a network has parts by: what a file asks for is built, so it may not ask for millions
-_PARTS = ("layers", "critical_layers", "mapping_layers", "blocks", "filter_taps", "margin", "heads")
-_MOST_PARTS = 256
+
+
+Version = Annotated[str, Field(max_length=40, pattern=r"^\d[\w.+]*$")]
+Versions = dict[Literal["understudy", "python", "torch", "numpy"], Version]
 
 
 class GeneratorWeights(Form):
@@ -174,18 +175,10 @@ class GeneratorWeights(Form):
     lineage: Lineage
     lineage_commitment: Commitment | None = None
     training_sha256: Sha256 | None = None
-    versions: Annotated[dict[Name, Text], Field(max_length=64)]
+    versions: Versions
     licence: Text
     left_out: Count | None = None
     snapshots: Annotated[list[dict], Field(max_length=1_000_000)] | None = None
-
-    @model_validator(mode="after")
-    def _small(self) -> "GeneratorWeights":
-        for name in _PARTS:
-            value = self.options.get(name, 0)
-            if not isinstance(value, int) or not -1 <= value <= _MOST_PARTS:
-                raise ValueError(f"the option {name}: expected at most {_MOST_PARTS}")
-        return self
 
 
 class SegmenterWeights(Open):
@@ -211,7 +204,7 @@ class WeightsManifest(TrainedManifest):
 
     generator: Name
     dataset: Name
-    versions: Annotated[dict[Name, Text], Field(max_length=64)]
+    versions: Versions
     sha256: Sha256
 
 

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 from .experiments import curves, experiments
-from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, learned_before, parts
+from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, bases_of, learned_before, parts
 
 KINDS = ("real", "synthetic", "real+synthetic", "filtered")  # in a config; anything else there is a mixture by name
+FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Setting:
 
     def as_dict(self) -> dict:
         return asdict(self)
+
+
+def published_names(config: Mapping) -> dict[str, str]:
+    """dataset -> the published study whose values stand beside ours, where there is one."""
+    return {name: dataset["published"] for name, dataset in config["datasets"].items() if dataset["published"]}
 
 
 def training_sets(
@@ -104,12 +110,12 @@ def all_training_sets(config: Mapping) -> list[str]:
 
 def base_sources(config: Mapping) -> list[str]:
     """The generators of the config, and sets of others' images."""
-    return [*config["generators"], *config.get("imports", {})]
+    return [*config["generators"], *config["imports"]]
 
 
 def known_sources(config: Mapping) -> list[str]:
     """Those that segmenters may learn from: it is known whose images are behind them."""
-    imports = config.get("imports", {})
+    imports = config["imports"]
     return [name for name in base_sources(config) if name not in imports or imports[name]["trained_on"] == "train"]
 
 
@@ -147,7 +153,7 @@ def sample_count(config: Mapping, generator: str) -> int:
 
 def made_controls(config: Mapping) -> list[str]:
     """The controls that are stacks; a config of before there were any has none."""
-    return list(config["experiments"].get("controls", []))
+    return list(config["experiments"]["controls"])
 
 
 def audited(config: Mapping) -> list[tuple[str, str, str]]:
@@ -174,3 +180,43 @@ def feature_weights(config: Mapping, dataset: str) -> str | None:
     segmenter = fidelity["segmenter"] or next(iter(config["segmenters"]))
     setting = Setting(dataset, segmenter, REAL, config["experiments"]["augmentations"][0], 1)
     return setting.files(config["results"], "weights.safetensors")[0]
+
+
+# ---- what is trained, and what a study is made of --------------------------------------------------------------------
+
+
+def models(config: Mapping) -> dict[str, dict]:
+    """What is trained, each with the options that decide how fast: the generators, and every segmenter with and without
+    augmentation."""
+    found = {f"generators/{name}": options for name, options in config["generators"].items()}
+    for name, augmentation in product(config["segmenters"], config["experiments"]["augmentations"]):
+        options = dict(config["segmenters"][name])
+        if augmentation == "plain":
+            del options["augmentation"]
+        found[f"segmenters/{name}/{augmentation}"] = options
+    return found
+
+
+def branch_of(wildcards: Mapping[str, str]) -> str:
+    """The part of a study that a job with these wildcards belongs to: "brats2020 / stylegan2" (a generator and all that
+    learns from it first), "brats2020 / real", "brats2020 / shared" (by all of these), "report" (all data sets)."""
+    if "dataset" not in wildcards:
+        return "report"
+    learned = bases_of(wildcards["training_set"])[:1] if "training_set" in wildcards else []
+    made = [Source.of(wildcards[kind]).base for kind in ("generator", "ensemble") if kind in wildcards]
+    named = [wildcards[kind] for kind in ("control", "imported", "training_set") if kind in wildcards]
+    return f"{wildcards['dataset']} / {[*learned, *made, *named, 'shared'][0]}"
+
+
+def run_folder(runs: str, rule: str, wildcards: Mapping[str, str]) -> str | None:
+    """Where a training or sampling has its run directories; none for other jobs, and for one that trains several."""
+    w = wildcards
+    if rule in RUN_FOLDERS and "generator" in w:
+        return f"{runs}/{w['dataset']}/{RUN_FOLDERS[rule]}/{w['generator']}"
+    if rule == "train_segmenter" and "repeat" in w:
+        setting = Setting(w["dataset"], w["segmenter"], w["training_set"], w["augmentation"], 1)
+        return f"{setting.folder(runs)}/repeat{w['repeat']}"
+    return None
+
+
+RUN_FOLDERS = {"train_generator": "generators", "sample_generator": "samples"}

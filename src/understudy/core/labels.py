@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-LABEL_CHANNEL = "seg"  # its name in every stack; always the last channel
+from understudy.config.images import LABEL_CHANNEL as LABEL_CHANNEL
 
 
 def label_names(levels: Mapping[str, int]) -> list[str]:

@@ -1,45 +1,24 @@
-"""Where and how long a script runs: device, GPUs, time budget, and how it leaves. None of it is part of a result.
-
-Signals do not reach a training under Snakemake's SLURM executor, so a script knows its own time: the budget is that of
-the job, and it leaves before the end with exit code 75, or has SLURM start its job again.
-"""
+"""Where and how long a script runs: device, GPUs, time budget. None of it is part of a result."""
 
 import argparse
 import math
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 
 from . import distributed
+from .stop import Limits, leave, reason_of
 
-EXIT_LATER = 75  # EX_TEMPFAIL, "try again later": not finished, the same command goes on; `retries` submit it anew
-EXIT_ASKED = 76  # the same, of torchrun's processes: another job waits to go on, so this one must not come back
 MARGIN_MINUTES = 20  # of the budget, for the last checkpoint ...
 SHORT_MARGIN = (
     0.5  # ... of a short budget a fifth, but that many minutes: the job is some seconds older than this process
 )
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 _PROCESS_START = time.time()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What bounds one attempt of a training or sampling."""
-
-    deadline: float = math.inf  # Unix time at which it saves and leaves
-    checkpoint_minutes: float = 30
-    attempts: int = 5  # that may start at the same place before it is given up
-    silent_seconds: float = 60  # after which the lock of another machine is dead
-    patience_seconds: float = 600  # for another process to leave the run directory
 
 
 def add_device_arguments(parser: argparse._ActionsContainer) -> None:
@@ -149,54 +128,3 @@ def named_out_of_memory(batch: int) -> Iterator[None]:
             "train_segmenter:at_once=1), or a generator smaller forward passes (train_generator:microbatch=8; results "
             "change by rounding alone). The last checkpoint is kept."
         ) from error
-
-
-def leave(reason: str, on_budget: str) -> NoReturn:
-    """Ends a process whose work is not finished: exit code 75, or a requeued job where the budget was the reason."""
-    if distributed.is_child():
-        sys.exit(EXIT_ASKED if reason == "asked" else EXIT_LATER)
-    job = os.environ.get("SLURM_JOB_ID")
-    if reason == "budget" and on_budget == "requeue" and job:
-        _requeue(job)
-    sys.exit(EXIT_LATER)
-
-
-def reason_of(codes: set[int]) -> str:
-    """Why torchrun's processes ended: finished, budget, asked, signal. Raises ValueError where one of them failed."""
-    stopped = {sign * code for code in STOP_SIGNALS for sign in (1, -1)}
-    if codes == {0}:
-        return "finished"
-    if EXIT_ASKED in codes and codes <= {EXIT_LATER, EXIT_ASKED, *stopped}:
-        return "asked"
-    if EXIT_LATER in codes and codes <= {EXIT_LATER, *stopped}:
-        return "budget"
-    if codes <= stopped:
-        return "signal"
-    raise ValueError(f"found exit codes {sorted(codes)} of the processes of this training; the first error is above")
-
-
-def _requeue(job: str) -> None:
-    """SLURM ends this job and queues it again under its number. Returns only where it refuses to."""
-    try:
-        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)  # noqa: S607  where SLURM is
-    except FileNotFoundError:
-        print("on_budget requeue: found no scontrol here (a container?); leaving with exit code 75", flush=True)
-        return
-    if done.returncode:
-        print(f"on_budget requeue: SLURM refused ({done.stderr.strip()}); leaving with exit code 75", flush=True)
-        return
-    print(f"job {job} is queued again and goes on from here", flush=True)
-    time.sleep(600)  # SLURM kills this job meanwhile
-
-
-@contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """A list that is empty until SIGTERM, SIGUSR1 or SIGINT arrives. The handler does nothing else: saving inside a
-    handler would save half an iteration."""
-    received: list[int] = []
-    before = {kind: signal.signal(kind, lambda number, _: received.append(number)) for kind in STOP_SIGNALS}
-    try:
-        yield received
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

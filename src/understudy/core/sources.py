@@ -29,7 +29,7 @@ COPIES = "copies"
 NOISE = "noise"
 MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples would
 
-# of a part of a training set's name; the config's schema has the same
+# of a part of a training set's name; config/experiments.py bounds what a config may name
 PART = re.compile(
     r"(?P<base>[a-z][a-z0-9_]*)(-(?P<percent>[1-9][0-9]?)percent)?"
     r"(-seed(?P<seed>[1-9][0-9]*)|-ensemble(?P<members>[1-9][0-9]*)"

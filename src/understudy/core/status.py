@@ -7,11 +7,12 @@ and also when the workflow itself has died.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from . import attempts, progress
+from .grid import Setting, branch_of, run_folder, settings, trained
 from .lock import read_owner
-from .plan import Job, jobs
 
 SILENT_SECONDS = 180  # a heart beats every 10 s; the clocks of two machines may differ
 RUNNING, LOST, STOPPED, ERROR, FAILED = "running", "lost", "stopped", "error", "failed"
@@ -29,10 +30,20 @@ STATES = {
 
 
 @dataclass(frozen=True)
+class Work:
+    """A training, or the sampling of a generator."""
+
+    name: str  # such as "brats2020 unet real plain repeat3"
+    branch: str
+    run: str  # folder of its run directories
+    output: str  # when it is there, it is done
+
+
+@dataclass(frozen=True)
 class Standing:
     """How a Work stands."""
 
-    job: Job
+    work: Work
     state: str
     images_seen: int | None = None
     images: int | None = None
@@ -42,33 +53,45 @@ class Standing:
     word: str = ""  # the last error, or why it ended
 
     @property
-    def name(self) -> str:
-        """Such as "brats2020 unet real plain repeat3"."""
-        return self.job.key.replace("/", " ") + " samples" * (self.job.rule == "sample_generator")
-
-    @property
     def seconds_left(self) -> float | None:
         if self.images is None or self.images_seen is None or self.seconds_per_kimg is None:
             return None
         return (self.images - self.images_seen) / 1000 * self.seconds_per_kimg
 
 
-def wanted(config: Mapping) -> list[Job]:
-    """The trainings and samplings that a validated config asks for, those that share a job one by one."""
-    config = {**config, "experiments": {**config["experiments"], "share_job": False}}
-    return [job for job in jobs(config) if job.run]
+def wanted(config: Mapping) -> list[Work]:
+    """The trainings and samplings that a validated config asks for."""
+    results, runs, works = config["results"], config["runs"], []
+    for dataset, generator in product(config["datasets"], trained(config)):
+        wildcards = {"dataset": dataset, "generator": generator}
+        name, folder = f"{dataset} {generator}", f"{results}/{dataset}/generators/{generator}"
+        where = {rule: run_folder(runs, rule, wildcards) for rule in ("train_generator", "sample_generator")}
+        works.append(Work(name, branch_of(wildcards), where["train_generator"], f"{folder}/weights.json"))
+        works.append(Work(f"{name} samples", branch_of(wildcards), where["sample_generator"], f"{folder}/samples.zip"))
+    return works + [
+        work_of(setting, repeat, results, runs) for setting in settings(config) for repeat in setting.numbers
+    ]
 
 
-def standing(job: Job, now: float | None = None) -> Standing:
+def work_of(setting: Setting, repeat: int, results: str, runs: str) -> Work:
+    """The training of one repeat."""
+    wildcards = {**setting.as_dict(), "repeat": str(repeat)}
+    s, scores = setting, f"{setting.folder(results)}/repeat{repeat}/scores.csv"
+    name = f"{s.dataset} {s.segmenter} {s.training_set} {s.augmentation} repeat{repeat}"
+    run = run_folder(runs, "train_segmenter", wildcards)
+    return Work(name, branch_of(wildcards), run, scores)
+
+
+def standing(work: Work, now: float | None = None) -> Standing:
     """Raises nothing for half-written files: what cannot be read yet is not known yet."""
-    run_dir = _newest_run(Path(job.run))
+    run_dir = _newest_run(Path(work.run))
     if run_dir is None:
-        return Standing(job, DONE if _is_there(job) else WAITING)
+        return Standing(work, DONE if Path(work.output).exists() else WAITING)
     lines, line = attempts.read(run_dir), progress.last_line(run_dir) or {}
     start = next((entry for entry in reversed(lines) if entry["event"] == "start"), {})
-    state, word = _state(job, run_dir, lines, line, time.time() if now is None else now)
+    state, word = _state(work, run_dir, lines, line, time.time() if now is None else now)
     return Standing(
-        job,
+        work,
         state,
         line.get("images_seen", start.get("images_seen")),
         line.get("images"),
@@ -79,10 +102,6 @@ def standing(job: Job, now: float | None = None) -> Standing:
     )
 
 
-def _is_there(job: Job) -> bool:
-    return all(Path(path).exists() for path in job.outputs)
-
-
 def _newest_run(runs: Path) -> Path | None:
     """Another config is another directory: the one that was begun or went on last is meant."""
     if not runs.is_dir():
@@ -91,12 +110,12 @@ def _newest_run(runs: Path) -> Path | None:
     return max(found)[1].parent if found else None
 
 
-def _state(job: Job, run_dir: Path, lines: list[dict], line: dict, now: float) -> tuple[str, str]:
+def _state(work: Work, run_dir: Path, lines: list[dict], line: dict, now: float) -> tuple[str, str]:
     owner = read_owner(run_dir / "lock")
     silent = now - (run_dir / "lock").stat().st_mtime
     if owner and silent < SILENT_SECONDS:
         return RUNNING, attempts.last_message(lines[:-1])
-    if _is_there(job):
+    if Path(work.output).exists():
         return DONE, ""
     if owner or (lines and lines[-1]["event"] == "start"):
         return LOST, f"not heard of for {silent / 60:.0f} min, killed by something"

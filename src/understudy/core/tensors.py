@@ -158,7 +158,8 @@ def _loaded(load, path: str | Path, expected: str) -> dict:
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping) -> None:
     """Raises ValueError where the disk is full (which save_file of safetensors hides)."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # clones: safetensors refuses tensors that share memory, and views would be written whole
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     _write(path, torch_format.save(tensors, {METADATA: json.dumps(metadata, sort_keys=True)}))
 
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 import torch.multiprocessing
 
 from .attempts import FailedRunError
-from .machine import STOP_SIGNALS, stop_signals
+from .stop import STOP_SIGNALS, stop_signals
 
 _LOOK_SECONDS = 0.5  # between looks for a signal to pass on
 

@@ -23,11 +23,11 @@ from .attempts import Attempt, attempt
 from .checkpoint import KEEP, load_newest_checkpoint, load_step, save_checkpoint
 from .files import hash_of, read_json, write_json
 from .lock import Lock, only_writer
-from .machine import Limits, named_out_of_memory, stop_signals
+from .machine import named_out_of_memory
 from .progress import Progress
+from .stop import REASONS, Limits, Stop, stopping
 
-_REASONS = ("budget", "signal", "asked")  # to stop; asked: by another process, which goes on
-_GO_ON, _SAVE, _STOP = -2, -1, 0  # what the first process says; from _STOP on it is a place in _REASONS
+_GO_ON, _SAVE, _STOP = -2, -1, 0  # what the first process says; from _STOP on it is a place in REASONS
 
 
 class Trainee(Protocol):
@@ -48,7 +48,7 @@ class Outcome:
     finished: bool
     images_seen: int
     seconds: float  # of training, all attempts together
-    reason: str  # finished, or one of _REASONS
+    reason: str  # finished, or one of stop.REASONS
 
 
 def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, limits: Limits = Limits()) -> Outcome:  # noqa: B008
@@ -60,7 +60,8 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
     """
     run_dir = Path(run_dir)
     with ExitStack() as stack:
-        stopped, lock = stack.enter_context(stop_signals()), None
+        lock = None
+        stop = stack.enter_context(stopping(limits, lambda: lock is not None and lock.asked))
         if distributed.rank() == 0:
             patience = {"silent_seconds": limits.silent_seconds, "patience_seconds": limits.patience_seconds}
             lock = stack.enter_context(only_writer(run_dir, **patience))
@@ -74,7 +75,7 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
             now = stack.enter_context(attempt(run_dir, images_seen, **about))
             progress = Progress(run_dir, images, images_seen, seconds)
             stack.callback(progress.close)
-            keeper = _Keeper(trainee, run_dir, limits, lock, stopped, now, progress)
+            keeper = _Keeper(trainee, run_dir, lock, stop, now, progress)
         with named_out_of_memory(trainee.images_per_step):
             outcome = _loop(trainee, images, images_seen, keeper)
         if keeper:
@@ -90,7 +91,7 @@ def _loop(trainee: Trainee, images: int, images_seen: int, keeper: "_Keeper | No
     while images_seen < images and not trainee.done:
         order = distributed.agree(keeper.order() if keeper else _GO_ON)
         if order >= _STOP:
-            return Outcome(False, images_seen, keeper.progress.seconds if keeper else 0.0, _REASONS[order])
+            return Outcome(False, images_seen, keeper.progress.seconds if keeper else 0.0, REASONS[order])
         if order == _SAVE and keeper:
             keeper.save(images_seen)
         statistics = trainee.step(images_seen)
@@ -106,9 +107,8 @@ class _Keeper:
 
     trainee: Trainee
     run_dir: Path
-    limits: Limits
     lock: Lock
-    stopped: list[int]
+    stop: Stop
     attempt: Attempt
     progress: Progress
 
@@ -116,15 +116,11 @@ class _Keeper:
         self.saved_at, self.saved = self.attempt.images_seen, time.monotonic()  # images, seconds
 
     def order(self) -> int:
-        if self.stopped:
-            return _REASONS.index("signal")
         if self.lock.lost:
             self.lock.check()
-        if self.lock.asked:
-            return _REASONS.index("asked")
-        if time.time() >= self.limits.deadline:
-            return _REASONS.index("budget")
-        due = time.monotonic() - self.saved >= 60 * self.limits.checkpoint_minutes
+        if reason := self.stop.reason():
+            return REASONS.index(reason)
+        due = time.monotonic() - self.saved >= 60 * self.stop.limits.checkpoint_minutes
         return _SAVE if due and self.attempt.images_seen != self.saved_at else _GO_ON
 
     def after(self, statistics: dict[str, torch.Tensor], images_seen: int, last: bool) -> None:

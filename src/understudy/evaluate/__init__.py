@@ -1,21 +1,24 @@
 """What is measured: segmentations against references per subject and label, synthetic images against real ones.
 
-What needs torch (neighbours, feature_spaces) is not imported here: tables are made without it.
+A function is imported when it is asked for: the workflow reads the list of metrics each time it starts, and should not
+wait for scipy.
 """
 
-from .distance import hausdorff
-from .frechet import frechet_distance
-from .inception_score import inception_score
-from .kernel_distance import kernel_distance
-from .overlap import dice
-from .surface import hausdorff95, surface_dice
+from importlib import import_module
 
-__all__ = [
-    "dice",
-    "frechet_distance",
-    "hausdorff",
-    "hausdorff95",
-    "inception_score",
-    "kernel_distance",
-    "surface_dice",
-]
+_MODULES = {
+    "dice": "overlap",
+    "frechet_distance": "frechet",
+    "hausdorff": "distance",
+    "hausdorff95": "surface",
+    "inception_score": "inception",
+    "kernel_distance": "kernel",
+    "surface_dice": "surface",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

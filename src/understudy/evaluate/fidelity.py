@@ -18,8 +18,8 @@ from understudy.core.seeds import seed_of
 from .feature_spaces import SOURCES, Space
 from .features import Images, features_of
 from .frechet import Moments, frechet_distance
-from .inception_score import SPLITS, inception_score
-from .kernel_distance import kernel_distance
+from .inception import SPLITS, inception_score
+from .kernel import kernel_distance
 from .neighbours import neighbourhoods
 
 KEYS = ("dataset", "generator", "images_of", "space", "weights", "channel", "reference")

@@ -18,18 +18,15 @@ from understudy.core.files import write_text_atomically
 from understudy.core.outside import shortened
 
 from .distance import spacing_of, union_box
-from .overlap import dice_of_counts
+from .metrics import DISTANCE, MEASURED, OVERLAP, Compared, columns_treated_as
 from .surface import TOLERANCE_MM, surfaces
 
-COLUMNS = [
-    "dataset", "segmenter", "training_set", "augmentation", "repeat", "subject",
-    "label", "dice", "hausdorff_mm", "reference_voxels", "predicted_voxels",
-]  # fmt: skip
-# beside these since regions are scored; a file without them is of labels alone
-ADDED = ["hausdorff95_mm", "surface_dice", "reference_ml", "predicted_ml", "kind"]
+KEYS = ["dataset", "segmenter", "training_set", "augmentation", "repeat", "subject"]
+_METRICS = [metric.column for metric in MEASURED]
+COLUMNS = [*KEYS, "label", *_METRICS[:2], "reference_voxels", "predicted_voxels"]  # of every file
+# a file of a version that did not have them lacks some of these; without `kind` it is of labels alone
+ADDED = [*_METRICS[2:], "reference_ml", "predicted_ml", "kind"]
 LABEL, REGION = "label", "region"  # of column `kind`: a region is several labels taken together
-OVERLAPS, DISTANCES = ["dice", "surface_dice"], ["hausdorff_mm", "hausdorff95_mm"]
-KEYS = COLUMNS[:6]
 POLICIES = ("study", "challenge", "nan")
 CHALLENGE_MM = 373.12866  # diagonal of 240 x 240 x 155 voxels of 1 mm: the BraTS challenge's distance to nothing
 
@@ -52,8 +49,8 @@ def score_volume(
         tolerance_mm: of surface Dice.
 
     Returns:
-        One dict per label and region: label (or region's name), kind, dice, surface_dice, hausdorff_mm,
-        hausdorff95_mm (nan where undefined), {reference,predicted}_voxels, {reference,predicted}_ml.
+        One dict per label and region: label (or region's name), kind, the columns of metrics.MEASURED (nan where
+        undefined), {reference,predicted}_voxels, {reference,predicted}_ml.
 
     Raises:
         ValueError: shapes differ, a class number has no label, or a region names an unknown label.
@@ -91,19 +88,15 @@ def _scored(prediction: np.ndarray, reference: np.ndarray, classes: int, spacing
     predicted, referred = (np.bincount(x.reshape(-1), minlength=classes + 1) for x in (prediction, reference))
     both = np.bincount(prediction[prediction == reference], minlength=classes + 1)
     voxel_ml = float(np.prod(spacing_mm)) / 1000
-    return [
-        {
-            "dice": dice_of_counts(int(both[c]), int(predicted[c]), int(referred[c])),
-            "surface_dice": found.dice(tolerance_mm),
-            "hausdorff_mm": found.hausdorff_mm,
-            "hausdorff95_mm": found.hausdorff95_mm,
-            "reference_voxels": int(referred[c]),
-            "predicted_voxels": int(predicted[c]),
-            "reference_ml": int(referred[c]) * voxel_ml,
-            "predicted_ml": int(predicted[c]) * voxel_ml,
-        }
-        for c, found in enumerate(surfaces(prediction, reference, classes, spacing_mm), start=1)
-    ]
+    rows = []
+    for c, surface in enumerate(surfaces(prediction, reference, classes, spacing_mm), start=1):
+        sizes = int(predicted[c]), int(referred[c]), int(both[c])
+        compared = Compared(*sizes, surface, tolerance_mm, voxel_ml)
+        row = {metric.column: metric.measure(compared) for metric in MEASURED}
+        row |= {"reference_voxels": compared.reference, "predicted_voxels": compared.predicted}
+        row |= {"reference_ml": compared.reference * voxel_ml, "predicted_ml": compared.predicted * voxel_ml}
+        rows.append(row)
+    return rows
 
 
 def _as_classes(x: np.ndarray, name: str) -> np.ndarray:
@@ -137,14 +130,15 @@ def _cell(value: float | None) -> str:
 MOST_REPEATS = 10_000
 TEXTS = ["dataset", "segmenter", "training_set", "augmentation", "subject", "label", "kind"]
 NUMBERS = {"repeat": int, "reference_voxels": int, "predicted_voxels": int} | dict.fromkeys(
-    ["dice", "hausdorff_mm", "hausdorff95_mm", "surface_dice", "reference_ml", "predicted_ml"], float
+    [*_METRICS, "reference_ml", "predicted_ml"], float
 )
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
     """A scores.csv with nan for empty cells. Raises ValueError where the file is missing or is none.
 
-    One without the columns ADDED, of a version that had none, is read as scores of labels: the others are nan.
+    One without some of the columns ADDED, of a version that did not have them, is read: they are nan, and without
+    `kind` its rows are of labels.
     """
     path = Path(path)
     if not path.exists():
@@ -153,7 +147,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     # only an empty cell is undefined: a subject may be called "NA"
     how = {"dtype": types, "keep_default_na": False, "na_values": dict.fromkeys(NUMBERS, [""])}
     scores = read_csv(path, expected=f"a scores file: {', '.join(COLUMNS + ADDED)}", **how)
-    if list(scores.columns) not in (COLUMNS, COLUMNS + ADDED):
+    known = [name for name in COLUMNS + ADDED if name in COLUMNS or name in scores]
+    if list(scores.columns) != known:
         raise ValueError(
             f"{path}: found the columns {shortened(', '.join(scores.columns))}, expected {', '.join(COLUMNS + ADDED)}"
         )
@@ -180,7 +175,7 @@ def kinds_of_empties(scores: pd.DataFrame) -> pd.Series:
 def apply_policy(scores: pd.DataFrame, policy: str, undefined_mm: float = CHALLENGE_MM) -> pd.DataFrame:
     """A copy of the scores in which undefined values are what the policy says; nan is left out of means.
 
-    Overlaps are Dice and surface Dice, distances the Hausdorff distance and its 95th percentile.
+    Which metric is an overlap, such as Dice, and which a distance, metrics.METRICS says.
 
     - "study": overlap 0 where one volume lacks the label, left out where both do; distance left out in either case.
     - "challenge": overlap 1 and distance 0 where both lack it; overlap 0 and `undefined_mm` where one does.
@@ -193,8 +188,8 @@ def apply_policy(scores: pd.DataFrame, policy: str, undefined_mm: float = CHALLE
     of_policy = {"study": ((np.nan, np.nan), (0.0, np.nan)), "challenge": ((1.0, 0.0), (0.0, undefined_mm))}
     for_both, for_one = of_policy.get(policy, ((np.nan, np.nan), (np.nan, np.nan)))
     scores = scores.copy()
-    for columns, of_both, of_one in zip((OVERLAPS, DISTANCES), for_both, for_one, strict=True):
-        known = [column for column in columns if column in scores]
+    for kind, of_both, of_one in zip((OVERLAP, DISTANCE), for_both, for_one, strict=True):
+        known = [column for column in columns_treated_as(kind) if column in scores]
         scores.loc[both, known], scores.loc[one, known] = of_both, of_one
     return scores
 

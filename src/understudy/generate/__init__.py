@@ -1,36 +1,31 @@
 """The generators, by name. `build("stylegan2", channels=5, size=256, **options)` gives one, ready to train or load.
 
-Adding one is one module with a class, and one line below. A class is imported when it is first asked for.
+A generator is two modules of one name: its options in understudy/config/generators/, its class here, called as the
+module. A class is imported when it is first asked for.
 """
 
-import importlib
 from collections.abc import Iterator, Mapping
 
-_CLASSES = {
-    "progressive_gan": "progressive_gan:ProgressiveGAN",
-    "stylegan1": "stylegan1:StyleGAN1",
-    "stylegan2": "stylegan2:StyleGAN2",
-    "stylegan3": "stylegan3:StyleGAN3",
-    "diffusion": "diffusion:Diffusion",
-    "rectified_flow": "rectified_flow:RectifiedFlow",
-}
+from understudy.config.blocks import block_of
+from understudy.config.generators import NAMES
 
 
 class _Registry(Mapping):
     """name -> class; `in`, `len` and iteration import nothing."""
 
     def __getitem__(self, name: str) -> type:
-        module, _, cls = _CLASSES[name].partition(":")
-        return getattr(importlib.import_module(f".{module}", __package__), cls)
+        if name not in NAMES:
+            raise KeyError(name)
+        return block_of(__name__, name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_CLASSES)
+        return iter(NAMES)
 
     def __len__(self) -> int:
-        return len(_CLASSES)
+        return len(NAMES)
 
     def __contains__(self, name: object) -> bool:
-        return name in _CLASSES
+        return name in NAMES
 
 
 GENERATORS = _Registry()

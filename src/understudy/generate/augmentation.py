@@ -11,47 +11,22 @@ reflection.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from understudy.config.generator import Adversarial
 from understudy.core import distributed
 
-from . import common
-
-KINDS = ("none", "fixed", "adaptive")
 FOLLOWED = 4  # iterations that the running mean of signs covers
 SHIFT, SHIFT_SD = 0.125, 0.125  # of the edge: the largest of uniform shifts; standard deviation of normal ones
 SCALE_SD = 0.2 * math.log(2)  # of the logarithm
 
 
-@dataclass(frozen=True, kw_only=True)
-class AugmentedOptions(common.CommonOptions):
-    """Every adversarial generator has these beside its own."""
-
-    augmentation: str = "none"  # of what the discriminator sees: none, fixed, adaptive
-    augmentation_probability: float = 0.2  # of each transform if fixed; where adaptive begins: 0
-    augmentation_target: float = 0.6  # mean sign of the discriminator on real images that adaptive steers for
-    augmentation_kimg: float = 500  # thousand images in which p can move by 1
-    augmentation_limit: float = 0.8  # p is never larger
-
-
-def check(name: str, o: AugmentedOptions, kinds: tuple[str, ...] = KINDS) -> None:
-    """Raises ValueError for an augmentation that there is not, or numbers out of their range."""
-    if o.augmentation not in kinds:
-        raise ValueError(f"{name}: augmentation {o.augmentation!r}: expected one of {', '.join(kinds)}")
-    for option in ("augmentation_probability", "augmentation_limit"):
-        if not 0 <= getattr(o, option) <= 1:
-            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected 0 to 1")
-    if o.augmentation_kimg <= 0:
-        raise ValueError(f"{name}: augmentation_kimg {o.augmentation_kimg}: expected more than 0")
-
-
 class Augmentation:
     """p and what it follows; nothing here waits for the device."""
 
-    def __init__(self, options: AugmentedOptions):
+    def __init__(self, options: Adversarial):
         self.options = o = options
         start = o.augmentation_probability if o.augmentation == "fixed" else 0.0
         self.probability = torch.tensor(min(start, o.augmentation_limit))

@@ -1,70 +1,15 @@
-"""What all generators share: the options that each has, one descent step, sampling by index, compiling."""
+"""What all generators share: one descent step, sampling by index, compiling."""
 
-import difflib
 import os
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from understudy.core import distributed
-from understudy.core.outside import shortened
-
-from .annotation import CODINGS
-
-ACTIONS = ("log", "choose", "stop")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommonOptions:
-    """Every generator has these beside its own."""
-
-    # only about the machine: no part of a training's identity
-    MACHINE: ClassVar[tuple[str, ...]] = ("microbatch", "compile")
-    # only about sampling from what was trained: changing them trains nothing again
-    SAMPLING: ClassVar[tuple[str, ...]] = ()
-
-    annotation: str = "grey"  # as the study: one channel of grey levels; channels: one channel for each label
-    mirror: bool = False  # flips real images (annotation too) left to right with probability 1/2
-    microbatch: int | None = None  # images in a forward pass, gradients are accumulated; the machine's, not the study's
-    snapshot_samples: int = 64  # a fixed set of samples that is looked at in every snapshot; 0: never
-    snapshot_kimg: float = 200  # thousand images between snapshots
-    memorization_limit: float | None = None  # largest share of memorized samples
-    # above the limit: log; choose (publish the last snapshot that was within it); stop (choose, and train no more)
-    memorization_action: str = "log"
-
-
-def read_options(kind: type[CommonOptions], name: str, given: dict):
-    """An instance of the options dataclass `kind`.
-
-    Raises:
-        ValueError: an unknown option, with the nearest known one; a value of another type; a common option that cannot
-            be.
-    """
-    known = [f.name for f in fields(kind)]
-    for option in given:
-        if option not in known:
-            nearest = difflib.get_close_matches(option, known, n=1, cutoff=0.0)[0]
-            raise ValueError(f"{name}: unknown option {option!r}; the nearest known one is {nearest!r}")
-    try:
-        TypeAdapter(kind).validate_python(given)
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        raise ValueError(f"{name}: {wrong['loc'][0]} {shortened(wrong['input'])}: {wrong['msg']}") from error
-    options = kind(**given)
-    for option, allowed in (("annotation", CODINGS), ("memorization_action", ACTIONS)):
-        if (found := getattr(options, option)) not in allowed:
-            raise ValueError(f"{name}: {option} {found!r}: expected one of {', '.join(allowed)}")
-    action = options.memorization_action
-    if action != "log" and (options.memorization_limit is None or not options.snapshot_samples):
-        raise ValueError(f"{name}: memorization_action {action}: expected memorization_limit and snapshot_samples too")
-    return options
 
 
 def mirrored(x_NCHW: Tensor, rng: torch.Generator | None) -> Tensor:

@@ -8,7 +8,6 @@ an image (`sample`, `preview`, through `from_noise`).
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,27 +19,6 @@ from . import common
 from .diffusion_networks import Denoiser
 
 CHUNK = 16  # images of one forward pass when sampling
-PRECISIONS = ("fp32", "bf16")
-
-
-@dataclass(frozen=True)
-class DenoisingOptions(common.CommonOptions):
-    """Of the network and its training, with the study's values: that one process learns as the other does."""
-
-    width: int = 64  # feature maps of the first level
-    multipliers: tuple[int, ...] | None = None  # of the width, at each level; by image size: diffusion_networks.py
-    blocks: int = 3  # residual blocks of a level
-    attention: tuple[int, ...] = (16, 8)  # sizes of the maps that have it
-    heads: int = 4
-    dropout: float = 0.0
-    batch: int = 12  # images an iteration; the paper's table says 12, the released command 32
-    kimg: float = 7800  # thousand images in all
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.0
-    ema_decay: float = 0.9999  # per iteration
-    precision: str = "bf16"  # of the network on a GPU: fp32, bf16; a CPU computes in fp32
-    compile: bool = True  # the network, on a GPU; the machine's, not the study's
-    evaluations: int = 50  # of the network for one sample
 
 
 class Denoising:
@@ -56,7 +34,8 @@ class Denoising:
 
     def __init__(self, name: str, channels: int, size: int, o, learned_variance: bool = False):
         self.options, self.channels, self.size = o, channels, size
-        _check(name, o)
+        if (processes := distributed.world_size()) > o.batch:
+            raise ValueError(f"{name}: found {processes} GPUs for a batch of {o.batch}, expected at most so many")
         shape = {key: getattr(o, key) for key in ("width", "multipliers", "blocks", "attention", "heads", "dropout")}
         network = Denoiser(channels, size, **shape, learned_variance=learned_variance)
         self.networks: dict[str, nn.Module] = {"denoiser": network}
@@ -169,20 +148,3 @@ def _dropout_of(rng: torch.Generator | None, probability: float) -> Iterator[Non
     with torch.random.fork_rng([rng.device] if rng.device.type == "cuda" else []):
         torch.manual_seed(seeds.seed_of(rng.initial_seed(), "dropout", distributed.rank()))
         yield
-
-
-def check_choices(name: str, o, choices: dict[str, tuple[str, ...]]) -> None:
-    for option, allowed in choices.items():
-        if (found := getattr(o, option)) not in allowed:
-            raise ValueError(f"{name}: {option} {found!r}: expected one of {', '.join(allowed)}")
-
-
-def _check(name: str, o: DenoisingOptions) -> None:
-    check_choices(name, o, {"precision": PRECISIONS})
-    for option in ("batch", "blocks", "heads"):
-        if getattr(o, option) < 1:
-            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected at least 1")
-    if (processes := distributed.world_size()) > o.batch:
-        raise ValueError(f"{name}: found {processes} GPUs for a batch of {o.batch}, expected at most so many")
-    if o.microbatch is not None and o.microbatch < 1:
-        raise ValueError(f"{name}: microbatch {o.microbatch}: expected at least 1")

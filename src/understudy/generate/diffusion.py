@@ -10,42 +10,18 @@ Departs   samples with DPM-Solver++ and 50 evaluations (`sampler: ancestral`, `e
           bf16 on a GPU in place of fp32; rounds samples as the other generators do.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from understudy.config.generators.diffusion import Diffusion as Options
+from understudy.config.reading import read_options
 from understudy.core import seeds
 
-from . import common, denoising
+from . import denoising
 from . import diffusion_process as dp
 from . import diffusion_samplers as samplers
 
 PREVIEW = 50  # evaluations of the fast sampler when the training looks at its samples
-CHOICES = {
-    "schedule": tuple(dp.SCHEDULES),
-    "target": dp.TARGETS,
-    "variance": ("large", "small", "learned"),
-    "step_sampling": ("uniform", "second_moment"),
-    "sampler": ("dpm_solver", "ddim", "ancestral"),
-}
-
-
-@dataclass(frozen=True)
-class Options(denoising.DenoisingOptions):
-    """The process and its samplers, with the study's values; the network and its training: denoising.py."""
-
-    SAMPLING = ("sampler", "evaluations", "ddim_eta")
-
-    steps: int = 4000
-    schedule: str = "linear"  # linear, cosine
-    target: str = "epsilon"  # what the network predicts: epsilon (the noise), v
-    variance: str = "large"  # of an ancestral step: large (beta), small (the posterior's), learned (hybrid loss)
-    bound_weight: float = 1.0  # of the variational bound in the hybrid loss
-    min_snr: float | None = None  # limits the signal to noise ratio that a step's loss is weighted by; 5 is usual
-    step_sampling: str = "uniform"  # of training: uniform, second_moment
-    sampler: str = "dpm_solver"  # dpm_solver, ddim, ancestral
-    ddim_eta: float = 0.0  # 0: no noise is added; 1: as much as the small variance
 
 
 class Diffusion(denoising.Denoising):
@@ -56,8 +32,7 @@ class Diffusion(denoising.Denoising):
     """
 
     def __init__(self, channels: int, size: int, **options):
-        o = common.read_options(Options, "diffusion", options)
-        _check(o)
+        o = read_options(Options, "diffusion", size, options)
         self.process = dp.Process.of(o.schedule, o.steps)
         self.learned = o.variance == "learned"
         super().__init__("diffusion", channels, size, o, learned_variance=self.learned)
@@ -146,11 +121,3 @@ class Diffusion(denoising.Denoising):
             return image.clamp(-1, 1), place
 
         return predict
-
-
-def _check(o: Options) -> None:
-    denoising.check_choices("diffusion", o, CHOICES)
-    if o.steps <= 20:  # the linear schedule would add all of the noise in one step
-        raise ValueError(f"diffusion: steps {o.steps}: expected more than 20")
-    if not 1 < o.evaluations <= o.steps:
-        raise ValueError(f"diffusion: evaluations {o.evaluations}: expected 2 to steps, {o.steps}")

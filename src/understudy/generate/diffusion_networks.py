@@ -15,13 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from understudy.config.generator import MULTIPLIERS
+
 GROUPS = 32  # of every group norm
-MULTIPLIERS = {  # width of each level, by image size; what the original takes where nobody says
-    32: (1, 2, 2, 2),
-    64: (1, 2, 3, 4),
-    128: (1, 1, 2, 3, 4),
-    256: (1, 1, 2, 2, 4, 4),
-}
 
 
 def timestep_embedding(t_N: Tensor, width: int) -> Tensor:

@@ -19,6 +19,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.config.generator import at_resolution
+
 from .layers import double, halve
 
 
@@ -33,13 +35,6 @@ class Phase(NamedTuple):
     def of(cls, lod: float, size: int) -> "Phase":
         whole = math.floor(lod)
         return cls(size >> whole, lod - whole, 1 << whole)
-
-
-def at_resolution(values: float | Sequence, resolution: int):
-    """The entry of a table for 4 x 4, 8 x 8, ...; its last one holds above it too. A plain number holds for all."""
-    if not isinstance(values, Sequence):
-        return values
-    return values[min(resolution.bit_length() - 3, len(values) - 1)]
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,17 @@ for the generator's buffer `lod`: published weights say at which resolution they
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from understudy.config.generator import at_resolution
+from understudy.config.reading import read_options
 from understudy.core import distributed
 from understudy.core.flops import count_flops
 
-from . import augmentation, common, gan
-from .growing import Phase, Schedule, at_resolution, full_size, shown
-
-PENALTIES = ("full", "native")
+from . import common, gan
+from .growing import Phase, Schedule, full_size, shown
 
 
 class GrowingGAN(gan.Adversarial):
@@ -32,14 +31,12 @@ class GrowingGAN(gan.Adversarial):
 
     name: str
     Options: type
-    augmentations = augmentation.KINDS
 
     def __init__(self, channels: int, size: int, **options):
-        o = common.read_options(self.Options, self.name, options)
-        _check(self.name, size, o)
-        augmentation.check(self.name, o, self.augmentations)
+        o = read_options(self.Options, self.name, size, options)
         super().__init__(channels, size, o)
         self.schedule = Schedule.of(size, o)
+        _check_processes(self.name, self.schedule, o)
         self.networks = self._build(self.schedule.top)
         self.optimizers = {
             name: gan.adam(network.parameters(), self._rate(name, size), o.adam_betas, o.adam_epsilon, None)
@@ -151,41 +148,12 @@ class GrowingGAN(gan.Adversarial):
         return (count + count_flops(lambda: self._generator_step(n, phase, None))) / n
 
 
-def _check(name: str, size: int, o) -> None:
-    if size < 8 or size & (size - 1):
-        raise ValueError(f"{name}: size {size}: expected a power of two of at least 8 (images.size in the config)")
-    first = o.first_resolution
-    if not 4 <= first <= size or first & (first - 1):
-        raise ValueError(f"{name}: first_resolution {first}: expected a power of two from 4 to {size}")
-    if o.penalty_resolution not in PENALTIES:
-        found = o.penalty_resolution
-        raise ValueError(f"{name}: penalty_resolution {found!r}: expected one of {', '.join(PENALTIES)}")
-    if min(o.stable_kimg, o.fade_kimg) < 0 or not o.stable_kimg + o.fade_kimg:
-        found = f"stable_kimg {o.stable_kimg} and fade_kimg {o.fade_kimg}"
-        raise ValueError(f"{name}: {found}: expected numbers that are not negative, and not both 0")
-    for option in ("schedule_interval", "minibatch_std_group"):
-        if getattr(o, option) < 1:
-            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected at least 1")
-    for option in ("batch", "learning_rate_generator", "learning_rate_discriminator"):
-        values = getattr(o, option)
-        values = values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
-        if not values or not all(isinstance(value, int | float) and value > 0 for value in values):
-            found = f"{option} {getattr(o, option)}"
-            raise ValueError(f"{name}: {found}: expected a positive number, or one for each of 4 x 4, 8 x 8, ...")
-    for resolution in Schedule.of(size, o).resolutions():
-        _check_batch(name, at_resolution(o.batch, resolution), resolution, o)
-    if o.microbatch is not None and (o.microbatch < 1 or o.microbatch % o.minibatch_std_group):
-        found = f"microbatch {o.microbatch}"
-        raise ValueError(f"{name}: {found}: expected a multiple of minibatch_std_group, {o.minibatch_std_group}")
-
-
-def _check_batch(name: str, batch: int, resolution: int, o) -> None:
-    group = min(o.minibatch_std_group, batch)
-    found = f"batch {batch} at {resolution} x {resolution}"
-    if batch != int(batch) or batch % group:
-        raise ValueError(f"{name}: {found}: expected a multiple of minibatch_std_group, {group}")
-    if (batch // group) % (processes := distributed.world_size()):
-        raise ValueError(
-            f"{name}: {found} in groups of {group} (minibatch_std_group): found {processes} GPUs, "
-            f"expected a number that divides {batch // group}"
-        )
+def _check_processes(name: str, schedule: Schedule, o) -> None:
+    for resolution in schedule.resolutions():
+        batch = at_resolution(o.batch, resolution)
+        group = min(o.minibatch_std_group, batch)
+        if (batch // group) % (processes := distributed.world_size()):
+            raise ValueError(
+                f"{name}: batch {batch} at {resolution} x {resolution} in groups of {group} (minibatch_std_group): "
+                f"found {processes} GPUs, expected a number that divides {batch // group}"
+            )

@@ -13,40 +13,17 @@ Departs   images stay at the phase's resolution, with penalties as if they were 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from understudy.config.generators.progressive_gan import ProgressiveGAN as Options
+
 from . import common, gan
-from .augmentation import AugmentedOptions, warp
+from .augmentation import warp
 from .growing import Phase
 from .growing_gan import GrowingGAN
 from .progressive_gan_networks import Discriminator, Generator
-
-
-@dataclass(frozen=True)
-class Options(AugmentedOptions):
-    """Every knob, with the study's value. Tables begin at 4 x 4; the last entry holds above it too."""
-
-    channel_base: int = 16384  # feature maps at resolution r: channel_base / r ... (the original calls it 8192)
-    channel_max: int = 512  # ... and at most this many
-    latent_size: int = 512  # of z
-    first_resolution: int = 4
-    stable_kimg: float = 600  # thousand images of every resolution, then ...
-    fade_kimg: float = 600  # ... thousand images that the next one fades in over
-    schedule_interval: int = 4  # iterations between two looks at the schedule
-    batch: int | tuple[int, ...] = (128, 128, 128, 64, 32, 16, 8)  # images an iteration, by resolution
-    kimg: float = 12000  # thousand images in all
-    gradient_penalty: float = 10.0  # lambda
-    penalty_resolution: str = "full"  # of the gradient's norm: full, as the original; native, of the phase
-    drift: float = 0.001  # epsilon_drift, keeps scores of real images near 0
-    learning_rate_generator: float | tuple[float, ...] = 0.001  # a number, or a table by resolution
-    learning_rate_discriminator: float | tuple[float, ...] = 0.001
-    adam_betas: tuple[float, float] = (0.0, 0.99)
-    adam_epsilon: float = 1e-8
-    ema: float = 0.999  # decay of the generator's average, per iteration whatever the batch
-    minibatch_std_group: int = 4  # images
 
 
 class ProgressiveGAN(GrowingGAN):
@@ -54,7 +31,6 @@ class ProgressiveGAN(GrowingGAN):
 
     name = "progressive_gan"
     Options = Options
-    augmentations = ("none", "fixed")  # scores of a Wasserstein critic have no sign that p could follow
 
     def _build(self, lod: int) -> dict[str, nn.Module]:
         o = self.options

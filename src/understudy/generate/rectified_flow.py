@@ -11,28 +11,18 @@ Departs   the network, batch and learning rate are the study's diffusion model's
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from . import common
-from .denoising import Denoising, DenoisingOptions, check_choices
+from understudy.config.generators.rectified_flow import RectifiedFlow as Options
+from understudy.config.reading import read_options
+
+from .denoising import Denoising
 
 TIMES = 1000  # the network is told t of [0, 1] as 0 to 1000: it knows times as steps of a diffusion
 PREVIEW = ("heun", 25)  # sampler and evaluations when the training looks at its samples
 Velocity = Callable[[Tensor, float], Tensor]
-
-
-@dataclass(frozen=True)
-class Options(DenoisingOptions):
-    """Beside those of the network and its training, denoising.py."""
-
-    SAMPLING = ("sampler", "evaluations")
-
-    time_sampling: str = "uniform"  # of training: uniform (Liu et al.), logit_normal (Esser et al.): rarely at the ends
-    sampler: str = "heun"  # heun, euler
-    evaluations: int = 25  # of the network for one sample
 
 
 class RectifiedFlow(Denoising):
@@ -43,11 +33,7 @@ class RectifiedFlow(Denoising):
     """
 
     def __init__(self, channels: int, size: int, **options):
-        o = common.read_options(Options, "rectified_flow", options)
-        choices = {"time_sampling": ("uniform", "logit_normal"), "sampler": tuple(SAMPLERS)}
-        check_choices("rectified_flow", o, choices)
-        if o.evaluations < 1:
-            raise ValueError(f"rectified_flow: evaluations {o.evaluations}: expected at least 1")
+        o = read_options(Options, "rectified_flow", size, options)
         super().__init__("rectified_flow", channels, size, o)
 
     def times(self, n: int, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:

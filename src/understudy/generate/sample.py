@@ -1,12 +1,9 @@
 """Synthetic images of a trained generator, as a stack of the same format as the real one, and a grid to look at.
 
-A sampling is resumable, as a training is: its run directory holds the images that are there (shards.py), a lock, the
-attempts and the progress. How many images are wanted is no part of its identity: asking for more later draws the rest.
+A sampling goes on where it was stopped (core/parts.py): its run directory holds the images that are there (shards.py).
+How many images are wanted is no part of its identity: asking for more later draws the rest.
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +12,11 @@ import numpy as np
 import torch
 
 from understudy.core import distributed
-from understudy.core.attempts import Attempt, attempt
 from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
 from understudy.core.labels import LABEL_CHANNEL, classes_of_grey
 from understudy.core.lineage import UNKNOWN
-from understudy.core.lock import only_writer
-from understudy.core.machine import Limits, stop_signals
 from understudy.core.manifest import write_manifest
-from understudy.core.progress import Progress, seconds_so_far
+from understudy.core.parts import Turn
 from understudy.core.stack import Stack
 
 from .shards import join_shards, missing_blocks, open_shards, places, write_shards
@@ -43,15 +37,16 @@ class Sampling:
     seed: int
     count: int
     folder: Path  # its run directory
+    threads: int  # that encode
 
     @classmethod
-    def of(cls, weights: str | Path, count: int, seed: int, runs: str | Path) -> "Sampling":
+    def of(cls, weights: str | Path, count: int, seed: int, runs: str | Path, threads: int = 2) -> "Sampling":
         """Raises ValueError where the weights cannot be read, or no image is wanted."""
         if count < 1:
             raise ValueError(f"count {count}: expected at least 1")
         metadata, sha256 = read_metadata(weights), sha256_of_file(weights)
         folder = Path(runs) / hash_of({"weights": sha256, "seed": seed})
-        return cls(Path(weights), metadata, sha256, seed, count, folder)
+        return cls(Path(weights), metadata, sha256, seed, count, folder, threads)
 
     @property
     def meta(self) -> dict:
@@ -70,68 +65,27 @@ class Sampling:
             "lineage": self.metadata["lineage"],
         }
 
-    def missing(self) -> list[range]:
+    # ---------------------------------------------------------------------------- core.parts.Work
+    def begin(self) -> None:
+        write_json(self.folder / "config.json", {"weights": self.sha256, "seed": self.seed})
+
+    def missing(self) -> int:
+        return sum(map(len, self._missing_blocks()))
+
+    def _missing_blocks(self) -> list[range]:
         return missing_blocks(places(open_shards(self.folder)), self.count)
 
-    def held(self) -> int:
-        """How many of the images are there."""
-        return self.count - sum(map(len, self.missing()))
+    def make_share(self, device: torch.device, turn: Turn) -> None:
+        """Draws this process's share of what is missing into shards. Memory does not grow with the number of images."""
+        blocks = self._missing_blocks()[distributed.rank() :: distributed.world_size()]
+        generator, metadata = load_generator(self.weights, device)
+        coding = coding_of(metadata)
 
+        def draw(indices: range) -> np.ndarray:
+            return coding.decode(generator.sample(len(indices), self.seed, indices.start))
 
-@contextmanager
-def only_sampler(sampling: Sampling, limits: Limits) -> Iterator[Attempt]:
-    """Makes this process the only one that draws these images (with its children); writes the attempt down where there
-    are images to draw."""
-    folder, patience = sampling.folder, (limits.silent_seconds, limits.patience_seconds)
-    with only_writer(folder, silent_seconds=patience[0], patience_seconds=patience[1]) as lock, ExitStack() as stack:
-        write_json(folder / "config.json", {"weights": sampling.sha256, "seed": sampling.seed})
-        for half in folder.glob(".*.tmp"):  # of a kill
-            half.unlink()
-        now = Attempt(sampling.held())
-        if now.images_seen < sampling.count:
-            now = stack.enter_context(attempt(folder, now.images_seen, enough=limits.attempts))
-        yield now
-        lock.check()
-
-
-def draw_samples(sampling: Sampling, device: torch.device | str, threads: int, limits: Limits) -> str:
-    """Draws this process's share of what is missing into shards. Returns why it ended: finished, budget, signal, asked.
-
-    Memory does not grow with the number of images.
-    """
-    missing = sampling.missing()
-    blocks = missing[distributed.rank() :: distributed.world_size()]
-    generator, metadata = load_generator(sampling.weights, device)
-    coding = coding_of(metadata)
-    seen = sampling.count - sum(map(len, missing))
-    progress = Progress(sampling.folder, sampling.count, seen, seconds_so_far(sampling.folder))
-    reason = "finished"
-
-    def draw(indices: range) -> np.ndarray:
-        return coding.decode(generator.sample(len(indices), sampling.seed, indices.start))
-
-    def made(images: int) -> None:
-        nonlocal seen
-        seen = min(seen + images * distributed.world_size(), sampling.count)  # the others are about as far
-        if distributed.rank() == 0 and (progress.due() or seen == sampling.count):
-            progress.line(seen)
-
-    with stop_signals() as stopped:
-
-        def stop(block_seconds: float) -> bool:
-            nonlocal reason
-            if stopped:
-                reason = "signal"
-            elif (sampling.folder / "leave").exists():
-                reason = "asked"
-            elif time.time() + block_seconds >= limits.deadline:
-                reason = "budget"
-            return reason != "finished"
-
-        how = {"threads": threads, "minutes": limits.checkpoint_minutes, "stop": stop, "made": made}
-        done = write_shards(sampling.folder, sampling.meta, blocks, draw, **how)
-    progress.close()
-    return "finished" if done else reason
+        how = {"threads": self.threads, "minutes": turn.stop.limits.checkpoint_minutes}
+        write_shards(self.folder, self.meta, blocks, draw, **how, stop=turn.stops, made=turn.made)
 
 
 def publish_samples(sampling: Sampling, output: str | Path, grid: str | Path | None = None) -> dict | None:

@@ -81,8 +81,8 @@ def write_shards(
     minutes: float,
     stop: Callable[[float], bool],
     made: Callable[[int], None],
-) -> bool:
-    """Draws the blocks into shards of at most `minutes` each. True where all are there.
+) -> None:
+    """Draws the blocks into shards of at most `minutes` each, until `stop`.
 
     Args:
         draw: indices -> uint8 (N, C, H, W). made: is told of every block drawn, by its length.
@@ -105,7 +105,6 @@ def write_shards(
         with StackWriter(folder / f"shard-{left[0].start:09d}.zip", meta) as writer:
             for index, png in encoded(until(time.monotonic() + 60 * minutes), threads):
                 writer.add_png(image_name(index), png)
-    return not left
 
 
 def join_shards(folder: Path, output: Path, meta: dict, count: int) -> bool:

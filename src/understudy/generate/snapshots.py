@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from understudy.config.generator import Generator
 from understudy.core.attempts import FailedRunError
 from understudy.core.data import DeviceImages
 
 from .annotation import Coding
-from .common import CommonOptions
 from .memorization import Memorization
 
 REAL = 256  # training images that say what is usual
@@ -26,7 +26,7 @@ class Snapshots:
     """Of one training. `history` has what was seen; `chosen` the images seen and the weights of the last snapshot that
     was within the memorization limit; `done` says that the training ends by it."""
 
-    def __init__(self, images: DeviceImages, coding: Coding, subjects: Sequence[str] | None, options: CommonOptions):
+    def __init__(self, images: DeviceImages, coding: Coding, subjects: Sequence[str] | None, options: Generator):
         self.options, self.coding = options, coding
         self.modalities = coding.modalities(images.channels)
         self.memorization = Memorization(images, self.modalities, subjects)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from understudy.core import distributed
 from understudy.core.flops import count_flops
 
-from . import augmentation, common, gan
+from . import common, gan
 from .augmentation import warp
 
 
@@ -195,31 +195,11 @@ class StyleTraining(gan.Adversarial):
         return 0.0
 
 
-def check(name: str, size: int, smallest: int, o, at_least_one: tuple[str, ...], precisions: tuple[str, ...]) -> None:
-    """Refuses what the step cannot work with.
-
-    Raises:
-        ValueError: one line that names the option, what was found and what was expected.
-    """
-    augmentation.check(name, o)
-    group = max(min(o.minibatch_std_group, o.batch), 1)
-    if size < smallest or size & (size - 1):
-        raise ValueError(
-            f"{name}: size {size}: expected a power of two of at least {smallest} (images.size in the config)"
-        )
-    if o.precision not in precisions:
-        raise ValueError(f"{name}: precision {o.precision!r}: expected one of {', '.join(precisions)}")
-    for option in at_least_one:
-        if getattr(o, option) < 1:
-            raise ValueError(f"{name}: {option} {getattr(o, option)}: expected at least 1")
-    if o.batch % group:
-        raise ValueError(f"{name}: batch {o.batch}: expected a multiple of minibatch_std_group, {group}")
+def check_processes(name: str, o) -> None:
+    """Raises ValueError where the batch cannot be shared by the processes that there are."""
+    group = min(o.minibatch_std_group, o.batch)
     if (o.batch // group) % (processes := distributed.world_size()) or o.batch // 2 < processes:
         raise ValueError(
             f"{name}: found {processes} GPUs for a batch of {o.batch} in groups of {group} "
             f"(minibatch_std_group): expected a number that divides {o.batch // group}"
-        )
-    if o.microbatch is not None and (o.microbatch % group or o.batch % o.microbatch):
-        raise ValueError(
-            f"{name}: microbatch {o.microbatch}: expected a divisor of batch {o.batch} and a multiple of {group}"
         )

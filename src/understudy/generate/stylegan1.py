@@ -15,48 +15,19 @@ Departs   images stay at the phase's resolution, with penalties as if they were 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from understudy.config.generators.stylegan1 import StyleGAN1 as Options
+
 from . import common, gan
-from .augmentation import AugmentedOptions, warp
+from .augmentation import warp
 from .growing import Phase
 from .growing_gan import GrowingGAN
 from .progressive_gan_networks import Discriminator
 from .stylegan1_networks import Generator
-
-
-@dataclass(frozen=True)
-class Options(AugmentedOptions):
-    """Every knob, with the study's value. Tables begin at 4 x 4; the last entry holds above it too."""
-
-    SAMPLING = ("truncation_psi", "truncation_cutoff")
-
-    channel_base: int = 16384  # feature maps at resolution r: channel_base / r ... (the original calls it 8192)
-    channel_max: int = 512  # ... and at most this many
-    latent_size: int = 512  # of z and of w
-    mapping_layers: int = 8
-    first_resolution: int = 8
-    stable_kimg: float = 600  # thousand images of every resolution, then ...
-    fade_kimg: float = 600  # ... thousand images that the next one fades in over
-    schedule_interval: int = 4  # iterations between two looks at the schedule
-    batch: int | tuple[int, ...] = (256, 256, 128, 64, 32, 16)  # images an iteration, by resolution
-    kimg: float = 25000  # thousand images in all
-    r1_gamma: float = 10.0  # 0: no penalty
-    penalty_resolution: str = "full"  # of the gradient's norm: full, as the original; native, of the phase
-    style_mixing: float = 0.9  # probability
-    learning_rate_generator: float | tuple[float, ...] = (0.001, 0.001, 0.001, 0.001, 0.001, 0.0015, 0.002)
-    learning_rate_discriminator: float | tuple[float, ...] = (0.001, 0.001, 0.001, 0.001, 0.001, 0.0015, 0.002)
-    adam_betas: tuple[float, float] = (0.0, 0.99)
-    adam_epsilon: float = 1e-8
-    ema_kimg: float = 10.0  # half-life of the generator's average, whatever the batch
-    mapping_ema: float = 0.995  # decay of the mean w, per batch of fakes: two an iteration
-    minibatch_std_group: int = 4  # images
-    truncation_psi: float = 0.7  # 1: none
-    truncation_cutoff: int | None = 8  # number of layers that are truncated; null: all
 
 
 class StyleGAN1(GrowingGAN):

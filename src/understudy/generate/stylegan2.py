@@ -12,50 +12,19 @@ Departs   path-length mean is checkpointed; the sum over micro-batches is a mean
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from understudy.config.generators.stylegan2 import StyleGAN2 as Options
+from understudy.config.reading import read_options
 from understudy.core import distributed
 from understudy.core.flops import count_flops
 
 from . import common, gan, style_training
-from .augmentation import AugmentedOptions
 from .style_training import StyleTraining
 from .style_training import r1_penalty as r1_penalty  # part of this module for its readers
-from .stylegan2_networks import REDUCED, Discriminator, Generator
-
-
-@dataclass(frozen=True)
-class Options(AugmentedOptions):
-    """Every knob, with the study's value."""
-
-    SAMPLING = ("truncation_psi", "truncation_cutoff")
-
-    channel_base: int = 32768  # feature maps at resolution r: channel_base / r ...
-    channel_max: int = 512  # ... and at most this many
-    latent_size: int = 512  # of z and of w
-    mapping_layers: int = 8
-    batch: int = 32  # images an iteration
-    kimg: float = 25000  # thousand images in all
-    r1_gamma: float = 8.2  # the paper of the study says 8.2, its folders 8; the original recommends 1 or less at 256
-    r1_interval: int = 16  # iterations
-    path_length_weight: float = 2.0
-    path_length_interval: int = 4  # iterations
-    path_length_decay: float = 0.01
-    style_mixing: float = 0.9  # probability
-    learning_rate_generator: float = 0.002
-    learning_rate_discriminator: float = 0.002
-    adam_betas: tuple[float, float] = (0.0, 0.99)
-    adam_epsilon: float = 1e-8
-    ema_kimg: float = 10.0  # half-life of the generator's average at batch 32; proportional to the batch
-    ema_rampup: float | None = 0.05  # the half-life is at most this share of the images seen
-    mapping_ema: float = 0.998  # decay of the mean w, per iteration
-    minibatch_std_group: int = 4  # images
-    truncation_psi: float = 1.0  # 1: none
-    truncation_cutoff: int | None = None  # number of layers that are truncated; all
-    precision: str = "fp16"  # of the 4 highest resolutions: fp32, bf16, fp16
+from .stylegan2_networks import Discriminator, Generator
 
 
 # ------------------------------------------------------------------------------------------------ regularisation
@@ -76,9 +45,8 @@ class StyleGAN2(StyleTraining):
     """
 
     def __init__(self, channels: int, size: int, **options):
-        o = common.read_options(Options, "stylegan2", options)
-        counts = ("batch", "r1_interval", "path_length_interval", "minibatch_std_group")
-        style_training.check("stylegan2", size, 8, o, counts, tuple(REDUCED))
+        o = read_options(Options, "stylegan2", size, options)
+        style_training.check_processes("stylegan2", o)
         generator, discriminator = Generator(channels, size, o), Discriminator(channels, size, o)
         lazy = o.path_length_interval if o.path_length_weight else None
         super().__init__(channels, size, o, generator, discriminator, lazy)

@@ -14,58 +14,19 @@ Departs   magnitudes are followed after the discriminator's step and from its wh
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from understudy.config.generators.stylegan3 import StyleGAN3 as Options
+from understudy.config.reading import read_options
 from understudy.core import distributed
 
-from . import common, gan, style_training
-from .augmentation import AugmentedOptions
+from . import gan, style_training
 from .style_training import StyleTraining
-from .stylegan2_networks import REDUCED, Discriminator
-from .stylegan3_networks import VARIANTS, Generator
-
-
-@dataclass(frozen=True)
-class Options(AugmentedOptions):
-    """Every knob, with the study's value."""
-
-    SAMPLING = ("truncation_psi", "truncation_cutoff")
-
-    variant: str = "t"  # equivariant to translation; r: to rotation too, by 1 x 1 convolutions and radial filters
-    channel_base: int = 32768  # feature maps of T at cutoff f: channel_base / 2 / f; of D at resolution r: .. / r
-    channel_max: int = 512  # ... and at most this many; the generator of R has twice as many
-    latent_size: int = 512  # of z and of w
-    mapping_layers: int = 2
-    layers: int = 14  # of the generator, before the one that makes the image
-    critical_layers: int = 2  # that many, the last ones, go up to the Nyquist frequency of the image
-    first_cutoff: float = 2.0  # cycles per image
-    first_stopband: float = 2**2.1  # cycles per image
-    last_stopband: float = 2**0.3  # relative to the last cutoff, half the image's size
-    margin: int = 10  # pixels around the image that layers compute too
-    filter_taps: int = 6  # for each factor of resampling
-    batch: int = 32  # images an iteration
-    kimg: float = 25000  # thousand images in all
-    r1_gamma: float = 8.2  # the paper of the study says 8.2, its folders 8; the original recommends 2 at 256
-    r1_interval: int = 16  # iterations
-    blur_sigma: float | None = None  # pixels: what the discriminator sees is blurred at first; 10 for r, none for t
-    blur_kimg: float = 200.0  # thousand images until the blur has faded, at batch 32; proportional to the batch
-    learning_rate_generator: float = 0.0025
-    learning_rate_discriminator: float = 0.002
-    adam_betas: tuple[float, float] = (0.0, 0.99)
-    adam_epsilon: float = 1e-8
-    ema_kimg: float = 10.0  # half-life of the generator's average at batch 32; proportional to the batch
-    ema_rampup: float | None = 0.05  # the half-life is at most this share of the images seen
-    mapping_ema: float = 0.998  # decay of the mean w, per iteration
-    magnitude_kimg: float = 20.0  # half-life of the layers' mean squares
-    minibatch_std_group: int = 4  # images
-    truncation_psi: float = 1.0  # 1: none
-    truncation_cutoff: int | None = None  # number of layers that are truncated; all
-    precision: str = "fp16"  # of layers at rates above 1/16 of the image's: fp32, bf16, fp16
-
+from .stylegan2_networks import Discriminator
+from .stylegan3_networks import Generator
 
 BLUR_SIGMA = {"t": 0.0, "r": 10.0}  # pixels, by variant: the study's
 
@@ -103,8 +64,8 @@ class StyleGAN3(StyleTraining):
     """
 
     def __init__(self, channels: int, size: int, **options):
-        o = common.read_options(Options, "stylegan3", options)
-        _check(size, o)
+        o = read_options(Options, "stylegan3", size, options)
+        style_training.check_processes("stylegan3", o)
         super().__init__(channels, size, o, Generator(channels, size, o), Discriminator(channels, size, o), None)
         self.sigma = 0.0  # of the blur, in this iteration
 
@@ -141,21 +102,3 @@ class StyleGAN3(StyleTraining):
         decay = gan.half_life_decay(o.batch, o.magnitude_kimg * 1000)
         self.networks["generator"].magnitudes_L.lerp_(square_L, 1 - decay)
         return statistics
-
-
-def _check(size: int, o: Options) -> None:
-    counts = ("batch", "r1_interval", "minibatch_std_group", "critical_layers", "filter_taps")
-    style_training.check("stylegan3", size, 16, o, counts, tuple(REDUCED))
-    if o.variant not in VARIANTS:
-        raise ValueError(f"stylegan3: variant {o.variant!r}: expected one of {', '.join(VARIANTS)}")
-    if o.layers <= o.critical_layers:
-        raise ValueError(f"stylegan3: layers {o.layers}: expected more than critical_layers, {o.critical_layers}")
-    if not 0 < o.first_cutoff < o.first_stopband <= size / 2:
-        raise ValueError(
-            f"stylegan3: first_stopband {o.first_stopband:.4g}: expected more than first_cutoff, {o.first_cutoff:.4g}, "
-            f"and at most half the size, {size // 2}"
-        )
-    if o.last_stopband <= 1:
-        raise ValueError(f"stylegan3: last_stopband {o.last_stopband}: expected more than 1, the last cutoff")
-    if o.margin < 0:
-        raise ValueError(f"stylegan3: margin {o.margin}: expected at least 0")

@@ -20,7 +20,6 @@ from .stylegan2_networks import CLAMP, REDUCED, Mapping, StyleGenerator
 IMAGE_GAIN = 0.25  # of the last layer, to an image of about unit range
 OVERSAMPLING = 2  # of the activation's rate over the higher one of its layer's two
 REDUCED_RATE = 1 / 16  # of the image's; above it a layer computes in reduced precision
-VARIANTS = ("t", "r")  # equivariant to translation; to rotation too
 
 
 # ------------------------------------------------------------------------------------------------ the plan of layers

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from understudy.config.fields import MACHINE, SAMPLING
+from understudy.config.generator import Generator
 from understudy.core import distributed, seeds
 from understudy.core.data import DeviceImages, epoch_indices
 
 from .annotation import Coding
-from .common import CommonOptions
 from .snapshots import Snapshots
 
 
@@ -110,11 +111,10 @@ def update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
         average.copy_(buffer)
 
 
-def identity(name: str, options: dict, kind: type[CommonOptions], seed: int, stack_sha256: str) -> dict:
-    """What a training is a function of; its hash names the run directory. `kind` is the class of the options: it knows
-    which of them are about the machine or about sampling alone."""
-    left_out = {*kind.MACHINE, *kind.SAMPLING}
-    if options["memorization_action"] == "log":  # then looking changes nothing
+def identity(name: str, options: Generator, seed: int, stack_sha256: str) -> dict:
+    """What a training is a function of; its hash names the run directory."""
+    left_out = options.of_use(MACHINE) | options.of_use(SAMPLING)
+    if options.memorization_action == "log":  # then looking changes nothing
         left_out |= {"snapshot_samples", "snapshot_kimg", "memorization_limit", "memorization_action"}
-    options = {key: value for key, value in options.items() if key not in left_out}
-    return {"generator": name, "options": options, "seed": seed, "stack_sha256": stack_sha256}
+    kept = options.model_dump(exclude=left_out)
+    return {"generator": name, "options": kept, "seed": seed, "stack_sha256": stack_sha256}

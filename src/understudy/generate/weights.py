@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from understudy.config.fields import MACHINE
 from understudy.core import seeds, tensors
 from understudy.core.budget import Budget
 from understudy.core.forms import GeneratorWeights
@@ -36,11 +36,10 @@ def seeded_build(name: str, channels: int, size: int, seed: int, **options):
 def describe(name: str, generator, stack_meta: dict, *, dataset: str, seed: int, images_seen: int, **more) -> dict:
     """The metadata of published weights: all that is needed to sample from them, and their origin; and `more`, such as
     `training_sha256`, the SHA-256 of the stack that the generator was trained on."""
-    options = {key: value for key, value in asdict(generator.options).items() if key not in generator.options.MACHINE}
     return {
         "format": FORMAT,
         "generator": name,
-        "options": options,
+        "options": generator.options.model_dump(exclude=generator.options.of_use(MACHINE)),
         "channels": stack_meta["channels"],
         "labels": stack_meta["labels"],
         "size": generator.size,

@@ -15,6 +15,7 @@ from pathlib import Path
 from understudy.core.files import sha256_of_file, write_json, write_text_atomically
 from understudy.core.folders import export_folders
 from understudy.core.forms import WeightsManifest
+from understudy.core.labels import label_names
 from understudy.core.outside import read_json_as
 from understudy.core.secret import drawn_salt
 from understudy.core.stack import Stack
@@ -128,7 +129,11 @@ def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folde
         write_weights(sources.weights, folder / "weights.safetensors", terms, commitment(weights["lineage"], salt))
     audit = public_audit(audited, sha256_of_file(folder / "images.zip"))
     write_json(folder / "audit/audit.json", audit)
-    rows = dice_rows(sources.table, about.dataset, about.generator) if sources.table else []
+    rows = (
+        dice_rows(sources.table, about.dataset, about.generator, label_names(stack.meta["labels"]))
+        if sources.table
+        else []
+    )
     if rows:
         write_text_atomically(folder / "tables/dice.csv", dice_text(rows))
     training = read_json_as(WeightsManifest, sources.training, "the manifest of the weights")

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,8 @@ KINDS = {
     "verify.py": ("text/x-python", "checks every file of this folder: python verify.py"),
     "SHA256SUMS": ("text/plain", "the SHA-256 of every file: sha256sum -c SHA256SUMS"),
 }
+TABLE_KEYS = ("dataset", "segmenter", "training_set", "augmentation")  # of tables/dice.csv
+_NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,3})?")
 ALWAYS = ("README.md", "LICENSE", "CITATION.cff", "croissant.json", "verify.py", "SHA256SUMS")  # in every release
 
 
@@ -111,21 +113,35 @@ class Facts:
         )
 
 
-def dice_rows(path: str | Path, dataset: str, generator: str) -> list[dict[str, str]]:
-    """Of dice.csv the rows of a data set whose training set is real images, or has images of the generator."""
-    found = read_rows(path, ("dataset", "training_set"), "tables/dice.csv")
-    rows = [row for _, row in found if row["dataset"] == dataset]
+def dice_rows(path: str | Path, dataset: str, generator: str, labels: Iterable[str]) -> list[dict[str, str]]:
+    """Of dice.csv the rows of a data set whose training set is real images, or has images of the generator; of these
+    the columns that we know, so that a note in another one does not leave. Raises ValueError."""
+    numbers = [f"{name}_{kind}" for name in (*labels, "mean") for kind in ("mean", "sd", "low", "high", "median")]
+    numbers += ["repeats", "failed", "undefined"]
+    rows = []
+    for line, row in read_rows(path, TABLE_KEYS, "tables/dice.csv"):
+        if row["dataset"] != dataset or not _is_of(row["training_set"], generator, path):
+            continue
+        named = row["augmentation"] in ("augmented", "plain") and re.fullmatch("[a-z][a-z0-9_]{0,63}", row["segmenter"])
+        wrong = [] if named else ["segmenter and augmentation"]
+        wrong += [name for name in numbers if row.get(name) and not _NUMBER.fullmatch(row[name])]
+        if wrong:
+            raise ValueError(f"{path}, line {line}: found another {wrong[0]} than in tables/dice.csv. Make it again.")
+        rows.append({name: row[name] for name in (*TABLE_KEYS, *numbers) if name in row})
+    return rows
+
+
+def _is_of(training_set: str, generator: str, path: str | Path) -> bool:
     try:
-        return [r for r in rows if r["training_set"] == REAL or generator in generators_of(r["training_set"])]
+        return training_set == REAL or generator in generators_of(training_set)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
 def dice_text(rows: Sequence[Mapping[str, str]]) -> str:
-    """The rows as CSV, without the columns of other publications."""
-    columns = [column for column in rows[0] if not column.startswith("published_")]
+    """The rows as CSV."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()

@@ -9,7 +9,7 @@ from understudy.core.forms import Audit
 from understudy.core.outside import read_json_as
 from understudy.core.sources import COPIES, MADE_CONTROLS
 
-from .names import spoken
+from .spoken_names import spoken
 
 PASS, FAIL = "pass", "fail"
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from understudy.core.sources import REAL, generators_of, is_control
+from understudy.statistics.intervals import Difference, difference, holm
 
-from .cells import KEYS
-from .intervals import Difference, difference, holm
 from .ranking import ranks_alone
+from .score_arrays import KEYS
 
 BASELINE = (REAL, "augmented")  # what relative Dice is relative to
 LEVEL = 0.95

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from understudy.core.sources import COPIES, REAL, is_control
+from understudy.statistics.intervals import DRAWS, difference, interval
 
 from .comparisons import ALPHA, LEVEL, Matrices
-from .intervals import DRAWS, difference, interval
 
 CONTROLS = [
     "dataset", "segmenter", "control", "augmentation", "expected", "dice", "low", "high", "real_dice", "difference",

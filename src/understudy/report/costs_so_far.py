@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.core.actual import Actual, read_actual
 from understudy.core.grid import Setting
-
-from .actual import Actual, read_actual
 
 COLUMNS = ["dataset", "what", "trainings", "images_seen", "device_hours"]
 

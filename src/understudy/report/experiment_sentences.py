@@ -1,37 +1,23 @@
 """What the curves of an experiment say, in sentences, and what the published study says beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
-from understudy.core.experiments import REAL, SYNTHETIC, Curves
+from understudy.core.experiments import EXPERIMENTS, REAL, SYNTHETIC
 from understudy.core.sources import Source, counts
 
-from .experiments import AMOUNTS, CURVE
-from .formats import VALIDATION
+from .experiments import CURVE
+from .notes import VALIDATION, Known
+from .patients_equivalent import spoken_patients
 from .published import published_scores
-from .worth import spoken_worth
-
-POINTS = (
-    "mean ± standard deviation over the repeats, 95 % interval over subjects and repeats; `change`: since the row "
-    "above, with its 95 % interval."
-)
-CAPTIONS = {
-    "proportions": f"Mean Dice by the number of real images in a constant total (`amount`), {POINTS}",
-    "few_subjects": "Mean Dice by the number of real training subjects (`amount`; other ones in every repeat), "
-    f"{POINTS} `worth`: so many real subjects alone reach the same Dice; 0 means fewer than the smallest number that "
-    "was tried, inf more than the largest.",
-    "ensembles": f"Mean Dice by the number of trainings whose images are pooled (`amount`), {POINTS}",
-    "subset": "Mean Dice by the percentage of the training subjects that generator and segmenter have (`amount`), "
-    f"{POINTS}",
-}
 
 
 def experiment_sentences(name: str, table: pd.DataFrame) -> list[str]:
     """What the curves say, for people who do not read tables."""
     same = same_amount(table)
     said = [rises(name, table[~same])]
-    if name == "few_subjects":
+    if EXPERIMENTS[name].of_patients:
         said += [*worths(table), *seen(table)]
         for row in table[same & table["change_high"].notna()].itertuples():
             inside = row.change_low <= 0 <= row.change_high
@@ -45,14 +31,15 @@ def experiment_sentences(name: str, table: pd.DataFrame) -> list[str]:
 
 def same_amount(table: pd.DataFrame) -> pd.Series:
     """Rows with as much as the row before of their curve: another name for the same training set."""
-    return table["amount"].eq(table.groupby(CURVE, sort=False)["amount"].shift())
+    curves = table.groupby(CURVE, sort=False, dropna=False)  # of a table read from its CSV, no generator is nan
+    return table["amount"].eq(curves["amount"].shift())
 
 
 def rises(name: str, table: pd.DataFrame) -> str:
     """Whether more ever was worse, by more than its interval."""
     known = table[table["change_high"].notna()]
     falls = known[known["change_high"] < 0]
-    what = f"More {AMOUNTS[name].replace('percent of the', 'of the')}"
+    what = f"More {EXPERIMENTS[name].amounts.replace('percent of the', 'of the')}"
     if not len(known):
         return "Too few repeats to say whether the curves rise."
     if not len(falls):
@@ -67,7 +54,7 @@ def worths(table: pd.DataFrame) -> list[str]:
     for key, rows in table.groupby(CURVE[:3], sort=False):
         amounts = sorted(rows.loc[rows["kind"] == REAL, "amount"])
         for row in rows[rows["kind"] == SYNTHETIC].itertuples():
-            middle, low, high = (spoken_worth(v, amounts) for v in (row.worth, row.worth_low, row.worth_high))
+            middle, low, high = (spoken_patients(v, amounts) for v in (row.worth, row.worth_low, row.worth_high))
             said.append(
                 f"{key[0]}, {key[1]}: images of `{row.generator}` alone are worth {middle} real patients "
                 f"(95 % interval: {low} to {high})."
@@ -93,30 +80,33 @@ FIGURE_2 = (
 )
 
 
-def published_ends(name: str, curves: Sequence[Curves], published: Mapping[str, str]) -> pd.DataFrame | None:
+def published_ends(name: str, table: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame | None:
     """The two ends of a proportion sweep that the study's tables hold: synthetic images alone, real ones alone.
 
     Columns dataset, segmenter, generator, amount, mean_mean; None where nothing is published.
     """
     rows = []
-    for c in curves if name == "proportions" else []:
-        if not (known := published.get(c.dataset)):
+    curves = table.groupby(["dataset", "segmenter", "augmentation"], sort=False) if EXPERIMENTS[name].of_a_total else []
+    for (dataset, segmenter, augmentation), points in curves:
+        if not (known := published.get(dataset)):
             continue
         scores = published_scores("dice", known)
-        scores = scores[(scores["segmenter"] == c.segmenter) & (scores["augmentation"] == c.augmentation)]
+        scores = scores[(scores["segmenter"] == segmenter) & (scores["augmentation"] == augmentation)]
         of = scores.set_index("training_set")["mean_mean"]
-        total = max(sum(n or 0 for n in counts(point.training_set).values()) for point in c.points)
-        for generator in dict.fromkeys(point.generator for point in c.points):
+        total = max(sum(n or 0 for n in counts(training_set).values()) for training_set in points["training_set"])
+        for generator in dict.fromkeys(points["generator"]):
             ends = {0: generator, total: REAL}
-            rows += [(c.dataset, c.segmenter, generator, n, of[s]) for n, s in ends.items() if s in of]
+            rows += [(dataset, segmenter, generator, n, of[s]) for n, s in ends.items() if s in of]
     columns = ["dataset", "segmenter", "generator", "amount", "mean_mean"]
     return pd.DataFrame(rows, columns=columns).drop_duplicates(columns[:2] + columns[3:]) if rows else None
 
 
-def experiment_note(name: str, table: pd.DataFrame, validation: str, published: pd.DataFrame | None) -> str:
-    """The line above the table."""
-    before = "" if published is None else FIGURE_2 + "Their Tables 3 and 4 hold the ends: " + _ends(published) + " "
-    return f"{CAPTIONS[name]} {before}{VALIDATION[validation]} {' '.join(experiment_sentences(name, table))}"
+def note(known: Known, name: str) -> str:
+    """What stands behind the caption of the table."""
+    table = known.table(name)
+    ends = published_ends(name, table, known.published)
+    before = "" if ends is None else f"{FIGURE_2}Their Tables 3 and 4 hold the ends: {_ends(ends)} "
+    return f"{before}{VALIDATION[known.validation]} {' '.join(experiment_sentences(name, table))}"
 
 
 def _ends(published: pd.DataFrame) -> str:

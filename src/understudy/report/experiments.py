@@ -1,27 +1,22 @@
 """The table of an experiment: a row per point of its curves, how well it is known, and what changed since the point
-before. Of few subjects also what it is worth in real patients."""
+before. Of few patients also how many more a training set is worth."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from understudy.core.experiments import REAL, Curves, Point
+from understudy.core.experiments import EXPERIMENTS, REAL, Curves, Point
 from understudy.core.grid import Setting
+from understudy.statistics.intervals import difference
 
-from .cells import REPEATS, Cells, means_of, means_of_repeats
 from .comparisons import LEVEL
-from .intervals import difference
-from .tables import summary
-from .worth import worth
+from .notes import Material
+from .patients_equivalent import patients_equivalent
+from .score_arrays import REPEATS, Cells, means_of, means_of_repeats
+from .score_tables import summary
 
-# what the numbers along a curve are
-AMOUNTS = {
-    "proportions": "real images",
-    "few_subjects": "real subjects",
-    "ensembles": "members",
-    "subset": "percent of the training subjects",
-}
 CURVE = ["dataset", "segmenter", "augmentation", "generator", "kind"]
 COLUMNS = [
     *CURVE, "amount", "training_set", "mean_mean", "mean_sd", "mean_low", "mean_high", "mean_median",
@@ -30,15 +25,25 @@ COLUMNS = [
 WORTH = ["worth", "worth_low", "worth_high"]
 
 
+@dataclass(frozen=True)
+class Trained(Material):
+    """What the table of an experiment is built from."""
+
+    name: str
+    curves: Sequence[Curves]
+    cells: Cells  # scores of the settings; of a failed setting none
+    repeats: int  # expected of each
+    draws: int  # of the bootstrap
+    subjects: Mapping[str, int]  # real training subjects of each dataset, the amount of points with 0
+    validation: str = "study"
+    published: Mapping[str, str] = field(default_factory=dict)
+
+
 def experiment_table(
     name: str, curves: Sequence[Curves], cells: Cells, repeats: int, draws: int, subjects: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Columns COLUMNS, and WORTH of few_subjects; curve by curve, amounts ascending.
-
-    Args:
-        cells: scores of the settings, as report.cells gives them; of a failed setting none.
-        repeats: expected of each. subjects: real training subjects of each dataset, the amount of those with 0.
-    """
+    """Columns COLUMNS, and WORTH where the curve is of patients; curve by curve, amounts ascending. Arguments
+    as in Trained."""
     rows = []
     for c in curves:
         points = [(_amount(point, subjects[c.dataset], name), point) for point in c.points]
@@ -52,11 +57,11 @@ def experiment_table(
                 rows.append(row | _change(x_SR, before))
                 before = x_SR
     table = pd.DataFrame(rows, columns=COLUMNS)
-    return with_worth(table, cells, draws) if name == "few_subjects" else table
+    return with_worth(table, cells, draws) if EXPERIMENTS[name].of_patients else table
 
 
 def _amount(point: Point, subjects: int, experiment: str) -> int:
-    return point.amount or (subjects if experiment == "few_subjects" and point.kind == REAL else 0)
+    return point.amount or (subjects if EXPERIMENTS[experiment].of_patients and point.kind == REAL else 0)
 
 
 def _row(setting: Setting, point: Point, amount: int, cells: Cells, draws: int) -> tuple[dict, np.ndarray | None]:
@@ -92,7 +97,7 @@ def with_worth(table: pd.DataFrame, cells: Cells, draws: int) -> pd.DataFrame:
             continue
         curve = [_scores(cells, key, name) for name in real["training_set"]]
         for place, row in rows[(rows["kind"] != REAL) & rows["mean_mean"].notna()].iterrows():
-            numbers = worth(_scores(cells, key, row["training_set"]), list(real["amount"]), curve, draws)
+            numbers = patients_equivalent(_scores(cells, key, row["training_set"]), list(real["amount"]), curve, draws)
             for column, number in zip(WORTH, numbers, strict=True):
                 found[column][place] = number
     return table.assign(**found)

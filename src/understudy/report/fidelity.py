@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.csv_files import csv_text, read_csv
-from understudy.core.files import write_text_atomically
+from understudy.core.csv_files import read_csv
 
-from .formats import NOTHING, latex, markdown, title
+from .formats import NOTHING, Shown, title
 from .published import published_fidelity
 
 REAL = "real (test)"  # in the place of a generator: the real test images against the same reference
@@ -30,15 +29,16 @@ SPACES = {
     "segmenter": "Bottleneck of a segmenter of this study that was trained on the real training images.",
     "random": "Features of a fixed random network: no more than an order of generators, and no FID.",
 }
-NOTE = (
-    "Against the real training images. `frechet`: of all images; `frechet_matched`: of as many images in every row and "
-    "on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for `kernel`. An "
-    "asterisk: not to be compared with values elsewhere, for the reason in `note`."
-)
-ANNOTATION_NOTE = (
-    "Annotations: real training images (`real`), real test images (`real_test`) and each generator's. Pairs of classes "
-    "are written label/label. `ks`: Kolmogorov-Smirnov distance to `real`."
-)
+
+
+def fidelity(folders: Iterable[Path], published: Mapping[str, str | None]) -> pd.DataFrame:
+    """The table `fidelity` of the folders of all generators."""
+    return beside_published(fidelity_table(read_each(folders, "fidelity.csv")), published)
+
+
+def annotation(folders: Iterable[Path], published: Mapping[str, str | None]) -> pd.DataFrame:
+    """The table `annotation`; of annotations nothing is published."""
+    return annotation_table(read_each(folders, "annotation.csv"))
 
 
 def read_each(folders: Iterable[Path], name: str) -> pd.DataFrame:
@@ -90,26 +90,15 @@ def annotation_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def write_fidelity(folder: str | Path, table: pd.DataFrame) -> None:
-    """CSV of all rows; Markdown and LaTeX, a table for each space."""
-    parts: dict[str, list[str]] = {"md": [], "tex": []}
-    for space, rows in table.groupby("space", sort=False):
-        cells, note = _cells(rows), f"{SPACES[space]} {NOTE}"
-        parts["md"].append(f"## {space}\n\n{markdown(cells, note)}")
-        parts["tex"].append(latex(cells, f"{space}: {note}"))
-    _write(folder, "fidelity", table, {suffix: "\n".join(texts) for suffix, texts in parts.items()})
+def fidelity_shown(table: pd.DataFrame, note: str, decimals: int) -> list[Shown]:
+    """A part for each space."""
+    spaces = table.groupby("space", sort=False)
+    return [Shown(_cells(rows), f"{SPACES[space]} {note}", heading=space) for space, rows in spaces]
 
 
-def write_annotation(folder: str | Path, table: pd.DataFrame) -> None:
-    cells = pd.DataFrame({title(name): [_text(value) for value in table[name]] for name in table}, dtype=object)
-    texts = {"md": markdown(cells, ANNOTATION_NOTE), "tex": latex(cells, ANNOTATION_NOTE)}
-    _write(folder, "annotation", table, texts)
-
-
-def _write(folder: str | Path, name: str, table: pd.DataFrame, texts: dict[str, str]) -> None:
-    write_text_atomically(Path(folder) / f"{name}.csv", csv_text(table))
-    for suffix, text in texts.items():
-        write_text_atomically(Path(folder) / f"{name}.{suffix}", text)
+def annotation_shown(table: pd.DataFrame, note: str, decimals: int) -> list[Shown]:
+    cells = {title(name): [_text(value) for value in table[name]] for name in table}
+    return [Shown(pd.DataFrame(cells, dtype=object), note)]
 
 
 def _cells(rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from understudy.core.grid import Setting
 from understudy.core.labels import classes_of_grey, label_names
 from understudy.core.stack import Stack
 
-from .names import spoken
 from .published import SETTING
+from .spoken_names import spoken
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 the backend comes first

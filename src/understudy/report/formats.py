@@ -1,117 +1,56 @@
 """One table, three files: CSV with every digit for programs, Markdown and LaTeX with `mean ± sd` for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from tabulate import tabulate
 
 from understudy.core import escape
 from understudy.core.csv_files import csv_text
 from understudy.core.files import write_text_atomically
-from understudy.evaluate.scores import LABEL, REGION
+
+from .notes import Known
+from .registry import TABLES, Table, function
 
 NOTHING = "–"
-DECIMALS = {
-    "dice": 3, "hausdorff": 1, "hausdorff95": 1, "surface_dice": 3, "volume_error": 2, "regions": 3,
-    "regions_hausdorff95": 1, "relative_dice": 2, "ranking": 2, "comparisons": 3, "equivalence": 3, "correlations": 2,
-    "controls": 3, "empties": 0, "generators": 0, "missing": 0, "audit": 0, "proportions": 3, "few_subjects": 3,
-    "ensembles": 3, "subset": 3,
-    "readers": 2, "reader_summary": 2, "reader_areas": 2, "reader_agreement": 2, "reader_plan": 2,
-}  # fmt: skip
 PROBABILITIES = ("p", "p_holm", "p_kendall")
-OVER_REPEATS = (
-    "mean ± standard deviation over the repeats; `mean` is {mean}. 95 %: interval over subjects and repeats; median: "
-    "of the repeats. Of every label they are in the CSV."
-)
-SUBJECT_FIRST = OVER_REPEATS.format(mean="over the labels of each subject, then over subjects")
-LABELS_LAST = OVER_REPEATS.format(mean="the average of the labels")
-CAPTIONS = {
-    "dice": f"Dice, {LABELS_LAST}",
-    "hausdorff": f"Hausdorff distance in mm, {SUBJECT_FIRST}",
-    "hausdorff95": "95th percentile of the Hausdorff distance in mm (the larger of the two directed ones), "
-    f"{SUBJECT_FIRST}",
-    "surface_dice": f"Surface Dice, {LABELS_LAST}",
-    "volume_error": f"Predicted less true volume in ml, {LABELS_LAST}",
-    "regions": "Dice of the regions, mean ± standard deviation over the repeats.",
-    "regions_hausdorff95": "95th percentile of the Hausdorff distance of the regions in mm, mean ± standard deviation "
-    "over the repeats.",
-    "relative_dice": "Mean Dice in percent of that of the same network trained on real images with augmentation.",
-    "ranking": "Ranks of the generators, 1 is best, by training on their images alone. `criteria`: how many ranks the "
-    "mean is taken over. `rank in 95 %` and `first`: the rank in 95 % of the bootstrap draws of subjects and repeats, "
-    "and the share of draws in which a generator is best.",
-    "comparisons": "Differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is corrected for "
-    "the number of comparisons of the same question, data set and segmenter.",
-    "equivalence": "Is training on it as good as training on real images with augmentation? Difference of mean Dice "
-    "with its 90 % interval, two one-sided tests against the margin, corrected for their number (Holm). Undecided: too "
-    "few subjects or repeats to say.",
-    "correlations": "Rank correlation over the generators of a metric of the images with the Dice of segmenters that "
-    "were trained on them alone. p is exact: all orders are counted.",
-    "controls": "Do the numbers behave where the answer is known? Copies of the training images have to be as useful "
-    "as real ones; noise and shuffled annotations of little use. `interval`: 95 % interval of the Dice.",
-    "empties": "In how many of the scored volumes a label is missing from both, from the reference, or from the "
-    "prediction alone, over all repeats.",
-    "missing": "The trainings that are in no mean of the other tables, and why.",
-    "audit": "Are images copies of training images? `flagged`: nearer to a training image, of a subject that stands "
-    "out, than real images of other people are, with the 95 % interval; `copies`: nearer than any of those; "
-    "`membership AUC`: how well the images tell training subjects from others, 0.5 is chance; `recall`: of copies that "
-    "were planted.",
-    "readers": "What readers called the images of each source, with the 95 % interval of the share called "
-    "synthetic. p: is it another share than of real images (Fisher's exact test; of all readers together, "
-    "permuted images), corrected for the number of generators (Holm).",
-    "reader_summary": "Could they tell? Balanced accuracy: mean of the right shares of real and of synthetic "
-    "images, 0.5 is chance, with its 95 % interval (of all readers: for other readers and images like these). "
-    "`majority`: accuracy of calling everything what most images are. Sensitivity index: d', 0 is chance. Chi "
-    "squared: are all sources called real equally often?",
-    "reader_areas": "How well the readers' confidence tells each generator's images from real ones: area under "
-    "the ROC curve, 0.5 is chance, with its 95 % interval, and the balanced accuracy of the calls alone.",
-    "reader_agreement": "Equal calls of two readers (Cohen's kappa), of more (Fleiss'), and of one reader who saw "
-    "an image twice; kappa is 0 where they agree as often as by chance. 95 % intervals over images.",
-    "reader_plan": "How many images of each source a reader study needs, and how many its page then has: for a 95 "
-    "% interval of balanced accuracy as narrow as was asked for, and to tell the accuracy that was asked for from "
-    "chance. `planned`: what the images of the config would show.",
-    "generators": "Every knob in which the generators differ; options that all have with one value are left out. "
-    "`device hours`: of training, on all its GPUs.",
-}
 
 
-VALIDATION = {
-    "study": "Weights were chosen as in the study: by real subjects, which the generators were trained on, where a "
-    "training set has real images, and by synthetic images otherwise.",
-    "apart": "Weights were chosen by real subjects that no generator and no training set has seen.",
-}
+@dataclass(frozen=True)
+class Shown:
+    """What people read of a table, or of a part of it."""
+
+    cells: pd.DataFrame  # texts
+    note: str
+    heading: str = ""
 
 
-def write_tables(
-    folder: str | Path, tables: Mapping[str, pd.DataFrame], policy: str, validation: str = "study"
-) -> None:
-    """Writes {folder}/{name}.csv, .md and .tex of every table."""
-    notes = {name: CAPTIONS[name] for name in tables}
-    for name in notes.keys() & {"dice", "hausdorff", "hausdorff95", "surface_dice"}:
-        notes[name] += f" {VALIDATION[validation]} {empties_note(tables['empties'], policy, LABEL)}"
-    for name in notes.keys() & {"regions", "regions_hausdorff95"}:
-        notes[name] += f" {empties_note(tables['empties'], policy, REGION)}"
-    if len(tables.get("correlations", [])):
-        notes["correlations"] += " " + " ".join(dict.fromkeys(tables["correlations"]["power"]))
-    for name, table in tables.items():
-        write_table(folder, name, table, notes[name])
+def write_tables(folder: str | Path, tables: Iterable[Table], material: Known) -> None:
+    """Writes tables that are built from one material, which they and their notes look each other up in."""
+    for table in tables:
+        write_table(folder, table.name, material.table(table.name), table.note(material))
 
 
-def write_table(folder: str | Path, name: str, table: pd.DataFrame, note: str | None = None) -> None:
-    """Writes {folder}/{name}.csv, .md and .tex, with the table's caption where no other note is given."""
-    cells, note = display(table, DECIMALS[name]), note or CAPTIONS[name]
-    write_text_atomically(Path(folder) / f"{name}.csv", csv_text(table))
-    write_text_atomically(Path(folder) / f"{name}.md", markdown(cells, note))
-    write_text_atomically(Path(folder) / f"{name}.tex", latex(cells, note))
+def write_table(folder: str | Path, name: str, frame: pd.DataFrame, note: str | None = None) -> None:
+    """Writes {folder}/{name}.md, .tex and .csv, with the table's caption where no other note is given.
+
+    The CSV comes last: it is the output that others wait for, and what people read lies beside it then.
+    """
+    table = TABLES[name]
+    shown = function(table.shown_by)(frame, note or table.caption, table.decimals)
+    texts = {
+        "md": "\n".join(map(markdown_part, shown)),
+        "tex": "\n".join(map(latex_part, shown)),
+        "csv": csv_text(frame),
+    }
+    for suffix, text in texts.items():
+        write_text_atomically(Path(folder) / f"{name}.{suffix}", text)
 
 
-def empties_note(empties: pd.DataFrame, policy: str, of: str = LABEL) -> str:
-    counted = empties[empties["kind"] == of]
-    total = {kind: int(counted[f"{kind}_empty"].sum()) for kind in ("both", "reference", "prediction")}
-    return (
-        f"Empty {of}s (policy `{policy}`): of {int(counted['volumes'].sum())} scored {of}s, {total['both']} are "
-        f"empty in both volumes, {total['reference']} in the reference alone, "
-        f"{total['prediction']} in the prediction alone."
-    )
+def shown(frame: pd.DataFrame, note: str, decimals: int) -> list[Shown]:
+    return [Shown(display(frame, decimals), note)]
 
 
 def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
@@ -170,12 +109,18 @@ def _column(values: pd.Series, decimals: int, name: str = "") -> list[str]:
     return [NOTHING if pd.isna(v) or v == "" else text for v, text in zip(values, as_text, strict=True)]
 
 
+def markdown_part(part: Shown) -> str:
+    return (f"## {part.heading}\n\n" if part.heading else "") + markdown(part.cells, part.note)
+
+
+def latex_part(part: Shown) -> str:
+    return latex(part.cells, f"{part.heading}: {part.note}" if part.heading else part.note)
+
+
 def markdown(cells: pd.DataFrame, note: str) -> str:
-    rows = [[escape.markdown(cell) for cell in row] for row in [cells.columns, *cells.to_numpy().tolist()]]
-    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(cells.columns))]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
-    rule = "| " + " | ".join("-" * w for w in widths) + " |"
-    return "\n".join([escape.markdown_note(note), "", lines[0], rule, *lines[1:]]) + "\n"
+    head, *rows = ([escape.markdown(cell) for cell in row] for row in [cells.columns, *cells.to_numpy().tolist()])
+    table = tabulate(rows, head, tablefmt="github", disable_numparse=True)
+    return "\n".join([escape.markdown_note(note), "", table]) + "\n"
 
 
 def latex(cells: pd.DataFrame, note: str) -> str:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from understudy.core.grid import Setting
-from understudy.core.plan import Job
-from understudy.core.status import DONE, STATES, standing
+from understudy.core.status import DONE, STATES, standing, work_of
 
 COLUMNS = ["dataset", "segmenter", "training_set", "augmentation", "repeat", "state", "images_seen", "images", "why"]
 
@@ -15,9 +14,8 @@ def missing_trainings(settings: Sequence[Setting], results: str, runs: str) -> p
     """A row for every training without scores, with what its run directory tells. Columns: COLUMNS."""
     rows = []
     for setting in settings:
-        for repeat, scores in enumerate(setting.files(results, "scores.csv"), start=1):
-            folder = scores.removeprefix(f"{results}/").removesuffix("/scores.csv")
-            now = standing(Job("train_segmenter", folder, "", (), (scores,), run=f"{runs}/{folder}"))
+        for repeat in setting.numbers:
+            now = standing(work_of(setting, repeat, results, runs))
             if now.state != DONE:
                 keys = {key: value for key, value in setting.as_dict().items() if key != "repeats"}
                 seen = {"images_seen": now.images_seen, "images": now.images}

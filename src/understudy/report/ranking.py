@@ -11,10 +11,13 @@ import pandas as pd
 from scipy import stats
 
 from understudy.core.sources import generators_of, is_control, parts
+from understudy.evaluate.metrics import METRICS
+from understudy.statistics.intervals import resampled_means
 
-from .intervals import resampled_means
+from .published import published_fidelity, published_scores
 
-LOWER_IS_BETTER = ("hausdorff", "hausdorff95", "frechet", "kernel_mean")  # of everything else, more is better
+# of everything else, more is better
+LOWER_IS_BETTER = ("frechet", "kernel_mean", *(m.name for m in METRICS if m.higher_is_better is False))
 STUDY_FIDELITY = ("frechet", "inception_score")  # of the images, what the study ranks by: Inception, T1wGd
 CRITERION = ["dataset", "generator", "criterion"]
 
@@ -130,3 +133,31 @@ def drawn(cells: Mapping[tuple, Mapping[str, np.ndarray]], draws: int, seed: int
                 means_B = resampled_means(x_SR, draws, seed, own)
                 found[dataset, generator, f"{segmenter}_{augmentation}_{metric}"] = means_B
     return found
+
+
+# ---- published numbers -----------------------------------------------------------------------------------------------
+
+
+def published_criteria(dataset: str, name: str) -> pd.DataFrame:
+    """The study's own numbers (Tables 2, 3 or 4, and 8 or 9) as criteria of a dataset of ours."""
+    tables = {
+        metric: published_scores(metric, name).assign(dataset=dataset)
+        for metric in [m.name for m in METRICS if m.ranks]
+    }
+    return criteria(tables, published_fidelity(name).assign(dataset=dataset))
+
+
+def beside_published(
+    values: pd.DataFrame, draws: Mapping[tuple, np.ndarray], published: Mapping[str, str]
+) -> pd.DataFrame:
+    """The ranking with published_mean_rank and published_rank: their numbers, ranked by the criteria that both have."""
+    ranks = ranking(values, draws)
+    if not published:
+        return ranks
+    theirs = pd.concat([published_criteria(*pair) for pair in published.items()], ignore_index=True)
+    theirs = theirs.merge(values[CRITERION], on=CRITERION)
+    if not len(theirs):
+        return ranks.assign(published_mean_rank=np.nan, published_rank=np.nan)
+    columns = {"mean_rank": "published_mean_rank", "rank": "published_rank"}
+    found = ranking(theirs)[["dataset", "generator", *columns]].rename(columns=columns)
+    return ranks.merge(found, on=["dataset", "generator"], how="left")

@@ -9,7 +9,7 @@ import pandas as pd
 from understudy.core import escape
 from understudy.core.reader_names import ALL, PUBLISHED
 
-from .names import spoken
+from .spoken_names import spoken
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 the backend comes first

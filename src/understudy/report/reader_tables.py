@@ -5,6 +5,7 @@ is empty where there is no answer. First showings count; second ones are for a r
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -13,45 +14,78 @@ from scipy import stats
 
 from understudy.core.grid import REAL
 from understudy.core.reader_names import ALL, EVERY, PUBLISHED, SYNTHETIC, TWICE
+from understudy.statistics.agreement import agreement
+from understudy.statistics.intervals import holm
+from understudy.statistics.roc_area import area, area_interval, areas_of_readers, readers_in_general
 
-from .agreement import agreement
-from .intervals import holm
+from .notes import Material
 from .published import published_reader_study
 from .readers import analyse, wilson
-from .roc import area, area_interval, areas_of_readers, readers_in_general
 
 PERMUTATIONS = 10_000
-TABLES = ("readers", "reader_summary", "reader_areas", "reader_agreement")
 READERS = ["dataset", "reader", "image_type", "images", "missing", "classified_real", "classified_synthetic"]
 READERS += ["called_synthetic", "low", "high", "p", "p_holm"]
 AREAS = ["dataset", "reader", "generator", "roc_area", "low", "high", "balanced_accuracy"]
 AGREEMENT = ["dataset", "readers", "images", "equal", "kappa", "low", "high"]
 
 
-def reader_tables(answers: pd.DataFrame, published: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    """{name: table} of TABLES. `published`: dataset -> name, where the published reading is to stand beside ours.
+@dataclass(frozen=True)
+class Reading(Material):
+    """What the tables of a reader study are built from."""
+
+    answers: pd.DataFrame
+    published: Mapping[str, str]  # dataset -> name, where the published reading is to stand beside ours
+    options: Mapping = field(default_factory=dict)  # the config's section, for the plan
+
+
+def readers(answers: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame:
+    """Columns READERS: what each reader, and all together, called the images of each source."""
+    rows = []
+    for dataset, first, by_reader in _of_datasets(answers):
+        for reader, own in by_reader.items():
+            rows += calls_of(dataset, reader, _counts(own))
+        rows += calls_of_all(dataset, first) if len(by_reader) > 1 else []
+        if published.get(dataset):
+            rows += calls_of(dataset, PUBLISHED, published_reader_study().assign(missing=0))
+    return pd.DataFrame(rows, columns=READERS)
+
+
+def reader_summary(answers: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame:
+    """Whether each reader, and readers in general, could tell.
 
     Raises ValueError where a reader has no answer to any real, or to any synthetic image.
     """
-    made = {name: [] for name in TABLES}
-    for dataset, own in answers.groupby("dataset", sort=False):
-        first = own[own["repeat_of"].isna()]
-        by_reader = dict(list(first.groupby("reader", sort=False)))
-        for reader, rows in by_reader.items():
-            made["readers"] += calls_of(dataset, reader, _counts(rows))
-            made["reader_summary"].append(summary_of(dataset, reader, rows))
-            made["reader_areas"] += areas_of(dataset, reader, rows)
-        if len(by_reader) > 1:
-            made["readers"] += calls_of_all(dataset, first)
-            made["reader_summary"].append(summary_of_all(dataset, first, made["reader_summary"][-len(by_reader) :]))
-            made["reader_areas"] += areas_of_all(dataset, first)
+    rows = []
+    for dataset, first, by_reader in _of_datasets(answers):
+        own = [summary_of(dataset, reader, calls) for reader, calls in by_reader.items()]
+        rows += [*own, *([summary_of_all(dataset, first, own)] if len(own) > 1 else [])]
         if published.get(dataset):
             known = published_reader_study().assign(missing=0)
-            made["readers"] += calls_of(dataset, PUBLISHED, known)
-            made["reader_summary"].append({"dataset": dataset, "reader": PUBLISHED, **analyse(known).as_dict()})
-        made["reader_agreement"] += agreements_of(dataset, own)
-    columns = {"readers": READERS, "reader_areas": AREAS, "reader_agreement": AGREEMENT, "reader_summary": None}
-    return {name: pd.DataFrame(rows, columns=columns[name]) for name, rows in made.items()}
+            rows.append({"dataset": dataset, "reader": PUBLISHED, **analyse(known).as_dict()})
+    return pd.DataFrame(rows)
+
+
+def reader_areas(answers: pd.DataFrame) -> pd.DataFrame:
+    """Columns AREAS: how well confidence tells each generator's images from real ones."""
+    rows = []
+    for dataset, first, by_reader in _of_datasets(answers):
+        for reader, own in by_reader.items():
+            rows += areas_of(dataset, reader, own)
+        rows += areas_of_all(dataset, first) if len(by_reader) > 1 else []
+    return pd.DataFrame(rows, columns=AREAS)
+
+
+def reader_agreement(answers: pd.DataFrame) -> pd.DataFrame:
+    """Columns AGREEMENT: readers with each other, and with themselves."""
+    of_datasets = answers.groupby("dataset", sort=False)
+    return pd.DataFrame([row for name, own in of_datasets for row in agreements_of(name, own)], columns=AGREEMENT)
+
+
+def _of_datasets(answers: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, pd.DataFrame]]]:
+    """(dataset, first showings, the same by reader)."""
+    for dataset, own in answers.groupby("dataset", sort=False):
+        first = own[own["repeat_of"].isna()]
+        yield dataset, first, dict(list(first.groupby("reader", sort=False)))
 
 
 # ------------------------------------------------------------------------------------------------ one reader

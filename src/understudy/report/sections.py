@@ -1,5 +1,5 @@
-"""What stands in results/report.html, section by section. Each is a function of the material, and gives HTML, or
-nothing where the study has nothing to say there."""
+"""What stands in results/report.html, section by section. Each is a function of the material, and gives blocks of the
+page, or none where the study has nothing to say there."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,35 +9,28 @@ from pathlib import Path
 import pandas as pd
 
 from understudy.core.csv_files import read_csv
-from understudy.core.escape import of_markdown
+from understudy.core.experiments import EXPERIMENTS
 from understudy.core.forms import StacksCounts
 from understudy.core.grid import Setting
 from understudy.core.outside import read_json_as
 from understudy.core.sources import Source, generators_of
 
-from .answers import answer
 from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
-from .cells import KEYS
 from .controls import NO, UNDECIDED, sentences
-from .correlation import power_sentence
+from .correlations import power_sentence
 from .costs_so_far import costs_so_far
+from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
-from .forest import forest
-from .formats import CAPTIONS, DECIMALS, display, title
+from .formats import display, title
 from .missing import missing_trainings
-from .names import spoken
-from .page import Section, bullets, drawing, folded, paragraph, picture, rich, table, text
-from .reader_section import reader_sentences
-from .shareable import chart_of_readers, check_chart, note_of_readers, numbered, without_reasons
+from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
+from .reader_sentences import reader_sentences
+from .registry import TABLES, Table, shown_in
+from .score_arrays import KEYS
+from .shareable import chart_of_readers, check_chart, numbered, without_reasons
+from .spoken_names import spoken
+from .verdicts import answer
 
-MAIN_TABLES = {"dice": "Dice", "equivalence": "As good as real images?", "relative_dice": "Relative Dice"}
-MORE_TABLES = {
-    "ranking": "Ranking of the generators", "comparisons": "Paired comparisons", "hausdorff": "Hausdorff distance",
-    "hausdorff95": "95th percentile of the Hausdorff distance", "surface_dice": "Surface Dice",
-    "volume_error": "Error of volumes", "regions": "Dice of regions",
-    "regions_hausdorff95": "95th percentile of the Hausdorff distance of regions",
-    "correlations": "Do metrics of the images predict use?", "controls": "Controls", "empties": "Empty labels",
-}  # fmt: skip
 TEXTS = {"failed": str, "undefined": str, "why": str}  # lists of repeats, which look like numbers
 FIGURES = {
     "samples": "One real image and one of each generator, channel by channel: of those that show the most labels, the "
@@ -45,12 +38,6 @@ FIGURES = {
     "dice": "Mean Dice of every training set: a dot is one training, a bar their mean.",
 }
 
-EXPERIMENTS = {
-    "proportions": "How many real images among synthetic ones?",
-    "few_subjects": "How many patients are synthetic images worth?",
-    "ensembles": "Are several trainings of a generator better than one?",
-    "subset": "What if there were fewer patients to begin with?",
-}
 CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
 EMPTIES = {
     "study": "is left out, or has Dice 0 and no distance: policy `study`",
@@ -64,6 +51,15 @@ NEARNESS = (
 READINGS = (
     "Left: the share of each source's images that readers called synthetic; who cannot tell has one level for all. "
     "Right: balanced accuracy, with chance dashed. Intervals of 95 %."
+)
+NOBODY = "Nobody has read the images yet."
+DIFFERENCES = (
+    "Difference of mean Dice from training on real images with augmentation, and its 90 % interval: inside the band, "
+    "the two are equivalent; to the left of it, made images are worse."
+)
+NOT_AUDITED = (
+    "Use is half of the question. The other half is whether made images are copies of patients: no audit is part of "
+    "this report, so nothing in it says that the images may leave the house."
 )
 PREDICTIONS = (
     "One test slice, by training set: red enhancing tumor, blue edema, green necrosis, other labels in other colours. "
@@ -99,16 +95,21 @@ class Material:
     def table(self, name: str) -> pd.DataFrame:
         return read_table(self.results / "tables" / f"{name}.csv")
 
-    def note(self, name: str) -> str:
-        """The line above a table, which counts what was left out."""
-        note, _, _ = (self.results / "tables" / f"{name}.md").read_text(encoding="utf-8").partition("\n")
-        return of_markdown(note)
+    @property
+    def policy(self) -> str:
+        return self.evaluation["empties"]
 
-    def picture(self, path: Path, caption: str) -> str:
+    def shown(self, table: Table, frame: pd.DataFrame | None = None, note: str | None = None) -> Cells:
+        """A table as the page has it: without columns that say nothing, with its note above."""
+        narrow, alike = compact(self.table(table.name) if frame is None else frame)
+        note = table.note(self) if note is None else note
+        return Cells(display(narrow, table.decimals), f"{note} {alike}".strip())
+
+    def picture(self, path: Path, caption: str) -> Picture:
         """A file inside the page; one to be shared takes charts alone."""
         if self.shareable:
             check_chart(path)
-        return picture(path.read_bytes(), caption)
+        return Picture(path.read_bytes(), caption)
 
     def has(self, name: str) -> bool:
         return (self.results / "tables" / f"{name}.csv").is_file()
@@ -122,47 +123,37 @@ def read_table(path: Path) -> pd.DataFrame:
 def sections(material: Material) -> list[Section]:
     """Those that have something to say, in the order of the page."""
     found = [Section(anchor, heading, build(material)) for anchor, heading, build in ORDER]
-    return [section for section in found if section.body]
+    return [section for section in found if section.blocks]
 
 
-def lead(m: Material) -> str:
+def lead(m: Material) -> list[Block]:
     trained = sum(s.repeats for s in m.settings)
     makers = f"{len(m.generators)} generator{'s' * (len(m.generators) != 1)}"
-    return paragraph(
+    said = (
         f"Segmentation networks were trained on real images, on images made by {makers}, and on "
         f"both: {trained} trainings. Every one was then scored on the same real test subjects, which neither it nor "
         "any generator had seen. If training on made images alone does as well, they could stand in for real patients."
     )
+    return [Paragraph(said)]
 
 
-def answers(m: Material) -> str:
+def answers(m: Material) -> list[Block]:
     if not m.generators:
-        return paragraph("No generator was trained, so there is nothing to answer.")
-    found = [answer(g, m.table("equivalence"), m.table("relative_dice"), spoken(g)) for g in m.generators]
-    copies = {a["generator"]: [] for a in audits_of(m)}
+        return [Paragraph("No generator was trained, so there is nothing to answer.")]
+    shared: dict[str, list[str]] = {}
     for a in audits_of(m):
-        copies[a["generator"]].append(f" {text(a['dataset'])}{', filtered' * a['filtered']}: {text(finding(a))}.")
-    items = [
-        f'<li class="{a.verdict}"><span class="verdict">{text(a.word)}.</span> {rich(a.sentence)}'
-        f"{''.join(['<br>May its images be shared?', *copies[a.generator]]) if a.generator in copies else ''}</li>"
-        for a in found
-    ]
+        said = f"{a['dataset']}{', filtered' * a['filtered']}: {finding(a)}."
+        shared.setdefault(a["generator"], []).append(said)
+    found = [answer(g, m.table("equivalence"), m.table("relative_dice"), spoken(g)) for g in m.generators]
+    blocks = [Answers([Answer(a.verdict, a.word, a.sentence, shared.get(a.generator, ())) for a in found])]
+    if not m.audits:
+        blocks.append(Paragraph(NOT_AUDITED, look="warning"))
     alone = m.table("equivalence")
     alone = alone[alone["training_set"].isin(m.generators)]
-    drawn = drawing(
-        forest(alone, float(m.evaluation["equivalence_margin"])),
-        "Difference of mean Dice from training on real images with augmentation, and its 90 % interval: inside the "
-        "band, the two are equivalent; to the left of it, made images are worse.",
-    )
-    warning = (
-        ""
-        if m.audits
-        else (
-            '<p class="warning">Use is half of the question. The other half is whether made images are copies of '
-            "patients: no audit is part of this report, so nothing in it says that the images may leave the house.</p>"
-        )
-    )
-    return f'<ul class="answers">{"".join(items)}</ul>{warning}{drawn if len(alone) else ""}'
+    if len(alone):
+        figure = draw_differences(alone, float(m.evaluation["equivalence_margin"]))
+        blocks.append(Picture(png_of(figure), DIFFERENCES))
+    return blocks
 
 
 def audits_of(m: Material) -> list[dict]:
@@ -170,7 +161,7 @@ def audits_of(m: Material) -> list[dict]:
     return without_controls(read_audits(m.audits))
 
 
-def belief(m: Material) -> str:
+def belief(m: Material) -> list[Block]:
     """Controls, failed trainings, power: why the numbers may be believed, or not."""
     said = sentences(m.table("controls"))
     wrong = m.table("controls")["behaves"].isin([NO]).any()
@@ -187,49 +178,45 @@ def belief(m: Material) -> str:
             "test subjects would be needed."
         )
     said.append(power_sentence(len(m.generators)))
-    start = '<p class="warning">A control did not behave: do not believe the other numbers.</p>' if wrong else ""
-    without = "" if len(m.table("controls")) else paragraph("No control was trained (config `experiments.controls`).")
-    return start + without + bullets(said)
+    warning = [Paragraph("A control did not behave: do not believe the other numbers.", look="warning")] * bool(wrong)
+    without = [Paragraph("No control was trained (config `experiments.controls`).")] * (not len(m.table("controls")))
+    return [*warning, *without, Bullets(said)]
 
 
-def pictures(m: Material) -> str:
-    shown = []
+def pictures(m: Material) -> list[Block]:
+    blocks: list[Block] = []
     for dataset in m.datasets:
         folder = m.results / "figures" / dataset
         if len(m.datasets) > 1:
-            shown.append(f"<h3>{text(dataset)}</h3>")
+            blocks.append(Heading(dataset))
         whole = [(folder / f"{n}.png", said) for n, said in FIGURES.items() if n == "dice" or not m.shareable]
-        shown += [m.picture(path, f"{dataset}. {caption}") for path, caption in whole if path.is_file()]
+        blocks += [m.picture(path, f"{dataset}. {caption}") for path, caption in whole if path.is_file()]
         for place, name in enumerate([] if m.shareable else m.segmenters):
             path = folder / f"predictions_{name}.png"
             if path.is_file():
                 seen = m.picture(path, f"{dataset}. What `{name}` finds. {PREDICTIONS}")
-                shown.append(folded(f"Predictions of {name}", seen, unfolded=not place))
-    return "".join(shown)
+                blocks.append(Folded(f"Predictions of {name}", [seen], unfolded=not place))
+    return blocks
 
 
-def tables(m: Material) -> str:
-    def shown(name: str) -> str:
-        narrow, shared = compact(m.table(name))
-        return table(display(narrow, DECIMALS[name]), f"{m.note(name)} {shared}".strip())
-
-    first = "".join(
-        f"<h3>{text(heading)}</h3>{shown(name)}" for name, heading in MAIN_TABLES.items() if len(m.table(name))
-    )
-    return first + "".join(folded(heading, shown(name)) for name, heading in MORE_TABLES.items() if len(m.table(name)))
+def tables(m: Material) -> list[Block]:
+    blocks: list[Block] = []
+    for table in shown_in("tables"):
+        if len(m.table(table.name)):
+            shown = m.shown(table)
+            blocks += [Folded(table.title, [shown])] if table.folded else [Heading(table.title), shown]
+    return blocks
 
 
-def beyond(m: Material) -> str:
+def beyond(m: Material) -> list[Block]:
     """Experiments beyond the grid: sentences, figure, and the table folded."""
-    parts = []
+    blocks: list[Block] = []
     for name in m.experiments:
-        whole = m.table(name)
-        narrow, alike = compact(whole)
-        shown = table(display(narrow, DECIMALS[name]), f"{m.note(name)} {alike}".strip())
         drawn = m.picture(m.results / "figures" / f"{name}.png", CURVES_SHOWN)
-        said = bullets(experiment_sentences(name, whole))
-        parts += [f"<h3>{text(EXPERIMENTS[name])}</h3>", said, drawn, folded("The numbers", shown)]
-    return "".join(parts)
+        numbers = Folded("The numbers", [m.shown(TABLES[name])])
+        said = Bullets(experiment_sentences(name, m.table(name)))
+        blocks += [Heading(EXPERIMENTS[name].title), said, drawn, numbers]
+    return blocks
 
 
 def compact(whole: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -240,59 +227,53 @@ def compact(whole: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return whole.drop(columns=[*alike, *empty]), f"In all rows: {said}." if said else ""
 
 
-def fidelity(m: Material) -> str:
+def fidelity(m: Material) -> list[Block]:
     """How real the images look to networks; built elsewhere, shown where its table is an input."""
     if m.fidelity is None:
-        return ""
-    cells = display(read_table(m.fidelity), 3)
-    return table(cells, "Metrics of the images themselves. They do not say how useful the images are.")
+        return []
+    note = "Metrics of the images themselves. They do not say how useful the images are."
+    return [Cells(display(read_table(m.fidelity), TABLES["fidelity"].decimals), note)]
 
 
-def audit(m: Material) -> str:
+def audit(m: Material) -> list[Block]:
     """Are images copies of patients? Sentences, a table, and how near images come; never the pairs, which show
     patients."""
     if not m.audits:
-        return ""
+        return []
     summaries = read_audits(m.audits)
-    said = [audit_sentence(summary)[0] for summary in summaries]
     drawn = [
-        folded(
+        Folded(
             f"{spoken(summary['generator'])}{', filtered' * summary['filtered']} ({summary['dataset']})",
-            m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS),
+            [m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS)],
         )
         for path, summary in zip(m.audits, summaries, strict=True)
     ]
-    narrow, alike = compact(audit_table(summaries))
-    return bullets(said) + table(display(narrow, 0), f"{CAPTIONS['audit']} {alike}".strip()) + "".join(drawn)
+    said = Bullets([audit_sentence(summary)[0] for summary in summaries])
+    return [said, m.shown(TABLES["audit"], audit_table(summaries)), *drawn]
 
 
-READER_TABLES = {
-    "reader_summary": "Could they tell?", "readers": "What they called the images", "reader_areas": "By confidence",
-    "reader_agreement": "Did they agree?", "reader_plan": "How many images and readers",
-}  # fmt: skip
-
-
-def readers(m: Material) -> str:
+def readers(m: Material) -> list[Block]:
     """What people said who did not know which images are real; before anybody has, how many would have to."""
     if not m.readers:
-        return ""
-    found = {name: m.table(name) for name in READER_TABLES if m.has(name)}
-    note = m.note
+        return []
+    asked = [table for table in shown_in("readers") if m.has(table.name)]
+    found = {table.name: m.table(table.name) for table in asked}
     if m.shareable:
-        found, note = numbered(found), note_of_readers
-    answered, drawn, shown = "reader_summary" in found, m.results / "figures/readers.png", ""
+        found = numbered(found)
+    answered, drawn = "reader_summary" in found, m.results / "figures/readers.png"
+    blocks: list[Block] = [Bullets(reader_sentences(found["reader_summary"]) if answered else [NOBODY])]
     if answered and m.shareable:
-        shown = picture(chart_of_readers(found["readers"], found["reader_summary"]), READINGS)
+        blocks.append(Picture(chart_of_readers(found["readers"], found["reader_summary"]), READINGS))
     elif answered and drawn.is_file():
-        shown = m.picture(drawn, READINGS)
-    said = reader_sentences(found["reader_summary"]) if answered else ["Nobody has read the images yet."]
-    tables = [
-        folded(READER_TABLES[n], table(display(rows, DECIMALS[n]), note(n))) for n, rows in found.items() if len(rows)
-    ]
-    return bullets(said) + shown + "".join(tables)
+        blocks.append(m.picture(drawn, READINGS))
+    for table in asked:
+        rows, note = found[table.name], table.caption if m.shareable else table.note(m)  # a note names readers
+        if len(rows):
+            blocks.append(Folded(table.title, [Cells(display(rows, table.decimals), note)]))
+    return blocks
 
 
-def methods(m: Material) -> str:
+def methods(m: Material) -> list[Block]:
     e = m.evaluation
     data = pd.DataFrame([_data_row(m.results, name) for name in m.datasets])
     slices = {
@@ -319,7 +300,7 @@ def methods(m: Material) -> str:
             "Published values stand beside ours where a data set is that of the published study (Akbar, Larsson, "
             "Blystad, Eklund: Scientific Data 11, 259, 2024)."
         )
-    return table(display(data, 0)) + bullets(said)
+    return [Cells(display(data, 0)), Bullets(said)]
 
 
 def _data_row(results: Path, name: str) -> dict:
@@ -333,51 +314,52 @@ def _data_row(results: Path, name: str) -> dict:
     return row
 
 
-def treatment(m: Material) -> str:
+def differences(m: Material) -> list[Block]:
     if not m.has("generators"):
-        return ""
-    return paragraph("A comparison is fair where these differ for good reasons alone.") + table(
-        display(m.table("generators"), 0), m.note("generators")
-    )
+        return []
+    table = TABLES["generators"]
+    cells = Cells(display(m.table(table.name), table.decimals), table.note(m))
+    return [Paragraph("A comparison is fair where these differ for good reasons alone."), cells]
 
 
-def failed(m: Material) -> str:
+def failed(m: Material) -> list[Block]:
     lost = missing_trainings(m.settings, str(m.results), str(m.runs))
     lost = without_reasons(lost) if m.shareable else lost
     undefined = m.table("dice").dropna(subset="undefined")
-    parts = [paragraph("Every training of the study has scores.") if not len(lost) else table(display(lost, 0))]
+    none = Paragraph("Every training of the study has scores.")
+    blocks: list[Block] = [Cells(display(lost, 0)) if len(lost) else none]
     if len(undefined):
         columns = ["dataset", "segmenter", "training_set", "augmentation", "undefined"]
         said = "Repeats without any defined score of some label; they count in the other columns."
-        parts.append(table(display(undefined[columns], 0), said))
-    return "".join(parts)
+        blocks.append(Cells(display(undefined[columns], 0), said))
+    return blocks
 
 
-def cost(m: Material) -> str:
+def cost(m: Material) -> list[Block]:
     folders = (folder for s in m.settings for folder in generators_of(s.training_set))
     trained = (name for folder in folders for name in Source.of(folder).trained)
     more = (name for name in trained if Source.of(name).base in m.generators)  # seeds, parts of the subjects
     found = costs_so_far(m.results, m.runs, m.settings, list(dict.fromkeys([*m.generators, *more])))
     if not len(found):
-        return ""
+        return []
     note = (
         "Hours of a device (GPU, or the CPU in its place) that trainings took, on all devices, interrupted attempts "
         "included; from the run directories, a dash where these are gone."
     )
-    return table(display(found, 2), note)
+    return [Cells(display(found, 2), note)]
 
 
-ORDER: list[tuple[str, str, Callable[[Material], str]]] = [
+ORDER: list[tuple[str, str, Callable[[Material], list[Block]]]] = [
     ("answer", "The answer", answers),
     ("belief", "Can the numbers be believed?", belief),
-    ("audit", "Copies of patients?", audit),
+    ("audit", TABLES["audit"].title, audit),
     ("pictures", "Pictures", pictures),
     ("tables", "Tables", tables),
     ("experiments", "How much is needed?", beyond),
-    ("fidelity", "How real the images look", fidelity),
+    ("fidelity", TABLES["fidelity"].title, fidelity),
     ("readers", "Can people tell?", readers),
     ("methods", "Methods", methods),
-    ("treatment", "Were the generators treated alike?", treatment),
+    ("differences", TABLES["generators"].title, differences),
     ("failed", "Failed trainings", failed),
     ("cost", "Cost", cost),
 ]

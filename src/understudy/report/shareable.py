@@ -4,22 +4,21 @@ A synthetic image may be a copy of a patient, so none is shown either. What may 
 """
 
 import html
-import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from understudy.core.experiments import EXPERIMENTS
 from understudy.core.forms import StacksCounts
 from understudy.core.outside import read_json_as
 from understudy.core.reader_names import ALL, PUBLISHED, TWICE
 from understudy.core.traces import Names, names_in, secrets_of
 
-from .experiments import AMOUNTS
-from .formats import CAPTIONS
+from .difference_chart import png_of
 from .missing import COLUMNS as MISSING
-from .page import paragraph
+from .page import Block, Paragraph
 from .reader_figure import draw_readers
 
 IN_HOUSE = (
@@ -31,14 +30,20 @@ SHAREABLE = (
     "This page shows no image of a patient. It shows no synthetic image either, as that may be a copy of one.",
     "It has the numbers and the charts of the study. Readers have numbers in place of names.",
 )
-CHARTS = ("dice", "memorization", "filtered_memorization", *AMOUNTS)  # files that may be shown; `readers` is redrawn
+CHARTS = (
+    "dice",
+    "memorization",
+    "filtered_memorization",
+    *EXPERIMENTS,
+)  # files that may be shown; `readers` is redrawn
 LEFT_OUT = "why"  # of failed trainings: words of programs, with paths and names of subjects
 ABSOLUTE = re.compile(r"(?<![\w/.])/[\w.-]+/[\w./-]*|\b[A-Za-z]:\\")
 
 
-def banner(shareable: bool) -> str:
+def banner(shareable: bool) -> list[Block]:
     """What stands on top of the page."""
-    return paragraph(*SHAREABLE, kind="shareable") if shareable else paragraph(*IN_HOUSE, kind="in-house")
+    sentences, look = (SHAREABLE, "shareable") if shareable else (IN_HOUSE, "in-house")
+    return [Paragraph(" ".join(sentences), look)]
 
 
 def check_chart(path: Path) -> None:
@@ -73,19 +78,9 @@ def _renamed(table: pd.DataFrame, known: Mapping[str, str]) -> pd.DataFrame:
     return table
 
 
-def note_of_readers(name: str) -> str:
-    """The line above a table without what stands behind it in the file: who has left out how much."""
-    return CAPTIONS[name]
-
-
 def chart_of_readers(calls: pd.DataFrame, summary: pd.DataFrame) -> bytes:
     """The PNG of the figure of a reader study, drawn of numbered tables: the file has names in it."""
-    import matplotlib.pyplot as plt  # after reader_figure, which has chosen the backend
-
-    figure, file = draw_readers(calls, summary), io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None}, dpi=150, bbox_inches="tight")
-    plt.close(figure)
-    return file.getvalue()
+    return png_of(draw_readers(calls, summary))
 
 
 # ---- the last look ---------------------------------------------------------------------------------------------------

@@ -1,13 +1,23 @@
-"""Segmentation networks by name: `build("unet", channels=4, classes=4, size=256, options)` -> Module."""
+"""Segmentation networks by name: `build("unet", channels=4, classes=4, size=256, **options)` -> Module.
+
+A segmenter is two modules of one name: its options in understudy/config/segmenters/, its class here, called as the
+module. Any other name is a network of MMSegmentation, with its `model`.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import torch
+from understudy.config.blocks import block_of
+from understudy.config.fields import NETWORK
+from understudy.config.reading import read_options
+from understudy.config.segmenters import NAMES as SEGMENTERS
+from understudy.config.segmenters import block
 
-SEGMENTERS = ("unet", "swin", "dynunet")  # any other name is a network of MMSegmentation, with its `model`
+if TYPE_CHECKING:
+    import torch
 
 
-def build(name: str, channels: int, classes: int, size: int, options: Mapping | None = None) -> torch.nn.Module:
+def build(name: str, channels: int, classes: int, size: int, **options) -> "torch.nn.Module":
     """A segmenter: forward(x_NCHW) -> list of logits (N, classes, size, size), the final output first.
 
     While it trains further outputs follow; `level_weights` are their weights in the loss. `pad_to_input(x_NCHW)` is the
@@ -15,27 +25,15 @@ def build(name: str, channels: int, classes: int, size: int, options: Mapping | 
 
     Args:
         channels: modalities of the input. classes: labels and background. size: pixels along each side.
-        options: the segmenter's config block; those that are of the network are taken, the study's where it has none.
+        options: of the segmenter's block, the study's where none are given; those of the training build nothing.
     Raises:
-        ValueError: an option that the network cannot work with.
+        ValueError: an option that there is not, or that the network cannot work with.
     """
-    network, options = network_class(name), options or {}
-    return network(channels, classes, size, **{key: options[key] for key in network.OPTIONS if key in options})
+    network = block_of(__name__, name if name in SEGMENTERS else "openmmlab")
+    return network(channels, classes, size, read_options(block(name), name, size, options))
 
 
-def network_class(name: str) -> type:
-    if name == "unet":
-        from .unet import UNet
-
-        return UNet
-    if name == "swin":
-        from .swin import Swin
-
-        return Swin
-    if name == "dynunet":
-        from .dynunet import DynUNet
-
-        return DynUNet
-    from .openmmlab import OpenMMLab
-
-    return OpenMMLab
+def building_options(name: str, options: Mapping) -> dict:
+    """Those of the options that build the network, but for a file to start from, which published weights replace."""
+    wanted = block(name).of_use(NETWORK) - {"pretrained"}
+    return {key: value for key, value in options.items() if key in wanted}

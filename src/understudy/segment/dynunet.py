@@ -4,11 +4,11 @@ Paper     Isensee et al., "nnU-Net", Nature Methods 2021
 Size      4 x 256 x 256, filters 32 ... 512: 33 465 108 parameters, 30 GFLOP an image
 """
 
-from collections.abc import Sequence
-
 import torch
 from monai.networks.nets import DynUNet as MonaiDynUNet
 from torch import nn
+
+from understudy.config.segmenters.dynunet import DynUNet as Options
 
 from .loss import level_weights
 
@@ -16,22 +16,10 @@ from .loss import level_weights
 class DynUNet(nn.Module):
     """forward(x_NCHW) -> [logits_NKHW, and while training those of the coarser levels, at the same size]."""
 
-    OPTIONS = ("filters", "deep_supervision")
-
-    def __init__(
-        self,
-        channels: int = 4,
-        classes: int = 4,
-        size: int = 256,
-        *,
-        filters: Sequence[int] = (32, 64, 128, 256, 512, 512, 512),
-        deep_supervision: bool = True,
-    ):
+    def __init__(self, channels: int, classes: int, size: int, options: Options):
         super().__init__()
-        levels = len(filters)
-        if levels < 3 or size % 2 ** (levels - 1):
-            raise ValueError(f"dynunet filters: found {levels} levels; {size} pixels cannot be halved that often")
-        supervised = levels - 2 if deep_supervision and levels > 3 else 0  # all but the two coarsest, as nnU-Net
+        levels, deep = len(options.filters), options.deep_supervision
+        supervised = levels - 2 if deep and levels > 3 else 0  # all but the two coarsest, as nnU-Net
         self.network = MonaiDynUNet(
             spatial_dims=2,
             in_channels=channels,
@@ -39,7 +27,7 @@ class DynUNet(nn.Module):
             kernel_size=[3] * levels,
             strides=[1] + [2] * (levels - 1),
             upsample_kernel_size=[2] * (levels - 1),
-            filters=list(filters),
+            filters=list(options.filters),
             norm_name=("INSTANCE", {"affine": True}),
             act_name=("leakyrelu", {"inplace": True, "negative_slope": 0.01}),
             deep_supervision=supervised > 0,

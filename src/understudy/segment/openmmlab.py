@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from understudy.config.segmenters.mmsegmentation import MMSegmentation as Options
 from understudy.core import distributed
 from understudy.core.outside import shortened
 from understudy.core.state_dict import read_state
@@ -37,26 +38,22 @@ AUXILIARY = 0.4  # weight of the loss of an auxiliary head that says none
 class OpenMMLab(nn.Module):
     """forward(x_NCHW) -> [logits (N, classes, size, size), and while training those of the auxiliary heads].
 
-    Args:
-        model: backbone, decode_head, perhaps neck and auxiliary_head (one or a list). The number of modalities and of
-            classes, and the losses, are ours and need not be given; `norm_cfg` without a type is batch norm.
-        pretrained: a file of weights for the backbone, with or without the prefix "backbone.". Its first layer is
-            spread over our modalities where it was made for another number.
+    The number of modalities and of classes, and the losses, are ours and need not be in `model`; `norm_cfg` without a
+    type is batch norm. `pretrained` weights are of the backbone, with or without the prefix "backbone.".
+
     Raises:
         ValueError: the library does not know a part, or cannot build it; weights that do not fit.
     """
 
-    OPTIONS = ("model", "pretrained")
-
-    def __init__(self, channels: int, classes: int, size: int, *, model: Mapping, pretrained: str | None = None):
+    def __init__(self, channels: int, classes: int, size: int, options: Options):
         super().__init__()
         self.size, wanted = size, torch.get_default_device()
         with torch.device("cpu"):  # it computes with values while it builds, which the meta device has none of
-            self.network = _built(_completed(model, channels, classes))
+            self.network = _built(_completed(options.model, channels, classes))
             if wanted.type != "meta":
                 self.network.init_weights()
-            if pretrained:
-                load_backbone(self.network.backbone, Path(pretrained))
+            if options.pretrained:
+                load_backbone(self.network.backbone, Path(options.pretrained))
         self.to(wanted)
         if distributed.world_size() > 1 and torch.cuda.is_available():
             self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)

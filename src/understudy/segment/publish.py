@@ -18,8 +18,7 @@ from understudy.core.labels import classes_of_grey, grey_of_classes
 from understudy.core.outside import checked
 from understudy.core.stack import Stack
 
-from . import build
-from .options import building_options
+from . import build, building_options
 from .train import SegmenterTrainee, predict_images
 
 EXPECTED = "weights of train_segmenter"
@@ -51,9 +50,9 @@ def load_segmenter(path: str | Path, device: torch.device | str = "cpu") -> tupl
     header = tensors.read_header(path, EXPECTED)
     shape = (metadata["channels"], metadata["classes"], metadata["size"])
     try:
-        options = building_options(metadata["segmenter"], metadata["options"], str(path))
+        options = building_options(metadata["segmenter"], metadata["options"])
         with Budget(header.numbers, len(header.entries)):
-            network = build(metadata["segmenter"], *shape, options)
+            network = build(metadata["segmenter"], *shape, **options)
         tensors.check_fits(header, network.state_dict())
     except tensors.UNBUILDABLE as error:
         raise ValueError(f"{path}: found {error}, expected {EXPECTED}") from error

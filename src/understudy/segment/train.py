@@ -12,6 +12,8 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
+from understudy.config.reading import completed, read_options
+from understudy.config.segmenters import block
 from understudy.core import distributed
 from understudy.core.attempts import FailedRunError
 from understudy.core.data import DeviceImages
@@ -46,10 +48,11 @@ class SegmenterTrainee:
         seed: int,
         device: torch.device | str,
     ):
+        options = completed(options, read_options(block(name), name, size, options))
         self.options, self.data, self.seed, self.device = options, training_set, seed, torch.device(device)
         self.classes = classes
         torch.manual_seed(seed)
-        self.network = build(name, channels, classes, size, options).to(self.device, **_layout(self.device))
+        self.network = build(name, channels, classes, size, **options).to(self.device, **_layout(self.device))
         self.optimizer = new_optimizer(self.network, options)
         self.dice = Dice(options["dice"], options["dice_background"], options["dice_squared"])
         self.augmentation = Augmentation(options["augmentation"], options["intensities"]) if augmented else None

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from understudy.config.segmenters.unet import UNet as Options
+
 from .loss import level_weights
 
 _SLOPE = 0.01
@@ -35,35 +37,17 @@ class UNet(nn.Module):
     In `valid` form the input has `input_size` pixels along each side, see `pad_to_input`.
     """
 
-    OPTIONS = ("depth", "base_filters", "padding", "deep_supervision")
-
-    def __init__(
-        self,
-        channels: int = 4,
-        classes: int = 4,
-        size: int = 256,
-        *,
-        depth: int = 6,
-        base_filters: int = 64,
-        padding: str = "same",
-        deep_supervision: bool = True,
-    ):
+    def __init__(self, channels: int, classes: int, size: int, options: Options):
         super().__init__()
-        if padding not in ("same", "valid"):
-            raise ValueError(f"unet padding: found {padding!r}; allowed: 'same', 'valid'")
-        if padding == "same" and size % 2 ** (depth - 1):
-            raise ValueError(f"unet depth: found {depth}; {size} pixels cannot be halved {depth - 1} times")
-        self.size, self.deep_supervision = size, deep_supervision
-        self.input_size = size if padding == "same" else valid_input_size(size, depth)
-        pad = 1 if padding == "same" else 0
-        filters = [base_filters * 2**level for level in range(depth)]
+        self.size, self.deep_supervision = size, options.deep_supervision
+        self.input_size = size if options.padding == "same" else valid_input_size(size, options.depth)
+        pad = 1 if options.padding == "same" else 0
+        filters = [options.base_filters * 2**level for level in range(options.depth)]
         self.encoder = nn.ModuleList(Block(a, b, pad) for a, b in zip([channels, *filters], filters, strict=False))
-        if size % 2 ** (depth - 2):
-            raise ValueError(f"unet depth: found {depth}; {size} pixels cannot be halved {depth - 2} times")
-        levels = range(depth - 1)  # of the decoder, finest first
+        levels = range(options.depth - 1)  # of the decoder, finest first
         self.reduce = nn.ModuleList(nn.Conv2d(filters[k + 1], filters[k], 1) for k in levels)
         self.decoder = nn.ModuleList(Block(2 * filters[k], filters[k], pad) for k in levels)
-        self.level_weights = level_weights(depth - 1 if deep_supervision else 1)
+        self.level_weights = level_weights(options.depth - 1 if options.deep_supervision else 1)
         self.heads = nn.ModuleList(nn.Conv2d(filters[k], classes, 1, bias=False) for k in levels)
 
     def forward(self, x_NCHW: torch.Tensor) -> list[torch.Tensor]:

@@ -1,0 +1,23 @@
+"""Writes down what a study was asked for, defaults included, beside what comes of it."""
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from understudy.core import cli
+from understudy.core.files import write_text_atomically
+from understudy.core.outside import json_argument
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=json_argument, required=True, help="the whole config as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="results/config.yaml")
+    args = parser.parse_args()
+    with cli.named_os_errors():
+        write_text_atomically(args.output, yaml.safe_dump(args.config, sort_keys=False))
+
+
+if __name__ == "__main__":
+    cli.run(main)

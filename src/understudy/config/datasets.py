@@ -1,0 +1,75 @@
+"""`datasets`: where subjects are and how they are split."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .fields import Block, File, Number, Problem, key, word
+
+Name = word("^[a-z0-9][a-z0-9_]*$", "small letters, digits and _, as it becomes a folder")
+Preset = Literal["brats2018", "brats2020", "brats2021", "brats2023", "msd"]
+
+
+class Phantom(Block):
+    """Made subjects."""
+
+    subjects: int = key(40, "how many", ge=2)
+    size: int = key(64, "voxels along x and y", ge=32, le=240)
+    seed: int = key(1, "subject i is the same whatever their number", ge=0)
+    without_enhancing: Number = key(0.2, "share without an enhancing rim", ge=0, le=1)
+    tumor: Number = key(1, "radius of the tumors, relative to the usual one", ge=0.5, le=2)
+
+
+class Dataset(Block):
+    """Where subjects are and how they are split."""
+
+    root: File | None = key(None, "folder of the raw NIfTI files")
+    layout: Preset | Annotated[list[Preset], Field(min_length=1)] | dict[str, str] = key(
+        "brats2020",
+        "how files are named: a preset, a list of presets whose subjects are united, or a pattern per "
+        'channel such as {t1: "{subject}/{subject}_T1.nii.gz", ..., seg: '
+        '"{subject}/{subject}_mask.nii.gz"}; [3] after a pattern takes the fourth volume of a 4D file',
+    )
+    labels: dict[int | str, str] | None = key(None, "raw label value -> label name; null takes the preset's")
+    split: File | None = key(None, "CSV with columns subject, split (train or test)")
+    subjects: Literal["all", "available"] = key(
+        "all", "all: every subject of the split file must be there. available: use those that are"
+    )
+    test_subjects: int | None = key(None, "how many to draw as test set where there is no split file", ge=1)
+    draw: Literal["secret", "seed"] = key(
+        "secret",
+        "what draws the test subjects: a secret of this study (release.salt_file), which nobody outside "
+        "can repeat; or the seed alone, which everybody can, so such a study is never released",
+    )
+    identities: File | None = key(None, "CSV, a column per dataset, a row per patient: who is who across datasets")
+    published: Literal[None, "brats2020", "brats2021"] = key(None, "the study's table to print beside ours")
+    phantom: Phantom | None = key(None, "made subjects instead of a root")
+
+
+def problems(config: Mapping, root: Path) -> Iterator[Problem]:
+    for name, dataset in config["datasets"].items():
+        yield from _of_dataset(f"datasets.{name}", dataset, config["images"]["labels"], root)
+
+
+def _of_dataset(place: str, dataset: Mapping, labels: Mapping, root: Path) -> Iterator[Problem]:
+    given = [k for k in ("split", "test_subjects") if dataset[k] is not None]
+    if len(given) != 1:
+        yield (
+            place,
+            f"found {' and '.join(given) or 'neither'}; allowed: one of `split` (a file) and `test_subjects` (drawn)",
+        )
+    if (dataset["root"] is None) == (dataset["phantom"] is None):
+        yield place, "allowed: one of `root` (a folder of NIfTI files) and `phantom` (made data)"
+    for file in ("split", "identities"):
+        if dataset[file] is not None and not (root / dataset[file]).is_file():
+            yield f"{place}.{file}", f"found {dataset[file]!r}, which is no file; allowed: a CSV (see config/README.md)"
+    if unknown := sorted(set((dataset["labels"] or {}).values()) - set(labels)):
+        yield f"{place}.labels", f"found {', '.join(unknown)}; allowed: the names of images.labels, {', '.join(labels)}"
+    phantom = dataset["phantom"]
+    if phantom and dataset["test_subjects"] and phantom["subjects"] <= dataset["test_subjects"]:
+        yield (
+            f"{place}.test_subjects",
+            f"found {dataset['test_subjects']} of {phantom['subjects']} phantoms; some must be left to train",
+        )

@@ -1,0 +1,158 @@
+"""`evaluation`: how test volumes are scored and averaged, how like real images synthetic ones are."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from understudy.core.grid import sources
+from understudy.core.sources import REAL
+
+from .fields import Block, File, Number, Once, Problem, key, section, word
+from .images import LABEL_CHANNEL
+
+Region = word("^[a-z][a-z0-9_]*$", "small letters, digits and _")
+
+
+class Weights(Block):
+    """Files of weights of feature spaces."""
+
+    inception: File | None = key(
+        "pt_inception-2015-12-05-6726825d.pth",
+        "that of pytorch-fid",
+        remark="as pytorch-fid; looked for in torch.hub's cache as well",
+    )
+    radimagenet: File | None = key(None, "ResNet-50")
+    dinov2: File | None = key(None, "ViT without registers: L/14, B/14 or S/14")
+    segmenter: File | None = key(
+        None,
+        "of train_segmenter; null: of this study, the first repeat trained on real images",
+        remark="of this study; needs keep_weights",
+    )
+
+
+class Digests(Block):
+    """SHA-256 of these files."""
+
+    inception: str | None = key(None, "all or the first digits")
+    radimagenet: str | None = key(None, "all or the first digits")
+    dinov2: str | None = key(None, "all or the first digits")
+    segmenter: str | None = key(None, "all or the first digits")
+
+
+class Fidelity(Block):
+    """How like real images synthetic ones are."""
+
+    spaces: Annotated[list[Literal["inception", "radimagenet", "dinov2", "segmenter", "random"]], Once()] = key(
+        ["inception"],
+        "feature spaces, each with values of its own; all but random need weights, and a space without is"
+        " a row that says so",
+        remark="also radimagenet, dinov2, segmenter, random: docs/fidelity.md",
+        min_length=1,
+    )
+    channels: Annotated[list[str], Once()] = key(
+        ["t1ce"],
+        "compared one by one, names of images.channels; the study compared T1wGd (t1ce) alone. The space "
+        "segmenter takes all modalities at once",
+        remark="as the study",
+        min_length=1,
+    )
+    weights: Weights = section(
+        Weights,
+        "files of weights, or names of files in torch.hub's cache; nothing is downloaded "
+        "(docs/fidelity.md says where they are to be had)",
+        remark="files of yours, nothing is downloaded; without them the table says so",
+    )
+    sha256: Digests = section(
+        Digests, "what files of weights must have; hexadecimal digits at the end of a file's name are checked without"
+    )
+    segmenter: str | None = key(None, "whose bottleneck the space segmenter is, a name of segmenters; null: the first")
+    kernel_subsets: int = key(100, "random subsets that the kernel distance (KID) is averaged over", ge=1)
+    kernel_images: int = key(1000, "images of each subset, fewer where there are fewer", ge=2)
+    neighbour_images: int = key(
+        10000, "images of each side for precision, recall, density and coverage; fewer where there are fewer", ge=10
+    )
+    precision_neighbours: int = key(3, "of precision and recall", ge=1)
+    density_neighbours: int = key(5, "of density and coverage", ge=1)
+
+
+class Evaluation(Block):
+    """How test volumes are scored and averaged."""
+
+    slices: Literal["included", "all"] = key(
+        "included",
+        "test volumes of the slices that pass the slice rule (as the study did), or of all",
+        remark="as the study: volumes of the slices that pass the slice rule",
+    )
+    empties: Literal["study", "challenge", "nan"] = key(
+        "study", "what an undefined score counts as in the tables (docs/evaluation.md)"
+    )
+    regions: dict[Region, Annotated[list[str], Field(min_length=1), Once()]] = key(
+        {"whole_tumor": ["ncr_net", "ed", "et"], "tumor_core": ["ncr_net", "et"], "enhancing": ["et"]},
+        "labels taken together and scored beside them, name -> labels; the default, those of BraTS, holds"
+        " as far as images.labels has their labels",
+    )
+    surface_tolerance_mm: Number = key(
+        1, "edges so near to each other agree, in surface Dice; 1 mm is a voxel of BraTS", ge=0
+    )
+    equivalence_margin: Number = key(
+        0.02,
+        "difference of mean Dice from training on real images that would not matter: within it, a "
+        "training set is called equivalent",
+        remark="of mean Dice: about what separates the study's two networks (0.014 and 0.039)",
+        gt=0,
+        lt=1,
+    )
+    control_ceiling: Number = key(
+        0.5,
+        "share of the Dice of real images that controls of noise and shuffled annotations must stay below",
+        remark="shuffled annotations still teach where tumors lie on average",
+        gt=0,
+        le=1,
+    )
+    bootstrap: int = key(
+        2000, "resamplings of subjects and repeats behind every interval and the stability of ranks", ge=100
+    )
+    fidelity: Fidelity = section(
+        Fidelity, "how like real images synthetic ones are: distances in feature spaces, and their annotations"
+    )
+
+
+def problems(config: Mapping, root: Path) -> Iterator[Problem]:
+    yield from _of_regions(config["evaluation"]["regions"], config["images"]["labels"])
+    yield from _of_fidelity(config)
+
+
+def _of_fidelity(config: Mapping) -> Iterator[Problem]:
+    fidelity, channels, experiments = (
+        config["evaluation"]["fidelity"],
+        config["images"]["channels"],
+        config["experiments"],
+    )
+    unknown = [name for name in fidelity["channels"] if name not in channels]
+    if unknown and channels[-1] == LABEL_CHANNEL:  # otherwise they are wrong themselves
+        yield "evaluation.fidelity.channels", f"found {unknown}; allowed: names of images.channels, {channels}"
+    name = fidelity["segmenter"]
+    if name is not None and name not in config["segmenters"]:
+        yield "evaluation.fidelity.segmenter", f"found {name!r}; allowed: one of {list(config['segmenters'])}"
+    own = "segmenter" in fidelity["spaces"] and fidelity["weights"]["segmenter"] is None and sources(config)
+    if own and not (experiments["keep_weights"] and REAL in experiments["training_sets"]):
+        yield (
+            "evaluation.fidelity.spaces",
+            "found segmenter; it needs experiments.keep_weights and the training set real, or weights.segmenter",
+        )
+
+
+def drop_unknown_regions(config: dict) -> None:
+    """Of the default regions, those whose labels a study does not have."""
+    regions, known = config["evaluation"]["regions"], set(config["images"]["labels"])
+    config["evaluation"]["regions"] = {name: labels for name, labels in regions.items() if known.issuperset(labels)}
+
+
+def _of_regions(regions: Mapping, labels: Mapping) -> Iterator[Problem]:
+    for name, members in regions.items():
+        if name in labels:
+            yield "evaluation.regions", f"found {name}, which is a label; allowed: other names"
+        if unknown := [label for label in members if label not in labels]:
+            yield f"evaluation.regions.{name}", f"found {', '.join(unknown)}; allowed: {', '.join(labels)}"

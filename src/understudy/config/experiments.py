@@ -1,0 +1,248 @@
+"""`experiments`: the grid of trainings, and what goes beyond it."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from understudy.core.experiments import TUNED, experiments
+from understudy.core.grid import KINDS, known_sources, sources
+from understudy.core.sources import FILTERED, REAL, Source, counts
+
+from .fields import Block, Number, Once, Problem, key, section
+
+# a part of a training set's name, as core.sources.PART reads it
+_SOURCE = "[a-z][a-z0-9_]*(-[1-9][0-9]?percent)?"
+_PART = f"{_SOURCE}(-seed[1-9][0-9]*|-ensemble[1-9][0-9]*|-[1-9][0-9]*subjects)?(-filtered)?(=[1-9][0-9]*)?"
+TrainingSet = Annotated[
+    str,
+    Field(
+        pattern=f"^{_PART}([+]{_PART})*$",
+        description="real, synthetic, real+synthetic, filtered, or a mixture such as real=5000+stylegan2=95000",
+    ),
+]
+CurveGenerator = Annotated[
+    str,
+    Field(
+        pattern=f"^{_SOURCE}(-seed[1-9][0-9]*|-ensemble[1-9][0-9]*)?$",
+        description="a generator, or such as stylegan2-50percent",
+    ),
+]
+CurveGenerators = Annotated[list[CurveGenerator], Once(), key(meaning="whose images; none: the experiment is not made")]
+
+
+class Curves(Block):
+    """What experiments beside the grid have in common."""
+
+    datasets: Annotated[list[str], Field(min_length=1)] | None = key(None, "null: all")
+    segmenters: Annotated[list[str], Field(min_length=1)] | None = key(None, "null: all")
+    augmentation: Literal["augmented", "plain", None] = key(
+        None, "null: the first of experiments.augmentations", remark="the first"
+    )
+
+
+class Proportions(Curves):
+    """A constant number of images, more and more of them real."""
+
+    generators: CurveGenerators = key([])
+    total: int = key(100000, "images in all", ge=1)
+    real: Annotated[list[Annotated[int, Field(ge=0)]], Once()] = key(
+        [0, 5000, 10000, 20000, 40000, 60000, 80000], "real images among them, a point of the curve each", min_length=1
+    )
+
+
+class FewSubjects(Curves):
+    """What synthetic images are worth to a clinic with few patients."""
+
+    generators: CurveGenerators = key([])
+    subjects: Annotated[list[Annotated[int, Field(ge=2)]], Once()] = key(
+        [5, 10, 20, 50, 100, 200],
+        "real training subjects, drawn anew in every repeat; those held out to validate are among them",
+        min_length=1,
+    )
+    kinds: Annotated[list[Literal["real+synthetic", "fine-tuned"]], Once()] = key(
+        ["real+synthetic", "fine-tuned"],
+        "beside real images and synthetic ones alone. fine-tuned: trained on synthetic images, then on "
+        "the real ones; needs keep_weights",
+        remark="fine-tuned needs keep_weights",
+    )
+    fine_tuning_rate: Number = key(0.1, "learning rate of fine-tuning, as a share of the segmenter's", gt=0)
+    subjects_of: Literal["all", "unseen"] = key(
+        "all",
+        "who the few subjects are: any training subjects, or those that the generators have not seen, "
+        "which then are such as stylegan2-50percent",
+    )
+
+
+class Ensembles(Curves):
+    """Images of several trainings of one generator, pooled."""
+
+    generators: CurveGenerators = key([])
+    members: Annotated[list[Annotated[int, Field(ge=2)]], Once()] = key(
+        [2, 4],
+        "trainings in an ensemble, a point of the curve each; larger ensembles use the trainings of smaller ones",
+        min_length=1,
+    )
+    percent: int = key(100, "of the training subjects that each member sees, below 100 others in each", ge=1, le=100)
+
+
+class Subset(Curves):
+    """A part of the training subjects, for generator and segmenter alike."""
+
+    generators: CurveGenerators = key([])
+    percent: int = key(20, "of the training subjects", ge=1, le=99)
+
+
+class Experiments(Block):
+    """The grid of trainings, for each dataset and segmenter."""
+
+    training_sets: Annotated[list[TrainingSet], Once()] = key(
+        ["real", "synthetic", "real+synthetic"],
+        "what segmenters are trained on; synthetic ones once per generator. filtered: without the images "
+        "that the audit flags, such as stylegan2-filtered. Also mixtures with the number of images of "
+        "each part, such as real=5000+stylegan2=95000, and parts such as real-20percent, "
+        "stylegan2-20percent, stylegan2-ensemble4 (docs/experiments.md)",
+        min_length=1,
+    )
+    augmentations: Annotated[list[Literal["augmented", "plain"]], Once()] = key(
+        ["augmented", "plain"], "with and without augmentation of the segmenters' training images", min_length=1
+    )
+    repeats: int = key(10, "trainings of each setting with other seeds", ge=1)
+    validation: Literal["study", "apart"] = key(
+        "study",
+        "apart: the held-out real subjects validate every training set, and no generator sees them; "
+        "study: generators see them, and synthetic training sets validate on synthetic images",
+        remark="`apart`: on real subjects that no generator saw",
+    )
+    share_job: bool = key(
+        False,
+        "one job trains all repeats of a setting on data that it loads once, in turn or several at once "
+        "(resource at_once); false: a job for each",
+        remark="true: a job trains all repeats of a setting",
+    )
+    keep_weights: bool = key(
+        False,
+        "keep the segmenters' weights and last checkpoints: 2 GB for each full U-Net; without, one whose "
+        "scores are lost is trained again",
+        remark="2 GB for each U-Net, checkpoint included",
+    )
+    negative_control: bool = key(
+        False, "also train on `shuffled`, real images with each other's annotation: the floor of the tables"
+    )
+    controls: Annotated[list[Literal["copies", "noise"]], Once()] = key(
+        [],
+        "also train on stacks in the place of a generator's: copies, the training images themselves (as "
+        "useful as real ones, and an audit must find them); noise (of no use)",
+        remark="copies, noise: docs/evaluation.md",
+    )
+    proportions: Proportions = section(
+        Proportions,
+        "a constant number of images, more and more of them real (docs/experiments.md)",
+        remark="figure 2 of the study: [stylegan3], brats2021, unet",
+    )
+    few_subjects: FewSubjects = section(
+        FewSubjects, "what synthetic images are worth to a clinic with few patients (docs/experiments.md)"
+    )
+    ensembles: Ensembles = section(
+        Ensembles, "images of several trainings of one generator, pooled (docs/experiments.md)"
+    )
+    subset: Subset = section(
+        Subset, "a part of the training subjects, for generator and segmenter alike (docs/experiments.md)"
+    )
+
+
+def problems(config: Mapping, root: Path) -> Iterator[Problem]:
+    yield from _of_training_sets(config)
+    yield from _of_curves(config)
+
+
+def _of_training_sets(config: Mapping) -> Iterator[Problem]:
+    asked = config["experiments"]
+    needs_generator = {"synthetic", "real+synthetic", "filtered"} & set(asked["training_sets"])
+    if needs_generator and not sources(config):
+        yield (
+            "experiments.training_sets",
+            f"found {sorted(needs_generator)} but no generators; add one, or ask for real",
+        )
+    known = [REAL, *known_sources(config), *(name + FILTERED for name in config["generators"])]
+    for name in asked["training_sets"]:
+        if name in KINDS:
+            continue
+        mixed = counts(name)
+        if unknown := [part for part in mixed if part not in known and not _is_part_of_known(part, config)]:
+            yield "experiments.training_sets", f"found {name} with {', '.join(unknown)}; allowed: {', '.join(known)}"
+        if len({count is None for count in mixed.values()}) > 1:
+            yield "experiments.training_sets", f"found {name}; allowed: a number for each part, or for none"
+        if len(mixed) != len(name.split("+")):
+            yield "experiments.training_sets", f"found {name}; allowed: each part once"
+    fractions = {segmenter["validation_fraction"] for segmenter in config["segmenters"].values()}
+    if asked["validation"] == "apart" and len(fractions) > 1:
+        yield (
+            "experiments.validation",
+            f"found apart with validation fractions {sorted(fractions)}; generators can leave out one set of subjects",
+        )
+
+
+def _is_part_of_known(name: str, config: Mapping) -> bool:
+    """Whether it is real images of some subjects, or those of other trainings of a generator."""
+    source = Source.of(name)
+    return source.base == REAL or (source.base in config["generators"] and not (source.filtered or source.subjects))
+
+
+def _of_curves(config: Mapping) -> Iterator[Problem]:
+    for name in experiments(config):
+        block, place = config["experiments"][name], f"experiments.{name}"
+        for names in ("datasets", "segmenters"):
+            if unknown := [one for one in block[names] or [] if one not in config[names]]:
+                yield f"{place}.{names}", f"found {', '.join(unknown)}; allowed: {', '.join(config[names])}"
+        if block["augmentation"] not in (None, *config["experiments"]["augmentations"]):
+            known = ", ".join(config["experiments"]["augmentations"])
+            yield (
+                f"{place}.augmentation",
+                f"found {block['augmentation']}; allowed: one of experiments.augmentations, {known}",
+            )
+        yield from _of_generators(f"{place}.generators", block["generators"], config, name)
+    if "proportions" in experiments(config):
+        yield from _of_proportions(config["experiments"]["proportions"])
+    if "few_subjects" in experiments(config):
+        yield from _of_few_subjects(config)
+
+
+def _of_generators(place: str, generators: list[str], config: Mapping, experiment: str) -> Iterator[Problem]:
+    own, known = list(config["generators"]), known_sources(config)
+    for name in generators:
+        source = Source.of(name)
+        varied = source.name != source.base and source.base in own and not (source.filtered or source.subjects)
+        if experiment in ("ensembles", "subset"):
+            if name not in own:
+                yield place, f"found {name}; allowed: {', '.join(own)}, as others are trained beside it"
+        elif name not in known and not varied:
+            yield place, f"found {name}; allowed: {', '.join(known)}, or such as {(own or ['stylegan2'])[0]}-50percent"
+
+
+def _of_proportions(block: Mapping) -> Iterator[Problem]:
+    if above := [real for real in block["real"] if real > block["total"]]:
+        yield "experiments.proportions.real", f"found {above}; allowed: at most the total, {block['total']}"
+
+
+def _of_few_subjects(config: Mapping) -> Iterator[Problem]:
+    block, place = config["experiments"]["few_subjects"], "experiments.few_subjects"
+    if TUNED in block["kinds"] and not config["experiments"]["keep_weights"]:
+        yield f"{place}.kinds", f"found {TUNED}; it needs experiments.keep_weights, to start from them"
+    shares = {Source.of(name).percent for name in block["generators"]}
+    if block["subjects_of"] == "unseen" and (len(shares) > 1 or 100 in shares):
+        yield (
+            f"{place}.subjects_of",
+            f"found unseen with {', '.join(block['generators'])}; generators have to leave subjects unseen, all the "
+            "same ones: such as stylegan2-50percent",
+        )
+    if config["experiments"]["validation"] == "study":
+        for name, segmenter in config["segmenters"].items():
+            kept = {k: math.floor((1 - segmenter["validation_fraction"]) * k + 0.5) for k in block["subjects"]}
+            if few := [k for k, n in kept.items() if not 0 < n < k]:
+                yield (
+                    f"{place}.subjects",
+                    f"found {few[0]}, of whom {name} cannot hold out any to validate; allowed: more",
+                )

@@ -1,0 +1,206 @@
+"""What the blocks of generators share: their common keys, and the rules that several of them have."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .fields import MACHINE, SAMPLING, Block, Number, Probability, Problem, Range, Use, Whole, key
+
+AUGMENTATION = "of what the discriminator sees: flips, turns, shifts, scaling, with the annotation (docs/generators.md)"
+ByResolution = Annotated[Number, Field(gt=0)] | Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)]
+WholeByResolution = Whole | Annotated[list[Whole], Field(min_length=1)]
+ChannelMax = Annotated[int, key(meaning="and at most so many", ge=1)]
+LatentSize = Annotated[int, key(meaning="of z and of w", ge=1)]
+MappingLayers = Annotated[int, key(meaning="fully connected layers from z to w", ge=1, le=256)]
+Batch = Annotated[int, key(meaning="images per iteration", ge=1)]
+Kimg = Annotated[Number, key(meaning="thousand images in all", gt=0)]
+PenaltyInterval = Annotated[int, key(meaning="iterations between two penalties", ge=1)]
+StyleMixing = Annotated[Probability, key(meaning="probability that an iteration mixes two latents")]
+Rate = Annotated[Number, key(meaning="of Adam", gt=0)]
+RateByResolution = Annotated[ByResolution, key(meaning="of Adam; a number, or one for each of 4 x 4, 8 x 8, ...")]
+BatchByResolution = Annotated[
+    WholeByResolution,
+    key(
+        meaning="images per iteration; a number, or one for each of 4 x 4, 8 x 8, ..., of which the last holds "
+        "above, too"
+    ),
+]
+AdamBetas = Annotated[Range, key(meaning="decays of the two moments")]
+AdamEpsilon = Annotated[Number, key(meaning="added to the denominator", gt=0)]
+EmaKimg = Annotated[Number, key(meaning="half-life of the averaged generator at batch 32", gt=0)]
+EmaRampup = Annotated[Number | None, key(meaning="the half-life is at most this share of the images seen", gt=0)]
+MappingEma = Annotated[Probability, key(meaning="decay of the mean w, per iteration")]
+FirstResolution = Annotated[int, key(meaning="the training begins here", ge=4)]
+StdGroup = Annotated[int, key(meaning="images whose deviation the discriminator sees together", ge=1)]
+TruncationPsi = Annotated[Number, key(meaning="of sampling: w is drawn towards its mean; 1: not at all"), Use(SAMPLING)]
+TruncationCutoff = Annotated[
+    int | None, key(meaning="how many layers, from the coarsest on, are truncated; null: all", ge=0), Use(SAMPLING)
+]
+
+
+# width of each level of the denoising network, by image size; what the original takes where nobody says
+MULTIPLIERS = {
+    32: (1, 2, 2, 2),
+    64: (1, 2, 3, 4),
+    128: (1, 1, 2, 3, 4),
+    256: (1, 1, 2, 2, 4, 4),
+}
+
+
+def at_resolution(values: float | Sequence, resolution: int):
+    """The entry of a table for 4 x 4, 8 x 8, ...; its last one holds above it too. A plain number holds for all."""
+    if not isinstance(values, Sequence):
+        return values
+    return values[min(resolution.bit_length() - 3, len(values) - 1)]
+
+
+class Generator(Block):
+    """Every generator has these beside its own."""
+
+    annotation: Literal["grey", "channels"] = key(
+        "grey",
+        "how a generator sees it; grey: one channel, as the study; channels: one for each label (docs/generators.md)",
+        remark="one channel, as the study; `channels`: one for each label, docs/generators.md",
+    )
+    mirror: bool = key(
+        False, "flips half of the real images left to right, annotation too; the study's flag did nothing"
+    )
+    snapshot_samples: int = key(
+        64,
+        "samples looked at in every snapshot: are they copies of training images, are they all alike "
+        "(docs/generators.md); 0: never",
+        remark="looked at in every snapshot: copies of training images? all alike?",
+        ge=0,
+    )
+    snapshot_kimg: Number = key(200, "thousand images between snapshots", gt=0)
+    memorization_limit: Number | None = key(
+        None,
+        "largest share of memorized samples",
+        remark="`choose` and `stop` need one: the largest share of memorized samples",
+        ge=0,
+        le=1,
+    )
+    memorization_action: Literal["log", "choose", "stop"] = key(
+        "log", "above the limit; choose: publish the last snapshot within it; stop: choose, and train no more"
+    )
+    microbatch: int | None = key(
+        None, "images in a forward pass, their gradients are accumulated; null: the batch", use=MACHINE, ge=1
+    )
+
+    def problems(self, size: int) -> Iterator[Problem]:
+        action = self.memorization_action
+        if action != "log" and (self.memorization_limit is None or not self.snapshot_samples):
+            yield "memorization_action", f"found {action}; it needs memorization_limit and snapshot_samples"
+
+
+class Adversarial(Generator):
+    """What the discriminator sees is augmented: every adversarial generator has these beside its own."""
+
+    augmentation: Literal["none", "fixed", "adaptive"] = key("none", AUGMENTATION)
+    augmentation_probability: Probability = key(0.2, "of each transform if fixed")
+    augmentation_target: Number = key(
+        0.6, "mean sign of the discriminator on real images that adaptive steers for", ge=-1, le=1
+    )
+    augmentation_kimg: Number = key(500, "thousand images in which the probability can move by 1", gt=0)
+    augmentation_limit: Probability = key(0.8, "the probability is never larger")
+
+
+class Style(Adversarial):
+    """A generator of full-size images from styles, whose batch the discriminator sees in groups."""
+
+    smallest: ClassVar[int] = 8  # pixels
+
+    def problems(self, size: int) -> Iterator[Problem]:
+        yield from super().problems(size)
+        yield from power_of_two(size, self.smallest)
+        group = min(self.minibatch_std_group, self.batch)
+        if self.batch % group:
+            yield "batch", f"found {self.batch}; allowed: a multiple of minibatch_std_group, {group}"
+        if self.microbatch is not None and (self.microbatch % group or self.batch % self.microbatch):
+            yield (
+                "microbatch",
+                f"found {self.microbatch}; allowed: a divisor of batch {self.batch} and a multiple of {group}",
+            )
+
+
+class Growing(Adversarial):
+    """Two networks that grow."""
+
+    first_resolution: FirstResolution = 4
+    stable_kimg: Number = key(600, "thousand images of every resolution", ge=0)
+    fade_kimg: Number = key(600, "thousand images that the next resolution fades in over", ge=0)
+    schedule_interval: int = key(4, "iterations between two looks at this schedule", ge=1)
+    penalty_resolution: Literal["full", "native"] = key(
+        "full",
+        "size at which the norm of a gradient is taken while resolutions are low; full: as the original, blown up",
+    )
+
+    def problems(self, size: int) -> Iterator[Problem]:
+        yield from super().problems(size)
+        wrong = list(power_of_two(size, 8))
+        yield from wrong
+        first, group = self.first_resolution, self.minibatch_std_group
+        if first > size or first & (first - 1):
+            yield "first_resolution", f"found {first}; allowed: a power of two from 4 to {size}"
+        elif not wrong:
+            yield from self._batches([first << k for k in range((size // first).bit_length())])
+        if not self.stable_kimg + self.fade_kimg:
+            yield "stable_kimg", "found 0, and fade_kimg 0; allowed: not both 0"
+        if self.microbatch is not None and self.microbatch % group:
+            yield "microbatch", f"found {self.microbatch}; allowed: a multiple of minibatch_std_group, {group}"
+
+    def _batches(self, resolutions: list[int]) -> Iterator[Problem]:
+        for resolution in resolutions:
+            batch = at_resolution(self.batch, resolution)
+            group = min(self.minibatch_std_group, batch)
+            if batch % group:
+                found = f"found {batch} at {resolution} x {resolution}"
+                yield "batch", f"{found}; allowed: a multiple of minibatch_std_group, {group}"
+                return
+
+
+class Denoising(Generator):
+    """A network that takes noise out of images, and its training, with the study's values."""
+
+    width: int = key(
+        64,
+        "feature maps of the first level; 128 is the original code's own",
+        remark="time and memory of the study speak for 128 (blocks: 2), its command says 64",
+        ge=32,
+        multiple_of=32,
+    )
+    multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None = key(
+        None,
+        "of the width, one for each level; null: by image size, at 256 [1, 1, 2, 2, 4, 4]",
+        remark="by image size, at 256: [1, 1, 2, 2, 4, 4]",
+    )
+    blocks: int = key(3, "residual blocks of a level", ge=1, le=256)
+    attention: list[Annotated[int, Field(ge=1)]] = key([16, 8], "sizes of the maps that have attention")
+    heads: int = key(4, "of attention", ge=1, le=256)
+    dropout: Number = key(0, "in residual blocks", ge=0, lt=1)
+    batch: int = key(12, "images per iteration", remark="the paper; the released command says 32", ge=1)
+    kimg: Number = key(7800, "thousand images in all", gt=0)
+    learning_rate: Number = key(0.0001, "of AdamW", gt=0)
+    weight_decay: Number = key(0, "of AdamW", ge=0)
+    ema_decay: Number = key(0.9999, "of the averaged network, per iteration", ge=0, lt=1)
+    precision: Literal["fp32", "bf16"] = key(
+        "bf16", "of the network on a GPU (V100: fp32, it has no bf16); a CPU uses fp32", remark="the study: fp32"
+    )
+    compile: bool = key(True, "the network is compiled, on a GPU", use=MACHINE)
+
+    def problems(self, size: int) -> Iterator[Problem]:
+        yield from super().problems(size)
+        multipliers = self.multipliers
+        if multipliers is None and size not in MULTIPLIERS:
+            known = f"{min(MULTIPLIERS)} to {max(MULTIPLIERS)}"
+            yield "multipliers", f"found null; for {size} pixels a list is needed (known: {known})"
+        if multipliers is not None and size % 2 ** (len(multipliers) - 1):
+            yield "multipliers", f"found {multipliers}; {size} pixels cannot be halved that often"
+        if self.width % self.heads:
+            yield "width", f"found {self.width}; allowed: a multiple of heads"
+
+
+def power_of_two(size: int, smallest: int) -> Iterator[Problem]:
+    if size < smallest or size & (size - 1):
+        yield "size", f"found {size}; allowed: a power of two of at least {smallest}"

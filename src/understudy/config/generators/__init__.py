@@ -1,0 +1,12 @@
+"""The blocks of generators, by name: every module here is one. Its class is called as it, without underscores."""
+
+import pkgutil
+
+from ..blocks import block_of
+from ..generator import Generator
+
+NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def block(name: str) -> type[Generator]:
+    return block_of(__name__, name)

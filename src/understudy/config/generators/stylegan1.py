@@ -1,0 +1,36 @@
+"""The options of StyleGAN 1."""
+
+from typing import ClassVar
+
+from .. import generator as common
+from ..fields import Number, Probability, key
+
+
+class StyleGAN1(common.Growing):
+    """Every knob, with the study's value."""
+
+    remark: ClassVar[str] = "published: 25 000 kimg in 6 days on 2 V100"
+
+    channel_base: int = key(
+        16384,
+        "feature maps at resolution r: channel_base / r (the original calls it 8192)",
+        remark="the original calls it 8192",
+        ge=1,
+    )
+    channel_max: common.ChannelMax = 512
+    latent_size: common.LatentSize = 512
+    mapping_layers: common.MappingLayers = 8
+    first_resolution: common.FirstResolution = 8
+    batch: common.BatchByResolution = key([256, 256, 128, 64, 32, 16])
+    kimg: common.Kimg = key(25000, remark="its samples seem to be of a snapshot at 16 526")
+    r1_gamma: Number = key(10, "weight of the gradient penalty; 0: none", ge=0)
+    style_mixing: common.StyleMixing = 0.9
+    learning_rate_generator: common.RateByResolution = key([0.001, 0.001, 0.001, 0.001, 0.001, 0.0015, 0.002])
+    learning_rate_discriminator: common.RateByResolution = key([0.001, 0.001, 0.001, 0.001, 0.001, 0.0015, 0.002])
+    adam_betas: common.AdamBetas = key([0.0, 0.99])
+    adam_epsilon: common.AdamEpsilon = 1e-08
+    ema_kimg: Number = key(10, "half-life of the averaged generator", gt=0)
+    mapping_ema: Probability = key(0.995, "decay of the mean w, per batch of fakes: two an iteration")
+    minibatch_std_group: common.StdGroup = 4
+    truncation_psi: common.TruncationPsi = key(0.7, remark="the study sampled this one truncated, the others not")
+    truncation_cutoff: common.TruncationCutoff = 8

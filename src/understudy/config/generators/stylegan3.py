@@ -1,0 +1,65 @@
+"""The options of StyleGAN 3."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from .. import generator as common
+from ..fields import Number, Problem, key
+
+
+class StyleGAN3(common.Style):
+    """Every knob, with the study's value."""
+
+    remark: ClassVar[str] = "published: 25 000 kimg in 3 days on 4 A100"
+
+    variant: Literal["t", "r"] = key("t", "t: equivariant to translation, the study's; r: to rotation too")
+    channel_base: int = key(
+        32768,
+        "feature maps of t at cutoff f: channel_base / 2 / f; of the discriminator at resolution r: channel_base / r",
+        ge=1,
+    )
+    channel_max: int = key(512, "and at most so many; the generator of r has twice as many", ge=1)
+    latent_size: common.LatentSize = 512
+    mapping_layers: common.MappingLayers = 2
+    layers: int = key(14, "of the generator, before the one that makes the image", ge=2, le=256)
+    critical_layers: int = key(2, "the last so many go up to the image's highest frequency", ge=1, le=256)
+    first_cutoff: Number = key(2, "cycles per image", gt=0)
+    first_stopband: Number = key(4.2870938501451725, "cycles per image", remark="2^2.1", gt=0)
+    last_stopband: Number = key(
+        1.2311444133449163, "relative to the last cutoff, half the image's size", remark="2^0.3", gt=1
+    )
+    margin: int = key(10, "pixels around the image that layers compute too", ge=0, le=256)
+    filter_taps: int = key(6, "for each factor of resampling", ge=1, le=256)
+    batch: common.Batch = 32
+    kimg: common.Kimg = 25000
+    r1_gamma: Number = key(8.2, "weight of the gradient penalty; the original code recommends 2 at 256 pixels", ge=0)
+    r1_interval: common.PenaltyInterval = 16
+    blur_sigma: Number | None = key(
+        None, "pixels; what the discriminator sees is blurred at first; null: 10 for r, none for t", ge=0
+    )
+    blur_kimg: Number = key(200, "thousand images until that blur has faded, at batch 32", ge=0)
+    learning_rate_generator: common.Rate = 0.0025
+    learning_rate_discriminator: common.Rate = 0.002
+    adam_betas: common.AdamBetas = key([0.0, 0.99])
+    adam_epsilon: common.AdamEpsilon = 1e-08
+    ema_kimg: common.EmaKimg = 10
+    ema_rampup: common.EmaRampup = 0.05
+    mapping_ema: common.MappingEma = 0.998
+    magnitude_kimg: Number = key(20, "half-life of the mean squares that layers divide by", gt=0)
+    minibatch_std_group: common.StdGroup = 4
+    truncation_psi: common.TruncationPsi = 1
+    truncation_cutoff: common.TruncationCutoff = None
+    precision: Literal["fp32", "bf16", "fp16"] = key("fp16", "of layers at rates above 1/16 of the image's")
+
+    smallest: ClassVar[int] = 16
+
+    def problems(self, size: int) -> Iterator[Problem]:
+        yield from super().problems(size)
+        if self.layers <= self.critical_layers:
+            yield "layers", f"found {self.layers}; allowed: more than critical_layers, {self.critical_layers}"
+        if not self.first_cutoff < self.first_stopband <= size / 2:
+            yield (
+                "first_stopband",
+                f"found {self.first_stopband:.4g}; allowed: more than first_cutoff, {self.first_cutoff:.4g}, and at "
+                f"most half the size, {size // 2}",
+            )

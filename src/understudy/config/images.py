@@ -1,0 +1,57 @@
+"""`images`: how volumes become slices."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from .fields import Block, Number, Once, Problem, key, word
+
+LABEL_CHANNEL = "seg"  # of the annotation, in every stack; always the last channel
+_RESERVED = {"mean", "all", "background"}
+Channel = word("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "letters, digits and _ . -, as it becomes a folder")
+Label = word("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "letters, digits and _ . -, as tables have a column for it")
+
+
+class Images(Block):
+    """How volumes become slices (published study, section 2 of its methods)."""
+
+    size: int = key(256, "pixels along each side after zero padding", remark="pixels after zero padding", ge=16)
+    channels: Annotated[list[Channel], Once()] = key(
+        ["t1", "t1ce", "t2", "flair", "seg"],
+        "modalities, in the one order used everywhere, and the annotation `seg` as the last channel",
+        min_length=1,
+    )
+    labels: dict[Label, Annotated[int, Field(ge=1, le=255)]] = key(
+        {"ncr_net": 51, "ed": 102, "et": 204},
+        "label name -> grey level in the annotation channel, ascending",
+        remark="grey level in the annotation channel: label / 5 * 255",
+    )
+    decisive: str = key(
+        "t1", "the modality that decides which slices are kept", remark="a slice is kept where this modality ..."
+    )
+    intensity_threshold: Number = key(
+        50, "a pixel counts above this, on 0-255", remark="... is above this (0-255) ...", ge=0, le=255
+    )
+    area_fraction: Number = key(
+        0.15,
+        "a slice is kept where more than this share of its padded pixels counts",
+        remark="... in more than this share of the padded slice",
+        ge=0,
+        lt=1,
+    )
+    orientation: str = key("LPS", "axes to which every volume is turned before slicing", pattern="^[LR][AP][SI]$")
+
+
+def problems(config: Mapping, root: Path) -> Iterator[Problem]:
+    images = config["images"]
+    if taken := sorted(_RESERVED & set(images["labels"])):
+        yield "images.labels", f"found {', '.join(taken)}, which tables use themselves; allowed: other names"
+    levels = list(images["labels"].values())
+    if levels != sorted(set(levels)):
+        yield "images.labels", f"found grey levels {levels}; allowed: ascending, each once"
+    if images["channels"][-1] != LABEL_CHANNEL or len(images["channels"]) < 2:
+        yield "images.channels", f"found {images['channels']}; allowed: modalities, then {LABEL_CHANNEL!r} as the last"
+    if images["decisive"] not in images["channels"][:-1]:
+        yield "images.decisive", f"found {images['decisive']!r}; allowed: one of {images['channels'][:-1]}"

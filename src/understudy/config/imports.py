@@ -1,0 +1,28 @@
+"""`imports`: others' synthetic images."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from understudy.core.sources import MADE_CONTROLS, RESERVED
+
+from .fields import Block, File, Problem, key
+
+
+class Import(Block):
+    """Others' synthetic images beside those of generators."""
+
+    stack: File = key(meaning="file; scripts/convert_stack.py makes one of a folder per channel")
+    trained_on: Literal["train", "unknown"] = key(
+        "unknown",
+        "whom their generator has seen: the training subjects of the dataset and nobody else; or nobody "
+        "knows, then no segmenter is trained on them",
+    )
+
+
+def problems(config: Mapping, root: Path) -> Iterator[Problem]:
+    for name, one in config["imports"].items():
+        if name in {*RESERVED, *MADE_CONTROLS, *config["generators"]}:
+            yield f"imports.{name}", "found a name that means something else; allowed: another one"
+        if not (root / one["stack"]).is_file():
+            yield f"imports.{name}.stack", f"found {one['stack']!r}, which is no file; allowed: a stack (docs/audit.md)"

@@ -1,0 +1,66 @@
+"""`reader_study`: can people tell synthetic images from real ones."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from understudy.core.grid import sources
+from understudy.core.sources import FILTERED
+
+from .fields import Block, File, Number, Once, Problem, key
+
+
+class ReaderStudy(Block):
+    """Can people tell synthetic images from real ones (docs/reader-study.md)."""
+
+    generators: Annotated[list[str], Once()] = key(
+        [],
+        "whose images are among the real ones, of every data set, also imports and stylegan2-filtered; "
+        "none: no reader study",
+        remark="whose images are shown among real ones: docs/reader-study.md",
+    )
+    images: int = key(
+        100, "of each source: of the real ones, and of each generator", remark="of each source, as the study", ge=1
+    )
+    channels: Annotated[Annotated[list[str], Once()], Field(min_length=1)] | None = key(
+        None, "modalities, a panel each; null: all", remark="all: the study's four panels"
+    )
+    split: Literal["train", "test"] = key("train", "where real images are from; generators imitate those of train")
+    repeats: int = key(0, "images that come a second time, to see whether readers agree with themselves", ge=0)
+    confidence: int = key(3, "steps of how sure a reader is; 1: real or synthetic alone", ge=1, le=4)
+    grey_levels: int = key(64, "of every image, after dither: what is left of how it was stored", ge=16, le=256)
+    background: int = key(
+        8, "grey level; what is at most that, and hangs together with the edge, becomes 0", ge=0, le=64
+    )
+    contrast: Literal["own", "stored"] = key(
+        "own", "own: each panel is stretched to its own range; stored: as the slice was scaled"
+    )
+    answers: Annotated[list[File], Once()] = key([], "files that readers have saved", remark="what readers saved")
+    readers: list[Annotated[int, Field(ge=1)]] = key(
+        [1, 3, 5], "the plan: numbers of readers to plan for", remark="from here on the plan alone", min_length=1
+    )
+    half_width: Number = key(0.05, "the plan: balanced accuracy is to be known to within this", gt=0, lt=0.5)
+    detect: Number = key(0.6, "the plan: a balanced accuracy to be told from 0.5", gt=0.5, lt=1)
+    power: Number = key(0.8, "the plan: the probability of telling it", gt=0, lt=1)
+    agreement: Number = key(0.3, "the plan: correlation between right calls of two readers on one image", ge=0, le=1)
+
+
+def problems(config: Mapping, root: Path) -> Iterator[Problem]:
+    options, modalities = config["reader_study"], config["images"]["channels"][:-1]
+    known = [*sources(config), *(name + FILTERED for name in config["generators"])]
+    if unknown := [name for name in options["generators"] if name not in known]:
+        yield "reader_study.generators", f"found {', '.join(unknown)}; allowed: {', '.join(known) or 'none'}"
+    if unknown := [name for name in options["channels"] or [] if name not in modalities]:
+        yield "reader_study.channels", f"found {', '.join(unknown)}; allowed: {', '.join(modalities)}"
+    shown = options["images"] * (1 + len(options["generators"]))
+    if options["generators"] and options["repeats"] > shown // 2:
+        yield "reader_study.repeats", f"found {options['repeats']}; allowed: at most half of the {shown} images"
+    if missing := [file for file in options["answers"] if not (root / file).is_file()]:
+        yield (
+            "reader_study.answers",
+            f"found {', '.join(map(repr, missing))}, which is no file; allowed: what a reader has saved",
+        )
+    if options["answers"] and not options["generators"]:
+        yield "reader_study.answers", "found answers without generators; allowed: those of the page they belong to"

@@ -1,0 +1,89 @@
+"""`release`: what may leave the house."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from .fields import OPTIONAL, Block, File, Once, Problem, Prose, key
+
+
+class Creator(Block):
+    """Who answers for the data set."""
+
+    name: Prose = key(meaning="as in a citation")
+    affiliation: Prose = key(None, "hospital or university", use=OPTIONAL)
+    orcid: Prose = key(None, "https://orcid.org/0000-0000-0000-0000", use=OPTIONAL)
+
+
+class Release(Block):
+    """What may leave the house, and in whose name (docs/release.md)."""
+
+    generators: Annotated[list[str], Once()] = key(
+        [],
+        "whose images are released, of every data set; title, licence, creators and date are then needed",
+        remark="whose images may leave the house: docs/release.md",
+    )
+    images: Literal["filtered", "samples"] = key(
+        "filtered",
+        "filtered: flagged images were replaced; samples: as they were drawn. Either is released only "
+        "where its own audit passes",
+    )
+    weights: bool = key(
+        False,
+        "share the generator as well, where its unfiltered samples pass; it can draw again what a filter removed",
+        remark="they can draw again what the filter removed",
+    )
+    folders: bool = key(False, "also the images as a folder for each channel")
+    utility: bool = key(
+        True, "tell the Dice of segmenters that learned from the images, for which these are trained; false: without"
+    )
+    title: Prose | None = key(None, "of the data set")
+    licence: Prose | None = key(
+        None,
+        "identifier of https://spdx.org/licenses such as CC-BY-4.0, or LicenseRef-NAME for terms of your own",
+        remark="of https://spdx.org/licenses, such as CC-BY-4.0",
+    )
+    licence_url: Prose | None = key(None, "where the terms can be read; null: the page of SPDX")
+    licence_file: File | None = key(None, "file with the text of the terms")
+    creators: list[Creator] = key(
+        [],
+        'who answers for the data set: {name: ..., affiliation: ..., orcid: "https://orcid.org/..."}, the'
+        " last two if there are any",
+        remark="[{name: ..., affiliation: ..., orcid: ...}]",
+    )
+    date: Prose | None = key(
+        None,
+        "day of publication, 2026-01-31; no clock is asked, so that a release can be made again to the last bit",
+        remark="2026-01-31",
+    )
+    version: Prose = key("1.0.0", "of the data set")
+    citation: Prose | None = key(None, "how to cite it; null: made of creators, year, title and version")
+    contact: Prose | None = key(None, "address for questions")
+    url: Prose | None = key(None, "where the data set will be found")
+    salt_file: File | None = key(
+        None,
+        "file of the study's secret, at least 32 bytes, which draws test subjects and is behind a "
+        "release's commitment to the training subjects; null: drawn once, {runs}/salt. Keep it, share it "
+        "never",
+        remark="null: drawn once, runs/salt; keep it, never share it",
+    )
+
+
+def problems(config: Mapping, root: Path) -> Iterator[Problem]:
+    release = config["release"]
+    if unknown := [name for name in release["generators"] if name not in config["generators"]]:
+        known = ", ".join(config["generators"]) or "none, as there are no generators"
+        yield "release.generators", f"found {', '.join(unknown)}; allowed: {known}"
+    for name in ("title", "licence", "creators", "date"):
+        if release["generators"] and not release[name]:
+            yield f"release.{name}", "found none; a release needs one (see docs/release.md)"
+    if release["generators"]:
+        for name, dataset in config["datasets"].items():
+            if dataset["draw"] == "seed" and not dataset["split"]:
+                yield (
+                    f"datasets.{name}.draw",
+                    "found seed, so everybody can draw the training subjects; a release needs secret, or a split file",
+                )
+    for name in ("licence_file", "salt_file"):
+        if release[name] is not None and not (root / release[name]).is_file():
+            yield f"release.{name}", f"found {release[name]!r}, which is no file"

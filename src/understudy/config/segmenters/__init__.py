@@ -1,0 +1,16 @@
+"""The blocks of segmenters, by name: every module here is one. Its class is called as the module, without underscores.
+
+A segmenter of any other name is a network of MMSegmentation.
+"""
+
+import pkgutil
+
+from ..blocks import block_of
+from ..segmenter import Segmenter
+
+OTHER = "mmsegmentation"
+NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name != OTHER)
+
+
+def block(name: str) -> type[Segmenter]:
+    return block_of(__name__, name if name in NAMES else OTHER)

@@ -1,0 +1,49 @@
+"""The options of nnU-Net's network, as MONAI builds it."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from .. import segmenter as training
+from ..fields import NETWORK, Problem, key, section
+
+
+class DynUNet(training.Segmenter):
+    """Every knob, with the study's value."""
+
+    filters: list[Annotated[int, Field(ge=1, le=8192)]] = key(
+        [32, 64, 128, 256, 512, 512, 512],
+        "of each level, the finest first; each halves the image",
+        use=NETWORK,
+        min_length=3,
+        max_length=12,
+    )
+    deep_supervision: bool = key(
+        True,
+        "loss at every decoder level but the lowest, weights 1, 1/2, 1/4, ..., normalised, the last 0",
+        use=NETWORK,
+    )
+    samples: training.Samples = 30000000
+    batch: training.Batch = 48
+    optimizer: training.Optimizer = "sgd"
+    learning_rate: training.LearningRate = 0.01
+    weight_decay: training.WeightDecay = 3e-05
+    decay_norms: training.DecayNorms = True
+    rate_by: training.RateBy = "epoch"
+    poly_power: training.PolyPower = 0.9
+    warmup_iterations: training.WarmupIterations = 0
+    gradient_clip: training.GradientClip = 12
+    dice: training.Dice = "batch"
+    dice_background: training.DiceBackground = False
+    dice_squared: training.DiceSquared = False
+    background_warmup_epochs: training.BackgroundWarmupEpochs = 0
+    intensities: training.Intensities = "z_score"
+    augmentation: training.Augmentation = section(
+        training.Augmentation, "of the `augmented` settings; drawn per image, in this order"
+    )
+
+    def problems(self, size: int) -> Iterator[Problem]:
+        yield from super().problems(size)
+        if size % 2 ** (len(self.filters) - 1):
+            yield "filters", f"found {len(self.filters)} levels; {size} pixels cannot be halved that often"

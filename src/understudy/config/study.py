@@ -1,0 +1,124 @@
+"""A whole config: its sections, what is wrong with one, and one with every default filled in.
+
+A config is complete in itself: what it does not say has the default of its block, nothing is merged from another file.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from understudy.core.outside import json_value
+
+from . import audit, datasets, evaluation, experiments, images, imports, models, paths, reader_study, release
+from .audit import Audit
+from .datasets import Dataset, Name
+from .evaluation import Evaluation
+from .experiments import Experiments
+from .fields import Block, File, Folder, Problem, Whole, key, section
+from .files import dates_as_text, invisible_texts, unbounded
+from .files import load_yaml as load_yaml  # part of this module for its readers
+from .images import Images
+from .imports import Import
+from .reader_study import ReaderStudy
+from .reading import completed, read_block
+from .release import Release
+
+RULES = (images, datasets, experiments, audit, evaluation, release, reader_study, imports)
+
+
+class Samples(Block):
+    """Synthetic images."""
+
+    count: Whole = key(100000, "images sampled from each generator")
+
+
+class Report(Block):
+    """The page results/report.html (docs/evaluation.md)."""
+
+    shareable: bool = key(
+        False,
+        "false: with pictures of patients, for the house. true: charts and tables alone, no real or synthetic image, "
+        "and no name of a subject or a reader",
+        remark="true: charts and tables alone, no image of a head, no names: docs/evaluation.md",
+    )
+
+
+class Study(Block):
+    """What a config may say. The options of models are read by the blocks of their names (models.py)."""
+
+    sections_last: ClassVar[bool] = False
+
+    results: File = key("results", "folder of everything that is made", min_length=1)
+    runs: File = key("runs", "folder of resumable trainings, kept through failures", min_length=1)
+    seed: int = key(1, "of everything random: splits, weights, order, noise", ge=0)
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)] = key(
+        meaning="name -> where its subjects are and how they are split"
+    )
+    images: Images = section(Images, "how volumes become slices (published study, section 2 of its methods)")
+    generators: dict[str, dict[str, object]] = key(
+        {},
+        "what is trained on the real images; a name that is listed is trained, with the defaults of what it leaves out",
+    )
+    imports: dict[Folder, Import] = key(
+        {},
+        "others' synthetic images beside those of generators, by a name of yours (docs/audit.md)",
+        remark="others' images, to audit and use: {theirs: {stack: theirs.zip, trained_on: train}}",
+    )
+    samples: Samples = section(Samples, "synthetic images")
+    segmenters: Annotated[dict[Folder, dict[str, object]], Field(min_length=1)] = key(
+        {"unet": {}, "swin": {}},
+        "what is trained on each training set; a name that is listed is trained. Any name beside these is a network of "
+        "MMSegmentation, described by its `model`",
+    )
+    experiments: Experiments = section(Experiments, "the grid of trainings, for each dataset and segmenter")
+    audit: Audit = section(Audit, "are synthetic images copies of training images (docs/audit.md)")
+    evaluation: Evaluation = section(Evaluation, "how test volumes are scored and averaged")
+    report: Report = section(Report, "the page results/report.html (docs/evaluation.md)")
+    release: Release = section(Release, "what may leave the house, and in whose name (docs/release.md)")
+    reader_study: ReaderStudy = section(
+        ReaderStudy, "can people tell synthetic images from real ones (docs/reader-study.md)"
+    )
+
+
+def config_argument(text: str) -> dict:
+    """A config on a command line: the name of a file, or JSON, where a rule hands on the parts that its script needs.
+    Raises ValueError."""
+    return json_value(text) if text.startswith("{") else complete(load_yaml(text))
+
+
+def complete(config: Mapping, root: str | Path = ".") -> dict:
+    """The config with every default filled in.
+
+    Args:
+        root: folder that relative paths in the config start from (the working directory of Snakemake).
+    Raises:
+        ValueError: one line per problem: key, found, allowed, the nearest known key.
+    """
+    if problem := unbounded(config):
+        raise ValueError(f"config: found {problem}")
+    config, root = dates_as_text(dict(config)), Path(root)
+    study, problems = read_block(Study, config)
+    filled = config if study is None else completed(config, study)
+    asked = list(models.listed(filled))
+    blocks, wrong = models.read(asked)
+    problems += [*wrong, *models.unknown_generators(filled)]
+    texts = [(Study, models.without_models(config), ""), *((model.kind, model.given, model.place) for model in asked)]
+    for kind, given, place in texts:
+        problems += [*invisible_texts(kind, given, place), *paths.problems(kind, given, place)]
+    if not problems:
+        for model, block in blocks.items():
+            filled[model.part][model.name] = completed(model.given, block)
+        if "regions" not in config.get("evaluation", {}):
+            evaluation.drop_unknown_regions(filled)
+        problems = [*impossible(filled, root), *models.impossible(blocks, filled["images"]["size"], root)]
+    if problems:
+        raise ValueError("\n".join(f"config, {place or 'top level'}: {text}" for place, text in sorted(problems)))
+    return filled
+
+
+def impossible(config: Mapping, root: Path) -> Iterator[Problem]:
+    """Combinations that are well-formed and cannot work."""
+    for part in RULES:
+        yield from part.problems(config, root)

@@ -1,0 +1,127 @@
+"""The jobs of a study, asked of Snakemake: which there are, what each needs, which of them are still to run, and why.
+
+Two dry runs answer: `--forceall` lists all jobs, a plain one those that are to run. They take seconds and work beside
+the caller: `ask` starts them, `Asked.jobs` waits.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from understudy.core.grid import branch_of, models, run_folder
+from understudy.core.sources import Source
+
+PROGRAM = "understudy.forecast.dry_run"
+
+
+@dataclass(eq=False)
+class Job:
+    """As Snakemake tells of it."""
+
+    rule: str
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    needs: tuple["Job", ...] = field(default=(), repr=False)  # the jobs that make its inputs
+    gpu: bool = False
+    threads: int = 1
+    priority: int = 0
+    reason: str | None = None  # why it is to run; none: it is done
+
+    def __str__(self) -> str:
+        return f"{self.rule} {'/'.join(self.wildcards.values())}".strip()
+
+    @property
+    def to_run(self) -> bool:
+        return self.reason is not None
+
+    @property
+    def branch(self) -> str:
+        return branch_of(self.wildcards)
+
+    def model(self, config: Mapping) -> str:
+        """What its speed is known by: that of the segmenter that it trains, that of the generator whose images it works
+        on, else (a control's images, all images of a data set) that of the first model."""
+        w, known = self.wildcards, list(models(config))
+        named = f"generators/{Source.of(w['generator']).base}" if "generator" in w else ""
+        named = f"segmenters/{w['segmenter']}/{w['augmentation']}" if "segmenter" in w else named
+        return named if named in known else known[0]
+
+    def run(self, config: Mapping) -> str | None:
+        """Folder of its run directories; none where it has none, or trains several."""
+        return run_folder(config["runs"], self.rule, self.wildcards)
+
+
+@dataclass
+class Asked:
+    """Dry runs under way."""
+
+    every: subprocess.Popen
+    left: subprocess.Popen
+
+    def jobs(self) -> list[Job]:
+        """Each job after those that it needs; the target is the last.
+
+        Raises ValueError in one line for what Snakemake does not accept: a mistake in the config, an unknown target.
+        """
+        answers = [(process, *process.communicate()) for process in (self.every, self.left)]
+        every, left = (_answer(*answer) for answer in answers)
+        reasons = {_name(told): told["reason"] for told in left}
+        return list(_in_order([_job(told, reasons.get(_name(told))) for told in every]))
+
+
+def ask(snakefile: Path, config: Path, target: str = "all", folder: Path = Path()) -> Asked:
+    """Starts dry runs in the folder of a study; `config` is named as seen from there."""
+    command = [sys.executable, "-m", PROGRAM, str(snakefile), str(config), target]
+    how = {"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return Asked(subprocess.Popen([*command, "--forceall"], **how), subprocess.Popen(command, **how))
+
+
+def _answer(process: subprocess.Popen, out: str, err: str) -> list[dict]:
+    if process.returncode:
+        if "Traceback" in err:
+            raise RuntimeError(f"a dry run of Snakemake failed:\n{err}")
+        raise ValueError(err.strip())
+    return json.loads(out)
+
+
+def _name(told: Mapping) -> tuple:
+    """Rule and wildcards: there is no other such job."""
+    return told["rule_name"], *sorted(told["wildcards"].items())
+
+
+def _job(told: Mapping, reason: str | None) -> Job:
+    return Job(
+        rule=told["rule_name"],
+        wildcards=told["wildcards"],
+        inputs=tuple(told["input"]),
+        outputs=tuple(told["output"]),
+        gpu=told["gpus"] > 0,
+        threads=told["threads"],
+        priority=told["priority"],
+        reason=reason,
+    )
+
+
+def _in_order(found: list[Job]) -> Iterator[Job]:
+    """Adds what each needs; depth first from what nobody needs, as its inputs are written."""
+    makers = {path: job for job in found for path in job.outputs}
+    needed = set()
+    for job in found:
+        job.needs = tuple(dict.fromkeys(makers[path] for path in job.inputs if path in makers))
+        needed.update(job.needs)
+    seen: set[Job] = set()
+
+    def visit(job: Job) -> Iterator[Job]:
+        if job not in seen:
+            seen.add(job)
+            for need in job.needs:
+                yield from visit(need)
+            yield job
+
+    for job in found:
+        if job not in needed:
+            yield from visit(job)

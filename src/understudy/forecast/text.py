@@ -1,0 +1,252 @@
+"""A forecast as text for a terminal: the answer first, then per branch, per number of GPUs, per rule, and why."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .costs import Cost
+from .gpus import SHARE_RANGE
+from .totals import Forecast, Row
+
+HOUR, DAY = 3600.0, 86400.0
+NOTHING = "-"
+
+
+def text_of(forecast: Forecast, config_name: str, free_bytes: float | None = None, remarks: Iterable[str] = ()) -> str:
+    """`free_bytes`: of the disk that the results go to; `remarks`: lines to add to the assumptions."""
+    page = _Page(forecast)
+    parts = [
+        page.answer(config_name, free_bytes),
+        page.branches(),
+        page.wall(),
+        page.rules(),
+        page.speeds(),
+        page.beside(),
+        page.assumptions(remarks),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+@dataclass
+class _Page:
+    """The parts of the text. Times of devices and of CPUs are in one unit, hours or, for small studies, minutes."""
+
+    f: Forecast
+
+    def __post_init__(self):
+        self.all = self.f.study.speeds.values()
+        self.unmeasured = {model: s for model, s in self.f.study.speeds.items() if not s.measured}
+        on_cpus = bool(self.all) and all(s.device.startswith("CPU") for s in self.all)
+        self.device = "device" if on_cpus else "GPU"
+        self.many = f"{self.device}s"
+        small = self.f.total.cost.device_seconds < 5 * HOUR
+        self.unit, self.length = ("minutes", 60.0) if small else ("hours", HOUR)
+
+    def time(self, seconds: float) -> str:
+        return number(seconds / self.length)
+
+    def answer(self, config_name: str, free_bytes: float | None) -> str:
+        f, cost, left = self.f, self.f.total.cost, self.f.total.jobs - self.f.total.done
+        spent = f"{self.time(cost.device_seconds)} {self.device}-{self.unit}"
+        until = f"{duration(f.wall[f.gpus])} on {f.gpus} {self.device}{'s' * (f.gpus > 1)}"
+        if not left:
+            until = "nothing left to do"
+        elif f.total.done or f.total.spent_seconds:
+            until = f"of which {self.time(f.left.device_seconds)} are left: {until}"
+        answer = f"{'About ' if self.unmeasured else ''}{spent}, {until}, {size(cost.bytes)} of disk, {self._energy()}."
+        lines = [answer[0].upper() + answer[1:]]
+        done = f", {f.total.done} of them done" if f.total.done else ""
+        lines.append(f"{f.total.jobs} jobs{done}: target {f.target} of {config_name}.")
+        lines += self._how_known()
+        needed = f.left.bytes + f.running_bytes * bool(left)
+        if free_bytes is not None and free_bytes < needed:
+            lines.append(f"NOT ENOUGH DISK: {size(free_bytes)} are free here, about {size(needed)} more are needed.")
+        return "\n".join(lines)
+
+    def _how_known(self) -> list[str]:
+        f = self.f
+        if not self.all:
+            return ["None of them trains or samples."]
+        if not self.unmeasured:
+            return ["Measured: every speed, see below."]
+        which = (
+            "" if len(self.unmeasured) == len(self.all) else f" for {len(self.unmeasured)} of {len(self.all)} models"
+        )
+        one = next(iter(self.unmeasured.values()))
+        ends, unit = (f.total.cost.fastest, f.total.cost.slowest), f"{self.device}-{self.unit}"
+        low, high = map(self.time, ends)
+        until = [duration(f.wall[f.gpus] * end / f.total.cost.device_seconds) for end in ends]
+        span = f", {until[0]} to {until[1]}" if f.total.done < f.total.jobs else ""
+        return [
+            f"A FLOP MODEL{which}, NOT MEASURED: {one.device} at {one.share:g} of its peak, which is assumed.",
+            f"At {SHARE_RANGE[1]:g} to {SHARE_RANGE[0]:g} of it: {low} to {high} {unit}{span}. To measure on your GPU: "
+            "snakemake calibrate",
+        ]
+
+    def _energy(self) -> str:
+        joules = self.f.total.cost.joules
+        if joules is None:
+            return "energy unknown"
+        return f"{kwh(joules)} kWh" + ("" if all(s.watt_measured for s in self.all) else " at board power")
+
+    def branches(self) -> str:
+        head = ["branch", "jobs", "done", f"{self.device}-{self.unit}", f"CPU-{self.unit}", "disk GB", "kWh"]
+        return table([head, *map(self._cells, self.f.branches), self._cells(self.f.total)], total=True)
+
+    def _cells(self, row: Row) -> list[str]:
+        cost = row.cost
+        times = [self.time(cost.device_seconds), self.time(cost.cpu_seconds)]
+        return [row.name, str(row.jobs), str(row.done), *times, number(cost.bytes / 1e9), kwh(cost.joules)]
+
+    def wall(self) -> str:
+        if self.f.total.done == self.f.total.jobs:
+            return ""
+        what = f"{self.many} at a time" + (", for what is left" if self.f.total.done else "")
+        counts = list(self.f.wall)
+        return table([[what, *map(str, counts)], ["wall time", *(short(self.f.wall[n]) for n in counts)]])
+
+    def rules(self) -> str:
+        unit = f"{self.unit} each"
+        lines = [["rule", "jobs", "done", f"{self.device}-{unit}", f"CPU-{unit}", "GB each"]]
+        for row in self.f.rules:
+            cost = row.cost
+            each = [self.time(cost.device_seconds / row.jobs), self.time(cost.cpu_seconds / row.jobs)]
+            lines.append([row.name, str(row.jobs), str(row.done), *each, number(cost.bytes / row.jobs / 1e9)])
+        lines.append(["total", str(self.f.total.jobs), str(self.f.total.done), "", "", ""])
+        return table(lines, total=True)
+
+    def speeds(self) -> str:
+        if not self.all:
+            return ""
+        lines = [["seconds per 1000 images", "training", "use", "known from"]]
+        for model, speed in self.f.study.speeds.items():
+            lines.append([model, number(speed.training), number(speed.inference), speed.source])
+        return table(lines, left=(0, 3))
+
+    def beside(self) -> str:
+        """Trainings that have begun: what was said of the finished ones, what they took."""
+        begun = [row for row in self.f.branches if row.spent_seconds]
+        if not begun:
+            return ""
+        head = f"forecast beside actual, {self.device}-{self.unit}"
+        lines = [[head, "trainings finished", "forecast", "actual", "ratio", "all spent"]]
+        for row in [*begun, self.f.total]:
+            said = [NOTHING] * 3
+            if row.forecast_seconds:
+                ratio = number(row.actual_seconds / row.forecast_seconds)
+                said = [self.time(row.forecast_seconds), self.time(row.actual_seconds), ratio]
+            lines.append([row.name, str(row.finished), *said, self.time(row.spent_seconds)])
+        rates = [f"  {number(rate)}  {kind}" for kind, rate in self.f.rates.items()]
+        return "\n".join([table(lines, total=True), "actual / forecast, which is applied to what is left:", *rates])
+
+    def assumptions(self, remarks: Iterable[str]) -> str:
+        f = self.f
+        lines = [
+            f"{name}: {one.train_slices:,} training and {one.test_slices:,} test slices; {one.source}"
+            for name, one in f.study.sizes.items()
+        ]
+        kept = f"{size(f.total.cost.run_bytes)} of it in run directories (last checkpoints, shards of samples)"
+        lines.append(f"Disk: {kept}; raw data is not counted.")
+        if f.total.done < f.total.jobs and f.running_bytes:
+            lines.append(f"  While {f.gpus} {self.many} train, {size(f.running_bytes)} more for older checkpoints.")
+        if self.unmeasured:
+            lines.append(
+                "FLOP model: convolutions and matrix products alone. Published shares of an A100's peak: StyleGAN 2 in"
+            )
+            lines.append("  the study 0.09, 2D nnU-Net 0.12, StyleGAN3 0.17.")
+        if f.total.cost.joules is not None and not all(s.watt_measured for s in self.all):
+            lines.append("Energy where no power was measured: board power all the time, which is an upper limit.")
+        if f.total.cost.joules is not None:
+            lines.append("Energy is that of the GPUs alone.")
+        lines.append("Wall time has no queue, and cores for every job without a GPU.")
+        several = [
+            f"{rule}: {count} GPUs a job, {count}^0.94 times the speed." for rule, count in f.study.gpus_of.items()
+        ]
+        return "Assumed\n" + "\n".join(f"  {line}" for line in [*lines, *several, *remarks])
+
+
+# ------------------------------------------------------------------------------------------------ numbers and tables
+def number(value: float) -> str:
+    """Three digits that count, and hundredths at most; thousands with commas."""
+    if 0 < value < 0.005:
+        return "<0.01"
+    decimals = 0 if value >= 99.95 or value == 0 else 1 if value >= 9.995 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def size(count: float) -> str:
+    return f"{number(count / 1e12)} TB" if count >= 1e12 else f"{number(count / 1e9)} GB"
+
+
+def kwh(joules: float | None) -> str:
+    return NOTHING if joules is None else number(joules / 3.6e6)
+
+
+def duration(seconds: float) -> str:
+    for unit, length in (("days", DAY), ("hours", HOUR), ("minutes", 60.0)):
+        if seconds >= 2 * length:
+            return f"{number(seconds / length)} {unit}"
+    return f"{number(seconds)} seconds"
+
+
+def short(seconds: float) -> str:
+    value, unit = duration(seconds).split(" ")
+    return value + {"days": " d", "hours": " h", "minutes": " min", "seconds": " s"}[unit]
+
+
+def table(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), total: bool = False) -> str:
+    """Columns two spaces apart, numbers to the right; a line below the head, and one above a total."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        return "  ".join(cells).rstrip()
+
+    lines = [line(row) for row in rows]
+    rule = "-" * max(map(len, lines))
+    lines.insert(1, rule)
+    if total:
+        lines.insert(-1, rule)
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------------ for programs
+def as_dict(f: Forecast) -> dict:
+    """The same numbers in plain units."""
+    return {
+        "target": f.target,
+        "total": _plain(f.total),
+        "left": {"gpu_hours": f.left.device_seconds / HOUR, "cpu_hours": f.left.cpu_seconds / HOUR},
+        "wall_hours_by_gpus": {str(count): seconds / HOUR for count, seconds in f.wall.items()},
+        "branches": [_plain(row) for row in f.branches],
+        "rules": [_plain(row) for row in f.rules],
+        "speeds": {
+            model: {
+                "seconds_per_kimg": {"training": speed.training, "inference": speed.inference},
+                "measured": speed.measured,
+                "device": speed.device,
+                "watt": speed.watt,
+                "watt_measured": speed.watt_measured,
+                "source": speed.source,
+            }
+            for model, speed in f.study.speeds.items()
+        },
+        "actual_over_forecast": f.rates,
+    }
+
+
+def _plain(row: Row) -> dict:
+    cost: Cost = row.cost
+    return {
+        "name": row.name,
+        "jobs": row.jobs,
+        "done": row.done,
+        "gpu_hours": cost.device_seconds / HOUR,
+        "gpu_hours_range": [cost.fastest / HOUR, cost.slowest / HOUR],
+        "cpu_hours": cost.cpu_seconds / HOUR,
+        "disk_gb": cost.bytes / 1e9,
+        "energy_kwh": None if cost.joules is None else cost.joules / 3.6e6,
+        "finished_trainings": row.finished,
+        "forecast_hours_of_finished": row.forecast_seconds / HOUR,
+        "actual_hours_of_finished": row.actual_seconds / HOUR,
+        "spent_hours": row.spent_seconds / HOUR,
+    }

@@ -1,0 +1,72 @@
+"""What stands behind the caption of a table because it is counted anew for every study. A note is a function of tables
+and of the config, so the writer of a table and the report say the same."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import pandas as pd
+
+from understudy.core.reader_names import ALL, PUBLISHED
+from understudy.evaluate.scores import LABEL, REGION
+
+from .registry import TABLES
+
+VALIDATION = {
+    "study": "Weights were chosen as in the study: by real subjects, which the generators were trained on, where a "
+    "training set has real images, and by synthetic images otherwise.",
+    "apart": "Weights were chosen by real subjects that no generator and no training set has seen.",
+}
+
+
+class Known(Protocol):
+    """What a note may ask for, of a material that tables are built from, or of the report, which reads them."""
+
+    policy: str  # config `evaluation.empties`
+    validation: str  # config `experiments.validation`
+    published: Mapping[str, str]
+
+    def table(self, name: str) -> pd.DataFrame: ...
+
+
+class Material:
+    """What the tables of a rule are built from: each once, however many others and notes ask for it."""
+
+    def table(self, name: str) -> pd.DataFrame:
+        built = self.__dict__.setdefault("_built", {})
+        if name not in built:
+            built[name] = TABLES[name].build(self)
+        return built[name]
+
+
+def of_labels(known: Known, name: str) -> str:
+    return f"{VALIDATION[known.validation]} {empties_note(known.table('empties'), known.policy, LABEL)}"
+
+
+def of_regions(known: Known, name: str) -> str:
+    return empties_note(known.table("empties"), known.policy, REGION)
+
+
+def empties_note(empties: pd.DataFrame, policy: str, of: str) -> str:
+    counted = empties[empties["kind"] == of]
+    total = {kind: int(counted[f"{kind}_empty"].sum()) for kind in ("both", "reference", "prediction")}
+    return (
+        f"Empty {of}s (policy `{policy}`): of {int(counted['volumes'].sum())} scored {of}s, {total['both']} are "
+        f"empty in both volumes, {total['reference']} in the reference alone, "
+        f"{total['prediction']} in the prediction alone."
+    )
+
+
+def power(known: Known, name: str) -> str:
+    """What so few generators can show."""
+    return " ".join(dict.fromkeys(known.table(name)["power"]))
+
+
+def unanswered(known: Known, name: str) -> str:
+    """Which readers have not answered everything; nothing where all have. Second showings are not counted."""
+    calls = known.table("readers")
+    calls = calls[~calls["reader"].isin([ALL, PUBLISHED])]
+    said = []
+    for (dataset, reader), own in calls.groupby(["dataset", "reader"], sort=False):
+        if left := int(own["missing"].sum()):
+            said.append(f"{reader} ({dataset}) {left} of {left + int(own['images'].sum())}")
+    return f"Without an answer: {', '.join(said)}." if said else ""

@@ -1,0 +1,340 @@
+"""The tables of the study: one object each. Which rule makes it, how it is built, its caption, and its place in the
+report follow from it; rules, scripts, the report and Snakemake's own report read them here.
+
+To add one: a function that builds it, in a file of its own or one that fits, and its object in TABLES, where it stands
+in the order of the report. Nothing that computes is imported before a table is built, as the workflow reads this file
+each time it starts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from understudy.core.experiments import EXPERIMENTS, Experiment
+from understudy.core.grid import sources
+from understudy.evaluate.metrics import METRIC, METRICS, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def always(config: Mapping) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str  # results/tables/{name}.csv
+    title: str  # heading in the report
+    caption: str
+    rule: str  # that makes it
+    built_by: str  # MODULE:FUNCTION of this package
+    of: Callable[[Any], tuple] = lambda material: (material,)  # what the function takes of the rule's material
+    decimals: int = 3
+    noted_by: str = ""  # MODULE:FUNCTION: what is counted anew for every study and stands behind the caption
+    shown_by: str = "formats:shown"  # MODULE:FUNCTION: what people read of it
+    when: Callable[[Mapping], bool] = always  # whether a study has it, by its config
+    section: str = ""  # of the report that lists its tables
+    folded: bool = True  # there, until a reader opens it
+
+    def build(self, material: Any) -> "pd.DataFrame":
+        return function(self.built_by)(*self.of(material))
+
+    def note(self, known: Any) -> str:
+        """The line above it: the caption, and what notes.Known has to say of this study."""
+        return f"{self.caption} {function(self.noted_by)(known, self.name)}".strip() if self.noted_by else self.caption
+
+
+def function(name: str) -> Callable:
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(f"understudy.report.{module}"), attribute)
+
+
+# ---- per-volume metrics ----------------------------------------------------------------------------------------------
+
+OVER_REPEATS = (
+    "mean ± standard deviation over the repeats; `mean` is {mean}. 95 %: interval over subjects and repeats; median: "
+    "of the repeats. Of every label they are in the CSV."
+)
+MEANS = {
+    True: "over the labels of each subject, then over subjects",  # subjects_first
+    False: "the average of the labels",
+}
+
+
+of_scores = partial(Table, rule="make_tables", section="tables")
+
+
+def of_labels(metric: Metric) -> Table:
+    return of_scores(
+        metric.name,
+        title=metric.title,
+        caption=f"{metric.quantity}, {OVER_REPEATS.format(mean=MEANS[metric.subjects_first])}",
+        built_by="score_tables:of_labels",
+        of=lambda study: (study, metric.name),
+        decimals=metric.decimals,
+        noted_by="notes:of_labels" if metric.undefined_as else "",
+        folded=metric.name != "dice",
+    )
+
+
+def of_regions(name: str, title: str, quantity: str, metric: Metric) -> Table:
+    return of_scores(
+        name,
+        title=title,
+        caption=f"{quantity}, mean ± standard deviation over the repeats.",
+        built_by="score_tables:of_regions",
+        of=lambda study: (study, metric.name),
+        decimals=metric.decimals,
+        noted_by="notes:of_regions",
+    )
+
+
+SCORES = [
+    of_labels(METRIC["dice"]),
+    of_scores(
+        "equivalence",
+        title="As good as real images?",
+        caption="Is training on it as good as training on real images with augmentation? Difference of mean Dice "
+        "with its 90 % interval, two one-sided tests against the margin, corrected for their number (Holm). Undecided: "
+        "too few subjects or repeats to say.",
+        built_by="comparisons:equivalence",
+        of=lambda study: (study.dice, study.margin),
+        folded=False,
+    ),
+    of_scores(
+        "relative_dice",
+        title="Relative Dice",
+        caption="Mean Dice in percent of that of the same network trained on real images with augmentation.",
+        built_by="score_tables:relative_dice",
+        of=lambda study: (study.table("dice"), study.published),
+        decimals=2,
+        folded=False,
+    ),
+    of_scores(
+        "ranking",
+        title="Ranking of the generators",
+        caption="Ranks of the generators, 1 is best, by training on their images alone. `criteria`: how many ranks the "
+        "mean is taken over. `rank in 95 %` and `first`: the rank in 95 % of the bootstrap draws of subjects and "
+        "repeats, and the share of draws in which a generator is best.",
+        built_by="ranking:beside_published",
+        of=lambda study: (study.criteria, study.drawn, study.published),
+        decimals=2,
+    ),
+    of_scores(
+        "comparisons",
+        title="Paired comparisons",
+        caption="Differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is corrected for "
+        "the number of comparisons of the same question, data set and segmenter.",
+        built_by="comparisons:comparisons",
+        of=lambda study: (study.dice,),
+    ),
+    *[of_labels(metric) for metric in METRICS if metric.name != "dice"],
+    of_regions("regions", "Dice of regions", "Dice of the regions", METRIC["dice"]),
+    of_regions(
+        "regions_hausdorff95",
+        "95th percentile of the Hausdorff distance of regions",
+        "95th percentile of the Hausdorff distance of the regions in mm",
+        METRIC["hausdorff95"],
+    ),
+    of_scores(
+        "correlations",
+        title="Do metrics of the images predict use?",
+        caption="Rank correlation over the generators of a metric of the images with the Dice of segmenters that "
+        "were trained on them alone. p is exact: all orders are counted.",
+        built_by="correlations:correlations",
+        of=lambda study: (study.criteria, study.fidelity, study.published),
+        decimals=2,
+        noted_by="notes:power",
+    ),
+    of_scores(
+        "controls",
+        title="Controls",
+        caption="Do the numbers behave where the answer is known? Copies of the training images have to be as useful "
+        "as real ones; noise and shuffled annotations of little use. `interval`: 95 % interval of the Dice.",
+        built_by="controls:controls",
+        of=lambda study: (study.dice, study.margin, study.ceiling, study.draws),
+    ),
+    of_scores(
+        "empties",
+        title="Empty labels",
+        caption="In how many of the scored volumes a label is missing from both, from the reference, or from the "
+        "prediction alone, over all repeats.",
+        built_by="score_tables:empties",
+        of=lambda study: (study.scores,),
+        decimals=0,
+    ),
+    Table(
+        "missing",
+        title="Failed trainings",
+        caption="The trainings that are in no mean of the other tables, and why.",
+        rule="tables_so_far",
+        built_by="missing:missing_trainings",
+        of=lambda material: material,
+        decimals=0,
+        when=lambda config: False,  # no study has it as a file to wait for: make_tables waits for all trainings
+    ),
+]
+
+
+# ---- experiments -----------------------------------------------------------------------------------------------------
+
+POINTS = (
+    "mean ± standard deviation over the repeats, 95 % interval over subjects and repeats; `change`: since the row "
+    "above, with its 95 % interval."
+)
+WORTH = (
+    " `worth`: so many real subjects alone reach the same Dice; 0 means fewer than the smallest number that was tried, "
+    "inf more than the largest."
+)
+
+
+def of_experiment(experiment: Experiment) -> Table:
+    return Table(
+        experiment.name,
+        title=experiment.title,
+        caption=f"Mean Dice by {experiment.by}, {POINTS}{WORTH if experiment.of_patients else ''}",
+        rule="compare_experiment",
+        built_by="experiments:experiment_table",
+        of=lambda m: (m.name, m.curves, m.cells, m.repeats, m.draws, m.subjects),
+        noted_by="experiment_sentences:note",
+        when=lambda config: bool(config["experiments"].get(experiment.name, {}).get("generators")),
+        section="experiments",
+    )
+
+
+# ---- images, generators, readers -------------------------------------------------------------------------------------
+
+
+def has_images(config: Mapping) -> bool:
+    return bool(sources(config))
+
+
+def has_answers(config: Mapping) -> bool:
+    return bool(config["reader_study"]["generators"] and config["reader_study"]["answers"])
+
+
+IMAGES = [
+    Table(
+        "audit",
+        title="Copies of patients?",
+        caption="Are images copies of training images? `flagged`: nearer to a training image, of a subject that stands "
+        "out, than real images of other people are, with the 95 % interval; `copies`: nearer than any of those; "
+        "`membership AUC`: how well the images tell training subjects from others, 0.5 is chance; `recall`: of copies "
+        "that were planted.",
+        rule="compare_audits",
+        built_by="audits:audit_table",
+        decimals=0,
+        when=has_images,
+    ),
+    Table(
+        "fidelity",
+        title="How real the images look",
+        caption="Against the real training images. `frechet`: of all images; `frechet_matched`: of as many images in "
+        "every row and on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for "
+        "`kernel`. An asterisk: not to be compared with values elsewhere, for the reason in `note`.",
+        rule="compare_fidelity",
+        built_by="fidelity:fidelity",
+        of=lambda material: material,
+        shown_by="fidelity:fidelity_shown",
+        when=has_images,
+    ),
+    Table(
+        "annotation",
+        title="How real the annotations look",
+        caption="Annotations: real training images (`real`), real test images (`real_test`) and each generator's. "
+        "Pairs of classes are written label/label. `ks`: Kolmogorov-Smirnov distance to `real`.",
+        rule="compare_fidelity",
+        built_by="fidelity:annotation",
+        of=lambda material: material,
+        shown_by="fidelity:annotation_shown",
+        when=has_images,
+    ),
+    Table(
+        "generators",
+        title="Were the generators treated alike?",
+        caption="Every knob in which the generators differ; options that all have with one value are left out. "
+        "`device hours`: of training, on all its GPUs.",
+        rule="compare_generators",
+        built_by="generator_differences:generator_differences",
+        of=lambda material: material,
+        decimals=0,
+        when=lambda config: bool(config["generators"]),
+    ),
+]
+of_answers = partial(
+    Table,
+    rule="read_answers",
+    of=lambda reading: (reading.answers, reading.published),
+    decimals=2,
+    noted_by="notes:unanswered",
+    when=has_answers,
+    section="readers",
+)
+READERS = [
+    of_answers(
+        "reader_summary",
+        title="Could they tell?",
+        caption="Could they tell? Balanced accuracy: mean of the right shares of real and of synthetic images, 0.5 is "
+        "chance, with its 95 % interval (of all readers: for other readers and images like these). `majority`: "
+        "accuracy of calling everything what most images are. Sensitivity index: d', 0 is chance. Chi squared: are all "
+        "sources called real equally often?",
+        built_by="reader_tables:reader_summary",
+    ),
+    of_answers(
+        "readers",
+        title="What they called the images",
+        caption="What readers called the images of each source, with the 95 % interval of the share called "
+        "synthetic. p: is it another share than of real images (Fisher's exact test; of all readers together, "
+        "permuted images), corrected for the number of generators (Holm).",
+        built_by="reader_tables:readers",
+    ),
+    of_answers(
+        "reader_areas",
+        title="By confidence",
+        caption="How well the readers' confidence tells each generator's images from real ones: area under "
+        "the ROC curve, 0.5 is chance, with its 95 % interval, and the balanced accuracy of the calls alone.",
+        built_by="reader_tables:reader_areas",
+        of=lambda reading: (reading.answers,),
+    ),
+    of_answers(
+        "reader_agreement",
+        title="Did they agree?",
+        caption="Equal calls of two readers (Cohen's kappa), of more (Fleiss'), and of one reader who saw "
+        "an image twice; kappa is 0 where they agree as often as by chance. 95 % intervals over images.",
+        built_by="reader_tables:reader_agreement",
+        of=lambda reading: (reading.answers,),
+    ),
+    Table(
+        "reader_plan",
+        title="How many images and readers",
+        caption="How many images of each source a reader study needs, and how many its page then has: for a 95 "
+        "% interval of balanced accuracy as narrow as was asked for, and to tell the accuracy that was asked for from "
+        "chance. `planned`: what the images of the config would show.",
+        rule="read_answers",
+        built_by="reader_size:reader_plan",
+        of=lambda reading: (reading.options,),
+        decimals=2,
+        when=lambda config: bool(config["reader_study"]["generators"]),
+        section="readers",
+    ),
+]
+
+TABLES = {table.name: table for table in [*SCORES, *map(of_experiment, EXPERIMENTS.values()), *IMAGES, *READERS]}
+
+
+def tables_of(config: Mapping) -> list[Table]:
+    """Those that the study of a validated config has, in the order of the report."""
+    return [table for table in TABLES.values() if table.when(config)]
+
+
+def made_by(rule: str, config: Mapping | None = None) -> list[Table]:
+    """The tables of a rule; with a config, those that its study has."""
+    return [table for table in (TABLES.values() if config is None else tables_of(config)) if table.rule == rule]
+
+
+def shown_in(section: str) -> list[Table]:
+    """The tables that a section of the report lists."""
+    return [table for table in TABLES.values() if table.section == section]

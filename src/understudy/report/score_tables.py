@@ -1,0 +1,106 @@
+"""Tables of scores: a row per setting, with what is known of each label and of their mean; published values beside."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from understudy.core.grid import Setting
+from understudy.evaluate.metrics import METRIC
+from understudy.evaluate.scores import count_empties, with_added
+from understudy.statistics.intervals import interval
+
+from .comparisons import BASELINE
+from .published import published_relative_dice, published_scores
+from .score_arrays import KEYS, REPEATS, Cells, means_of, means_of_repeats
+from .study_scores import StudyScores, key_of
+
+
+def of_labels(study: StudyScores, metric: str) -> pd.DataFrame:
+    labels, cells = study.labels
+    table = score_table(cells, metric, labels, study.settings, study.draws)
+    return beside_published(table, metric, study.published) if METRIC[metric].ranks else table
+
+
+def of_regions(study: StudyScores, metric: str) -> pd.DataFrame:
+    regions, cells = study.regions
+    return score_table(cells, metric, regions, study.settings if regions else [], study.draws, with_mean=False)
+
+
+def empties(scores: pd.DataFrame) -> pd.DataFrame:
+    return count_empties(with_added(scores), [*KEYS, "kind"])
+
+
+def score_table(
+    cells: Cells, metric: str, labels: Sequence[str], settings: Sequence[Setting], draws: int, with_mean: bool = True
+) -> pd.DataFrame:
+    """A row per setting: {label}_mean, _sd, _low, _high, _median of every label and of their mean; repeats, failed,
+    undefined. mean and sd are over the repeats, low and high the 95 % interval over subjects and repeats."""
+    columns, rows = [*labels, *["mean"] * with_mean], []
+    for setting in settings:
+        values_LSR = cells.get(key_of(setting), {}).get(metric, np.empty((len(labels), 0, 0)))
+        repeats = cells.get(key_of(setting), {}).get(REPEATS, np.empty(0, int))
+        row, undefined = dict(zip(KEYS, key_of(setting), strict=True)), np.zeros(len(repeats), bool)
+        for name in columns:
+            of_name = values_LSR if name == "mean" else values_LSR[[labels.index(name)]]
+            means_R = means_of_repeats(of_name, metric)
+            undefined |= np.isnan(means_R)
+            row |= {f"{name}_{key}": value for key, value in summary(of_name, means_R, metric, draws).items()}
+        row["repeats"] = len(repeats)
+        row["failed"] = _listed(r for r in range(1, setting.repeats + 1) if r not in repeats)
+        row["undefined"] = _listed(repeats[undefined])
+        rows.append(row)
+    numbers = [f"{name}_{key}" for name in columns for key in SUMMARY]
+    return pd.DataFrame(rows, columns=[*KEYS, *numbers, "repeats", "failed", "undefined"])
+
+
+SUMMARY = ("mean", "sd", "low", "high", "median")
+
+
+def summary(values_LSR: np.ndarray, means_R: np.ndarray, metric: str, draws: int) -> dict[str, float]:
+    """Of the means of the repeats, and of the subjects behind them."""
+    defined = means_R[~np.isnan(means_R)]
+    if not len(defined):
+        return dict.fromkeys(SUMMARY, np.nan)
+    low, high = np.clip(interval(means_of(values_LSR, metric), draws=draws), *METRIC[metric].bounds)
+    numbers = defined.mean(), defined.std(), low, high, np.median(defined)
+    return dict(zip(SUMMARY, map(float, numbers), strict=True))
+
+
+def beside_published(table: pd.DataFrame, metric: str, published: Mapping[str, str]) -> pd.DataFrame:
+    """With published_mean_mean, published_mean_sd, and ours minus theirs."""
+    theirs = {d: published_scores(metric, n)[[*KEYS[1:], "mean_mean", "mean_sd"]] for d, n in published.items()}
+    table = _beside(table, theirs, ["mean_mean", "mean_sd"])
+    return table.assign(minus_published=table["mean_mean"] - table["published_mean_mean"]) if theirs else table
+
+
+def _listed(repeats: Iterable[int]) -> str:
+    return " ".join(map(str, repeats))
+
+
+def _beside(table: pd.DataFrame, theirs: Mapping[str, pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """The table with published_{column} of the same dataset and setting; no such columns where nothing is published."""
+    if not theirs:
+        return table
+    known = pd.concat([frame.assign(dataset=dataset) for dataset, frame in theirs.items()])
+    known = known.rename(columns={c: f"published_{c}" for c in columns})
+    return table.merge(known, on=KEYS, how="left", validate="one_to_one")
+
+
+def published_of(table: pd.DataFrame, dataset: str) -> pd.DataFrame | None:
+    """Columns segmenter, training_set, augmentation, mean_mean: the published means in a score table; None if none."""
+    if "published_mean_mean" not in table:
+        return None
+    theirs = table[table["dataset"] == dataset].dropna(subset="published_mean_mean")
+    theirs = theirs[[*KEYS[1:], "published_mean_mean"]].rename(columns={"published_mean_mean": "mean_mean"})
+    return theirs if len(theirs) else None
+
+
+def relative_dice(dice: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame:
+    """Mean Dice in percent of that of the same dataset and segmenter trained on real images with augmentation."""
+    is_baseline = (dice["training_set"] == BASELINE[0]) & (dice["augmentation"] == BASELINE[1])
+    baseline = dice[is_baseline].set_index(KEYS[:2])["mean_mean"]
+    of_row = baseline.reindex(pd.MultiIndex.from_frame(dice[KEYS[:2]])).to_numpy(float)
+    table = dice[KEYS].assign(percent=100 * dice["mean_mean"].to_numpy(float) / of_row)
+    theirs = {dataset: published_relative_dice(name) for dataset, name in published.items()}
+    return _beside(table, theirs, ["percent"])

@@ -1,0 +1,166 @@
+"""The scores of a study as its tables need them: checked, with the policy for missing labels applied, as arrays.
+
+One row of a table is one setting (dataset, segmenter, training set, augmentation). Means are taken in the study's
+order: over the test subjects of one training, then over its repeats, with the population standard deviation over
+repeats. Nothing is averaged silently: a repeat without scores is listed under `failed`, one that has no defined value
+for some label under `undefined`, and the empty labels behind undefined scores are counted in their own table.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from understudy.core.grid import Setting, published_names
+from understudy.evaluate.metrics import METRIC, METRICS, with_derived
+from understudy.evaluate.scores import ADDED, COLUMNS, LABEL, REGION, apply_policy, read_scores, with_added
+from understudy.statistics.intervals import DRAWS
+
+from . import ranking
+from .notes import Material
+from .score_arrays import KEYS, Cells, cells_of, means_of
+
+
+def load_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """All scores in one frame. A missing file is a failed training: it is left out, and listed by the tables.
+
+    Raises ValueError where two files hold the same training, or the trainings of a dataset differ in their subjects.
+    """
+    frames = {Path(path): read_scores(path) for path in paths if Path(path).is_file()}
+    if not frames:
+        return pd.DataFrame(columns=COLUMNS + ADDED)
+    scores = pd.concat([frame.assign(file=str(path)) for path, frame in frames.items()], ignore_index=True)
+    cell = [*KEYS, "repeat", "subject", "label"]
+    if (twice := scores.duplicated(cell)).any():
+        row = scores[twice].iloc[0]
+        raise ValueError(f"{row['file']}: found scores of {', '.join(map(str, row[cell]))} a second time, expected one")
+    _refuse_different_subjects(scores)
+    return scores.drop(columns="file")
+
+
+def _refuse_different_subjects(scores: pd.DataFrame) -> None:
+    for dataset, of_dataset in scores.groupby("dataset", sort=False):
+        expected: set | None = None
+        for file, part in of_dataset.groupby("file", sort=False):
+            found = set(zip(part["subject"], part["label"], strict=True))
+            expected = found if expected is None else expected
+            if found != expected:
+                names = ", ".join(sorted({subject for subject, _ in found ^ expected})[:5])
+                raise ValueError(
+                    f"{file}: its subjects or labels differ from those of the other trainings on {dataset} ({names}). "
+                    "Means over different subjects cannot be compared: train it again."
+                )
+
+
+def settings_of(scores: pd.DataFrame) -> list[Setting]:
+    """The settings that the scores hold, where nobody says which were expected."""
+    if not len(scores):
+        return []
+    return [Setting(*key, int(repeats)) for key, repeats in scores.groupby(KEYS, sort=False)["repeat"].max().items()]
+
+
+@dataclass(frozen=True)
+class StudyScores(Material):
+    """What the tables of the rule make_tables are built from."""
+
+    scores: pd.DataFrame  # as load_scores gives them
+    settings: Sequence[Setting]  # expected ones, in the order of the rows; repeats 1 ... setting.repeats
+    policy: str = "study"  # what undefined scores count as (evaluate.scores.apply_policy)
+    published: Mapping[str, str] = field(
+        default_factory=dict
+    )  # dataset -> brats2020 or brats2021, to stand beside ours
+    fidelity: pd.DataFrame | None = None  # dataset, generator and a column per metric of the images
+    margin: float = 0.02  # of mean Dice, for equivalence with real images
+    ceiling: float = 0.5  # of controls that must be of little use, as a share of the Dice of real images
+    draws: int = DRAWS  # of the bootstrap
+    validation: str = "study"  # what chose the weights
+
+    @classmethod
+    def of_config(cls, config: Mapping, settings: Sequence[Setting], fidelity: pd.DataFrame | None) -> "StudyScores":
+        """The scores of these settings below the results folder."""
+        options = config["evaluation"]
+        return cls(
+            load_scores(path for setting in settings for path in setting.files(config["results"], "scores.csv")),
+            settings,
+            options["empties"],
+            published_names(config),
+            fidelity,
+            options["equivalence_margin"],
+            options["control_ceiling"],
+            options["bootstrap"],
+            config["experiments"]["validation"],
+        )
+
+    def __post_init__(self):
+        """Raises ValueError where there are scores of a setting or repeat that is not expected."""
+        _refuse_unexpected(self.scores, self.settings)
+
+    @cached_property
+    def _counted(self) -> pd.DataFrame:
+        return with_derived(apply_policy(with_added(self.scores), self.policy))
+
+    def _of_kind(self, kind: str) -> tuple[list[str], Cells]:
+        rows = self._counted[self._counted["kind"] == kind]
+        names = list(dict.fromkeys(rows["label"]))
+        return names, cells_of(rows, [metric.name for metric in METRICS], names)
+
+    @cached_property
+    def labels(self) -> tuple[list[str], Cells]:
+        """Their names, and the scores of every setting."""
+        return self._of_kind(LABEL)
+
+    @cached_property
+    def regions(self) -> tuple[list[str], Cells]:
+        return self._of_kind(REGION)
+
+    @cached_property
+    def dice(self) -> dict[tuple, np.ndarray]:
+        """Setting -> x_SR of mean Dice."""
+        _, cells = self.labels
+        keys = [key_of(setting) for setting in self.settings]
+        return {key: means_of(cells[key]["dice"], "dice") for key in keys if key in cells}
+
+    @cached_property
+    def criteria(self) -> pd.DataFrame:
+        """What generators are ranked by."""
+        return ranking.criteria({m.name: self.table(m.name) for m in METRICS if m.ranks}, self.fidelity)
+
+    @property
+    def drawn(self) -> dict[tuple, np.ndarray]:
+        """The criteria in every draw of the bootstrap."""
+        _, cells = self.labels
+        alone = {key: values for key, values in cells.items() if ranking.ranks_alone(key[2])}
+        means = {k: {m.name: means_of(v[m.name], m.name) for m in METRICS if m.ranks} for k, v in alone.items()}
+        return ranking.drawn(means, self.draws)
+
+
+def _refuse_unexpected(scores: pd.DataFrame, settings: Sequence[Setting]) -> None:
+    expected = {(*key_of(s), repeat) for s in settings for repeat in range(1, s.repeats + 1)}
+    found = set(scores[[*KEYS, "repeat"]].itertuples(index=False, name=None))
+    if extra := sorted(found - expected):
+        raise ValueError(
+            f"scores: found {len(extra)} trainings that no setting expects, the first is {' '.join(map(str, extra[0]))}"
+        )
+
+
+def key_of(setting: Setting) -> tuple[str, str, str, str]:
+    return setting.dataset, setting.segmenter, setting.training_set, setting.augmentation
+
+
+def repeat_means(counted: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Per training (index: KEYS, repeat) the mean over subjects of each label, and `mean` over the labels.
+
+    The Dice `mean` is the average of the labels' means; the distance is first averaged over the labels of a subject,
+    then over subjects. The two differ only where a value is undefined.
+    """
+    column, training = METRIC[metric].column, [*KEYS, "repeat"]
+    counted = counted[with_added(counted)["kind"] == LABEL]
+    labels = list(dict.fromkeys(counted["label"]))
+    means = counted.groupby([*training, "label"], sort=False)[column].mean().unstack("label").reindex(columns=labels)
+    if not METRIC[metric].subjects_first:
+        return means.assign(mean=means.mean(axis=1))
+    per_subject = counted.groupby([*training, "subject"], sort=False)[column].mean()
+    return means.assign(mean=per_subject.groupby(training, sort=False).mean())
