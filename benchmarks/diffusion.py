@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 
-from understudy.core.data import DeviceImages
-from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.measure import device_name
 from understudy.generate.diffusion_networks import MULTIPLIERS
 from understudy.generate.diffusion_process import linear_betas
-from understudy.generate.train import GeneratorTrainee
+from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.weights import seeded_build
+from understudy.run.device_images import DeviceImages
+from understudy.run.machine import add_device_arguments, use_device
+from understudy.run.measure import device_name
 
 CHANNELS, STEPS, EVALUATIONS, HEADS = 5, 4000, 50, 4
 FULL = {"size": 256, "width": 64, "blocks": 3, "batch": 12, "chunk": 16}

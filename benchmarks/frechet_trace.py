@@ -14,8 +14,8 @@ import numpy as np
 import scipy
 from scipy.linalg import sqrtm
 
-from understudy.core import cli
 from understudy.evaluate.frechet import Moments, root_trace
+from understudy.run import command_line
 
 RATIO, DIFFERENCE = 3.0, 1e-6
 
@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

@@ -21,13 +21,13 @@ from pathlib import Path
 import packaging.version
 import torch
 
-from understudy.core.data import DeviceImages
-from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.measure import device_name, matmul_rate, pace, peak_memory_mb
 from understudy.generate import GENERATORS
-from understudy.generate.demand import demand
-from understudy.generate.train import GeneratorTrainee, update_ema
+from understudy.generate.generator_flops import demand
+from understudy.generate.generator_training import GeneratorTrainee, update_ema
 from understudy.generate.weights import seeded_build
+from understudy.run.device_images import DeviceImages
+from understudy.run.machine import add_device_arguments, use_device
+from understudy.run.measure import device_name, matmul_rate, pace, peak_memory_mb
 
 CHANNELS = 5
 GAN = {"channel_base": 1024, "channel_max": 64, "latent_size": 64}

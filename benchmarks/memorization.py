@@ -21,16 +21,16 @@ import numpy as np
 
 from understudy.audit.detector import at_rate, share
 from understudy.audit.search import Images, search
-from understudy.audit.tasks import included
+from understudy.audit.search_tasks import included
 from understudy.audit.views import VARIANTS, View
 from understudy.config.study import complete, load_yaml
-from understudy.core import cli
-from understudy.core.data import DeviceImages
-from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.stack import Stack
-from understudy.generate.annotation import Coding
-from understudy.generate.train import GeneratorTrainee
+from understudy.generate.annotation_channel import Coding
+from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.weights import seeded_build
+from understudy.run import command_line
+from understudy.run.device_images import DeviceImages
+from understudy.run.machine import add_device_arguments, use_device
+from understudy.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = {"diffusion": "diffusion model", "stylegan2": "StyleGAN 2"}
@@ -120,4 +120,4 @@ def draw(curves: dict, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

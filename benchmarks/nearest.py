@@ -19,8 +19,8 @@ import torch
 
 from understudy.audit.search import Images, search, sizes
 from understudy.audit.views import View
-from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.measure import device_name
+from understudy.run.machine import add_device_arguments, use_device
+from understudy.run.measure import device_name
 
 BAR = 0.6
 CHANNELS = ["t1", "t1ce", "t2", "flair", "seg"]

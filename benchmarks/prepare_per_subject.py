@@ -21,10 +21,10 @@ import nibabel
 import numpy as np
 from isal import isal_zlib
 
-from understudy.core.stack import Stack, encode_png
 from understudy.prepare.index import index_subjects
 from understudy.prepare.layouts import by_file, find_subjects, layouts_of
 from understudy.prepare.slices import slice_volumes
+from understudy.stack.archive import Stack, encode_png
 
 BAR = 1.5
 IMAGES = {

@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from sample_stack import SIZE, slices
 
-from understudy.core.stack import Stack, StackWriter
-from understudy.core.traces import Names
+from understudy.files.names_in_text import Names
 from understudy.prepare.phantom import MODALITIES
 from understudy.release import verify
 from understudy.release.anonymous import commitment, write_stack
+from understudy.stack import Stack, StackWriter
 
 IMAGES = 100_000
 WRITE_LIMIT_S, VERIFY_LIMIT_S, SEARCH_LIMIT_S = 45 * 60, 10 * 60, 60

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.machine import add_device_arguments
 from understudy.generate.shards import join_shards, missing_blocks, write_shards
 from understudy.prepare.phantom import MODALITIES, PhantomOptions, make_subject
+from understudy.run.machine import add_device_arguments
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES, CORES, LIMIT_S = 100_000, 16, 300

@@ -19,11 +19,11 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from understudy.config.study import complete, load_yaml
-from understudy.core import cli
-from understudy.core.stack import Stack
 from understudy.evaluate.frechet import Moments, frechet_distance
 from understudy.evaluate.random_network import features
 from understudy.generate.weights import publish_weights, read_metadata
+from understudy.run import command_line
+from understudy.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLERS = {"dpm_solver": 50, "ancestral": 1000}
@@ -97,4 +97,4 @@ def script(name: str, *arguments: dict) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

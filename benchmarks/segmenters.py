@@ -20,14 +20,14 @@ import torch
 from scipy import ndimage
 
 from understudy.config.study import complete
-from understudy.core.data import DeviceImages
-from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.measure import device_name, matmul_rate
+from understudy.run.device_images import DeviceImages
+from understudy.run.machine import add_device_arguments, use_device
+from understudy.run.measure import device_name, matmul_rate
 from understudy.segment.augment import Augmentation
-from understudy.segment.data import Source, TrainingSet
-from understudy.segment.demand import demand
 from understudy.segment.geometry import spline_weights
-from understudy.segment.train import SegmenterTrainee
+from understudy.segment.segmenter_flops import demand
+from understudy.segment.segmenter_training import SegmenterTrainee
+from understudy.segment.training_images import Source, TrainingSet
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANNELS, CLASSES, IMAGES = 4, 4, 96

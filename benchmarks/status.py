@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from understudy.config.study import complete
-from understudy.core.status import wanted
+from understudy.run.status import wanted
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_SECONDS = 1.0

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from understudy.config.fields import Number, Problem, key
 from understudy.config.generator import Batch, Generator, Kimg, LatentSize
 from understudy.config.reading import read_options
-from understudy.core import distributed, seeds
-from understudy.core.flops import count_flops
+from understudy.run import distributed, seeds
+from understudy.run.flops import count_flops
 
-from . import common
+from . import training_step
 
 CHUNK = 16  # images of one forward pass when sampling: fixed, as the size of a batch changes the last bits
 
@@ -96,7 +96,7 @@ class Template:
         o, n = self.options, len(real_NCHW)
         # every process draws all random numbers of the batch, then computes its share of the images
         if o.mirror:
-            real_NCHW = common.mirrored(real_NCHW, rng)
+            real_NCHW = training_step.mirrored(real_NCHW, rng)
         noise_NK = torch.randn(n, o.latent_size, device=self.device, generator=rng)
         loss_N = torch.zeros(n, device=self.device)
 
@@ -106,7 +106,7 @@ class Template:
                 loss_N[chosen] = part_N.detach()
                 yield part_N.sum() / n
 
-        nonfinite = common.descend(self.optimizers["both"], losses())
+        nonfinite = training_step.descend(self.optimizers["both"], losses())
         return {"loss": distributed.all_reduce_sum(loss_N).mean(), "nonfinite_gradients": nonfinite}
 
     def loss(self, real_NCHW: Tensor, noise_NK: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class Template:
             latents = [torch.randn(size, generator=seeds.generator("cpu", "latent", seed, i)) for i in indices]
             return decoder(torch.stack(latents).to(self.device))
 
-        return common.sample_by_index(draw, n, first, CHUNK)
+        return training_step.sample_by_index(draw, n, first, CHUNK)
 
     def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
         """As `sample`, for the training's own looks: fast, and a function of no option in SAMPLING."""

@@ -2,7 +2,7 @@
 #
 # `{prefix}` is empty for a generator's samples, and `filtered_` for those that are left when copies have been replaced.
 
-from understudy.core.grid import audited
+from understudy.study.grid import audited
 
 AUDITED_SOURCES = one_of([*SOURCES, *config["experiments"]["controls"]])
 AUDITS = [

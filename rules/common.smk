@@ -41,10 +41,10 @@ shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 from snakemake.exceptions import WorkflowError
 
 from understudy.config.study import complete, load_yaml
-from understudy.core.files import canonical_json
-from understudy.core.experiments import experiments
-from understudy.core.grid import all_training_sets, ensembles, grid, models, settings
-from understudy.core.grid import sources, trained
+from understudy.files.atomic import canonical_json
+from understudy.study.experiment_registry import experiments
+from understudy.study.grid import all_training_sets, ensembles, grid, models, settings
+from understudy.study.grid import sources, trained
 from understudy.prepare.splits import check_split_file
 from understudy.report.registry import made_by
 

@@ -1,6 +1,6 @@
 # evaluate: synthetic images and annotations beside real ones. (Segmentations are scored where they are predicted.)
-from understudy.core.grid import feature_weights
-from understudy.core.weights import find_weights
+from understudy.study.grid import feature_weights
+from understudy.files.find_weights import find_weights
 
 
 def fidelity_options(wildcards):

@@ -2,8 +2,8 @@
 #
 # Large files are `ancient`, and each has a small manifest with its SHA-256 beside it, which is an ordinary input:
 # Snakemake compares small files by content, so touching a stack reruns nothing and another stack reruns what used it.
-from understudy.core.grid import sample_count
-from understudy.core.sources import Source
+from understudy.study.grid import sample_count
+from understudy.study.sources import Source
 
 
 def generator_options(wildcards):

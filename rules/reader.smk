@@ -1,6 +1,6 @@
 # reader: can people tell synthetic images from real ones? A page for readers, and what comes of their answers.
-from understudy.core.grid import published_names
-from understudy.core.sources import file_of
+from understudy.study.grid import published_names
+from understudy.study.sources import file_of
 
 # what decides the page, and what decides the plan and the tables
 READER_PAGE = ["generators", "images", "channels", "split", "repeats", "confidence"]

@@ -1,8 +1,8 @@
 # report: scores and examples -> tables and figures.
 import json
 
-from understudy.core.experiments import curves
-from understudy.core.grid import FIGURE_REPEATS, base_sources, settings_of
+from understudy.study.experiment_registry import curves
+from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
 

@@ -1,8 +1,8 @@
 # segment: a training set -> a segmenter, its predictions of the test volumes, and their scores.
 import json
 
-from understudy.core.grid import Setting, start_of
-from understudy.core.sources import file_of, parts
+from understudy.study.grid import Setting, start_of
+from understudy.study.sources import file_of, parts
 
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
 SHARED = config["experiments"]["share_job"]

@@ -1,5 +1,5 @@
 # Targets: what a person asks for by name (`all`, the default, stands in workflow/Snakefile).
-from understudy.core.sources import bases_of
+from understudy.study.sources import bases_of
 
 
 localrules:

@@ -5,17 +5,17 @@ import json
 from pathlib import Path
 
 from understudy.audit.chain import check_calibration, check_found, check_manifest, check_origin
-from understudy.audit.figure import draw_distributions, draw_pairs
-from understudy.audit.judge import judge
+from understudy.audit.pairs_figure import draw_distributions, draw_pairs
 from understudy.audit.recheck import chain_of
-from understudy.audit.tasks import read_found
-from understudy.core.cli import named_os_errors, run
-from understudy.core.csv_files import csv_text
-from understudy.core.files import sha256_of_file, write_json, write_text_atomically
-from understudy.core.forms import Audit, Calibration, Nearest, RealImages
-from understudy.core.outside import checked, json_argument, read_json_as
-from understudy.core.stack import Stack
+from understudy.audit.search_tasks import read_found
+from understudy.audit.verdict import judge
+from understudy.files.atomic import sha256_of_file, write_json, write_text_atomically
+from understudy.files.csv_files import csv_text
+from understudy.files.json_forms import Audit, Calibration, Nearest, RealImages
+from understudy.files.outside import checked, json_argument, read_json_as
 from understudy.report.figures import save
+from understudy.run.command_line import named_os_errors, run
+from understudy.stack import Stack
 
 
 def main() -> None:

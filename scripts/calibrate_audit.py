@@ -8,13 +8,13 @@ import argparse
 from pathlib import Path
 
 from understudy.audit.detector import place_at
-from understudy.audit.judge import calibrate
-from understudy.audit.run import search_all
-from understudy.audit.tasks import calibration_tasks, write_found
-from understudy.core import cli, machine
-from understudy.core.files import sha256_of_file, write_json
-from understudy.core.outside import json_argument
-from understudy.core.stack import Stack
+from understudy.audit.resumable_search import search_all
+from understudy.audit.search_tasks import calibration_tasks, write_found
+from understudy.audit.verdict import calibrate
+from understudy.files.atomic import sha256_of_file, write_json
+from understudy.files.outside import json_argument
+from understudy.run import command_line, machine
+from understudy.stack import Stack
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="calibration.json")
     machine.add_machine_arguments(parser)
     a = parser.parse_args()
-    with cli.named_os_errors():
+    with command_line.named_os_errors():
         train, test = Stack.open(a.train), Stack.open(a.test)
         place_at(len(test.included()), a.audit["false_positive_rate"])  # before hours are spent
         found = search_all(calibration_tasks(train, test, a.audit, a.seed, a.threads or 4), a)
@@ -38,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

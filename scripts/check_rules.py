@@ -19,7 +19,7 @@ from snakemake.rules import Rule
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 from snakemake.workflow import Workflow
 
-from understudy.core import cli
+from understudy.run import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = re.compile(r'python "\$UNDERSTUDY/scripts/\w+\.py"')  # how a command begins: a script beside the rules
@@ -117,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

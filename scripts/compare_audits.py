@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
 from understudy.report.audits import read_audits
 from understudy.report.formats import write_table
 from understudy.report.registry import made_by
+from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:

@@ -7,20 +7,20 @@ import argparse
 from pathlib import Path
 
 from understudy.config.study import config_argument
-from understudy.core.cli import named_os_errors, run
-from understudy.core.experiments import EXPERIMENTS, Curves, curves
-from understudy.core.forms import StacksCounts
-from understudy.core.grid import Setting, published_names
-from understudy.core.outside import read_json_as
 from understudy.evaluate.scores import LABEL, apply_policy
+from understudy.files.json_forms import StacksCounts
+from understudy.files.outside import read_json_as
 from understudy.report.experiment_figure import draw_curves
 from understudy.report.experiment_sentences import published_ends
-from understudy.report.experiments import Trained
+from understudy.report.experiment_tables import Trained
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import cells_of
 from understudy.report.study_scores import load_scores
+from understudy.run.command_line import named_os_errors, run
+from understudy.study.experiment_registry import EXPERIMENTS, Curves, curves
+from understudy.study.grid import Setting, published_names
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from understudy.config.study import config_argument
-from understudy.core.cli import named_os_errors, run
-from understudy.core.grid import published_names, sources
 from understudy.report.formats import write_table
 from understudy.report.registry import made_by
+from understudy.run.command_line import named_os_errors, run
+from understudy.study.grid import published_names, sources
 
 
 def main() -> None:

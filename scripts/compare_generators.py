@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from understudy.config.study import config_argument
-from understudy.core.cli import named_os_errors, run
 from understudy.report.formats import write_table
 from understudy.report.registry import made_by
+from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:

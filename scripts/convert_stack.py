@@ -7,10 +7,10 @@ python scripts/convert_stack.py import folders samples.zip --channels t1=T1 t1ce
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.folders import export_folders, import_folders
-from understudy.core.outside import json_argument
-from understudy.core.stack import Stack
+from understudy.files.outside import json_argument
+from understudy.run.command_line import named_os_errors, run
+from understudy.stack import Stack
+from understudy.stack.channel_folders import export_folders, import_folders
 
 LABELS = '{"ncr_net": 51, "ed": 102, "et": 204}'
 

@@ -11,17 +11,17 @@ import numpy as np
 from understudy.audit.chain import check_audited, check_manifest, check_weights
 from understudy.audit.detector import Detector
 from understudy.audit.filter import flagged_images, replacements, write_filtered
-from understudy.audit.run import Task, search_all
+from understudy.audit.resumable_search import Task, search_all
 from understudy.audit.search import Images
 from understudy.audit.views import View
-from understudy.core import cli, machine
-from understudy.core.files import hash_of
-from understudy.core.forms import Audit, Calibration
-from understudy.core.outside import json_argument, read_json_as
-from understudy.core.parts import finish
-from understudy.core.stack import Stack
+from understudy.files.atomic import hash_of
+from understudy.files.json_forms import Audit, Calibration
+from understudy.files.outside import json_argument, read_json_as
 from understudy.generate.sample import Sampling
 from understudy.generate.shards import image_name, open_shards, places
+from understudy.run import command_line, machine
+from understudy.run.parts import finish
+from understudy.stack import Stack
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="filtered.zip; filtered.json lies beside it")
     machine.add_machine_arguments(parser)
     a = parser.parse_args()
-    with cli.named_os_errors():
+    with command_line.named_os_errors():
         if a.gpus > 1:
             raise ValueError(f"--gpus: found {a.gpus}, expected 1: further images are few")
         samples, train = Stack.open(a.samples), Stack.open(a.train)
@@ -94,4 +94,4 @@ class Further:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

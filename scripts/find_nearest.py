@@ -7,11 +7,11 @@ import argparse
 from pathlib import Path
 
 from understudy.audit.chain import check_manifest, check_origin
-from understudy.audit.run import search_all
-from understudy.audit.tasks import generator_tasks, write_found
-from understudy.core import cli, machine
-from understudy.core.outside import json_argument
-from understudy.core.stack import Stack
+from understudy.audit.resumable_search import search_all
+from understudy.audit.search_tasks import generator_tasks, write_found
+from understudy.files.outside import json_argument
+from understudy.run import command_line, machine
+from understudy.stack import Stack
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="nearest.safetensors")
     machine.add_machine_arguments(parser)
     a = parser.parse_args()
-    with cli.named_os_errors():
+    with command_line.named_os_errors():
         samples, train, test = (Stack.open(path) for path in (a.samples, a.train, a.test))
         check_manifest(samples)
         check_origin(samples, train, test)
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

@@ -12,10 +12,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from understudy.config.study import complete, load_yaml
-from understudy.core.actual import read_actual
-from understudy.core.checkpoint import KEEP
-from understudy.core.cli import named_os_errors, run
-from understudy.core.grid import models
 from understudy.forecast.costs import Study
 from understudy.forecast.gpus import GPUS, SHARE, gpu_of
 from understudy.forecast.jobs import ask
@@ -23,8 +19,12 @@ from understudy.forecast.sizes import dataset_size
 from understudy.forecast.speed import measured, modelled, read_record
 from understudy.forecast.text import as_dict, text_of
 from understudy.forecast.totals import forecast
-from understudy.generate.demand import demand as generator_demand
-from understudy.segment.demand import demand as segmenter_demand
+from understudy.generate.generator_flops import demand as generator_demand
+from understudy.run.checkpoint import KEEP
+from understudy.run.command_line import named_os_errors, run
+from understudy.run.taken_so_far import read_actual
+from understudy.segment.segmenter_flops import demand as segmenter_demand
+from understudy.study.grid import models
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_GPU = "a100"  # the study's

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.stack import Stack
 from understudy.generate.imported import TRAINED_ON, write_import
+from understudy.run.command_line import named_os_errors, run
+from understudy.stack import Stack
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.outside import json_argument
-from understudy.core.secret import drawn_salt
+from understudy.files.outside import json_argument
+from understudy.files.salt import drawn_salt
 from understudy.prepare.index import index_subjects
+from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:

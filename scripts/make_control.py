@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.sources import MADE_CONTROLS
-from understudy.core.stack import Stack
 from understudy.generate.control import write_control
+from understudy.run.command_line import named_os_errors, run
+from understudy.stack import Stack
+from understudy.study.sources import MADE_CONTROLS
 
 
 def main() -> None:

@@ -8,14 +8,14 @@ import argparse
 from pathlib import Path
 
 from understudy.config.study import config_argument
-from understudy.core.cli import named_os_errors, run
-from understudy.core.csv_files import read_csv
-from understudy.core.grid import Setting, base_sources, grid
-from understudy.core.stack import Stack
 from understudy.evaluate.scores import apply_policy
+from understudy.files.csv_files import read_csv
 from understudy.report.figures import REPEATS_SHOWN, Example, draw_dice, draw_predictions, draw_samples, save
 from understudy.report.score_tables import published_of
 from understudy.report.study_scores import load_scores, repeat_means
+from understudy.run.command_line import named_os_errors, run
+from understudy.stack import Stack
+from understudy.study.grid import Setting, base_sources, grid
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
 from understudy.prepare.phantom import make_phantom, read_options
+from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ the keys of all pages that were ever made here. docs/reader-study.md tells the r
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.grid import REAL
-from understudy.core.outside import json_argument
-from understudy.core.stack import Stack
-from understudy.reader.study import make_study
+from understudy.files.outside import json_argument
+from understudy.reader.reading_page import make_study
+from understudy.run.command_line import named_os_errors, run
+from understudy.stack import Stack
+from understudy.study.grid import REAL
 
 
 def main() -> None:

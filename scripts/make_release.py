@@ -8,12 +8,12 @@ import argparse
 from pathlib import Path
 
 from understudy.audit.recheck import Evidence
-from understudy.core.cli import named_os_errors, run
-from understudy.core.outside import json_argument
+from understudy.files.outside import json_argument
 from understudy.generate.weights import load_generator
 from understudy.release.about import About
 from understudy.release.bundle import make_release
 from understudy.release.refuse import Sources
+from understudy.run.command_line import named_os_errors, run
 
 LEAST = '{"title": "...", "licence": "CC-BY-4.0", "creators": [{"name": "..."}], "date": "2026-01-31"}'
 

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from understudy.config.study import config_argument
-from understudy.core.cli import named_os_errors, run
-from understudy.core.files import write_text_atomically
-from understudy.core.grid import known_sources, published_names, settings
+from understudy.files.atomic import write_text_atomically
 from understudy.report.page import page
 from understudy.report.sections import Material, lead, sections
 from understudy.report.shareable import banner, check_page
+from understudy.run.command_line import named_os_errors, run
+from understudy.study.grid import known_sources, published_names, settings
 
 TITLE = "Can synthetic images stand in for real patients?"
 

@@ -7,12 +7,12 @@ import argparse
 from pathlib import Path
 
 from understudy.config.study import config_argument
-from understudy.core.cli import named_os_errors, run
-from understudy.core.grid import grid, settings
 from understudy.report.formats import write_table, write_tables
 from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.registry import TABLES, made_by
 from understudy.report.study_scores import StudyScores, load_scores, settings_of
+from understudy.run.command_line import named_os_errors, run
+from understudy.study.grid import grid, settings
 
 
 def main() -> None:

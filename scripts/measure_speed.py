@@ -10,19 +10,19 @@ from pathlib import Path
 
 import torch
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.data import DeviceImages
-from understudy.core.files import write_json
-from understudy.core.machine import add_device_arguments, use_device
-from understudy.core.measure import Pace, device_name, pace, peak_memory_mb, watched_power
-from understudy.core.outside import json_argument
+from understudy.files.atomic import write_json
+from understudy.files.outside import json_argument
 from understudy.forecast.speed import FORMAT
-from understudy.generate.annotation import Coding
+from understudy.generate.annotation_channel import Coding
+from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.shards import BLOCK, encoded
-from understudy.generate.train import GeneratorTrainee
 from understudy.generate.weights import seeded_build
-from understudy.segment.data import Source, TrainingSet
-from understudy.segment.train import PREDICTION_BATCH, SegmenterTrainee, predict
+from understudy.run.command_line import named_os_errors, run
+from understudy.run.device_images import DeviceImages
+from understudy.run.machine import add_device_arguments, use_device
+from understudy.run.measure import Pace, device_name, pace, peak_memory_mb, watched_power
+from understudy.segment.segmenter_training import PREDICTION_BATCH, SegmenterTrainee, predict
+from understudy.segment.training_images import Source, TrainingSet
 
 IMAGES = 256  # random ones; a training's speed does not depend on their number
 USE = 1 / 4  # of the seconds of training

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.stack import Stack
-from understudy.generate.pool import pool_samples
+from understudy.generate.ensemble import pool_samples
+from understudy.run.command_line import named_os_errors, run
+from understudy.stack import Stack
 
 
 def main() -> None:

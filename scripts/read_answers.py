@@ -4,14 +4,14 @@ of how many images and readers are needed."""
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.outside import json_argument
+from understudy.files.outside import json_argument
 from understudy.reader.answers import read_answers, read_keys
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
 from understudy.report.reader_figure import draw_readers
 from understudy.report.reader_tables import Reading
 from understudy.report.registry import made_by
+from understudy.run.command_line import named_os_errors, run
 
 PLAN = "reader_plan"  # the one table that needs no answers
 

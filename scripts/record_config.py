@@ -5,9 +5,9 @@ from pathlib import Path
 
 import yaml
 
-from understudy.core import cli
-from understudy.core.files import write_text_atomically
-from understudy.core.outside import json_argument
+from understudy.files.atomic import write_text_atomically
+from understudy.files.outside import json_argument
+from understudy.run import command_line
 
 
 def main() -> None:
@@ -15,9 +15,9 @@ def main() -> None:
     parser.add_argument("--config", type=json_argument, required=True, help="the whole config as JSON")
     parser.add_argument("--output", type=Path, required=True, help="results/config.yaml")
     args = parser.parse_args()
-    with cli.named_os_errors():
+    with command_line.named_os_errors():
         write_text_atomically(args.output, yaml.safe_dump(args.config, sort_keys=False))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

@@ -7,10 +7,10 @@ same command again.
 import argparse
 from pathlib import Path
 
-from understudy.core import machine
-from understudy.core.cli import named_os_errors, run
-from understudy.core.parts import finish
 from understudy.generate.sample import Sampling, publish_samples
+from understudy.run import machine
+from understudy.run.command_line import named_os_errors, run
+from understudy.run.parts import finish
 
 
 def arguments() -> argparse.Namespace:

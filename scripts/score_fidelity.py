@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from understudy.core import cli, machine
-from understudy.core.outside import json_argument
-from understudy.core.stack import Stack
-from understudy.evaluate.annotation import sides_of, write_annotation
+from understudy.evaluate.annotation_fidelity import sides_of, write_annotation
 from understudy.evaluate.feature_spaces import SPACES, Space, checked_digest, open_space
 from understudy.evaluate.features import Images
 from understudy.evaluate.fidelity import absent_row, fidelity_rows, write_fidelity
+from understudy.files.outside import json_argument
+from understudy.run import command_line, machine
+from understudy.stack import Stack
 
 REFERENCE = "train"
 
@@ -78,7 +78,7 @@ def rows_of(a: argparse.Namespace, sides: dict[str, Images], reference: Images, 
 
 def main() -> None:
     a = arguments()
-    with cli.named_os_errors():
+    with command_line.named_os_errors():
         machine.require_gpus(a)
         device = machine.use_device(a.device, a.threads)
         samples, train, test = (Images.included(Stack.open(path)) for path in (a.samples, a.train, a.test))
@@ -89,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

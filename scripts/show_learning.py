@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from understudy.config.study import complete, load_yaml
-from understudy.core import cli
-from understudy.core.files import write_text_atomically
-from understudy.core.grid import grid
-from understudy.core.progress import last_line
-from understudy.core.stack import Stack
 from understudy.evaluate.frechet import Moments, frechet_distance
 from understudy.evaluate.random_network import features
+from understudy.files.atomic import write_text_atomically
 from understudy.generate.weights import coding_of, read_metadata, seeded_build
+from understudy.run import command_line
+from understudy.run.progress import last_line
+from understudy.stack import Stack
+from understudy.study.grid import grid
 
 ROOT = Path(__file__).resolve().parent.parent
 DISTANCE, DICE = 1 / 5, 0.6  # of the untrained distance at most, of the real Dice at least
@@ -130,4 +130,4 @@ def training_minutes(runs: Path) -> float:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from understudy.config.study import complete, load_yaml
-from understudy.core import cli
-from understudy.core.grid import grid
+from understudy.run import command_line
+from understudy.study.grid import grid
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from understudy.config.study import complete, load_yaml
-from understudy.core import cli
-from understudy.core.status import DONE, STATES, WAITING, Standing, standing, wanted
+from understudy.run import command_line
+from understudy.run.status import DONE, STATES, WAITING, Standing, standing, wanted
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ("training", "state", "images", "of all", "s/kimg", "left", "restarts", "job", "last word")
@@ -83,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

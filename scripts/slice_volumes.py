@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from understudy.core.cli import named_os_errors, run
-from understudy.core.outside import json_argument
+from understudy.files.outside import json_argument
 from understudy.prepare.slices import slice_volumes
+from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:

@@ -4,17 +4,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from understudy.core import distributed, machine
-from understudy.core.cli import named_os_errors, run
-from understudy.core.data import DeviceImages, hold_out
-from understudy.core.outside import json_value
-from understudy.core.seeds import seed_of
-from understudy.core.stack import Stack
-from understudy.core.subsets import first_percent
-from understudy.core.training import run_directory, train
-from understudy.generate.annotation import Coding
-from understudy.generate.train import GeneratorTrainee, identity
+from understudy.files.outside import json_value
+from understudy.generate.annotation_channel import Coding
+from understudy.generate.generator_training import GeneratorTrainee, identity
 from understudy.generate.weights import describe, publish_weights, seeded_build
+from understudy.run import distributed, machine
+from understudy.run.command_line import named_os_errors, run
+from understudy.run.device_images import DeviceImages, hold_out
+from understudy.run.seeds import seed_of
+from understudy.run.training_loop import run_directory, train
+from understudy.segment.subjects_by_lot import first_percent
+from understudy.stack import Stack
 
 
 def main() -> None:

@@ -12,22 +12,22 @@ from pathlib import Path
 
 import torch
 
-from understudy.core import cli, distributed, machine
-from understudy.core.checkpoint import remove_checkpoints
-from understudy.core.files import sha256_of_file
-from understudy.core.labels import label_names
-from understudy.core.lineage import check_training_stacks
-from understudy.core.outside import json_argument
-from understudy.core.seeds import seed_of
-from understudy.core.sources import REAL, parts
-from understudy.core.stack import Stack
-from understudy.core.together import Ending, run_in_turn, run_together
-from understudy.core.training import run_directory, train
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.evaluate.surface import TOLERANCE_MM
-from understudy.segment.data import TrainingSet, load_training_set
+from understudy.files.atomic import sha256_of_file
+from understudy.files.outside import json_argument
+from understudy.run import command_line, distributed, machine
+from understudy.run.checkpoint import remove_checkpoints
+from understudy.run.parallel_trainings import Ending, run_in_turn, run_together
+from understudy.run.seeds import seed_of
+from understudy.run.training_loop import run_directory, train
 from understudy.segment.publish import load_segmenter, predicted_volumes, publish_weights, write_example, write_history
-from understudy.segment.train import SegmenterTrainee
+from understudy.segment.segmenter_training import SegmenterTrainee
+from understudy.segment.training_images import TrainingSet, load_training_set
+from understudy.stack import Stack
+from understudy.stack.labels import label_names
+from understudy.stack.lineage import check_training_stacks
+from understudy.study.sources import REAL, parts
 
 
 def arguments() -> argparse.Namespace:
@@ -149,7 +149,7 @@ def run_of(a: argparse.Namespace, place: int, config: dict) -> Path:
 
 def train_beside_others(a: argparse.Namespace, training_set: TrainingSet, limits, threads: int, place: int) -> str:
     """`train_repeat` in a process of its own."""
-    with cli.named_os_errors():
+    with command_line.named_os_errors():
         return train_repeat(a, training_set, limits, machine.use_device(a.device, threads), place)
 
 
@@ -182,7 +182,7 @@ def train_all(a: argparse.Namespace, at_once: int, limits: machine.Limits) -> li
 
 def main() -> None:
     a = arguments()
-    with cli.named_os_errors():
+    with command_line.named_os_errors():
         limits, at_once = machine.limits(a), check_at_once(a)
         if machine.spread_or_leave(a):
             return
@@ -203,4 +203,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

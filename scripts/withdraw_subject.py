@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from understudy.audit.withdraw import dependents, identity_of, near_images
-from understudy.core.cli import named_os_errors, run
+from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from understudy.config.writing import config_text, reference, schema
-from understudy.core import cli
+from understudy.run import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = "<!-- Written by scripts/write_config.py from src/understudy/config: change that, not this. -->"
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

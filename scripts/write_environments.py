@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.markers import Marker
 
-from understudy.core import cli
+from understudy.run import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "3.11"
@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from understudy.core import cli
+from understudy.run import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "config/demo.yaml"  # has every rule of a study
@@ -132,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

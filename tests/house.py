@@ -8,13 +8,13 @@ import numpy as np
 from audited import audit_summary
 from made import LEVELS, make_stack
 
-from understudy.core.files import hash_of, read_json, sha256_of_file, write_json
-from understudy.core.stack import Stack, StackWriter
+from understudy.files.atomic import hash_of, read_json, sha256_of_file, write_json
 from understudy.generate.weights import describe, publish_weights, seeded_build
 from understudy.prepare.splits import identities
 from understudy.release.about import About
 from understudy.release.bundle import make_release
 from understudy.release.refuse import Sources
+from understudy.stack import Stack, StackWriter
 
 SUBJECTS = [f"phantom_{i:03d}" for i in range(6)]
 OPTIONS = {

@@ -11,10 +11,10 @@ import yaml
 from made import LEVELS, make_stack
 
 from understudy.config.study import complete
-from understudy.core.files import write_json, write_text_atomically
-from understudy.core.grid import Setting, grid
 from understudy.evaluate.scores import write_scores
+from understudy.files.atomic import write_json, write_text_atomically
 from understudy.generate.control import write_control
+from understudy.study.grid import Setting, grid
 
 ROOT = Path(__file__).parents[1]
 GENERATORS = ["progressive_gan", "stylegan2", "diffusion"]

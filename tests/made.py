@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from understudy.core.checkpoint import flatten
-from understudy.core.parts import alone, make_share
-from understudy.core.stack import Stack, StackWriter
-from understudy.core.stop import Limits
+from understudy.run.checkpoint import flatten
+from understudy.run.parts import alone, make_share
+from understudy.run.stop import Limits
+from understudy.stack import Stack, StackWriter
 
 LEVELS = {"ncr_net": 51, "ed": 102, "et": 204}
 
@@ -82,6 +82,6 @@ def assert_same_state(actual: dict, expected: dict) -> None:
 
 
 def finished_here(work, result, limits=None):
-    """What core.parts.finish does on one CPU: (why it ended, result())."""
+    """What run.parts.finish does on one CPU: (why it ended, result())."""
     limits = limits or Limits()
     return alone(work, limits, lambda: make_share(work, torch.device("cpu"), limits), result)

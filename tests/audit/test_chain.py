@@ -10,9 +10,9 @@ from audited import AUDIT, judging, make_audited, run_script, script, searching
 from made import make_stack
 
 from understudy.audit.recheck import Evidence
-from understudy.core.files import read_json, sha256_of_file, write_json
-from understudy.core.manifest import write_manifest
-from understudy.core.stack import Stack, StackWriter
+from understudy.files.atomic import read_json, sha256_of_file, write_json
+from understudy.stack import Stack, StackWriter
+from understudy.stack.manifest import write_manifest
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from made import finished_here, make_stack
 
-from understudy.audit.details import mutual_information, patch_distance
 from understudy.audit.detector import Detector, at_rate, beyond_all, distance_ratio, excess, share, verdict
 from understudy.audit.filter import replacements
-from understudy.audit.judge import calibrate, judge
+from understudy.audit.membership import membership, scores
+from understudy.audit.pair_similarity import mutual_information, patch_distance
 from understudy.audit.planted import KINDS, planted
-from understudy.audit.run import Searches
+from understudy.audit.resumable_search import Searches
 from understudy.audit.search import NONE, Found
-from understudy.audit.subjects import membership, scores
-from understudy.audit.tasks import calibration_tasks, generator_tasks
-from understudy.core.stack import Stack, StackWriter
+from understudy.audit.search_tasks import calibration_tasks, generator_tasks
+from understudy.audit.verdict import calibrate, judge
+from understudy.stack import Stack, StackWriter
 
 AUDIT = {
     "view": "all",

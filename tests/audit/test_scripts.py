@@ -8,8 +8,8 @@ import pytest
 from audited import AUDIT, COUNT, make_audited, script
 
 from understudy.audit.withdraw import dependents, identity_of, near_images
-from understudy.core.files import sha256_of_file
-from understudy.core.stack import Stack
+from understudy.files.atomic import sha256_of_file
+from understudy.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from understudy.config import generators, segmenters
-from understudy.config.files import dates_as_text
+from understudy.config.config_file import dates_as_text
 from understudy.config.study import Study, complete, load_yaml
 from understudy.config.writing import flow, schema
 

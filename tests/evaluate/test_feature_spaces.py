@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import inception_v3, resnet50
 
-from understudy.core.files import sha256_of_file
 from understudy.evaluate.feature_spaces import checked_digest, open_space, read_weights, resized_positions
+from understudy.files.atomic import sha256_of_file
 from understudy.segment import build
 from understudy.segment.bottleneck import bottleneck_features
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from made import make_stack
 
-from understudy.core.stack import Stack, StackWriter
-from understudy.core.weights import find_weights
 from understudy.evaluate.feature_spaces import Space, open_space
 from understudy.evaluate.features import Images, features_of
 from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
-from understudy.report.fidelity import REAL, beside_published, fidelity_table
+from understudy.files.find_weights import find_weights
+from understudy.report.fidelity_table import REAL, beside_published, fidelity_table
 from understudy.report.formats import write_table
+from understudy.stack import Stack, StackWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

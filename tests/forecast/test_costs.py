@@ -5,8 +5,6 @@ import re
 
 import pytest
 
-from understudy.core.actual import Actual, read_actual
-from understudy.core.flops import Demand
 from understudy.forecast.costs import SCORING_SECONDS, START_SECONDS, Study, cost_of, speedup, validation_images
 from understudy.forecast.gpus import GPUS, SHARE
 from understudy.forecast.jobs import Job
@@ -14,6 +12,8 @@ from understudy.forecast.sizes import Size
 from understudy.forecast.speed import STEP_SECONDS, Speed, measured, modelled, read_record
 from understudy.forecast.text import as_dict, duration, number, size, table, text_of
 from understudy.forecast.totals import forecast, wall_seconds
+from understudy.run.flops import Demand
+from understudy.run.taken_so_far import Actual, read_actual
 
 UNET = {
     "samples": 30000, "epoch_samples": 1000, "batch": 10, "validation_fraction": 0.2, "validation_samples": 150,
@@ -152,7 +152,7 @@ def test_validation_images_are_those_of_the_training(tmp_path, name, images):
     """As segment.data holds them out, at another scale: `real` by subject, all images, the others at most the limit."""
     import numpy as np
 
-    from understudy.core.data import hold_out
+    from understudy.run.device_images import hold_out
 
     assert validation_images(name, UNET, SIZE, 100) == images
     count = 100 if name == "stylegan2" else 1000

@@ -15,11 +15,11 @@ from made import assert_same_state, real_images, rng
 
 from understudy import generate
 from understudy.config.fields import MACHINE
-from understudy.core.data import DeviceImages
 from understudy.generate import GENERATORS
-from understudy.generate.demand import demand
-from understudy.generate.train import GeneratorTrainee
+from understudy.generate.generator_flops import demand
+from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.weights import describe, load_generator, publish_weights, seeded_build
+from understudy.run.device_images import DeviceImages
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "docs/template_generator.py"
 CHANNELS, SIZE, BATCH = ["t1", "t1ce", "t2", "flair", "seg"], 16, 4

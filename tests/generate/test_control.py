@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from made import LEVELS, make_stack
 
-from understudy.core.data import hold_out
-from understudy.core.files import sha256_of_file
-from understudy.core.lineage import check_training_stacks
-from understudy.core.seeds import seed_of
-from understudy.core.stack import Stack
+from understudy.files.atomic import sha256_of_file
 from understudy.generate.control import write_control
-from understudy.segment.data import load_training_set
+from understudy.run.device_images import hold_out
+from understudy.run.seeds import seed_of
+from understudy.segment.training_images import load_training_set
+from understudy.stack import Stack
+from understudy.stack.lineage import check_training_stacks
 
 ROOT = Path(__file__).parents[2]
 

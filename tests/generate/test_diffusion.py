@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.core import distributed, seeds
-from understudy.core.data import DeviceImages
-from understudy.generate import common, diffusion
+from understudy.generate import diffusion, training_step
 from understudy.generate import diffusion_process as dp
 from understudy.generate.diffusion import Diffusion
-from understudy.generate.train import GeneratorTrainee
+from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.weights import seeded_build
+from understudy.run import distributed, seeds
+from understudy.run.device_images import DeviceImages
 
 SMALL = {
     **{"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [4], "steps": 40, "batch": 6, "kimg": 0.06},
@@ -226,7 +226,7 @@ def test_a_step_is_one_graph():
 def test_without_a_compiler_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda name: None)
     network = torch.nn.Linear(2, 2)
-    common.compile_in_place(network)
+    training_step.compile_in_place(network)
     assert network._compiled_call_impl is None
     assert "not compiled, so slower: torch.compile needs a C compiler" in capsys.readouterr().out
 

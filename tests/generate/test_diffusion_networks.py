@@ -4,8 +4,8 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
-from understudy.core.flops import count_flops
 from understudy.generate.diffusion_networks import Attention, Denoiser, ResidualBlock, timestep_embedding
+from understudy.run.flops import count_flops
 
 SMALL = {"width": 32, "multipliers": (1, 2, 2), "blocks": 2, "attention": (8, 4), "heads": 4}
 

@@ -8,12 +8,12 @@ import torch
 from made import assert_same_state, grey_images, iterations, rng
 from torch import nn
 
-from understudy.core import distributed
-from understudy.core.data import DeviceImages
 from understudy.generate import gan, growing
+from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.growing import Phase
-from understudy.generate.train import GeneratorTrainee
 from understudy.generate.weights import seeded_build
+from understudy.run import distributed
+from understudy.run.device_images import DeviceImages
 
 BOTH = ("progressive_gan", "stylegan1")
 TINY = {

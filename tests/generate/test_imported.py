@@ -3,10 +3,10 @@
 import pytest
 from made import make_stack
 
-from understudy.core.files import read_json, sha256_of_file
-from understudy.core.lineage import check_training_stacks
-from understudy.core.stack import Stack, StackWriter
+from understudy.files.atomic import read_json, sha256_of_file
 from understudy.generate.imported import write_import
+from understudy.stack import Stack, StackWriter
+from understudy.stack.lineage import check_training_stacks
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from understudy.core.data import DeviceImages
 from understudy.generate.memorization import Memorization
+from understudy.run.device_images import DeviceImages
 
 
 def subject_images(seed, slices=4, size=32):

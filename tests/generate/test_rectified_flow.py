@@ -11,12 +11,12 @@ import torch
 from made import assert_same_state, count
 
 from understudy.config.generators import rectified_flow as blocks
-from understudy.core import distributed, seeds
-from understudy.core.data import DeviceImages
 from understudy.generate import rectified_flow
+from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.rectified_flow import SAMPLERS, RectifiedFlow, euler, heun
-from understudy.generate.train import GeneratorTrainee
 from understudy.generate.weights import seeded_build
+from understudy.run import distributed, seeds
+from understudy.run.device_images import DeviceImages
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {

@@ -10,15 +10,15 @@ import pytest
 import torch
 from made import finished_here
 
-from understudy.core.attempts import read
-from understudy.core.files import sha256_of_file
-from understudy.core.parts import make_share
-from understudy.core.stack import Stack
-from understudy.core.stop import Limits
+from understudy.files.atomic import sha256_of_file
 from understudy.generate import sample as sampling
 from understudy.generate import shards
 from understudy.generate import weights as stage
-from understudy.generate.annotation import Coding
+from understudy.generate.annotation_channel import Coding
+from understudy.run.attempts import read
+from understudy.run.parts import make_share
+from understudy.run.stop import Limits
+from understudy.stack import Stack
 
 CHANNELS = ["t1", "t1ce", "t2", "flair", "seg"]
 LABELS = {"ncr_net": 51, "ED": 102, "ET": 204}

@@ -7,7 +7,7 @@ import torch
 from made import count, real_images, rng
 from torch import nn
 
-from understudy.generate import GENERATORS, build, common, gan
+from understudy.generate import GENERATORS, build, gan, training_step
 from understudy.generate.stylegan2 import path_lengths, r1_penalty
 
 TINY = {"channel_base": 256, "channel_max": 16, "latent_size": 16, "mapping_layers": 2, "batch": 8, "precision": "fp32"}
@@ -244,7 +244,7 @@ def test_nonfinite_gradients_are_counted_and_made_finite():
     weight = torch.ones(4, requires_grad=True)
     optimizer = gan.adam([weight], 0.1, (0.0, 0.99), 1e-8, None)
     factor = torch.tensor([1.0, math.nan, math.inf, -math.inf])
-    assert common.descend(optimizer, [(weight * factor).sum()]) == 3
+    assert training_step.descend(optimizer, [(weight * factor).sum()]) == 3
     torch.testing.assert_close(weight.detach(), torch.tensor([0.9, 1.0, 0.9, 1.1]))
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from made import assert_same_state, real_images, rng
 
-from understudy.core.data import DeviceImages
 from understudy.generate import build, stylegan3
-from understudy.generate import train as stage
+from understudy.generate import generator_training as stage
 from understudy.generate.weights import seeded_build
+from understudy.run.device_images import DeviceImages
 
 TINY = {
     **{"channel_base": 256, "channel_max": 8, "latent_size": 16, "batch": 8, "precision": "fp32"},

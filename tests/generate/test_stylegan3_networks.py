@@ -7,11 +7,11 @@ import pytest
 import torch
 from made import count, real_images, rng
 
-from understudy.core.flops import count_flops
 from understudy.generate import GENERATORS, build, stylegan3, stylegan3_networks
 from understudy.generate.filtered_lrelu import filtered_lrelu_reference
 from understudy.generate.stylegan2_networks import Discriminator
 from understudy.generate.stylegan3_networks import FourierInput, Generator, ToImage, modulated_conv, signals
+from understudy.run.flops import count_flops
 
 TINY = {
     **{"channel_base": 256, "channel_max": 8, "latent_size": 16, "batch": 8, "precision": "fp32"},

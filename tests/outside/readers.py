@@ -14,27 +14,27 @@ from house import House
 from made import make_stack
 
 from understudy.audit.filter import flagged_images
-from understudy.audit.judge import calibrate
 from understudy.audit.search import Found
-from understudy.audit.tasks import read_found, write_found
+from understudy.audit.search_tasks import read_found, write_found
+from understudy.audit.verdict import calibrate
 from understudy.config.study import complete, load_yaml
-from understudy.core import forms, tensors
-from understudy.core.folders import export_folders, import_folders
-from understudy.core.outside import read_json_as
-from understudy.core.secret import drawn_salt
-from understudy.core.stack import Stack
-from understudy.core.state_dict import read_state
 from understudy.evaluate.scores import read_scores
+from understudy.files import json_forms
+from understudy.files.outside import read_json_as
+from understudy.files.salt import drawn_salt
 from understudy.generate.weights import load_generator
 from understudy.prepare.index import read_index
 from understudy.prepare.nifti import read_volumes
 from understudy.prepare.splits import identities, read_split
 from understudy.reader.answers import read_answers, read_keys
-from understudy.release.audit import read_audit
+from understudy.release.audit_result import read_audit
 from understudy.release.facts import dice_rows
 from understudy.release.verify import archive_problems
 from understudy.segment import build
 from understudy.segment.publish import load_segmenter
+from understudy.stack import Stack, tensors
+from understudy.stack.channel_folders import export_folders, import_folders
+from understudy.stack.state_dict import read_state
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
@@ -118,7 +118,7 @@ def calibration(found: Found) -> dict:
 
 def write_calibration(path: Path) -> None:
     write_nearest(path)
-    found, _ = read_found(path, forms.Nearest)
+    found, _ = read_found(path, json_forms.Nearest)
     path.write_text(json.dumps(calibration(found["all/train"])))
 
 
@@ -195,14 +195,15 @@ READERS = [
     Reader("key of a reader study", "json", json_text(KEY), lambda path: read_keys([path]), ".json"),
     Reader("audit", "json", copy_of("generators/stylegan2/audit.json"), read_audit, ".json"),
     Reader("calibration", "json", write_calibration,
-           lambda path: read_json_as(forms.Calibration, path, "a calibration"), ".json"),
-    Reader("found by a search", "tensors", write_nearest, lambda path: read_found(path, forms.Nearest), ".safetensors"),
+           lambda path: read_json_as(json_forms.Calibration, path, "a calibration"), ".json"),
+    Reader("found by a search", "tensors", write_nearest,
+           lambda path: read_found(path, json_forms.Nearest), ".safetensors"),
     Reader("manifest of a stack", "json", copy_of("generators/stylegan2/samples.json"),
-           lambda path: read_json_as(forms.StackManifest, path, "a manifest"), ".json"),
+           lambda path: read_json_as(json_forms.StackManifest, path, "a manifest"), ".json"),
     Reader("manifest of the stacks", "json", copy_of("stacks/stacks.json"),
-           lambda path: read_json_as(forms.StacksCounts, path, "a manifest"), ".json"),
+           lambda path: read_json_as(json_forms.StacksCounts, path, "a manifest"), ".json"),
     Reader("manifest of weights", "json", copy_of("generators/stylegan2/weights.json"),
-           lambda path: read_json_as(forms.WeightsManifest, path, "a manifest"), ".json"),
+           lambda path: read_json_as(json_forms.WeightsManifest, path, "a manifest"), ".json"),
     Reader("split", "table", text(SPLIT), lambda path: read_split(path, ["a", "b", "c"]), ".csv"),
     Reader("identities", "table", text("made,other\na,x\nb,\n"), lambda path: identities("made", ["a"], path), ".csv"),
     Reader("index", "table", text(INDEX), read_index, ".csv"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.core.stack import Stack
+from understudy.stack import Stack
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 

@@ -13,10 +13,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from understudy.core.stack import Stack
 from understudy.prepare import slices
 from understudy.prepare.index import index_subjects
 from understudy.prepare.slices import bright_fraction, grey_scale, slice_volumes
+from understudy.stack import Stack
 
 FILES = ("train.zip", "test.zip", "stacks.json")
 

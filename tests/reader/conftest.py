@@ -1,7 +1,7 @@
 import pytest
 from reading import OPTIONS, stacks
 
-from understudy.reader.study import make_study
+from understudy.reader.reading_page import make_study
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from made import LEVELS
 
-from understudy.core.stack import Stack, StackWriter
+from understudy.stack import Stack, StackWriter
 
 OPTIONS = {
     "generators": ["stylegan2", "diffusion"], "images": 8, "channels": None, "split": "train", "repeats": 0,

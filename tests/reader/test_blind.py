@@ -13,7 +13,7 @@ import pytest
 from reading import OPTIONS, SIZE, head, stacks, stored_as_real, stored_as_synthetic
 
 from understudy.reader.blind import blinded, encode_alike, outside
-from understudy.reader.study import make_study
+from understudy.reader.reading_page import make_study
 from understudy.statistics.roc_area import area
 
 IMAGES = 60

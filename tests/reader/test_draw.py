@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from reading import OPTIONS, stacks, stored_as_synthetic, write
 
-from understudy.core.files import read_json
+from understudy.files.atomic import read_json
 from understudy.reader.draw import draw
-from understudy.reader.study import make_study
+from understudy.reader.reading_page import make_study
 from understudy.statistics.roc_area import area
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import understudy.reader
-from understudy.core.reader_names import FORBIDDEN, LONGEST, RESERVED
-from understudy.reader.study import page
+from understudy.reader.reader_names import FORBIDDEN, LONGEST, RESERVED
+from understudy.reader.reading_page import page
 
 ABOUT = {
     "study": "s",

@@ -14,13 +14,13 @@ import yaml
 from house import OPTIONS, SUBJECTS
 from safetensors import safe_open
 
-from understudy.core.files import canonical_json, read_json, sha256_of_file
-from understudy.core.secret import drawn_salt, read_salt
-from understudy.core.stack import Stack, decode_png, encode_png
+from understudy.files.atomic import canonical_json, read_json, sha256_of_file
+from understudy.files.salt import drawn_salt, read_salt
 from understudy.generate.sample import Sampling
 from understudy.generate.weights import load_generator
 from understudy.release.about import About
 from understudy.release.anonymous import commitment
+from understudy.stack.archive import Stack, decode_png, encode_png
 
 
 def content_of(folder):
@@ -282,7 +282,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(house, monkeypatch):
 
     house.release()
     before = content_of(house.output)
-    monkeypatch.setattr("understudy.core.files.os.fsync", full)
+    monkeypatch.setattr("understudy.files.atomic.os.fsync", full)
     with pytest.raises(ValueError, match="could not be written .No space left on device.;"):
         house.release()
     assert content_of(house.output) == before and not house.output.with_name(".stylegan2.tmp").exists()

@@ -12,13 +12,13 @@ import torch
 from audited import AUDIT, make_audited, run_script, searching
 from house import OPTIONS
 
-from understudy.audit.tasks import read_found, write_found
-from understudy.core.files import read_json, sha256_of_file, write_json
-from understudy.core.forms import Nearest
-from understudy.core.manifest import write_manifest
-from understudy.core.stack import Stack, StackWriter
-from understudy.core.tensors import read_tensors, write_tensors
+from understudy.audit.search_tasks import read_found, write_found
+from understudy.files.atomic import read_json, sha256_of_file, write_json
+from understudy.files.json_forms import Nearest
 from understudy.generate.weights import read_metadata
+from understudy.stack import Stack, StackWriter
+from understudy.stack.manifest import write_manifest
+from understudy.stack.tensors import read_tensors, write_tensors
 
 
 @pytest.fixture(scope="module")

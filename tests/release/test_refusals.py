@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from house import OPTIONS, SUBJECTS
 
-from understudy.core.files import read_json, sha256_of_file, write_json
-from understudy.core.stack import Stack, StackWriter
+from understudy.files.atomic import read_json, sha256_of_file, write_json
 from understudy.release.about import About
 from understudy.release.refuse import Sources, refusals
+from understudy.stack import Stack, StackWriter
 
 
 def refused(house, *said, sources=None, about=None):

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from understudy.core.files import read_json, sha256_of_file
-from understudy.core.stack import Stack
+from understudy.files.atomic import read_json, sha256_of_file
+from understudy.stack import Stack
 
 HERE = Path(__file__).parent
 CROISSANT = ("mlcroissant==1.1.1", "pillow")

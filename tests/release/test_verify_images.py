@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from received import check, resum
 
-from understudy.core.stack import Stack, StackWriter, encode_png
 from understudy.release import verify
 from understudy.release.verify import archive_problems, png_problem
+from understudy.stack.archive import Stack, StackWriter, encode_png
 
 SECRET = b"Jane Doe, MRN 12345"
 PIXELS = np.random.default_rng(1).integers(0, 256, (1, 16, 16), dtype=np.uint8)

@@ -7,8 +7,8 @@ import struct
 import pytest
 from safetensors.numpy import load_file
 
-from understudy.core.tensors import read_header
 from understudy.release.anonymous import WEIGHTS, write_weights
+from understudy.stack.tensors import read_header
 
 COMMITTED = {"subjects": 4, "hmac_sha256": "0" * 64}
 ABOUT = {

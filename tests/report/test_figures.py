@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from understudy.core.files import write_json
-from understudy.core.grid import Setting
-from understudy.core.stack import Stack, StackWriter
 from understudy.evaluate.scores import write_scores
+from understudy.files.atomic import write_json
 from understudy.report.figures import COLOURS, Example, coloured, median_tumor, save
 from understudy.report.figures import draw_predictions as draw
 from understudy.report.spoken_names import spoken
+from understudy.stack import Stack, StackWriter
+from understudy.study.grid import Setting
 
 ROOT = Path(__file__).parents[2]
 LABELS = {"ncr_net": 51, "ed": 102, "et": 204}

@@ -2,8 +2,8 @@
 
 import json
 
-from understudy.core.grid import Setting
 from understudy.report.missing import missing_trainings
+from understudy.study.grid import Setting
 
 
 def test_every_training_without_scores_is_listed_with_its_reason(tmp_path):

@@ -15,7 +15,7 @@ from audited import audit_summary
 from built import reader_tables
 from invented import Invented
 
-from understudy.core.files import write_json
+from understudy.files.atomic import write_json
 from understudy.report.formats import write_table
 from understudy.report.shareable import check_chart, check_page
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from built import make_tables
 
-from understudy.core.files import write_json
-from understudy.core.grid import Setting, training_sets
 from understudy.evaluate.scores import write_scores
+from understudy.files.atomic import write_json
 from understudy.report.formats import display, latex, markdown, write_tables
 from understudy.report.published import published_relative_dice, published_scores
 from understudy.report.registry import made_by
 from understudy.report.study_scores import StudyScores, load_scores, settings_of
+from understudy.study.grid import Setting, training_sets
 
 ROOT = Path(__file__).parents[2]
 GENERATORS = ["progressive_gan", "stylegan1", "stylegan2", "stylegan3", "diffusion"]

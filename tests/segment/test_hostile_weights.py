@@ -10,10 +10,10 @@ import pytest
 import torch
 from made import make_stack
 
-from understudy.core import tensors
 from understudy.segment import build
 from understudy.segment.openmmlab import unsafe
 from understudy.segment.publish import load_segmenter
+from understudy.stack import tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = {

@@ -13,8 +13,8 @@ import torch
 from made import make_stack
 
 from understudy.config.study import complete
-from understudy.core.attempts import read
-from understudy.core.files import sha256_of_file
+from understudy.files.atomic import sha256_of_file
+from understudy.run.attempts import read
 from understudy.segment.publish import load_segmenter
 
 ROOT = Path(__file__).resolve().parents[2]

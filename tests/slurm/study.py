@@ -14,7 +14,7 @@ import yaml
 from cluster import Cluster
 from project import ROOT, Project
 
-from understudy.core import attempts, progress
+from understudy.run import attempts, progress
 
 CONFIG = """
 datasets:

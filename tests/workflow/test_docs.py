@@ -10,13 +10,13 @@ from made import LEVELS, make_stack
 from project import ROOT, Project
 
 from understudy.config.study import complete
-from understudy.core.lineage import check_training_stacks
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.generate.weights import describe, publish_weights, seeded_build
-from understudy.segment.data import load_training_set
 from understudy.segment.publish import predicted_volumes, write_history
 from understudy.segment.publish import publish_weights as publish_segmenter
-from understudy.segment.train import SegmenterTrainee
+from understudy.segment.segmenter_training import SegmenterTrainee
+from understudy.segment.training_images import load_training_set
+from understudy.stack.lineage import check_training_stacks
 
 FOLDERS = [".", "config", "docs", "profiles", "workflow", "benchmarks"]
 DOCUMENTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))

@@ -10,9 +10,9 @@ import yaml
 from made import make_stack
 from project import PARTS, Project
 
-from understudy.core.tensors import write_tensors
 from understudy.prepare.phantom import PhantomOptions, make_phantom
 from understudy.segment import build
+from understudy.stack.tensors import write_tensors
 
 NASTY = "Dr O'Brien's \"set\" $(touch pwned) `touch pwned`; touch pwned & | < > * ? [a-z] # ! ~ \\ % = : , é\n脳\t$HOME"
 UNET = {"depth": 3, "base_filters": 4}

@@ -7,11 +7,11 @@ of them compares here, so that no audit can be taken for that of other images, o
 from collections.abc import Mapping
 from pathlib import Path
 
-from understudy.core.files import sha256_of_file
-from understudy.core.forms import StackManifest
-from understudy.core.lineage import UNKNOWN
-from understudy.core.outside import read_json_as
-from understudy.core.stack import Stack
+from understudy.files.atomic import sha256_of_file
+from understudy.files.json_forms import StackManifest
+from understudy.files.outside import read_json_as
+from understudy.stack import Stack
+from understudy.stack.lineage import UNKNOWN
 
 SEARCH = ("view", "views", "variants", "shifts")  # keys of the section `audit` that decide what a search finds
 CALIBRATED = (*SEARCH, "false_positive_rate")  # and what the thresholds are

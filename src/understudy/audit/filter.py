@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.manifest import write_manifest
-from understudy.core.outside import read_rows, shortened
-from understudy.core.stack import Stack, StackWriter
+from understudy.files.outside import read_rows, shortened
+from understudy.stack import Stack, StackWriter
+from understudy.stack.manifest import write_manifest
 
 ROUND = 64  # images are drawn in multiples of it
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from understudy.core.files import sha256_of_file
-from understudy.core.forms import Audit, Calibration, Nearest, RealImages
-from understudy.core.outside import read_json_as
-from understudy.core.stack import Stack
+from understudy.files.atomic import sha256_of_file
+from understudy.files.json_forms import Audit, Calibration, Nearest, RealImages
+from understudy.files.outside import read_json_as
+from understudy.stack import Stack
 
 from .chain import check_calibration, check_found, check_origin
-from .judge import calibrate, summary_of
-from .run import Task
+from .resumable_search import Task
 from .search import Found, Images, sizes
-from .tasks import read_found
+from .search_tasks import read_found
+from .verdict import calibrate, summary_of
 from .views import VARIANTS, View
 
 AGAIN = 64  # images that are searched again: of copies in one of ten images, all are missed with probability 0.001

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.core.files import hash_of
-from understudy.core.stack import Stack
+from understudy.files.atomic import hash_of
+from understudy.stack import Stack
 
 from .views import TOLERANCE, View, correlations, exact, moments, turned, variants_of, vectors
 

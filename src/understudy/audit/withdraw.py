@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.csv_files import read_csv
-from understudy.core.sources import Source, generators_of, parts
-from understudy.core.stack import Stack
+from understudy.files.csv_files import read_csv
+from understudy.stack import Stack
+from understudy.study.sources import Source, generators_of, parts
 
 TEXTS = {"image": str, "flagged": str, "nearest": str, "correlation": float}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from understudy.core.grid import sources
+from understudy.study.grid import sources
 
 from .fields import Block, Number, Once, Problem, key
 from .images import LABEL_CHANNEL

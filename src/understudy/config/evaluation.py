@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from understudy.core.grid import sources
-from understudy.core.sources import REAL
+from understudy.study.grid import sources
+from understudy.study.sources import REAL
 
 from .fields import Block, File, Number, Once, Problem, key, section, word
 from .images import LABEL_CHANNEL

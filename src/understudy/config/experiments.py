@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from understudy.core.experiments import TUNED, experiments
-from understudy.core.grid import KINDS, known_sources, sources
-from understudy.core.sources import FILTERED, REAL, Source, counts
+from understudy.study.experiment_registry import TUNED, experiments
+from understudy.study.grid import KINDS, known_sources, sources
+from understudy.study.sources import FILTERED, REAL, Source, counts
 
 from .fields import Block, Number, Once, Problem, key, section
 
-# a part of a training set's name, as core.sources.PART reads it
+# a part of a training set's name, as study.sources.PART reads it
 _SOURCE = "[a-z][a-z0-9_]*(-[1-9][0-9]?percent)?"
 _PART = f"{_SOURCE}(-seed[1-9][0-9]*|-ensemble[1-9][0-9]*|-[1-9][0-9]*subjects)?(-filtered)?(=[1-9][0-9]*)?"
 TrainingSet = Annotated[

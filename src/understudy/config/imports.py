@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from understudy.core.sources import MADE_CONTROLS, RESERVED
+from understudy.study.sources import MADE_CONTROLS, RESERVED
 
 from .fields import Block, File, Problem, key
 

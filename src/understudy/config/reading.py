@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from understudy.core.outside import shortened
+from understudy.files.outside import shortened
 
 from .fields import MACHINE, OPTIONAL, Block, use_of
 

@@ -9,16 +9,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from understudy.core.outside import json_value
+from understudy.files.outside import json_value
 
 from . import audit, datasets, evaluation, experiments, images, imports, models, paths, reader_study, release
 from .audit import Audit
+from .config_file import dates_as_text, invisible_texts, unbounded
+from .config_file import load_yaml as load_yaml  # part of this module for its readers
 from .datasets import Dataset, Name
 from .evaluation import Evaluation
 from .experiments import Experiments
 from .fields import Block, File, Folder, Problem, Whole, key, section
-from .files import dates_as_text, invisible_texts, unbounded
-from .files import load_yaml as load_yaml  # part of this module for its readers
 from .images import Images
 from .imports import Import
 from .reader_study import ReaderStudy

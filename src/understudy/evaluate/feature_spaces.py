@@ -23,9 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from understudy.core.files import sha256_of_file
-from understudy.core.outside import regular_file
-from understudy.core.state_dict import read_state
+from understudy.files.atomic import sha256_of_file
+from understudy.files.outside import regular_file
+from understudy.stack.state_dict import read_state
 
 from .random_network import random_features, random_weights
 

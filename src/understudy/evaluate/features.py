@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from understudy.core import tensors
-from understudy.core.files import hash_of
-from understudy.core.forms import Open
-from understudy.core.stack import Stack
+from understudy.files.atomic import hash_of
+from understudy.files.json_forms import Open
+from understudy.stack import Stack, tensors
 
 from .feature_spaces import Space
 

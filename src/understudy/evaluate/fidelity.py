@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from understudy.core.csv_files import csv_text
-from understudy.core.files import write_text_atomically
-from understudy.core.seeds import seed_of
+from understudy.files.atomic import write_text_atomically
+from understudy.files.csv_files import csv_text
+from understudy.run.seeds import seed_of
 
 from .feature_spaces import SOURCES, Space
 from .features import Images, features_of

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from understudy.core import escape
-from understudy.core.csv_files import read_csv
-from understudy.core.files import write_text_atomically
-from understudy.core.outside import shortened
+from understudy.files import escape
+from understudy.files.atomic import write_text_atomically
+from understudy.files.csv_files import read_csv
+from understudy.files.outside import shortened
 
 from .distance import spacing_of, union_box
 from .metrics import DISTANCE, MEASURED, OVERLAP, Compared, columns_treated_as

@@ -7,9 +7,9 @@ comparing, searching). Everything else takes minutes of cores, by a table of how
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from understudy.core.flops import Demand
-from understudy.core.grid import sample_count, sources
-from understudy.core.sources import MADE_CONTROLS, REAL, SHUFFLED, Source, counts
+from understudy.run.flops import Demand
+from understudy.study.grid import sample_count, sources
+from understudy.study.sources import MADE_CONTROLS, REAL, SHUFFLED, Source, counts
 
 from .gpus import SHARE, gpu_of
 from .jobs import Job

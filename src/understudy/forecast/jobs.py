@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from understudy.core.grid import branch_of, models, run_folder
-from understudy.core.sources import Source
+from understudy.study.grid import branch_of, models, run_folder
+from understudy.study.sources import Source
 
 PROGRAM = "understudy.forecast.dry_run"
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from understudy.core.forms import StacksCounts
-from understudy.core.outside import read_json_as, read_rows
+from understudy.files.json_forms import StacksCounts
+from understudy.files.outside import read_json_as, read_rows
 
 SLICES = 155  # of a BraTS volume ...
 KEPT = 75  # ... and how many pass the slice rule: 23 478 slices of 313 subjects in the published study

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
-from understudy.core.flops import Demand
-from understudy.core.forms import Open
-from understudy.core.outside import read_json_as
+from understudy.files.json_forms import Open
+from understudy.files.outside import read_json_as
+from understudy.run.flops import Demand
 
 from .gpus import FP32_FACTOR, SHARE, SHARE_RANGE, Gpu, gpu_of
 

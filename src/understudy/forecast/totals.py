@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from understudy.core.actual import Actual
+from understudy.run.taken_so_far import Actual
 
 from .costs import Cost, Study, cost_of
 from .jobs import Job

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from understudy.config.generator import Adversarial
-from understudy.core import distributed
+from understudy.run import distributed
 
 FOLLOWED = 4  # iterations that the running mean of signs covers
 SHIFT, SHIFT_SD = 0.125, 0.125  # of the edge: the largest of uniform shifts; standard deviation of normal ones

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.data import hold_out
-from understudy.core.labels import LABEL_CHANNEL
-from understudy.core.manifest import write_manifest
-from understudy.core.seeds import seed_of
-from understudy.core.sources import COPIES, MADE_CONTROLS
-from understudy.core.stack import Stack, StackWriter
+from understudy.run.device_images import hold_out
+from understudy.run.seeds import seed_of
+from understudy.stack import Stack, StackWriter
+from understudy.stack.labels import LABEL_CHANNEL
+from understudy.stack.manifest import write_manifest
+from understudy.study.sources import COPIES, MADE_CONTROLS
 
 CARRIED = ("channels", "labels", "height", "width", "lineage")  # from the training stack
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from understudy.core import distributed, seeds
-from understudy.core.flops import count_flops
+from understudy.run import distributed, seeds
+from understudy.run.flops import count_flops
 
-from . import common
+from . import training_step
 from .diffusion_networks import Denoiser
 
 CHUNK = 16  # images of one forward pass when sampling
@@ -53,7 +53,7 @@ class Denoising:
         if self.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
             if self.options.compile:
-                common.compile_in_place(network)
+                training_step.compile_in_place(network)
         return self
 
     def state_extra(self) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ class Denoising:
         o, n = self.options, len(real_NCHW)
         assert real_NCHW.shape == (o.batch, self.channels, self.size, self.size), real_NCHW.shape
         if o.mirror:
-            real_NCHW = common.mirrored(real_NCHW, rng)
+            real_NCHW = training_step.mirrored(real_NCHW, rng)
         t_N, weight_N = self.times(n, rng)
         noise_NCHW = torch.randn(real_NCHW.shape, device=self.device, generator=rng)
         loss_N = torch.zeros(n, device=self.device)
@@ -100,7 +100,7 @@ class Denoising:
                 yield (weight_N[chosen] * part_N).sum() / n
 
         with _dropout_of(rng, o.dropout):
-            nonfinite = common.descend(self.optimizers["denoiser"], losses())
+            nonfinite = training_step.descend(self.optimizers["denoiser"], losses())
         loss_N = distributed.all_reduce_sum(loss_N)
         self.learned_at(t_N, loss_N)
         return {"loss": (weight_N * loss_N).mean(), "nonfinite_gradients": nonfinite}
@@ -124,7 +124,7 @@ class Denoising:
             x = torch.stack([torch.randn(shape, generator=seeds.generator("cpu", "latent", seed, i)) for i in indices])
             return solve(x.to(self.device), indices)
 
-        return common.sample_by_index(draw, n, first, CHUNK)
+        return training_step.sample_by_index(draw, n, first, CHUNK)
 
     def flops(self) -> dict[str, float]:
         """FLOPs of one image, counted by running an iteration; for networks on the meta device."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from understudy.config.generators.diffusion import Diffusion as Options
 from understudy.config.reading import read_options
-from understudy.core import seeds
+from understudy.run import seeds
 
 from . import denoising
 from . import diffusion_process as dp

@@ -1,4 +1,4 @@
-"""What the adversarial generators share beside generate/common.py: state, optimizer, penalties, latents."""
+"""What the adversarial generators share beside generate/training_step.py: state, optimizer, penalties, latents."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from understudy.core import distributed, seeds
+from understudy.run import distributed, seeds
 
-from . import common
+from . import training_step
 from .augmentation import Augmentation
 
 CHUNK = 8  # images of one forward pass when sampling
@@ -128,9 +128,9 @@ def latents(seed: int, first: int, n: int, size: int, purpose: str = "latent") -
 
 
 def sample_by_index(forward: Callable[[Tensor], Tensor], n: int, seed: int, first: int, size: int, device) -> Tensor:
-    """common.sample_by_index with forward: latents (N, size) -> images."""
+    """training_step.sample_by_index with forward: latents (N, size) -> images."""
 
     def draw(indices: range) -> Tensor:
         return forward(latents(seed, indices.start, len(indices), size).to(device))
 
-    return common.sample_by_index(draw, n, first, CHUNK)
+    return training_step.sample_by_index(draw, n, first, CHUNK)

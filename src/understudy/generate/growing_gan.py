@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from understudy.config.generator import at_resolution
 from understudy.config.reading import read_options
-from understudy.core import distributed
-from understudy.core.flops import count_flops
+from understudy.run import distributed
+from understudy.run.flops import count_flops
 
-from . import common, gan
+from . import gan, training_step
 from .growing import Phase, Schedule, full_size, shown
 
 
@@ -59,7 +59,7 @@ class GrowingGAN(gan.Adversarial):
         assert real_NCHW.shape == (self.batch_at(images_seen), self.channels, self.size, self.size), real_NCHW.shape
         phase = self._enter(images_seen)
         if self.options.mirror:
-            real_NCHW = common.mirrored(real_NCHW, rng)
+            real_NCHW = training_step.mirrored(real_NCHW, rng)
         statistics = self._discriminator_step(shown(real_NCHW, phase), phase, rng)
         gan.merge(statistics, self._generator_step(len(real_NCHW), phase, rng))
         return statistics | {"level_of_detail": self.networks["generator"].lod.float()}
@@ -123,7 +123,7 @@ class GrowingGAN(gan.Adversarial):
             )
             return full_size(self._images(z_NK, noise_NP, phase, truncated), self.size)
 
-        return common.sample_by_index(draw, n, first, gan.CHUNK)
+        return training_step.sample_by_index(draw, n, first, gan.CHUNK)
 
     def flops(self) -> dict[str, float]:
         """FLOPs of one image, counted by running an iteration of every resolution; for networks on the meta device. A

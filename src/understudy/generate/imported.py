@@ -8,9 +8,9 @@ subjects.
 
 from pathlib import Path
 
-from understudy.core.lineage import UNKNOWN
-from understudy.core.manifest import write_manifest
-from understudy.core.stack import Stack, StackWriter
+from understudy.stack import Stack, StackWriter
+from understudy.stack.lineage import UNKNOWN
+from understudy.stack.manifest import write_manifest
 
 TRAINED_ON = ("train", UNKNOWN)
 ALIKE = ("channels", "labels", "height", "width")  # as in the training stack

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from understudy.core.data import DeviceImages
-from understudy.core.similarity import nearest, nearest_two_groups, standardised
+from understudy.run.device_images import DeviceImages
+
+from .nearest_images import nearest, nearest_two_groups, standardised
 
 PIXELS = 64  # along each side
 REAL = 512  # training images whose nearest ones of other subjects tell what is usual

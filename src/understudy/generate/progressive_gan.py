@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from understudy.config.generators.progressive_gan import ProgressiveGAN as Options
 
-from . import common, gan
+from . import gan, training_step
 from .augmentation import warp
 from .growing import Phase
 from .growing_gan import GrowingGAN
@@ -66,7 +66,7 @@ class ProgressiveGAN(GrowingGAN):
                     scores.append(score_N.detach())
                 yield (fake_N - real_N + o.gradient_penalty * penalty_N + o.drift * real_N.square()).sum() / n
 
-        nonfinite = common.descend(self.optimizers["discriminator"], losses())
+        nonfinite = training_step.descend(self.optimizers["discriminator"], losses())
         fake, real = torch.cat(fakes).mean(), torch.cat(reals).mean()
         return {
             "loss_discriminator": fake - real,  # minus the estimated Wasserstein distance
@@ -88,7 +88,7 @@ class ProgressiveGAN(GrowingGAN):
                 scores.append(score_N.detach())
                 yield -score_N.sum() / n
 
-        nonfinite = common.descend(self.optimizers["generator"], losses())
+        nonfinite = training_step.descend(self.optimizers["generator"], losses())
         return {"loss_generator": -torch.cat(scores).mean(), "nonfinite_gradients": nonfinite}
 
     def _draw(self, n: int, rng: torch.Generator | None) -> Tensor:

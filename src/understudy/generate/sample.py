@@ -1,6 +1,6 @@
 """Synthetic images of a trained generator, as a stack of the same format as the real one, and a grid to look at.
 
-A sampling goes on where it was stopped (core/parts.py): its run directory holds the images that are there (shards.py).
+A sampling goes on where it was stopped (run/parts.py): its run directory holds the images that are there (shards.py).
 How many images are wanted is no part of its identity: asking for more later draws the rest.
 """
 
@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import torch
 
-from understudy.core import distributed
-from understudy.core.files import atomic_path, hash_of, sha256_of_file, write_json
-from understudy.core.labels import LABEL_CHANNEL, classes_of_grey
-from understudy.core.lineage import UNKNOWN
-from understudy.core.manifest import write_manifest
-from understudy.core.parts import Turn
-from understudy.core.stack import Stack
+from understudy.files.atomic import atomic_path, hash_of, sha256_of_file, write_json
+from understudy.run import distributed
+from understudy.run.parts import Turn
+from understudy.stack import Stack
+from understudy.stack.labels import LABEL_CHANNEL, classes_of_grey
+from understudy.stack.lineage import UNKNOWN
+from understudy.stack.manifest import write_manifest
 
 from .shards import join_shards, missing_blocks, open_shards, places, write_shards
 from .weights import coding_of, load_generator, read_metadata
@@ -65,7 +65,7 @@ class Sampling:
             "lineage": self.metadata["lineage"],
         }
 
-    # ---------------------------------------------------------------------------- core.parts.Work
+    # ---------------------------------------------------------------------------- run.parts.Work
     def begin(self) -> None:
         write_json(self.folder / "config.json", {"weights": self.sha256, "seed": self.seed})
 

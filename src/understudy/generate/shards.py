@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.stack import DamagedImageError, Stack, StackWriter, encode_png
+from understudy.stack.archive import DamagedImageError, Stack, StackWriter, encode_png
 
 BLOCK = 64  # images between two hand-overs from the device to the encoders
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from understudy.config.generator import Generator
-from understudy.core.attempts import FailedRunError
-from understudy.core.data import DeviceImages
+from understudy.run.attempts import FailedRunError
+from understudy.run.device_images import DeviceImages
 
-from .annotation import Coding
+from .annotation_channel import Coding
 from .memorization import Memorization
 
 REAL = 256  # training images that say what is usual

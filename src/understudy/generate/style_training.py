@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from understudy.core import distributed
-from understudy.core.flops import count_flops
+from understudy.run import distributed
+from understudy.run.flops import count_flops
 
-from . import common, gan
+from . import gan, training_step
 from .augmentation import warp
 
 
@@ -89,7 +89,7 @@ class StyleTraining(gan.Adversarial):
         assert real_NCHW.shape == (o.batch, self.channels, self.size, self.size), real_NCHW.shape
         iteration = images_seen // o.batch
         if o.mirror:
-            real_NCHW = common.mirrored(real_NCHW, rng)
+            real_NCHW = training_step.mirrored(real_NCHW, rng)
         statistics = self._generator_step(rng)
         if (regularised := self._regularise_generator(iteration, rng)) is not None:
             gan.merge(statistics, regularised)
@@ -109,7 +109,7 @@ class StyleTraining(gan.Adversarial):
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / self.options.batch
 
-        nonfinite = common.descend(self.optimizers["generator"], losses())
+        nonfinite = training_step.descend(self.optimizers["generator"], losses())
         return {"loss_generator": F.softplus(-torch.cat(scores)).mean(), "nonfinite_gradients": nonfinite}
 
     def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ class StyleTraining(gan.Adversarial):
                 reals.append(real_N.detach())
                 yield (F.softplus(fake_N) + F.softplus(-real_N)).sum() / o.batch
 
-        nonfinite = common.descend(self.optimizers["discriminator"], losses())
+        nonfinite = training_step.descend(self.optimizers["discriminator"], losses())
         fake_N, real_N = torch.cat(fakes), torch.cat(reals)
         return {
             "loss_discriminator": (F.softplus(fake_N) + F.softplus(-real_N)).mean(),
@@ -152,7 +152,7 @@ class StyleTraining(gan.Adversarial):
                 penalties.append(penalty_N.detach())
                 yield penalty_N.sum() / o.batch * (o.r1_gamma / 2) * o.r1_interval
 
-        nonfinite = common.descend(self.optimizers["discriminator"], losses())
+        nonfinite = training_step.descend(self.optimizers["discriminator"], losses())
         return {"r1_penalty": torch.cat(penalties).mean(), "nonfinite_gradients": nonfinite}
 
     def _rounds(self) -> list[Tensor]:

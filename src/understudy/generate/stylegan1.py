@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from understudy.config.generators.stylegan1 import StyleGAN1 as Options
 
-from . import common, gan
+from . import gan, training_step
 from .augmentation import warp
 from .growing import Phase
 from .growing_gan import GrowingGAN
@@ -69,7 +69,7 @@ class StyleGAN1(GrowingGAN):
                     loss = loss + penalty_N.sum() / n * (o.r1_gamma / 2)
                 yield loss
 
-        nonfinite = common.descend(self.optimizers["discriminator"], losses())
+        nonfinite = training_step.descend(self.optimizers["discriminator"], losses())
         fake_N, real_N = torch.cat(fakes), torch.cat(reals)
         statistics = {
             "loss_discriminator": (F.softplus(fake_N) + F.softplus(-real_N)).mean(),
@@ -92,7 +92,7 @@ class StyleGAN1(GrowingGAN):
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / n
 
-        nonfinite = common.descend(self.optimizers["generator"], losses())
+        nonfinite = training_step.descend(self.optimizers["generator"], losses())
         return {"loss_generator": F.softplus(-torch.cat(scores)).mean(), "nonfinite_gradients": nonfinite}
 
     def _draw(self, n: int, phase: Phase, rng: torch.Generator | None) -> gan.Draw:

@@ -10,16 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .growing import Phase
-from .layers import (
-    GAIN,
-    Dense,
-    ResizingConv,
-    blur,
-    feature_maps,
-    leaky,
-    normalize_second_moment,
-    resolutions,
-)
+from .layers import GAIN, Dense, ResizingConv, blur, feature_maps, leaky, normalize_second_moment, resolutions
 from .progressive_gan_networks import ToImages
 
 

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from understudy.config.generators.stylegan2 import StyleGAN2 as Options
 from understudy.config.reading import read_options
-from understudy.core import distributed
-from understudy.core.flops import count_flops
+from understudy.run import distributed
+from understudy.run.flops import count_flops
 
-from . import common, gan, style_training
+from . import gan, style_training, training_step
 from .style_training import StyleTraining
 from .style_training import r1_penalty as r1_penalty  # part of this module for its readers
 from .stylegan2_networks import Discriminator, Generator
@@ -84,7 +84,7 @@ class StyleGAN2(StyleTraining):
                 lengths.append(length_N.detach())
                 yield (self._path_length_slope(length_N) * length_N).sum() / n * weight
 
-        nonfinite = common.descend(self.optimizers["generator"], losses())
+        nonfinite = training_step.descend(self.optimizers["generator"], losses())
         length_N = torch.cat(lengths)
         self.path_length_mean = self.path_length_mean.lerp(distributed.mean(length_N), o.path_length_decay)
         penalty = (length_N - self.path_length_mean).square().mean()

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from understudy.config.generators.stylegan3 import StyleGAN3 as Options
 from understudy.config.reading import read_options
-from understudy.core import distributed
+from understudy.run import distributed
 
 from . import gan, style_training
 from .style_training import StyleTraining

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from understudy.config.fields import MACHINE
-from understudy.core import seeds, tensors
-from understudy.core.budget import Budget
-from understudy.core.forms import GeneratorWeights
-from understudy.core.manifest import write_manifest
-from understudy.core.outside import checked
+from understudy.files.allocation_limit import Budget
+from understudy.files.json_forms import GeneratorWeights
+from understudy.files.outside import checked
+from understudy.run import seeds
+from understudy.stack import tensors
+from understudy.stack.manifest import write_manifest
 
 from . import GENERATORS, build
-from .annotation import Coding
+from .annotation_channel import Coding
 
 FORMAT = 2
 EXPECTED = "generator weights of train_generator"

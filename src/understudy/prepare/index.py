@@ -13,15 +13,15 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from understudy.core import escape
-from understudy.core.files import hash_of, read_json, write_json, write_text_atomically
-from understudy.core.labels import LABEL_CHANNEL, label_names
-from understudy.core.outside import read_rows, shortened
+from understudy.files import escape
+from understudy.files.atomic import hash_of, read_json, write_json, write_text_atomically
+from understudy.files.outside import read_rows, shortened
+from understudy.stack.labels import LABEL_CHANNEL, label_names
 
 from .layouts import Layout, Subject, by_file, find_subjects, is_safe_id, layouts_of
 from .nifti import Volume, read_volumes
-from .pool import map_subjects
 from .splits import SPLITS, check_identities, identities, split_subjects
+from .subject_processes import map_subjects
 
 CHECKS = 1  # version of the checks: a larger number makes those of the work folder be done again
 _TOLERANCE = 1e-3  # mm, within which affines of one subject agree

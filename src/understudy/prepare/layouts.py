@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from understudy.core.labels import LABEL_CHANNEL
+from understudy.stack.labels import LABEL_CHANNEL
 
 _SUBJECT = "{subject}"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -16,7 +16,7 @@ from isal import isal_zlib
 from nibabel import orientations
 from nibabel.spatialimages import HeaderDataError
 
-from understudy.core.outside import regular_file
+from understudy.files.outside import regular_file
 
 MAX_BYTES = 2**31  # of voxels in one file: four 512^3 volumes of float32 in one, and no surprise for the memory
 _HEADER, _FIRST_VOXEL = 348, 352  # bytes: the header, and the earliest place of the voxels in a single file

@@ -23,7 +23,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from scipy import ndimage
 
-from understudy.core.files import atomic_path, write_json
+from understudy.files.atomic import atomic_path, write_json
 
 HEAD_MM = 240.0  # edge of the field of view, as in BraTS: a voxel is HEAD_MM / size
 MOST_SUBJECTS = 100_000

@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.files import hash_of, sha256_of_file, write_json
-from understudy.core.labels import LABEL_CHANNEL
-from understudy.core.outside import first_twice
-from understudy.core.stack import Stack, StackWriter
+from understudy.files.atomic import hash_of, sha256_of_file, write_json
+from understudy.files.outside import first_twice
+from understudy.stack import Stack, StackWriter
+from understudy.stack.labels import LABEL_CHANNEL
 
 from .index import read_index
 from .layouts import PRESETS, by_file, layouts_of
 from .nifti import Volume, read_volumes
-from .pool import map_subjects
 from .splits import SPLITS, check_identities, how_drawn
+from .subject_processes import map_subjects
 
 RULE = 1  # version of the slicing: a larger number makes kept files of the work folder be done again
 _TABLE = 2**24  # entries of the largest look-up table; integer voxels above are scaled as floats

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.lineage import FILE, SECRET, SEED
-from understudy.core.outside import read_rows
-from understudy.core.secret import keyed_hash
+from understudy.files.outside import read_rows
+from understudy.files.salt import keyed_hash
+from understudy.stack.lineage import FILE, SECRET, SEED
 
 SPLITS = ("train", "test")
 _EXPECTED = "a CSV file"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.forms import Answers, ReaderKey
-from understudy.core.outside import read_json_as
-from understudy.core.reader_names import checked_name, same
+from understudy.files.json_forms import Answers, ReaderKey
+from understudy.files.outside import read_json_as
+
+from .reader_names import checked_name, same
 
 CALLS = ("real", "synthetic")
 COLUMNS = ["dataset", "reader", "id", "source", "repeat_of", "call", "confidence", "seconds"]

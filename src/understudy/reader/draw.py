@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from understudy.core.files import hash_of
-from understudy.core.grid import REAL
-from understudy.core.stack import Stack
+from understudy.files.atomic import hash_of
+from understudy.stack import Stack
+from understudy.study.grid import REAL
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from understudy.core import tensors
-from understudy.core.files import canonical_json
-from understudy.core.forms import GeneratorWeights
-from understudy.core.lineage import UNKNOWN
-from understudy.core.secret import keyed_hash
-from understudy.core.stack import Stack, StackWriter, encode_png
+from understudy.files.atomic import canonical_json
+from understudy.files.json_forms import GeneratorWeights
+from understudy.files.salt import keyed_hash
+from understudy.stack import Stack, StackWriter, tensors
+from understudy.stack.archive import encode_png
+from understudy.stack.lineage import UNKNOWN
 
 WEIGHTS = "weights of train_generator"
 _WEIGHTS_KEYS = ("format", "generator", "options", "channels", "labels", "size", "dataset", "images_seen")

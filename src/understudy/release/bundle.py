@@ -12,26 +12,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from understudy.core.files import sha256_of_file, write_json, write_text_atomically
-from understudy.core.folders import export_folders
-from understudy.core.forms import WeightsManifest
-from understudy.core.labels import label_names
-from understudy.core.outside import read_json_as
-from understudy.core.secret import drawn_salt
-from understudy.core.stack import Stack
-from understudy.core.traces import secrets_of
+from understudy.files.atomic import sha256_of_file, write_json, write_text_atomically
+from understudy.files.json_forms import WeightsManifest
+from understudy.files.names_in_text import secrets_of
+from understudy.files.outside import read_json_as
+from understudy.files.salt import drawn_salt
+from understudy.stack import Stack
+from understudy.stack.channel_folders import export_folders
+from understudy.stack.labels import label_names
 
 from . import verify
 from .about import About
 from .anonymous import commitment, weights_metadata, write_stack, write_weights
-from .audit import public_audit, read_audit
+from .audit_result import public_audit, read_audit
 from .card import card
 from .crate import METADATA, crate
 from .croissant import croissant
 from .facts import KINDS, Facts, dice_rows, dice_text
+from .names_in_release import traces
 from .refuse import Sources, refusals
 from .terms import citation, licence
-from .traces import traces
 
 _IMAGE = re.compile(r"images/[^/]+/\d{6,}\.png", re.ASCII)
 

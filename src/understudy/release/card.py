@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from understudy.core import escape
+from understudy.files import escape
 
 from .facts import ALWAYS, KINDS, Facts
 

@@ -5,7 +5,7 @@ Addresses are relative, so that it describes the folder that it lies in, whereve
 
 from collections.abc import Iterable, Mapping
 
-from understudy.core.labels import LABEL_CHANNEL
+from understudy.stack.labels import LABEL_CHANNEL
 
 from .facts import Facts
 

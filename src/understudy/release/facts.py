@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from understudy.core.files import sha256_of_file
-from understudy.core.labels import LABEL_CHANNEL, label_names
-from understudy.core.outside import read_rows
-from understudy.core.sources import REAL, generators_of
-from understudy.core.stack import Stack
+from understudy.files.atomic import sha256_of_file
+from understudy.files.outside import read_rows
+from understudy.stack import Stack
+from understudy.stack.labels import LABEL_CHANNEL, label_names
+from understudy.study.sources import REAL, generators_of
 
 from .about import About
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from understudy.core.files import read_json, sha256_of_file
-from understudy.core.forms import WeightsManifest
-from understudy.core.lineage import FILE, SECRET, UNKNOWN
-from understudy.core.outside import read_json_as
-from understudy.core.stack import DamagedImageError, Stack
+from understudy.files.atomic import read_json, sha256_of_file
+from understudy.files.json_forms import WeightsManifest
+from understudy.files.outside import read_json_as
+from understudy.stack.archive import DamagedImageError, Stack
+from understudy.stack.lineage import FILE, SECRET, UNKNOWN
 
 from .about import About
 from .anonymous import weights_metadata
-from .audit import audit_problems, read_audit
+from .audit_result import audit_problems, read_audit
 from .verify import png_problem
 
 _NAME = re.compile(r"[0-9]{6,}\.png")

@@ -1,7 +1,7 @@
 """LICENSE and CITATION.cff of a release, from what its config says."""
 
-from understudy.core.escape import line
-from understudy.core.escape import yaml as text
+from understudy.files.escape import line
+from understudy.files.escape import yaml as text
 
 from .facts import Facts
 

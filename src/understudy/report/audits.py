@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.forms import Audit
-from understudy.core.outside import read_json_as
-from understudy.core.sources import COPIES, MADE_CONTROLS
+from understudy.files.json_forms import Audit
+from understudy.files.outside import read_json_as
+from understudy.study.sources import COPIES, MADE_CONTROLS
 
 from .spoken_names import spoken
 

@@ -10,8 +10,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from understudy.core.sources import REAL, generators_of, is_control
 from understudy.statistics.intervals import Difference, difference, holm
+from understudy.study.sources import REAL, generators_of, is_control
 
 from .ranking import ranks_alone
 from .score_arrays import KEYS

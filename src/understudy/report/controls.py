@@ -9,8 +9,8 @@
 import numpy as np
 import pandas as pd
 
-from understudy.core.sources import COPIES, REAL, is_control
 from understudy.statistics.intervals import DRAWS, difference, interval
+from understudy.study.sources import COPIES, REAL, is_control
 
 from .comparisons import ALPHA, LEVEL, Matrices
 

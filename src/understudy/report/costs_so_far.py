@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.actual import Actual, read_actual
-from understudy.core.grid import Setting
+from understudy.run.taken_so_far import Actual, read_actual
+from understudy.study.grid import Setting
 
 COLUMNS = ["dataset", "what", "trainings", "images_seen", "device_hours"]
 

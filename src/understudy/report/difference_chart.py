@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from understudy.core import escape
+from understudy.files import escape
 
 from .spoken_names import spoken
 

@@ -4,9 +4,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from understudy.core.experiments import BOTH, EXPERIMENTS, REAL, SYNTHETIC, TUNED
+from understudy.study.experiment_registry import BOTH, EXPERIMENTS, REAL, SYNTHETIC, TUNED
 
-from .experiments import CURVE
+from .experiment_tables import CURVE
 from .spoken_names import spoken
 
 matplotlib.use("Agg")

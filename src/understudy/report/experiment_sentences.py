@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from understudy.core.experiments import EXPERIMENTS, REAL, SYNTHETIC
-from understudy.core.sources import Source, counts
+from understudy.study.experiment_registry import EXPERIMENTS, REAL, SYNTHETIC
+from understudy.study.sources import Source, counts
 
-from .experiments import CURVE
+from .experiment_tables import CURVE
 from .notes import VALIDATION, Known
 from .patients_equivalent import spoken_patients
 from .published import published_scores

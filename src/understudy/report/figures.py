@@ -12,11 +12,11 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from understudy.core import escape
-from understudy.core.files import atomic_path
-from understudy.core.grid import Setting
-from understudy.core.labels import classes_of_grey, label_names
-from understudy.core.stack import Stack
+from understudy.files import escape
+from understudy.files.atomic import atomic_path
+from understudy.stack import Stack
+from understudy.stack.labels import classes_of_grey, label_names
+from understudy.study.grid import Setting
 
 from .published import SETTING
 from .spoken_names import spoken
@@ -237,7 +237,7 @@ def coloured(grey_HW: np.ndarray, labels_HW: np.ndarray, levels: Mapping[str, in
 
 
 def colours_of(levels: Mapping[str, int]) -> list[tuple[float, float, float]]:
-    """Of classes 1, 2, ..., in the order of core.labels.label_names."""
+    """Of classes 1, 2, ..., in the order of stack.labels.label_names."""
     others = iter(OTHER_COLOURS * len(levels))
     return [COLOURS[name] if name in COLOURS else next(others) for name in label_names(levels)]
 

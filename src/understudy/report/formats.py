@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from understudy.core import escape
-from understudy.core.csv_files import csv_text
-from understudy.core.files import write_text_atomically
+from understudy.files import escape
+from understudy.files.atomic import write_text_atomically
+from understudy.files.csv_files import csv_text
 
 from .notes import Known
 from .registry import TABLES, Table, function

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.actual import read_actual
-from understudy.core.forms import CountManifest, TrainedManifest
-from understudy.core.outside import read_json_as
+from understudy.files.json_forms import CountManifest, TrainedManifest
+from understudy.files.outside import read_json_as
+from understudy.run.taken_so_far import read_actual
 
 FACTS = ("images seen (kimg)", "device hours", "samples")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.csv_files import read_csv
+from understudy.files.csv_files import read_csv
 
 ROW = ["dataset", "generator"]
 MEASURES = ["frechet", "kernel_mean", "precision", "recall", "density", "coverage", "inception_score_mean"]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from understudy.core.grid import Setting
-from understudy.core.status import DONE, STATES, standing, work_of
+from understudy.run.status import DONE, STATES, standing, work_of
+from understudy.study.grid import Setting
 
 COLUMNS = ["dataset", "segmenter", "training_set", "augmentation", "repeat", "state", "images_seen", "images", "why"]
 

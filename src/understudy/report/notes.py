@@ -6,8 +6,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from understudy.core.reader_names import ALL, PUBLISHED
 from understudy.evaluate.scores import LABEL, REGION
+from understudy.reader.reader_names import ALL, PUBLISHED
 
 from .registry import TABLES
 

@@ -1,7 +1,7 @@
 """What a page is made of, and the page: one HTML file with everything inside, from page.html.j2 and page.css.
 
 Sections are lists of blocks, which hold words and numbers; only the templates know HTML. Whatever a template prints
-goes through core/escape.py, so that no name becomes a tag.
+goes through files/escape.py, so that no name becomes a tag.
 """
 
 import base64
@@ -14,7 +14,7 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from understudy.core.escape import html_text
+from understudy.files.escape import html_text
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from understudy.core.sources import generators_of, is_control, parts
 from understudy.evaluate.metrics import METRICS
 from understudy.statistics.intervals import resampled_means
+from understudy.study.sources import generators_of, is_control, parts
 
 from .published import published_fidelity, published_scores
 

@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from understudy.core import escape
-from understudy.core.reader_names import ALL, PUBLISHED
+from understudy.files import escape
+from understudy.reader.reader_names import ALL, PUBLISHED
 
 from .spoken_names import spoken
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from understudy.core.reader_names import ALL, PUBLISHED
+from understudy.reader.reader_names import ALL, PUBLISHED
 
 NEAR_CHANCE = (0.4, 0.6)  # an interval of balanced accuracy within this is as good as chance
 

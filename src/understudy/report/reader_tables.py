@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from understudy.core.grid import REAL
-from understudy.core.reader_names import ALL, EVERY, PUBLISHED, SYNTHETIC, TWICE
+from understudy.reader.reader_names import ALL, EVERY, PUBLISHED, SYNTHETIC, TWICE
 from understudy.statistics.agreement import agreement
 from understudy.statistics.intervals import holm
 from understudy.statistics.roc_area import area, area_interval, areas_of_readers, readers_in_general
+from understudy.study.grid import REAL
 
 from .notes import Material
 from .published import published_reader_study

@@ -12,9 +12,9 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from understudy.core.experiments import EXPERIMENTS, Experiment
-from understudy.core.grid import sources
 from understudy.evaluate.metrics import METRIC, METRICS, Metric
+from understudy.study.experiment_registry import EXPERIMENTS, Experiment
+from understudy.study.grid import sources
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from understudy.core.grid import Setting
 from understudy.evaluate.metrics import METRIC
 from understudy.evaluate.scores import count_empties, with_added
 from understudy.statistics.intervals import interval
+from understudy.study.grid import Setting
 
 from .comparisons import BASELINE
 from .published import published_relative_dice, published_scores

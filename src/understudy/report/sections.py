@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.csv_files import read_csv
-from understudy.core.experiments import EXPERIMENTS
-from understudy.core.forms import StacksCounts
-from understudy.core.grid import Setting
-from understudy.core.outside import read_json_as
-from understudy.core.sources import Source, generators_of
+from understudy.files.csv_files import read_csv
+from understudy.files.json_forms import StacksCounts
+from understudy.files.outside import read_json_as
+from understudy.study.experiment_registry import EXPERIMENTS
+from understudy.study.grid import Setting
+from understudy.study.sources import Source, generators_of
 
 from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
 from .controls import NO, UNDECIDED, sentences

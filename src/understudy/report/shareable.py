@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.core.experiments import EXPERIMENTS
-from understudy.core.forms import StacksCounts
-from understudy.core.outside import read_json_as
-from understudy.core.reader_names import ALL, PUBLISHED, TWICE
-from understudy.core.traces import Names, names_in, secrets_of
+from understudy.files.json_forms import StacksCounts
+from understudy.files.names_in_text import Names, names_in, secrets_of
+from understudy.files.outside import read_json_as
+from understudy.reader.reader_names import ALL, PUBLISHED, TWICE
+from understudy.study.experiment_registry import EXPERIMENTS
 
 from .difference_chart import png_of
 from .missing import COLUMNS as MISSING

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from understudy.core.grid import Setting, published_names
 from understudy.evaluate.metrics import METRIC, METRICS, with_derived
 from understudy.evaluate.scores import ADDED, COLUMNS, LABEL, REGION, apply_policy, read_scores, with_added
 from understudy.statistics.intervals import DRAWS
+from understudy.study.grid import Setting, published_names
 
 from . import ranking
 from .notes import Material

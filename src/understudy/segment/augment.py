@@ -14,7 +14,7 @@ import torch
 from scipy.special import ndtri
 from torch.nn import functional as F
 
-from understudy.core.seeds import generator, seed_of
+from understudy.run.seeds import generator, seed_of
 
 from .geometry import Moves, moved
 

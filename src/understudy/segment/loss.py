@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from understudy.core import distributed
+from understudy.run import distributed
 
 IGNORE = 255  # label of pixels that count for nothing: rotated in from outside, or background during warm-up
 _SMOOTH = 1e-5

@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from understudy.config.segmenters.mmsegmentation import MMSegmentation as Options
-from understudy.core import distributed
-from understudy.core.outside import shortened
-from understudy.core.state_dict import read_state
+from understudy.files.outside import shortened
+from understudy.run import distributed
+from understudy.stack.state_dict import read_state
 
 from .openmmlab_names import NAMES
 

@@ -10,16 +10,15 @@ import cv2
 import numpy as np
 import torch
 
-from understudy.core import tensors
-from understudy.core.budget import Budget
-from understudy.core.files import atomic_path, write_text_atomically
-from understudy.core.forms import SegmenterWeights
-from understudy.core.labels import classes_of_grey, grey_of_classes
-from understudy.core.outside import checked
-from understudy.core.stack import Stack
+from understudy.files.allocation_limit import Budget
+from understudy.files.atomic import atomic_path, write_text_atomically
+from understudy.files.json_forms import SegmenterWeights
+from understudy.files.outside import checked
+from understudy.stack import Stack, tensors
+from understudy.stack.labels import classes_of_grey, grey_of_classes
 
 from . import build, building_options
-from .train import SegmenterTrainee, predict_images
+from .segmenter_training import SegmenterTrainee, predict_images
 
 EXPECTED = "weights of train_segmenter"
 

@@ -2,8 +2,8 @@
 
 import pkgutil
 
-from ..blocks import block_of
-from ..generator import Generator
+from understudy.config.blocks import block_of
+from understudy.config.generator import Generator
 
 NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__))
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from .. import generator as common
-from ..fields import SAMPLING, Number, Probability, Problem, key
+from understudy.config import generator as common
+from understudy.config.fields import SAMPLING, Number, Probability, Problem, key
 
 
 class Diffusion(common.Denoising):

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from .. import generator as common
-from ..fields import SAMPLING, key
+from understudy.config import generator as common
+from understudy.config.fields import SAMPLING, key
 
 
 class RectifiedFlow(common.Denoising):

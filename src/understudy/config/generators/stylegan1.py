@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from .. import generator as common
-from ..fields import Number, Probability, key
+from understudy.config import generator as common
+from understudy.config.fields import Number, Probability, key
 
 
 class StyleGAN1(common.Growing):

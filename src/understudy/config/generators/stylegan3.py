@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from .. import generator as common
-from ..fields import Number, Problem, key
+from understudy.config import generator as common
+from understudy.config.fields import Number, Problem, key
 
 
 class StyleGAN3(common.Style):

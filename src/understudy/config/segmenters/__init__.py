@@ -5,8 +5,8 @@ A segmenter of any other name is a network of MMSegmentation.
 
 import pkgutil
 
-from ..blocks import block_of
-from ..segmenter import Segmenter
+from understudy.config.blocks import block_of
+from understudy.config.segmenter import Segmenter
 
 OTHER = "mmsegmentation"
 NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name != OTHER)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .. import segmenter as training
-from ..fields import NETWORK, Problem, key, section
+from understudy.config import segmenter as training
+from understudy.config.fields import NETWORK, Problem, key, section
 
 
 class DynUNet(training.Segmenter):

@@ -1,7 +1,7 @@
 """The options of any other segmenter: a network of MMSegmentation."""
 
-from .. import segmenter as training
-from ..fields import NETWORK, File, key, section
+from understudy.config import segmenter as training
+from understudy.config.fields import NETWORK, File, key, section
 
 
 class MMSegmentation(training.Segmenter):

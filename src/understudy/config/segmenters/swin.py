@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .. import segmenter as training
-from ..fields import NETWORK, File, Number, Problem, key, section
+from understudy.config import segmenter as training
+from understudy.config.fields import NETWORK, File, Number, Problem, key, section
 
 Parts = Annotated[list[Annotated[int, Field(ge=1, le=128)]], Field(min_length=1, max_length=8)]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from .. import segmenter as training
-from ..fields import NETWORK, Problem, key, section
+from understudy.config import segmenter as training
+from understudy.config.fields import NETWORK, Problem, key, section
 
 
 class UNet(training.Segmenter):

@@ -76,7 +76,7 @@ function start() {
   }));
   show("start");
 }
-// what core/reader_names.py refuses when the answers are read: said before somebody has answered them all
+// what reader_names.py refuses when the answers are read: said before somebody has answered them all
 function canBeAName(reader) {
   const { reserved, forbidden, longest } = study.names;
   return /^[\p{L}\p{N}]\P{C}*$/u.test(reader) && [...reader].length <= longest

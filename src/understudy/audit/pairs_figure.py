@@ -1,0 +1,77 @@
+"""Two figures of an audit: how near synthetic and real images come to the training images, and the most similar pairs.
+
+The first shows distributions alone and may leave the house; the second shows training images and must not.
+"""
+
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from understudy.files import escape
+from understudy.stack import Stack
+
+from .search import Found
+from .search_tasks import same_channels
+from .views import VARIANTS, turned_array, variant_name
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402 the backend comes first
+
+BINS = 60
+PAIRS = 6
+COLOURS = {"synthetic": "#c0392b", "test": "#2c3e50", "train": "#7f8c8d"}
+
+
+def draw_distributions(found: Mapping[str, Found], null: Mapping[str, Found], calibration: Mapping, title: str):
+    """A panel for each view: correlation with the nearest training image."""
+    views = calibration["options"]["views"]
+    figure, axes = plt.subplots(1, len(views), figsize=(4.2 * len(views), 3.4), squeeze=False)
+    for axis, view in zip(axes[0], views, strict=True):
+        shown = {
+            "train": ("training images, among other subjects", null[f"{view}/train"]),
+            "test": ("test images", null[f"{view}/test"]),
+            "synthetic": ("synthetic images", found[f"{view}/train"]),
+        }
+        values = {kind: one.r[:, 0] for kind, (_, one) in shown.items()}
+        edges = np.linspace(min(map(np.min, values.values())), max(map(np.max, values.values())) + 1e-6, BINS + 1)
+        for kind, (label, _) in shown.items():
+            how = {"histtype": "stepfilled", "alpha": 0.35} if kind == "synthetic" else {"histtype": "step", "lw": 1.5}
+            weights = np.full(len(values[kind]), 1 / len(values[kind]))
+            axis.hist(values[kind], edges, weights=weights, color=COLOURS[kind], label=label, **how)
+        axis.axvline(calibration["views"][view]["detector"]["correlation"], color="black", lw=1, ls="--")
+        axis.set_title(escape.figure(view), fontsize=10)
+        axis.set_xlabel("correlation with the nearest training image")
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("share of images")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False)
+    figure.suptitle(f"{escape.figure(title)}; dashed: threshold of the correlation", fontsize=11)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    return figure
+
+
+def draw_pairs(samples: Stack, train: Stack, images: pd.DataFrame, audit: Mapping):
+    """The most similar pairs: above the synthetic images, turned as they were compared, below their training images."""
+    same_channels(samples, train)
+    kinds = {variant_name(kind): kind for kind in VARIANTS[audit["variants"]]}
+    channel, rows = train.channels.index(audit["channel"]), images.head(PAIRS)
+    place_of = {name: i for i, name in enumerate(train.names)}
+    index_of = {name: i for i, name in enumerate(samples.names)}
+    figure, axes = plt.subplots(2, len(rows), figsize=(1.9 * len(rows) + 0.4, 4.6), squeeze=False)
+    for (above, below), row in zip(axes.T, rows.itertuples(), strict=True):
+        x_CHW = turned_array(samples[index_of[row.image]], kinds[row.turned])
+        for axis, image_CHW in ((above, x_CHW), (below, train[place_of[row.nearest]])):
+            axis.imshow(image_CHW[channel], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+        turned = "" if row.turned == "as it is" else f", {row.turned}"
+        above.set_title(f"{escape.figure(row.image.removesuffix('.png'))}{turned}\nr {row.correlation:.3f}", fontsize=8)
+        below.set_title(escape.figure(row.nearest.removesuffix(".png")), fontsize=8)
+        below.set_xlabel("flagged" if row.flagged else "", fontsize=8, color=COLOURS["synthetic"])
+    axes[0, 0].set_ylabel("synthetic")
+    axes[1, 0].set_ylabel("training")
+    figure.suptitle("The most similar pairs. Shows training images: not to be released.", fontsize=10)
+    figure.tight_layout()
+    return figure

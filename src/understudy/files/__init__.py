@@ -1,0 +1,1 @@
+"""What comes from outside, what goes to disk, and text that others wrote."""

@@ -1,0 +1,49 @@
+"""Images of several trainings of one generator in one stack, as many of each, in turn: an ensemble."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from understudy.stack import Stack, StackWriter
+from understudy.stack.manifest import write_manifest
+
+from .shards import image_name
+
+ALIKE = ("channels", "labels", "height", "width")
+
+
+def pool_samples(name: str, members: Sequence[Stack], output: str | Path, dataset: str, count: int) -> dict:
+    """Writes the stack `output` and its manifest (.json); image i is of member i modulo their number.
+
+    Lineage is that of all members together. Returns the manifest.
+    Raises ValueError where a member has too few images, or images of another form.
+    """
+    output, first = Path(output), members[0].meta
+    meta: Mapping = {key: first[key] for key in ALIKE}
+    for place, member in enumerate(members):
+        wanted = len(range(place, count, len(members)))
+        if len(member) < wanted:
+            raise ValueError(f"{member.path}: found {len(member)} images, expected {wanted}. Sample it again.")
+        if found := [key for key in ALIKE if member.meta[key] != meta[key]]:
+            raise ValueError(
+                f"{member.path}: found {found[0]} {member.meta[found[0]]}, expected {meta[found[0]]} as in "
+                f"{members[0].path}. Members of an ensemble are trained on one stack: train it again."
+            )
+    source = {"dataset": dataset, "generator": name, "members": [member.sha256 for member in members]}
+    source |= _trained_on(members)
+    meta |= {"source": source, "lineage": sorted({one for member in members for one in member.meta["lineage"]})}
+    with StackWriter(output, meta) as writer:
+        for i in range(count):
+            member = members[i % len(members)]
+            writer.add_png(image_name(i), member.checked_png(i // len(members)))
+    return write_manifest(output, meta, count=count)
+
+
+def _trained_on(members: Sequence[Stack]) -> dict[str, str]:
+    """The training stack of all members. Raises ValueError where they have several."""
+    found = {member.meta["source"].get("training_sha256") for member in members}
+    if len(found) > 1:
+        raise ValueError(
+            f"{members[0].path}: found members of an ensemble that were trained on {len(found)} stacks, expected one. "
+            "Train them again."
+        )
+    return {"training_sha256": trained} if (trained := found.pop()) else {}

@@ -1,0 +1,29 @@
+"""What a generator asks for, known without training it: FLOPs per image, bytes of its weights and checkpoints."""
+
+from collections.abc import Mapping
+
+import torch
+
+from understudy.run.flops import Demand, bytes_of
+
+from . import build
+from .annotation_channel import coded_channels
+
+MOMENTS = 2  # Adam keeps two numbers for each parameter
+
+
+def demand(name: str, channels: int, size: int, options: Mapping, labels: int = 0) -> Demand:
+    """`channels` of the stacks, annotation included, which has `labels` labels.
+
+    Raises ValueError for an unknown generator or option, or a value that it cannot work with.
+    """
+    with torch.device("meta"):
+        coded = coded_channels(options.get("annotation", "grey"), channels, labels)
+        generator = build(name, coded, size, **options)
+        flops = generator.flops()
+    networks = {name: bytes_of(network.state_dict().values()) for name, network in generator.networks.items()}
+    weights = networks[generator.averaged]
+    trained = [p for o in generator.optimizers.values() for group in o.param_groups for p in group["params"]]
+    averages = 1 if generator.options.memorization_action == "log" else 2  # the running one, the chosen one
+    checkpoint = sum(networks.values()) + averages * weights + MOMENTS * bytes_of(trained)
+    return Demand(flops["training"], flops["sampling"], weights, checkpoint)

@@ -1,0 +1,65 @@
+"""What all generators share: one descent step, sampling by index, compiling."""
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from understudy.run import distributed
+
+
+def mirrored(x_NCHW: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Each image left to right with probability 1/2, all channels together."""
+    flip_N = torch.rand(len(x_NCHW), device=x_NCHW.device, generator=rng) < 0.5
+    return torch.where(flip_N[:, None, None, None], x_NCHW.flip(3), x_NCHW)
+
+
+def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tensor:
+    """One step down the gradient of the sum of `losses` (of all processes); each is freed before the next is asked for.
+
+    Parameters that no loss depends on keep their values and their moments. Returns the number of gradient entries that
+    were not finite: NaN counts as 0, infinity as 1e5, so that one bad batch does not end a training of days.
+    """
+    parameters = optimizer.param_groups[0]["params"]
+    sums: dict[int, Tensor] = {}
+    for loss in losses:
+        for i, gradient in enumerate(torch.autograd.grad(loss, parameters, allow_unused=True)):
+            if gradient is not None:
+                sums[i] = sums[i] + gradient if i in sums else gradient
+    flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
+    nonfinite = flat.numel() - flat.isfinite().count_nonzero()
+    flat.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)
+    for i, gradient in zip(sums, flat.split([g.numel() for g in sums.values()]), strict=True):
+        parameters[i].grad = gradient.view_as(parameters[i])
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return nonfinite
+
+
+@torch.no_grad()
+def sample_by_index(draw: Callable[[range], Tensor], n: int, first: int, chunk: int) -> Tensor:
+    """float32 (n, C, H, W) in [-1, 1], bit for bit the same for an index, whatever n and first.
+
+    `draw` is asked for blocks of `chunk` indices at multiples of it, since the batch size changes the last bits; images
+    of a block that were not asked for are dropped.
+    """
+    parts = []
+    for start in range(first - first % chunk, first + max(n, 1), chunk):
+        x_NCHW = draw(range(start, start + chunk)).float().clamp(-1, 1)
+        parts.append(x_NCHW[max(first - start, 0) : max(first + n - start, 0)])
+    return torch.cat(parts)
+
+
+def compile_in_place(network: nn.Module) -> None:
+    """From its next call on, torch.compile's version runs; parameters and their names stay. Says so where it cannot."""
+    compilers = [name for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and shutil.which(name)]
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if compilers and header.exists():
+        network.compile(dynamic=False)
+        return
+    missing = f"{header}, Python's header" if compilers else "a C compiler (CC, cc, gcc, clang)"
+    print(f"not compiled, so slower: torch.compile needs {missing}, and found none", flush=True)

@@ -1,0 +1,36 @@
+"""A search for traces of subjects in a release: their names in files' names and texts."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from understudy.files.names_in_text import Names
+from understudy.stack import Stack
+from understudy.stack.tensors import read_header
+
+from .anonymous import WEIGHTS
+
+
+def traces(folder: Path, words: Iterable[str]) -> list[str]:
+    """Where a secret word stands in a file's name or text, a line each. Pixels and tensors are not text."""
+    index = Names(words)
+    if not index.lengths:
+        return []
+    return [f"{place}: names a subject, {said}" for place, text in _texts(folder) for said in index.found_in(text)]
+
+
+def _texts(folder: Path) -> Iterator[tuple[str, str]]:
+    """(place, text). A number that only counts the images (000007.png, the eighth) is nobody's name."""
+    stack = Stack.open(folder / "images.zip") if (folder / "images.zip").is_file() else None
+    counted = {f"{i:06d}.png" for i in range(len(stack) if stack else 0)}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        yield name, path.parent.relative_to(folder).as_posix() if path.name in counted else name
+        if stack and path == stack.path:
+            yield f"{name}, stack.json", json.dumps(stack.meta)
+            yield f"{name}, names", "\n".join(image for image in stack.names if image not in counted)
+        elif path.suffix == ".safetensors":
+            header = read_header(path, WEIGHTS)
+            yield f"{name}, header", json.dumps([list(header.entries), header.metadata])
+        elif path.suffix != ".png":
+            yield name, path.read_text(encoding="utf-8", errors="replace")

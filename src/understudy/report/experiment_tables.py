@@ -1,0 +1,108 @@
+"""The table of an experiment: a row per point of its curves, how well it is known, and what changed since the point
+before. Of few patients also how many more a training set is worth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from understudy.statistics.intervals import difference
+from understudy.study.experiment_registry import EXPERIMENTS, REAL, Curves, Point
+from understudy.study.grid import Setting
+
+from .comparisons import LEVEL
+from .notes import Material
+from .patients_equivalent import patients_equivalent
+from .score_arrays import REPEATS, Cells, means_of, means_of_repeats
+from .score_tables import summary
+
+CURVE = ["dataset", "segmenter", "augmentation", "generator", "kind"]
+COLUMNS = [
+    *CURVE, "amount", "training_set", "mean_mean", "mean_sd", "mean_low", "mean_high", "mean_median",
+    "repeats", "failed", "change", "change_low", "change_high",
+]  # fmt: skip
+WORTH = ["worth", "worth_low", "worth_high"]
+
+
+@dataclass(frozen=True)
+class Trained(Material):
+    """What the table of an experiment is built from."""
+
+    name: str
+    curves: Sequence[Curves]
+    cells: Cells  # scores of the settings; of a failed setting none
+    repeats: int  # expected of each
+    draws: int  # of the bootstrap
+    subjects: Mapping[str, int]  # real training subjects of each dataset, the amount of points with 0
+    validation: str = "study"
+    published: Mapping[str, str] = field(default_factory=dict)
+
+
+def experiment_table(
+    name: str, curves: Sequence[Curves], cells: Cells, repeats: int, draws: int, subjects: Mapping[str, int]
+) -> pd.DataFrame:
+    """Columns COLUMNS, and WORTH where the curve is of patients; curve by curve, amounts ascending. Arguments
+    as in Trained."""
+    rows = []
+    for c in curves:
+        points = [(_amount(point, subjects[c.dataset], name), point) for point in c.points]
+        for _, curve in pd.DataFrame(points, columns=["amount", "point"]).groupby(
+            [f"{p.generator}/{p.kind}" for _, p in points], sort=False
+        ):
+            before = None
+            for amount, point in sorted(curve.itertuples(index=False, name=None), key=lambda pair: pair[0]):
+                setting = Setting(c.dataset, c.segmenter, point.training_set, c.augmentation, repeats)
+                row, x_SR = _row(setting, point, amount, cells, draws)
+                rows.append(row | _change(x_SR, before))
+                before = x_SR
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return with_worth(table, cells, draws) if EXPERIMENTS[name].of_patients else table
+
+
+def _amount(point: Point, subjects: int, experiment: str) -> int:
+    return point.amount or (subjects if EXPERIMENTS[experiment].of_patients and point.kind == REAL else 0)
+
+
+def _row(setting: Setting, point: Point, amount: int, cells: Cells, draws: int) -> tuple[dict, np.ndarray | None]:
+    values = cells.get((setting.dataset, setting.segmenter, setting.training_set, setting.augmentation))
+    row = {"dataset": setting.dataset, "segmenter": setting.segmenter, "augmentation": setting.augmentation}
+    row |= {"generator": point.generator, "kind": point.kind, "amount": amount, "training_set": point.training_set}
+    there = [] if values is None else list(values[REPEATS])
+    row |= {"repeats": len(there), "failed": " ".join(str(r) for r in setting.numbers if r not in there)}
+    if values is None:
+        return row, None
+    numbers = summary(values["dice"], means_of_repeats(values["dice"], "dice"), "dice", draws)
+    return row | {f"mean_{key}": value for key, value in numbers.items()}, means_of(values["dice"], "dice")
+
+
+def _change(x_SR: np.ndarray | None, before: np.ndarray | None) -> dict[str, float]:
+    """Since the point before, of the same test subjects."""
+    if x_SR is None or before is None or not x_SR.size or not before.size:
+        return {}
+    found = difference(x_SR, before)
+    low, high = found.interval(LEVEL)
+    return {"change": float(found.value), "change_low": float(low), "change_high": float(high)}
+
+
+# ---- few subjects ----------------------------------------------------------------------------------------------------
+
+
+def with_worth(table: pd.DataFrame, cells: Cells, draws: int) -> pd.DataFrame:
+    """With the number of real subjects at which real images alone reach the Dice of each row, and its interval."""
+    found = {column: np.full(len(table), np.nan) for column in WORTH}
+    for key, rows in table.groupby(CURVE[:3], sort=False):
+        real = rows[(rows["kind"] == REAL) & rows["mean_mean"].notna()].drop_duplicates("amount", keep="last")
+        if len(real) < 2:
+            continue
+        curve = [_scores(cells, key, name) for name in real["training_set"]]
+        for place, row in rows[(rows["kind"] != REAL) & rows["mean_mean"].notna()].iterrows():
+            numbers = patients_equivalent(_scores(cells, key, row["training_set"]), list(real["amount"]), curve, draws)
+            for column, number in zip(WORTH, numbers, strict=True):
+                found[column][place] = number
+    return table.assign(**found)
+
+
+def _scores(cells: Cells, key: tuple, training_set: str) -> np.ndarray:
+    dataset, segmenter, augmentation = key
+    return means_of(cells[dataset, segmenter, training_set, augmentation]["dice"], "dice")

@@ -1,0 +1,233 @@
+"""Training a segmenter: what an iteration is, how the best weights are chosen.
+
+Runs with real images keep the weights of the best mean 3D Dice over their validation subjects; runs on synthetic
+images alone those of the best Dice pooled over their validation images. An epoch is a fixed number of images, so
+runs on training sets of different size have the same schedule.
+"""
+
+import math
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+
+from understudy.config.reading import completed, read_options
+from understudy.config.segmenters import block
+from understudy.run import distributed
+from understudy.run.attempts import FailedRunError
+from understudy.run.device_images import DeviceImages
+from understudy.run.seeds import generator, seed_of
+from understudy.study.sources import is_control
+
+from . import build
+from .augment import Augmentation, prepare
+from .loss import IGNORE, Dice, segmentation_loss
+from .training_images import Source, TrainingSet, split_labels
+
+PREDICTION_BATCH = 64
+UNDECAYED = ("norm", "absolute_pos_embed", "relative_position_bias_table")  # in names; where decay_norms is false
+WARMUP_START = 1e-6  # of the learning rate
+
+
+class SegmenterTrainee:
+    """Adapts a segmenter and its training set to run.training_loop."""
+
+    done = False  # it is trained to the end; the best weights are chosen then
+
+    def __init__(
+        self,
+        name: str,
+        options: Mapping,
+        training_set: TrainingSet,
+        *,
+        channels: int,
+        classes: int,
+        size: int,
+        augmented: bool,
+        seed: int,
+        device: torch.device | str,
+    ):
+        options = completed(options, read_options(block(name), name, size, options))
+        self.options, self.data, self.seed, self.device = options, training_set, seed, torch.device(device)
+        self.classes = classes
+        torch.manual_seed(seed)
+        self.network = build(name, channels, classes, size, **options).to(self.device, **_layout(self.device))
+        self.optimizer = new_optimizer(self.network, options)
+        self.dice = Dice(options["dice"], options["dice_background"], options["dice_squared"])
+        self.augmentation = Augmentation(options["augmentation"], options["intensities"]) if augmented else None
+        self.images_per_step = options["batch"]
+        if (processes := distributed.world_size()) > options["batch"]:
+            raise ValueError(
+                f"{name}: found {processes} GPUs for a batch of {options['batch']}, expected at most so many"
+            )
+        self.epochs = max(1, round(options["samples"] / options["epoch_samples"]))
+        self.history: list[dict] = []
+        self.best: dict = {"dice": -1.0, "epoch": 0, "weights": {}}
+        self._losses: list[torch.Tensor] = []
+
+    def step(self, images_seen: int) -> dict[str, torch.Tensor]:
+        epoch = images_seen // self.options["epoch_samples"]
+        rate = self._learning_rate(images_seen)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        x_NCHW, classes_NHW = self._batch(images_seen, epoch)
+        # dropout and skipped blocks take their numbers from the global state
+        torch.manual_seed(seed_of(self.seed, "dropout", images_seen, distributed.rank()))
+        with autocast(self.options["precision"], self.device):
+            levels = self.network(self.network.pad_to_input(x_NCHW))
+        loss = segmentation_loss(levels, classes_NHW, self.network.level_weights, self.dice)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        distributed.sum_gradients(self.network.parameters())
+        limit = self.options["gradient_clip"] or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self.optimizer.step()
+        self._losses.append(loss.detach())
+        seen = images_seen + self.images_per_step
+        if seen // self.options["epoch_samples"] > epoch or seen >= self.options["samples"]:
+            self._end_epoch(epoch, seen, rate)
+            self._refuse_divergence(seen)
+            self._refuse_collapse(seen)
+        return {"loss": loss.detach(), "gradient_norm": norm.detach()}
+
+    def _learning_rate(self, images_seen: int) -> float:
+        """Falls as a power of what is left, by epoch or by iteration; rises linearly before, if it is to warm up."""
+        o, iteration = self.options, images_seen // self.images_per_step
+        if o["rate_by"] == "epoch":
+            done = images_seen // o["epoch_samples"] / self.epochs
+        else:
+            done = iteration / max(1, o["samples"] // self.images_per_step)
+        rate = o["learning_rate"] * max(0.0, 1 - done) ** o["poly_power"]
+        if iteration < o["warmup_iterations"]:
+            rate *= 1 - (1 - iteration / o["warmup_iterations"]) * (1 - WARMUP_START)
+        return rate
+
+    def _batch(self, images_seen: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """This process's share of a batch; what is random in it is drawn for the whole."""
+        x_NCHW, classes_NHW = map(distributed.share, self.data.batch(images_seen, self.images_per_step))
+        places = distributed.share(torch.arange(images_seen, images_seen + self.images_per_step)).numpy()
+        if self.augmentation is None:
+            x_NCHW = prepare(x_NCHW, self.options["intensities"])
+        else:
+            x_NCHW, classes_NHW = self.augmentation(x_NCHW, classes_NHW, self.seed, places)
+        warmup = self.options["background_warmup_epochs"]
+        if epoch < warmup:
+            left_out = self._some_pixels(classes_NHW, places, 1 - epoch / warmup) & (classes_NHW == 0)
+            classes_NHW = torch.where(left_out, IGNORE, classes_NHW)
+        return x_NCHW.to(**_layout(self.device)), classes_NHW
+
+    def _some_pixels(self, classes_NHW: torch.Tensor, places: np.ndarray, share: float) -> torch.Tensor:
+        """bool (N, H, W), each pixel with this probability; a function of the seed and the images' places."""
+        drawn_NHW = torch.empty(classes_NHW.shape, device=self.device)
+        for own, place in zip(drawn_NHW, places, strict=True):
+            own.uniform_(generator=generator(self.device, self.seed, "background", place))
+        return drawn_NHW < share
+
+    def _end_epoch(self, epoch: int, images_seen: int, rate: float) -> None:
+        dice = validation_dice(self.network, self.data.judge, self.classes, self.options)
+        loss = float(torch.stack(self._losses).mean())
+        self._losses = []
+        self.history.append(
+            {"epoch": epoch + 1, "images_seen": images_seen, "learning_rate": rate, "loss": loss, "dice": dice}
+        )
+        if dice > self.best["dice"]:
+            weights = {n: x.detach().cpu().clone().contiguous() for n, x in self.network.state_dict().items()}
+            self.best = {"dice": dice, "epoch": epoch + 1, "weights": weights}
+
+    def _refuse_divergence(self, images_seen: int) -> None:
+        """Raises FailedRunError where weights are no numbers any more: nothing brings them back."""
+        loss = self.history[-1]["loss"]
+        if not math.isfinite(loss) and not all(p.isfinite().all() for p in self.network.parameters()):
+            raise FailedRunError(
+                f"diverged: in epoch {len(self.history)}, at {images_seen} images, the loss is {loss} and weights are "
+                "no numbers. Expected finite ones: a lower learning_rate, or a gradient_clip."
+            )
+
+    def _refuse_collapse(self, images_seen: int) -> None:
+        """Raises FailedRunError where the training ends and no epoch found a single pixel of a label."""
+        allowed = self.options["collapse"] == "keep" or any(is_control(source.name) for source in self.data.sources)
+        if images_seen >= self.options["samples"] and self.best["dice"] <= 0 and not allowed:
+            raise FailedRunError(
+                f"collapsed to background: after {len(self.history)} epochs and {images_seen} images the validation "
+                f"Dice was 0 in every epoch, the loss {self.history[-1]['loss']:.4g} in the last one. Expected a label "
+                "found somewhere: a lower learning_rate, a longer training (samples), or collapse: keep."
+            )
+
+    def state(self) -> dict:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "history": self.history,
+            "losses": self._losses,
+        }
+
+    def load_state(self, state: dict) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best, self.history = state["best"], list(state["history"])
+        self._losses = [loss.to(self.device) for loss in state["losses"]]
+
+
+def new_optimizer(network: torch.nn.Module, options: Mapping) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, or AdamW; weight decay of all parameters or not of norms and position tables."""
+    named = list(network.named_parameters())
+    decayed = [p for n, p in named if options["decay_norms"] or not any(word in n for word in UNDECAYED)]
+    kept = {id(p) for p in decayed}
+    groups = [
+        {"params": decayed, "weight_decay": options["weight_decay"]},
+        {"params": [p for _, p in named if id(p) not in kept], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if options["optimizer"] == "adamw":
+        return torch.optim.AdamW(groups, lr=options["learning_rate"], betas=tuple(options["adam_betas"]))
+    momentum = options["momentum"]
+    return torch.optim.SGD(groups, lr=options["learning_rate"], momentum=momentum, nesterov=momentum > 0)
+
+
+def autocast(precision: str, device: torch.device):
+    """bf16 on a GPU; a CPU computes in fp32, which is the reference."""
+    if device.type == "cpu" or precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def _layout(device: torch.device) -> dict:
+    return {"memory_format": torch.channels_last} if device.type == "cuda" else {}
+
+
+@torch.inference_mode()
+def predict(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) -> torch.Tensor:
+    """uint8 classes (N, H, W) of uint8 modalities (N, C, H, W) that lie on the network's device."""
+    network.eval()
+    with autocast(options["precision"], x_NCHW.device):
+        logits_NKHW = network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))[0]
+    return logits_NKHW.argmax(1).to(torch.uint8)
+
+
+def validation_dice(network: torch.nn.Module, source: Source, classes: int, options: Mapping) -> float:
+    """Mean over groups (subjects) and labels of the 3D Dice; a label in neither volume is left out."""
+    scores = []
+    for indices in source.validation.values():
+        counts_KK = torch.zeros(classes, classes, dtype=torch.float64, device=source.images.device)
+        for start in range(0, len(indices), PREDICTION_BATCH):
+            chosen = torch.from_numpy(indices[start : start + PREDICTION_BATCH])
+            x_NCHW, reference_NHW = split_labels(source.images.batch(chosen))
+            pair = reference_NHW * classes + predict(network, x_NCHW, options)
+            counts_KK += torch.bincount(pair.flatten(), minlength=classes**2).reshape(classes, classes)
+        both, total = counts_KK.diag()[1:], (counts_KK.sum(0) + counts_KK.sum(1))[1:]
+        scores.append(torch.where(total > 0, 2 * both / total, torch.nan))
+    dice_GK = torch.stack(scores)
+    return float(dice_GK.nanmean(0).nanmean().nan_to_num(0.0))
+
+
+def predict_images(network: torch.nn.Module, images_NCHW: np.ndarray, device, options: Mapping) -> np.ndarray:
+    """uint8 classes (N, H, W) of uint8 modalities (N, C, H, W) on the host, in batches."""
+    images = DeviceImages(images_NCHW, device)
+    found = [
+        predict(network, images.batch(torch.arange(start, min(start + PREDICTION_BATCH, len(images)))), options).cpu()
+        for start in range(0, len(images), PREDICTION_BATCH)
+    ]
+    return torch.cat(found).numpy()

@@ -1,0 +1,198 @@
+"""Training sets: which images of which stacks, the part held out for validation, and the order they are seen in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from understudy.run.device_images import DeviceImages, epoch_indices, hold_out
+from understudy.run.seeds import seed_of
+from understudy.stack import Stack
+from understudy.stack.labels import classes_of_grey
+from understudy.study.sources import REAL, SHUFFLED, counts
+from understudy.study.sources import Source as Named
+
+from .subjects_by_lot import first_percent, in_order
+
+
+@dataclass
+class Source:
+    """One part of a training set on the device: modalities and classes, split into train and validation images."""
+
+    name: str
+    images: DeviceImages  # uint8 (N, C + 1, H, W): modalities, then class numbers
+    train: np.ndarray  # image indices
+    validation: dict[str, np.ndarray]  # subject -> its validation images; synthetic images are one group
+    few: "Few | None" = None  # `train` and `validation` are then those of a repeat
+
+    @property
+    def by_subject(self) -> bool:
+        """Whether validation is by subject; images without a subject (or with another's labels) are pooled."""
+        return "" not in self.validation
+
+
+@dataclass(frozen=True)
+class Few:
+    """So many subjects of a source, by lot in each repeat; whatever is trained on them, these are the same."""
+
+    count: int
+    subjects: list[str]  # of each image
+    fraction: float  # of them held out for validation; 0: none, others validate
+    limit: int
+    split_seed: int
+
+    def drawn(self, repeat: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """(train image indices, {subject: validation image indices}), as hold_out gives them of all."""
+        drawn = set(in_order(self.subjects, self.split_seed, "few", repeat)[: self.count])
+        chosen = np.flatnonzero([subject in drawn for subject in self.subjects])
+        if not self.fraction:
+            return chosen, {}
+        own = [self.subjects[i] for i in chosen]
+        train, validation = hold_out(len(chosen), own, self.fraction, self.limit, self.split_seed)
+        return chosen[train], {subject: chosen[images] for subject, images in validation.items()}
+
+
+@dataclass
+class TrainingSet:
+    """`judge` is the source that validates; `even`: sources take turns, whatever their size; else each image does."""
+
+    sources: list[Source]
+    seed: int
+    judge: Source
+    even: bool = True
+
+    def of_repeat(self, repeat: int, seed: int) -> "TrainingSet":
+        """The same images in an order of its own, and of the subjects that this repeat has drawn."""
+        own = {}
+        for source in self.sources:
+            own[id(source)] = source
+            if source.few:
+                train, validation = source.few.drawn(repeat)
+                own[id(source)] = replace(source, train=train, validation=validation)
+        judge = own.get(id(self.judge), self.judge)
+        return replace(self, sources=list(own.values()), judge=judge, seed=seed)
+
+    def share(self) -> None:
+        """Processes that are given this training set will see its images, not copy them."""
+        for images in {id(source.images): source.images for source in [*self.sources, self.judge]}.values():
+            images.share()
+
+    def batch(self, position: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(uint8 modalities (N, C, H, W), int64 classes (N, H, W)) at a place of the endless training sequence."""
+        places = np.arange(position, position + count)
+        batches, rows = [], []
+        if not self.even:
+            bounds = np.cumsum([0, *(len(source.train) for source in self.sources)])
+            order = epoch_indices(bounds[-1], seed_of(self.seed, "mixture"), position, count).numpy()
+        for turn, source in enumerate(self.sources):
+            inside = places % len(self.sources) == turn
+            if not self.even:
+                inside = (order >= bounds[turn]) & (order < bounds[turn + 1])
+            if not inside.any():
+                continue
+            if self.even:
+                first = int(places[inside][0]) // len(self.sources)
+                seed = seed_of(self.seed, source.name)
+                chosen = epoch_indices(len(source.train), seed, first, int(inside.sum())).numpy()
+            else:
+                chosen = order[inside] - bounds[turn]
+            batches.append(source.images.batch(torch.from_numpy(source.train[chosen])))
+            rows.append(np.flatnonzero(inside))
+        in_turn = torch.from_numpy(np.argsort(np.concatenate(rows)))
+        return split_labels(torch.cat(batches)[in_turn])
+
+
+def split_labels(x_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x_NCHW[:, :-1], x_NCHW[:, -1].long()
+
+
+def load_training_set(
+    name: str,
+    stacks: Mapping[str, Path],
+    *,
+    fraction: float,
+    limit: int,
+    split_seed: int,
+    seed: int,
+    device,
+    apart: bool = False,
+) -> TrainingSet:
+    """Reads the stacks of a training set.
+
+    Args:
+        name: such as real+stylegan2 or real=5000+stylegan2=95000.
+        stacks: path of each part; that of `real` serves `shuffled`, and is needed where `apart`. Of a part such as
+            real-10subjects the subjects are drawn by TrainingSet.of_repeat.
+        fraction: share held out for validation, of the subjects (real) or images (synthetic).
+        limit: at most so many synthetic images validate. split_seed: of the held-out part, the same for all repeats.
+        apart: whether the held-out real subjects validate whatever is trained on; nothing else is held out.
+    Raises:
+        ValueError: a stack has fewer images than are asked for, or too few to hold some out.
+    """
+    judge, sources, wanted = None, [], counts(name)
+    if apart:
+        real = Stack.open(stacks[REAL])
+        _, held_out = hold_out(len(real), real.subjects(), fraction, limit, split_seed)
+        judge = _judge(real, held_out, device)
+    for part, count in wanted.items():
+        stack = Stack.open(stacks[part])
+        source, chosen = Named.of(part), np.arange(len(stack))
+        if apart and source.is_real:
+            chosen = np.setdiff1d(chosen, np.concatenate(list(held_out.values())))
+        if source.is_real and (source.percent < 100 or source.beyond):
+            chosen = _of_some(stack, chosen, source, split_seed)
+        if count is not None:
+            if count > len(chosen):
+                raise ValueError(f"{stack.path}: found {len(chosen)} images to train on, {name} wants {count}")
+            chosen = np.sort(np.random.default_rng(seed_of(split_seed, part, "count")).permutation(chosen)[:count])
+        subjects = None if part == SHUFFLED else stack.subjects()
+        own = None if subjects is None else [subjects[i] for i in chosen]
+        train, validation, few = np.arange(len(chosen)), {}, None
+        if source.subjects:
+            few = _few(stack, source.subjects, own, 0 if apart else fraction, limit, split_seed)
+        elif not apart:
+            train, validation = hold_out(len(chosen), own, fraction, limit, split_seed)
+        x_NCHW = _with_classes(stack, chosen)
+        if part == SHUFFLED:
+            x_NCHW[:, -1] = x_NCHW[derangement(len(chosen), split_seed), -1]
+        sources.append(Source(part, DeviceImages(x_NCHW, device), train, validation, few))
+    judge = judge or next((s for s in sources if s.by_subject), sources[0])
+    return TrainingSet(sources, seed, judge, even=all(count is None for count in wanted.values()))
+
+
+def _of_some(stack: Stack, chosen: np.ndarray, source: Named, split_seed: int) -> np.ndarray:
+    """Of the chosen images, those of the subjects that a source names by percent: the first so many, or the others."""
+    subjects = stack.subjects()
+    first = first_percent((subjects[i] for i in chosen), source.beyond or source.percent, split_seed)
+    return chosen[[(subjects[i] in first) != bool(source.beyond) for i in chosen]]
+
+
+def _few(stack: Stack, count: int, subjects: list[str], fraction: float, limit: int, split_seed: int) -> Few:
+    if count > (known := len(set(subjects))):
+        raise ValueError(f"{stack.path}: found {known} subjects to train on, expected the {count} that are asked for")
+    return Few(count, subjects, fraction, limit, split_seed)
+
+
+def _judge(stack: Stack, held_out: Mapping[str, np.ndarray], device) -> Source:
+    """A source of real images that validates alone, of these groups."""
+    ends = np.cumsum([len(images) for images in held_out.values()])
+    groups = dict(zip(held_out, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
+    x_NCHW = _with_classes(stack, np.concatenate(list(held_out.values())))
+    return Source(REAL, DeviceImages(x_NCHW, device), np.arange(0), groups)
+
+
+def _with_classes(stack: Stack, chosen: np.ndarray) -> np.ndarray:
+    """The chosen images of a stack, class numbers in the last channel."""
+    x_NCHW = stack.read(chosen)
+    x_NCHW[:, -1] = classes_of_grey(x_NCHW[:, -1], stack.meta["labels"])
+    return x_NCHW
+
+
+def derangement(n: int, seed: int) -> np.ndarray:
+    """A permutation that leaves nothing in its place: a random cycle through all."""
+    order = np.random.default_rng(seed_of(seed, SHUFFLED)).permutation(n)
+    moved = np.empty(n, np.int64)
+    moved[order] = np.roll(order, 1)
+    return moved

@@ -1,0 +1,1 @@
+"""What a config asks for: sources of images, training sets, the grid, experiments. No torch."""

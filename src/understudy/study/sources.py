@@ -1,0 +1,130 @@
+"""Sources of images, by name: what stands in the name of a training set, and what has to be made for it.
+
+    real                     the training images
+    real-20percent           of a fifth of the training subjects, the same ones in every repeat
+    real-10subjects          of ten of them, others in every repeat, the same ones for all networks and mixtures
+    real-10subjects-beyond50percent   of ten whom a generator of 50 percent has not seen
+    stylegan2                samples of a generator; or somebody else's images (an import)
+    stylegan2-seed3          of the same one trained once more, with another seed
+    stylegan2-20percent      of the same one trained on a fifth of the subjects, those of real-20percent
+    stylegan2-20percent-seed3   on another fifth
+    stylegan2-ensemble4      of four of them, as many images of each: stylegan2, stylegan2-seed2, -seed3, -seed4
+    stylegan2-filtered       its samples, those replaced that the audit has flagged
+
+A training set is a mixture of them, such as real+stylegan2; `real-10subjects-after-stylegan2` is a network that first
+learned from stylegan2 and is then trained further on real images of ten subjects.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from understudy.files.outside import shortened
+
+REAL = "real"
+SHUFFLED = "shuffled"
+RESERVED = (REAL, SHUFFLED)
+FILTERED = "-filtered"
+AFTER = "-after-"
+COPIES = "copies"
+NOISE = "noise"
+MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples would
+
+# of a part of a training set's name; config/experiments.py bounds what a config may name
+PART = re.compile(
+    r"(?P<base>[a-z][a-z0-9_]*)(-(?P<percent>[1-9][0-9]?)percent)?"
+    r"(-seed(?P<seed>[1-9][0-9]*)|-ensemble(?P<members>[1-9][0-9]*)"
+    r"|-(?P<subjects>[1-9][0-9]*)subjects(-beyond(?P<beyond>[1-9][0-9]?)percent)?)?(?P<filtered>-filtered)?"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a name stands for."""
+
+    base: str  # real, shuffled, a generator of the config, an import, a control
+    percent: int = 100  # of the training subjects
+    seed: int = 1  # which of several trainings of one generator
+    members: int = 1  # trainings whose images are pooled
+    subjects: int = 0  # so many real ones, others in each repeat; 0: all
+    beyond: int = 0  # these are no subjects of the first so many percent
+    filtered: bool = False
+
+    @classmethod
+    def of(cls, name: str) -> "Source":
+        """Raises ValueError where the name says nothing."""
+        if not (match := PART.fullmatch(name)):
+            raise ValueError(
+                f"training set: found {shortened(name)}, expected a name such as real, stylegan2-20percent"
+            )
+        given = {key: value for key, value in match.groupdict().items() if value}
+        numbers = {key: int(value) for key, value in given.items() if key not in ("base", "filtered")}
+        return cls(given["base"], filtered="filtered" in given, **numbers)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the images are those of the training stack."""
+        return self.base in RESERVED
+
+    @property
+    def name(self) -> str:
+        percent = f"-{self.percent}percent" * (self.percent < 100)
+        which = f"-seed{self.seed}" * (self.seed > 1) + f"-ensemble{self.members}" * (self.members > 1)
+        few = f"-{self.subjects}subjects" * (self.subjects > 0) + f"-beyond{self.beyond}percent" * (self.beyond > 0)
+        return self.base + percent + which + few + FILTERED * self.filtered
+
+    @property
+    def folder(self) -> str:
+        """Of a generator, an ensemble, an import or a control: its name below `generators/`."""
+        return replace(self, filtered=False).name
+
+    @property
+    def trained(self) -> list[str]:
+        """The trainings of generators behind it, by folder; none behind real images."""
+        if self.is_real:
+            return []
+        one = replace(self, members=1, filtered=False)
+        return [replace(one, seed=seed).name for seed in range(1, self.members + 1)] if self.members > 1 else [one.name]
+
+
+def parts(training_set: str) -> list[str]:
+    """The sources that a training set is mixed of: real+stylegan2 -> [real, stylegan2]; not what it learned before."""
+    return list(counts(training_set))
+
+
+def counts(training_set: str) -> dict[str, int | None]:
+    """The sources of a training set and how many images of each, all where none is said.
+
+    real+stylegan2 -> {real: None, stylegan2: None}: seen equally often. real=5000+stylegan2=95000: each image is.
+    """
+    named = [part.partition("=") for part in training_set.partition(AFTER)[0].split("+")]
+    return {name: int(count) if count else None for name, _, count in named}
+
+
+def learned_before(training_set: str) -> str | None:
+    """The training set that a network has learned from before: stylegan2 of real-10subjects-after-stylegan2."""
+    return training_set.partition(AFTER)[2] or None
+
+
+def generators_of(training_set: str) -> list[str]:
+    """The folders of all synthetic images behind a training set, whatever was learned first."""
+    before = learned_before(training_set)
+    named = [*parts(training_set), *(parts(before) if before else [])]
+    return list(dict.fromkeys(Source.of(part).folder for part in named if not Source.of(part).is_real))
+
+
+def bases_of(training_set: str) -> list[str]:
+    """The generators, imports or controls of the config behind a training set."""
+    return list(dict.fromkeys(Source.of(name).base for name in generators_of(training_set)))
+
+
+def file_of(part: str, suffix: str) -> str:
+    """The stack (.zip) of a source, or its manifest (.json), below the folder of its dataset."""
+    source = Source.of(part)
+    if source.is_real:
+        return "stacks/train.zip" if suffix == ".zip" else "stacks/stacks.json"
+    return f"generators/{source.folder}/{'filtered' if source.filtered else 'samples'}{suffix}"
+
+
+def is_control(training_set: str) -> bool:
+    """Whether a training set is one that shows that the numbers can be believed, and no result."""
+    return bool({SHUFFLED, *MADE_CONTROLS} & set(parts(training_set)))

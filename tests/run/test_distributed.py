@@ -1,0 +1,101 @@
+"""Two processes train as one does: the same order, the same numbers drawn, the same gradients but for rounding."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from made import make_stack
+from safetensors.torch import load_file
+
+from understudy.run import distributed
+from understudy.run.attempts import read
+from understudy.run.checkpoint import checkpoints
+
+SCRIPT = Path(__file__).with_name("distributed_training.py")
+GENERATORS = ("stylegan2", "stylegan3", "diffusion", "rectified_flow")
+NAMES = {"unet": "trainee/network"} | dict.fromkeys(GENERATORS, "trainee/networks")  # compared
+
+
+def trained(kind, folder, run, images, processes):
+    """The tensors of the checkpoint at `images` images."""
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}"}
+    command = [sys.executable, *launch, str(SCRIPT), kind, str(folder), str(folder / run), str(images)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {f"process {i} of {processes}" for i in range(processes)} <= set(done.stdout.splitlines())
+    (newest, *_) = checkpoints(folder / run)
+    assert int(newest.name.removeprefix("step-")) == images
+    return load_file(newest / "tensors.safetensors")
+
+
+def largest_difference(a, b, names):
+    """Relative to the largest entry of each tensor."""
+    found = [name for name in a if name.startswith(names)]
+    assert len(found) > 5
+    scale = {name: a[name].abs().max().clamp(min=1e-3) for name in found}
+    return max(float(((a[name] - b[name]).abs() / scale[name]).max()) for name in found)
+
+
+@pytest.fixture
+def stack(tmp_path):
+    make_stack(tmp_path / "train.zip", [f"s{i}" for i in range(5)], 6)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("kind", "names"), NAMES.items())
+def test_two_processes_are_one(stack, kind, names):
+    one = trained(kind, stack, "one", 8, 1)
+    two = trained(kind, stack, "two", 8, 2)
+    assert largest_difference(one, two, names) < 2e-4
+    moved = largest_difference(one, trained(kind, stack, "more", 24, 1), names)
+    assert moved > 2e-3, "it hardly trained: the comparison says nothing"
+
+
+def test_a_training_goes_on_with_another_number_of_processes(stack):
+    straight = trained("unet", stack, "straight", 80, 1)
+    trained("unet", stack, "changed", 40, 2)
+    changed = trained("unet", stack, "changed", 80, 1)
+    assert largest_difference(straight, changed, "trainee/network") < 0.05
+    starts = [line for line in read(stack / "changed") if line["event"] == "start"]
+    assert [(line["images_seen"], line["world_size"]) for line in starts] == [(0, 2), (40, 1)]
+
+
+def test_alone_everything_is_the_identity():
+    x = torch.arange(6.0, requires_grad=True)
+    assert distributed.share(x) is not None and torch.equal(distributed.share(x), x)
+    assert torch.equal(distributed.total(x), x) and distributed.mean(x) == 2.5 and distributed.agree(7) == 7
+
+
+def test_scripts_spread_over_processes_and_keep_their_exit_codes(stack):
+    """train_generator on two processes: out of time, then to the end; then its samples."""
+    root = Path(__file__).resolve().parents[2]
+    options = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "mapping_layers": 2, "batch": 8, "kimg": 0.032}
+
+    def script(name, *arguments):
+        command = [sys.executable, root / f"scripts/{name}.py", *arguments, "--device", "cpu", "--gpus", "2"]
+        return subprocess.run([*map(str, command), "--threads", "1"], capture_output=True, text=True)
+
+    train = ["train_generator", "--dataset", "made", "--generator", "stylegan2", "--stack", stack / "train.zip"]
+    train += ["--options", json.dumps({**options, "precision": "fp32"}), "--runs", stack / "runs"]
+    train += ["--output", stack / "weights.safetensors"]
+    late = script(*train, "--budget-min", "0.0001", "--margin-min", "0")
+    assert late.returncode == 75, late.stderr[-2000:]
+    done = script(*train)
+    assert done.returncode == 0, done.stderr[-2000:]
+    broken = script(*train, "--seed", "-x")
+    assert broken.returncode not in (0, 75)
+    sample = ["sample_generator", "--weights", stack / "weights.safetensors", "--count", "150", "--runs", stack / "s"]
+    assert script(*sample, "--output", stack / "two.zip").returncode == 0
+    shards = sorted(path.name for path in stack.glob("s/*/shard-*.zip"))
+    assert shards == ["shard-000000000.zip", "shard-000000064.zip"]
+    one = [*sample[:-1], stack / "s1", "--output", stack / "one.zip"]
+    alone = subprocess.run(
+        [sys.executable, *map(str, [root / "scripts/sample_generator.py", *one[1:], "--threads", "1"])],
+        capture_output=True,
+    )
+    assert alone.returncode == 0 and (stack / "one.zip").read_bytes() == (stack / "two.zip").read_bytes()

@@ -1,0 +1,61 @@
+"""FLOPs of operations whose number is known, forward and backward, on the meta device."""
+
+import pytest
+import torch
+from torch import nn
+
+from understudy.forecast.gpus import GPUS, SHARE, SHARE_RANGE, gpu_of
+from understudy.run.flops import bytes_of, count_flops
+
+
+def test_a_convolution():
+    with torch.device("meta"):
+        conv, x_NCHW = nn.Conv2d(3, 5, 3, padding=1), torch.empty(2, 3, 8, 8)
+        forward = 2 * (2 * 5 * 8 * 8) * 3 * 9
+        assert count_flops(lambda: conv(x_NCHW)) == forward
+        assert count_flops(lambda: conv(x_NCHW).sum().backward()) == 2 * forward  # the input needs no gradient
+        x_NCHW.requires_grad_()
+        assert count_flops(lambda: conv(x_NCHW).sum().backward()) == 3 * forward
+
+
+def test_a_matrix_product():
+    with torch.device("meta"):
+        dense, x_NK = nn.Linear(7, 11, bias=False), torch.empty(5, 7)
+        assert count_flops(lambda: dense(x_NK)) == 2 * 5 * 7 * 11
+
+
+def test_it_counts_on_a_real_device_too():
+    x = torch.ones(4, 4)
+    assert count_flops(lambda: x @ x) == 2 * 4**3 and count_flops(lambda: x + x) == 0
+
+
+def test_bytes():
+    assert bytes_of([torch.empty(3, 5), torch.empty(2, dtype=torch.float16)]) == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("Tesla V100-SXM2-32GB", "v100"),
+        ("NVIDIA GeForce RTX 4090", "rtx4090"),
+        ("NVIDIA L40S", "l40s"),
+        ("NVIDIA RTX A6000", "a6000"),
+        ("Tesla T4", "t4"),
+    ],
+)
+def test_a_gpu_is_known_by_its_drivers_name(name, key):
+    assert gpu_of(name) is GPUS[key]
+
+
+def test_other_devices_are_not_taken_for_a_gpu():
+    assert gpu_of("CPU, 2 threads (AMD EPYC 9654)") is None and gpu_of("NVIDIA GeForce RTX 4090 D") is None
+    assert gpu_of("NVIDIA H100 PCIe") is None
+    assert gpu_of("NVIDIA A40") is GPUS["a40"] and gpu_of("NVIDIA L40") is None
+
+
+def test_peaks():
+    assert GPUS["a100"].peak("fp16") == 312e12 and GPUS["a100"].peak("fp32") == 19.5e12
+    assert GPUS["v100"].peak("bf16") == GPUS["v100"].peak("fp32")
+    assert SHARE_RANGE[0] < SHARE < SHARE_RANGE[1]

@@ -1,0 +1,156 @@
+"""Names of image sources: what each says, that it is written as it is read, and what has to be trained for it."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.config.experiments import Experiments
+from understudy.segment.subjects_by_lot import first_percent, in_order
+from understudy.study.grid import (
+    Setting,
+    all_training_sets,
+    ensembles,
+    sample_count,
+    settings,
+    sources,
+    start_of,
+    trained,
+)
+from understudy.study.sources import PART, Source, bases_of, file_of, generators_of, learned_before, parts
+
+OFF = {"generators": [], "datasets": None, "segmenters": None, "augmentation": None}
+FEW = {**OFF, "subjects": [10, 5], "kinds": ["real+synthetic", "fine-tuned"], "subjects_of": "all"}
+
+
+def config(**experiments):
+    return {
+        "datasets": {"a": {}, "b": {}},
+        "generators": {"stylegan2": {}, "diffusion": {}},
+        "segmenters": {"unet": {}, "swin": {}},
+        "samples": {"count": 101},
+        "imports": {},
+        "experiments": {
+            "controls": [],
+            "training_sets": ["real", "synthetic"],
+            "augmentations": ["augmented", "plain"],
+            "repeats": 3,
+            "negative_control": False,
+            **experiments,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("real", Source("real")),
+        ("real-20percent", Source("real", percent=20)),
+        ("real-10subjects", Source("real", subjects=10)),
+        ("real-10subjects-beyond50percent", Source("real", subjects=10, beyond=50)),
+        ("stylegan2-seed3", Source("stylegan2", seed=3)),
+        ("stylegan2-20percent-seed3", Source("stylegan2", percent=20, seed=3)),
+        ("progressive_gan-ensemble4", Source("progressive_gan", members=4)),
+        ("stylegan2-filtered", Source("stylegan2", filtered=True)),
+    ],
+)
+def test_names_and_what_they_say(name, source):
+    assert Source.of(name) == source and source.name == name
+
+
+@given(st.from_regex(PART, fullmatch=True))
+def test_what_is_read_is_written_the_same(name):
+    source = Source.of(name)
+    assert Source.of(source.name) == source
+
+
+@pytest.mark.parametrize("name", ["real-100percent", "real-0subjects", "Real", "real-few", "real-seed2-ensemble2", ""])
+def test_other_names_say_nothing(name):
+    with pytest.raises(ValueError, match="expected a name such as"):
+        Source.of(name)
+
+
+def test_a_config_allows_mixtures_of_such_names_and_no_others():
+    allowed = re.compile(Experiments.model_json_schema()["properties"]["training_sets"]["items"]["pattern"])
+    for name in ("real", "real-20percent+stylegan2-20percent", "real=5+stylegan2-seed2=7", "diffusion-filtered"):
+        assert allowed.search(name), name
+    for name in ("real-", "real-20percent-", "real+", "real-after-stylegan2", "real-100percent"):
+        assert not allowed.search(name), name
+
+
+def test_files_and_trainings_behind_a_name():
+    assert file_of("real-10subjects", ".zip") == "stacks/train.zip"
+    assert file_of("stylegan2-20percent-filtered", ".json") == "generators/stylegan2-20percent/filtered.json"
+    assert Source.of("stylegan2-20percent-ensemble3").trained == [
+        "stylegan2-20percent",
+        "stylegan2-20percent-seed2",
+        "stylegan2-20percent-seed3",
+    ]
+    assert Source.of("real-20percent").trained == []
+
+
+def test_a_fine_tuned_network_has_learned_from_both():
+    name = "real-10subjects-after-stylegan2"
+    assert parts(name) == ["real-10subjects"] and learned_before(name) == "stylegan2"
+    assert generators_of(name) == bases_of(name) == ["stylegan2"]
+    assert generators_of("real+stylegan2-seed2") == ["stylegan2-seed2"]
+    assert bases_of("real+stylegan2-seed2") == ["stylegan2"]
+    start = start_of(Setting("a", "unet", name, "plain", 3))
+    assert start == Setting("a", "unet", "stylegan2", "plain", 3) and start_of(start) is None
+
+
+# ---- what a config asks for ------------------------------------------------------------------------------------------
+
+
+def test_members_are_trained_once_for_all_experiments():
+    asked = config(
+        ensembles={**OFF, "generators": ["stylegan2"], "members": [2, 4], "percent": 100},
+        training_sets=["real", "synthetic", "stylegan2-seed2"],
+    )
+    assert trained(asked) == ["stylegan2", "diffusion", "stylegan2-seed2", "stylegan2-seed3", "stylegan2-seed4"]
+    assert ensembles(asked) == ["stylegan2-ensemble2", "stylegan2-ensemble4"]
+    counts = {name: sample_count(asked, name) for name in trained(asked)}
+    assert counts == {
+        "stylegan2": 101,
+        "diffusion": 101,
+        "stylegan2-seed2": 101,  # learned from by itself
+        "stylegan2-seed3": 26,  # a quarter, rounded up
+        "stylegan2-seed4": 26,
+    }
+
+
+def test_an_experiment_adds_what_the_grid_has_not():
+    plain = settings(config())
+    asked = config(few_subjects={**FEW, "generators": ["diffusion"], "segmenters": ["unet"], "datasets": ["b"]})
+    added = [s for s in settings(asked) if s not in plain]
+    assert {s.training_set for s in added} == {
+        f"real-{k}subjects{more}" for k in (5, 10) for more in ("", "+diffusion", "-after-diffusion")
+    }
+    assert {(s.dataset, s.segmenter, s.augmentation) for s in added} == {("b", "unet", "augmented")}
+    assert len(settings(asked)) == len(set(settings(asked))) and sources(asked) == ["stylegan2", "diffusion"]
+
+
+def test_unseen_subjects_are_beyond_those_of_the_generator():
+    asked = config(few_subjects={**FEW, "generators": ["diffusion-50percent"], "subjects_of": "unseen"})
+    names = all_training_sets(asked)
+    assert "real-5subjects-beyond50percent+diffusion-50percent" in names and "real-5subjects" not in names
+    assert trained(asked) == ["stylegan2", "diffusion", "diffusion-50percent"]
+
+
+def test_proportions_keep_the_total_and_name_the_ends_plainly():
+    sweep = {**OFF, "generators": ["stylegan2"], "total": 100, "real": [0, 40, 100]}
+    names = all_training_sets(config(proportions=sweep))
+    assert names[-3:] == ["stylegan2=100", "real=40+stylegan2=60", "real=100"]
+
+
+# ---- whose images ----------------------------------------------------------------------------------------------------
+
+
+def test_parts_of_the_subjects_are_by_lot_and_the_few_are_nested():
+    subjects = [f"s{i:03d}" for i in range(100)]
+    assert first_percent(subjects * 2, 20, 7) == set(in_order(reversed(subjects), 7, "part", 1)[:20])
+    assert first_percent(subjects, 20, 7) < first_percent(subjects, 50, 7)
+    assert first_percent(subjects, 20, 7) != first_percent(subjects, 20, 7, training=2)
+    assert len(first_percent(subjects, 1, 7)) == 1 == len(first_percent(subjects[:3], 1, 7))
+    assert first_percent(subjects, 100, 7) == set(subjects)
