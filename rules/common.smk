@@ -45,7 +45,7 @@ from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
 from understudy.study.grid import all_training_sets, ensembles, grid, models, settings
 from understudy.study.grid import sources, trained
-from understudy.study.paths import generator_folder, stacks_folder
+from understudy.study.result_paths import generator_folder, stacks_folder
 from understudy.prepare.splits import check_split_file
 from understudy.report.registry import made_by
 

@@ -21,7 +21,7 @@ from understudy.report.study_scores import load_scores
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.experiment_registry import EXPERIMENTS, Curves, curves
 from understudy.study.grid import Setting, published_names
-from understudy.study.paths import stacks_folder
+from understudy.study.result_paths import stacks_folder
 
 
 def main() -> None:

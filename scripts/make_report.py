@@ -12,7 +12,7 @@ from understudy.report.sections import Material, lead, sections
 from understudy.report.shareable import banner, check_page
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.grid import known_sources, published_names, settings
-from understudy.study.paths import stacks_folder
+from understudy.study.result_paths import stacks_folder
 
 TITLE = "Can synthetic images stand in for real patients?"
 

@@ -17,8 +17,8 @@ from understudy import generate
 from understudy.config.fields import MACHINE
 from understudy.generate import GENERATORS
 from understudy.generate.generator_flops import demand
+from understudy.generate.generator_protocol import Generator
 from understudy.generate.generator_training import GeneratorTrainee
-from understudy.generate.protocol import Generator
 from understudy.generate.weights import describe, load_generator, publish_weights, seeded_build
 from understudy.run.device_images import DeviceImages
 

@@ -6,7 +6,7 @@ import torch
 from understudy.segment import build
 from understudy.segment.loss import IGNORE, segmentation_loss
 from understudy.segment.openmmlab import spread
-from understudy.segment.protocol import Segmenter
+from understudy.segment.segmenter_protocol import Segmenter
 
 SWIN = {"width": 8, "depths": [1, 1, 2], "heads": [1, 2, 4], "window": 2, "decoder_width": 16}
 SEGFORMER = {

@@ -13,7 +13,7 @@ import pandas as pd
 
 from understudy.files.csv_files import read_csv
 from understudy.stack import Stack
-from understudy.study.paths import stacks_folder
+from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of, parts
 
 TEXTS = {"image": str, "flagged": str, "nearest": str, "correlation": float}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from understudy.files.json_forms import StacksCounts
 from understudy.files.outside import read_json_as, read_rows
-from understudy.study.paths import stacks_folder
+from understudy.study.result_paths import stacks_folder
 
 SLICES = 155  # of a BraTS volume ...
 KEPT = 75  # ... and how many pass the slice rule: 23 478 slices of 313 subjects in the published study

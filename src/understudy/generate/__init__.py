@@ -11,7 +11,7 @@ from understudy.config.blocks import block_of
 from understudy.config.generators import NAMES
 
 if TYPE_CHECKING:
-    from .protocol import Generator
+    from .generator_protocol import Generator
 
 
 class _Registry(Mapping):

@@ -12,7 +12,7 @@ from understudy.run import distributed, seeds
 from understudy.run.device_images import DeviceImages, epoch_indices
 
 from .annotation_channel import Coding
-from .protocol import Generator
+from .generator_protocol import Generator
 from .snapshots import Snapshots
 
 

@@ -20,7 +20,7 @@ from understudy.stack.manifest import write_manifest
 
 from . import GENERATORS, build
 from .annotation_channel import Coding
-from .protocol import Generator
+from .generator_protocol import Generator
 
 FORMAT = 2
 EXPECTED = "generator weights of train_generator"

@@ -13,7 +13,7 @@ from understudy.files.json_forms import StacksCounts
 from understudy.files.outside import read_json_as
 from understudy.study.experiment_registry import EXPERIMENTS
 from understudy.study.grid import Setting
-from understudy.study.paths import stacks_folder
+from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of
 
 from .audits import audit_sentence, audit_table, finding, read_audits, without_controls

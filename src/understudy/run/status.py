@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from understudy.study.grid import Setting, branch_of, run_folder, settings, trained
-from understudy.study.paths import generator_folder
+from understudy.study.result_paths import generator_folder
 
 from . import attempts, progress
 from .lock import read_owner

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def build(name: str, channels: int, classes: int, size: int, **options) -> "torch.nn.Module":
-    """A segmenter, with what protocol.Segmenter says.
+    """A segmenter, with what segmenter_protocol.Segmenter says.
 
     Args:
         channels: modalities of the input. classes: labels and background. size: pixels along each side.
