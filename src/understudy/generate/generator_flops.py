@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import torch
 
-from understudy.run.flops import Demand, bytes_of
+from understudy.run.demand import Demand
+from understudy.run.flops import bytes_of
 
 from . import build
 from .annotation_channel import coded_channels

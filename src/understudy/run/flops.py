@@ -1,23 +1,12 @@
 """Counting floating point operations without doing them: on the meta device, which has shapes and no numbers."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tag, Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What a model asks for, counted and not measured. FLOPs are of one image; a multiply-add is two."""
-
-    training_flops: float  # forward, backward and everything else of the network, on average over the training
-    inference_flops: float  # a generator: of a sample; a segmenter: of a prediction
-    weights_bytes: int  # published
-    checkpoint_bytes: int
 
 
 class _Counter(TorchDispatchMode):
