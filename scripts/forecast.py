@@ -6,9 +6,7 @@ GPU, and the text says so. Once trainings have begun, what they took stands besi
 
 import argparse
 import json
-import multiprocessing
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from understudy.config.study import complete, load_yaml
@@ -19,11 +17,8 @@ from understudy.forecast.sizes import dataset_size
 from understudy.forecast.speed import measured, modelled, read_record
 from understudy.forecast.text import as_dict, text_of
 from understudy.forecast.totals import forecast
-from understudy.generate.generator_flops import demand as generator_demand
-from understudy.run.checkpoint import KEEP
 from understudy.run.command_line import named_os_errors, run
 from understudy.run.taken_so_far import read_actual
-from understudy.segment.segmenter_flops import demand as segmenter_demand
 from understudy.study.grid import models
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,28 +54,6 @@ def gpus_per_job(pairs: list[str]) -> dict[str, int]:
             raise ValueError(f"--gpus-of: found {pair!r}, expected RULE=GPUS such as train_generator=4")
         found[rule] = int(count)
     return found
-
-
-def demands_of(config: dict, workers: int) -> dict:
-    """What every model asks for; a segmenter with augmentation and without has the same networks.
-
-    Counting is Python's work, seconds for each model. The processes are forks: torch, which takes as long to import, is
-    there, and nothing but shapes has been computed with it."""
-    images = config["images"]
-    channels, classes, size = len(images["channels"]), len(images["labels"]) + 1, images["size"]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-        segmenters = {  # first: the import of MMSegmentation is the longest piece
-            name: pool.submit(segmenter_demand, name, channels - 1, classes, size, options)
-            for name, options in config["segmenters"].items()
-        }
-        generators = {
-            name: pool.submit(generator_demand, name, channels, size, options, classes - 1)
-            for name, options in config["generators"].items()
-        }
-        found = {f"generators/{name}": one.result() for name, one in generators.items()}
-        for name, one in segmenters.items():
-            found |= {f"segmenters/{name}/{kind}": one.result() for kind in config["experiments"]["augmentations"]}
-        return found
 
 
 def speeds_of(config: dict, used: set, demands: dict, gpu: str | None, share: float) -> tuple[dict, list[str]]:
@@ -119,8 +92,12 @@ def main() -> None:
     with named_os_errors():
         config = complete(load_yaml(a.config))
         asked = ask(ROOT / "Snakefile", a.config, a.target)
-        demands = demands_of(config, a.workers)  # meanwhile
-        planned = asked.jobs()
+        # with torch, which takes seconds to import: meanwhile Snakemake works
+        from understudy.forecast.demands import KEEP, counted
+
+        with counted(config, a.workers) as counting:
+            planned = asked.jobs()
+            demands = counting.demands()
         used = {job.model(config) for job in planned if job.gpu}
         speeds, remarks = speeds_of(config, used, demands, a.gpu, a.share)
         sizes = {name: dataset_size(config, name) for name in config["datasets"]}

@@ -12,7 +12,7 @@ from understudy.forecast.sizes import Size
 from understudy.forecast.speed import STEP_SECONDS, Speed, measured, modelled, read_record
 from understudy.forecast.text import as_dict, duration, number, size, table, text_of
 from understudy.forecast.totals import forecast, wall_seconds
-from understudy.run.flops import Demand
+from understudy.run.demand import Demand
 from understudy.run.taken_so_far import Actual, read_actual
 
 UNET = {

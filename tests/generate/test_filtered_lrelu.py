@@ -64,7 +64,7 @@ def test_reference_is_the_definition(f):
 @pytest.mark.parametrize("chunk", [1, 2**18])
 def test_fast_path_is_the_reference_with_its_derivatives(f, chunk, monkeypatch):
     """Value, gradients by x and bias, and the gradient of those by what came in; radial to 1e-6."""
-    monkeypatch.setattr(module, "CPU_CHUNK", chunk)
+    monkeypatch.setitem(module.CHUNKS, "cpu", chunk)
     module._maps.cache_clear()
     results = []
     for function in (filtered_lrelu, filtered_lrelu_reference):

@@ -7,7 +7,7 @@ comparing, searching). Everything else takes minutes of cores, by a table of how
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from understudy.run.flops import Demand
+from understudy.run.demand import Demand
 from understudy.study.grid import sample_count, sources
 from understudy.study.sources import MADE_CONTROLS, REAL, SHUFFLED, Source, counts
 

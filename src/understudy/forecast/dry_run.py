@@ -1,7 +1,7 @@
 """A dry run of Snakemake, told as JSON: a program of its own, since Snakemake changes what it runs in (folder, loggers,
 environment, garbage collector).
 
-    python -m understudy.forecast.dry_run SNAKEFILE CONFIG TARGET [--forceall]
+    python -m understudy.forecast.dry_run SNAKEFILE CONFIG TARGET
 
 It runs in the folder of the study, takes no lock and is not stopped by one, and writes no result.
 """
@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import io
 import json
-import logging
 import sys
 from pathlib import Path
 
@@ -19,43 +18,41 @@ from snakemake.exceptions import MissingRuleException, WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
-from snakemake_interface_logger_plugins.common import LogEvent
 
-TOLD = ("rule_name", "wildcards", "input", "output", "threads", "priority", "reason")  # of a job's event
 TRIGGERS = RerunTrigger.all() - {RerunTrigger.SOFTWARE_ENV}  # those of the profiles, which say why
 CORES = 10**6  # so that no job's threads are cut to the cores of this machine
 
 
-class Listener(logging.Handler):
-    """Keeps what Snakemake logs of every job."""
+def dry_run(snakefile: Path, config: Path, target: str) -> list[dict]:
+    """All jobs, and why each of those that are to run is, by Snakemake's own rules.
 
-    def __init__(self):
-        super().__init__()
-        self.jobs: list[dict] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "event", None) != LogEvent.JOB_INFO:
-            return
-        job = {name: getattr(record, name) for name in TOLD}
-        self.jobs.append({**job, "gpus": int(record.resources.get("gpu", 0))})
-
-
-def dry_run(snakefile: Path, config: Path, target: str, forceall: bool) -> list[dict]:
-    """The jobs that would run, or all of them, by Snakemake's own rules."""
-    listener = Listener()
+    These are the first steps of `execute_workflow("dryrun")`. Its last, half of the time, writes down the command of
+    every job."""
     with SnakemakeApi(OutputSettings(dryrun=True, enable_file_logging=False)) as api:
         for handler in list(logger.handlers):  # the terminal's
             logger.removeHandler(handler)
-        logger.addHandler(listener)
-        workflow = api.workflow(
-            ResourceSettings(cores=CORES), ConfigSettings(configfiles=[config]), snakefile=snakefile
-        )
+        asked = api.workflow(ResourceSettings(cores=CORES), ConfigSettings(configfiles=[config]), snakefile=snakefile)
         try:
-            settings = DAGSettings(targets={target}, forceall=forceall, rerun_triggers=TRIGGERS)
-            workflow.dag(settings).execute_workflow("dryrun")
+            asked.dag(DAGSettings(targets={target}, rerun_triggers=TRIGGERS))
+            workflow = asked._workflow
+            workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
+            workflow._build_dag()
         except MissingRuleException:
-            raise ValueError(f"target: {_not_known(target, _rules(workflow))}") from None
-    return listener.jobs
+            raise ValueError(f"target: {_not_known(target, _rules(asked))}") from None
+        return [_told(job, workflow.dag) for job in workflow.dag.jobs]
+
+
+def _told(job, dag) -> dict:
+    return {
+        "rule": job.rule.name,
+        "wildcards": job.wildcards_dict,
+        "inputs": list(job.input),
+        "outputs": list(job.output),
+        "gpu": int(job.resources.get("gpu", 0)) > 0,
+        "threads": job.threads,
+        "priority": job.rule.priority,
+        "reason": str(dag.reason(job)) if dag.needrun(job) else None,
+    }
 
 
 def _rules(workflow) -> list[str]:
@@ -72,13 +69,13 @@ def _not_known(target: str, known: list[str]) -> str:
 
 
 def main() -> None:
-    snakefile, config, target, *more = sys.argv[1:]
+    snakefile, config, target = sys.argv[1:]
     try:
         with contextlib.redirect_stdout(sys.stderr):  # whatever a workflow prints
-            jobs = dry_run(Path(snakefile), Path(config), target, "--forceall" in more)
+            jobs = dry_run(Path(snakefile), Path(config), target)
     except (WorkflowError, ValueError) as error:
         sys.exit(str(error))
-    json.dump(jobs, sys.stdout, default=str)
+    json.dump(jobs, sys.stdout)
 
 
 if __name__ == "__main__":

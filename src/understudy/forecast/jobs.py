@@ -1,7 +1,6 @@
 """The jobs of a study, asked of Snakemake: which there are, what each needs, which of them are still to run, and why.
 
-Two dry runs answer: `--forceall` lists all jobs, a plain one those that are to run. They take seconds and work beside
-the caller: `ask` starts them, `Asked.jobs` waits.
+A dry run answers. It takes seconds and works beside the caller: `ask` starts it, `Asked.jobs` waits.
 """
 
 import json
@@ -57,53 +56,29 @@ class Job:
 
 @dataclass
 class Asked:
-    """Dry runs under way."""
+    """A dry run under way."""
 
-    every: subprocess.Popen
-    left: subprocess.Popen
+    process: subprocess.Popen
 
     def jobs(self) -> list[Job]:
         """Each job after those that it needs; the target is the last.
 
         Raises ValueError in one line for what Snakemake does not accept: a mistake in the config, an unknown target.
         """
-        answers = [(process, *process.communicate()) for process in (self.every, self.left)]
-        every, left = (_answer(*answer) for answer in answers)
-        reasons = {_name(told): told["reason"] for told in left}
-        return list(_in_order([_job(told, reasons.get(_name(told))) for told in every]))
+        out, err = self.process.communicate()
+        if self.process.returncode:
+            if "Traceback" in err:
+                raise RuntimeError(f"a dry run of Snakemake failed:\n{err}")
+            raise ValueError(err.strip())
+        told = json.loads(out)
+        return list(_in_order([Job(**{k: tuple(v) if isinstance(v, list) else v for k, v in t.items()}) for t in told]))
 
 
 def ask(snakefile: Path, config: Path, target: str = "all", folder: Path = Path()) -> Asked:
-    """Starts dry runs in the folder of a study; `config` is named as seen from there."""
+    """Starts a dry run in the folder of a study; `config` is named as seen from there."""
     command = [sys.executable, "-m", PROGRAM, str(snakefile), str(config), target]
     how = {"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return Asked(subprocess.Popen([*command, "--forceall"], **how), subprocess.Popen(command, **how))
-
-
-def _answer(process: subprocess.Popen, out: str, err: str) -> list[dict]:
-    if process.returncode:
-        if "Traceback" in err:
-            raise RuntimeError(f"a dry run of Snakemake failed:\n{err}")
-        raise ValueError(err.strip())
-    return json.loads(out)
-
-
-def _name(told: Mapping) -> tuple:
-    """Rule and wildcards: there is no other such job."""
-    return told["rule_name"], *sorted(told["wildcards"].items())
-
-
-def _job(told: Mapping, reason: str | None) -> Job:
-    return Job(
-        rule=told["rule_name"],
-        wildcards=told["wildcards"],
-        inputs=tuple(told["input"]),
-        outputs=tuple(told["output"]),
-        gpu=told["gpus"] > 0,
-        threads=told["threads"],
-        priority=told["priority"],
-        reason=reason,
-    )
+    return Asked(subprocess.Popen(command, **how))
 
 
 def _in_order(found: list[Job]) -> Iterator[Job]:

@@ -9,7 +9,7 @@ from pydantic import Field, FiniteFloat
 
 from understudy.files.json_forms import Open
 from understudy.files.outside import read_json_as
-from understudy.run.flops import Demand
+from understudy.run.demand import Demand
 
 from .gpus import FP32_FACTOR, SHARE, SHARE_RANGE, Gpu, gpu_of
 

@@ -14,6 +14,7 @@ frequency is filtered away before it can alias (Karras et al. 2021, sections 2.1
 
 import functools
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,8 @@ from .filters import separable_terms
 
 SLOPE = 0.2  # of the leaky ReLU
 BLOCK = 64  # length of a dense block along the higher rate: longer multiply more zeros, shorter cost more calls
-CPU_CHUNK = 2**18  # entries of the up-sampled activation at a time: they stay in a core's cache
+# entries of the up-sampled activation at a time: on a CPU they stay in a core's cache; shapes alone take no memory
+CHUNKS = {"cpu": 2**18, "meta": sys.maxsize}
 GPU_CHUNK = 2**27
 
 
@@ -149,7 +151,7 @@ class _Maps:
         self.down_adjoint = _Resampler([(a.T, b.T) for a, b in down], device, dtype)
         self.clamp = None if form.clamp is None else form.clamp / form.gain
         upsampled = form.size(H)[0] * form.size(W)[0]
-        self.chunk = max((CPU_CHUNK if device.type == "cpu" else GPU_CHUNK) // upsampled, 1)
+        self.chunk = max(CHUNKS.get(device.type, GPU_CHUNK) // upsampled, 1)
         self.before, self.after = size, (form.size(H)[1], form.size(W)[1])
 
     def value(self, x_nHW: Tensor) -> Tensor:

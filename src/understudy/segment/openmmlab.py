@@ -8,12 +8,14 @@ import copy
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from understudy.config.segmenters.mmsegmentation import MMSegmentation as Options
 from understudy.files.outside import shortened
@@ -49,7 +51,8 @@ class OpenMMLab(nn.Module):
         super().__init__()
         self.size, wanted = size, torch.get_default_device()
         with torch.device("cpu"):  # it computes with values while it builds, which the meta device has none of
-            self.network = _built(_completed(options.model, channels, classes))
+            with _UndrawnWeights() if wanted.type == "meta" else nullcontext():
+                self.network = _built(_completed(options.model, channels, classes))
             if wanted.type != "meta":
                 self.network.init_weights()
             if options.pretrained:
@@ -72,6 +75,15 @@ class OpenMMLab(nn.Module):
 
     def pad_to_input(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         return x_NCHW
+
+
+class _UndrawnWeights(TorchDispatchMode):
+    """Weights that nobody will see need not be drawn, which takes a second."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function in (torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default):
+            return args[0]
+        return function(*args, **(kwargs or {}))
 
 
 def _completed(model: Mapping, channels: int, classes: int) -> dict:

@@ -6,7 +6,8 @@ import torch
 
 from understudy.config.reading import read_options
 from understudy.config.segmenters import block
-from understudy.run.flops import Demand, bytes_of, count_flops
+from understudy.run.demand import Demand
+from understudy.run.flops import bytes_of, count_flops
 
 from . import build, building_options
 
