@@ -29,6 +29,7 @@ from understudy.audit.views import View
 from understudy.generate.filtered_lrelu import filtered_lrelu, filtered_lrelu_reference
 from understudy.generate.stylegan3 import Options as StyleGAN3Options
 from understudy.generate.weights import describe, publish_weights
+from understudy.run.machine import use_device
 from understudy.run.measure import device_name, matmul_rate, pace, peak_memory_mb
 
 FLOPS = Path(__file__).with_name("flops.json")  # of an image at full size: PyTorch before 2.13 cannot count them
@@ -46,8 +47,20 @@ GENERATORS = {  # line -> (generator, options at full size beside generators.FUL
     "stylegan3 fp32": ("stylegan3", {"precision": "fp32"}),
     "diffusion fp32": ("diffusion", {"precision": "fp32"}),
 }
+TINY_GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": 4}
+TINY = {  # of a rehearsal, over generators.SMALL
+    **dict.fromkeys(("progressive_gan", "stylegan1"), TINY_GAN),
+    "stylegan2": {**TINY_GAN, "precision": "fp32"},
+    "stylegan3": {**TINY_GAN, "layers": 4, "critical_layers": 1, "precision": "fp32"},
+    **dict.fromkeys(("diffusion", "rectified_flow"), {"multipliers": [1, 1], "batch": 2, "evaluations": 3}),
+}
+TINY_SEGMENTERS = {
+    "unet": {"base_filters": 4, "depth": 3, "batch": 2},
+    "swin": {"width": 8, "heads": [1, 1, 2, 2], "decoder_width": 16, "batch": 2},
+    "dynunet": {"filters": [4, 8, 8, 8], "batch": 2},
+}
 STEPS, FIRST, LAST = 10, 1e-3, 0.1  # relative difference of a loss that rounding may make in the first, the last step
-KERNEL_ERRORS = {"fp32": 1e-5, "fp16": 2e-3, "bf16": 2e-2}  # of the root mean square, relative
+ROUNDINGS = 4  # of the precision, in an error relative to the root mean square
 
 
 class Bench:
@@ -66,9 +79,11 @@ class Bench:
         with tensor_float_32(precision == "tf32"):
             return matmul_rate(self.device, DTYPES.get(precision, torch.float32))
 
-    def synchronize(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+    def trainee(self, name: str, device: torch.device, **changes):
+        """(trainee of a generator, images seen at its last resolution); a tiny one in a rehearsal."""
+        if self.full:
+            return gans.ours(name, 256, {**gans.FULL.get(name, {}), **changes}, device)
+        return gans.ours(name, 32, {**gans.SMALL[name], **TINY[name], **changes}, device)
 
     def share(self, model: str, precision: str, seconds_per_kimg: float) -> float | None:
         """Of the card's rate that a training reaches; not known for the small models of a rehearsal."""
@@ -137,7 +152,8 @@ def kernels(bench: Bench, precision: str) -> dict:
     for variant, layer in product(("t", "r"), (1, 8, 13) if bench.full else (1,)):
         form, side, _ = filtered.layer_form(StyleGAN3Options(variant=variant), layer)
         worst = max(worst, *errors(bench, precision, form, side))
-    return {"error": worst, "limit": KERNEL_ERRORS[precision], "passed": worst <= KERNEL_ERRORS[precision]}
+    limit = ROUNDINGS * torch.finfo(DTYPES[precision]).eps
+    return {"error": worst, "limit": limit, "passed": worst <= limit}
 
 
 def errors(bench: Bench, precision: str, form, size: int) -> list[float]:
@@ -166,11 +182,8 @@ def passes(function: Callable, x_NCHW: torch.Tensor, bias_C: torch.Tensor, form)
 def generator(bench: Bench, name: str) -> dict:
     """Training and sampling of one at full size; of those that grow, at their last resolution."""
     kind, changes = GENERATORS[name]
-    options = {**(gans.FULL if bench.full else gans.SMALL).get(kind, {}), **changes}
-    if not bench.full:
-        options.pop("precision", None)
-    trainee, end = gans.ours(kind, 256 if bench.full else 32, options, bench.device)
-    batch = 16
+    trainee, end = bench.trainee(kind, bench.device, **changes)
+    batch = 16 if bench.full else 2
 
     def train(_: int) -> int:
         trainee.step(end)
@@ -195,8 +208,8 @@ def generator(bench: Bench, name: str) -> dict:
 def segmenter(bench: Bench, name: str) -> dict:
     """Images a second of a training, without and with augmentation."""
     kind, full, small = segmenters.NETWORKS[name]
-    size = 256 if bench.full else 64
-    o = segmenters.options_of(kind, full if bench.full else {**small, "batch": 4}, size)
+    size = 256 if bench.full else 32
+    o = segmenters.options_of(kind, full if bench.full else {**small, **TINY_SEGMENTERS[kind]}, size)
     found: dict = {"precision": o["precision"], "batch": o["batch"]}
     for form in ("plain", "augmented"):
         step = segmenters.step_of(kind, o, size, bench.device, form)
@@ -214,7 +227,7 @@ def official(bench: Bench, name: str) -> dict:
     """Beside the official PyTorch code, as it trains, in turns."""
     if bench.official is None:
         return {"left out": "no --official FOLDER"}
-    options = {"batch": 32} if bench.full else gans.SMALL[name]
+    options = {"batch": 32} if bench.full else {**gans.SMALL[name], **TINY[name]}
     gans.find_official(bench.official)
     with contextlib.redirect_stdout(sys.stderr):
         size = 256 if bench.full else 32
@@ -255,13 +268,14 @@ def losses(bench: Bench, name: str) -> dict:
 
 
 def ten_steps(name: str, device: torch.device) -> list[dict[str, float]]:
+    torch.manual_seed(0)  # of the images
     if name in segmenters.NETWORKS:
         kind, _, small = segmenters.NETWORKS[name]
-        o = segmenters.options_of(kind, {**small, "batch": 4, "precision": "fp32"}, 64)
-        step = segmenters.step_of(kind, o, 64, device, "plain")
+        o = segmenters.options_of(kind, {**small, **TINY_SEGMENTERS[kind], "precision": "fp32"}, 32)
+        step = segmenters.step_of(kind, o, 32, device, "plain")
         steps = [step() for _ in range(STEPS)]
     else:
-        trainee, end = gans.ours(name, 32, gans.SMALL[name], device)
+        trainee, end = gans.ours(name, 32, {**gans.SMALL[name], **TINY[name]}, device)
         with DrawnOnCpu():
             steps = [trainee.step(end) for _ in range(STEPS)]
     wanted = set.intersection(*(set(one) for one in (steps[0], steps[-1])))
@@ -272,8 +286,7 @@ def ten_steps(name: str, device: torch.device) -> list[dict[str, float]]:
 def stack(bench: Bench) -> dict:
     """StyleGAN 2, untrained, through the script of the rule: seconds of 100 000 samples, from a part of them."""
     images = 4096 if bench.full else 64
-    options = {} if bench.full else gans.SMALL["stylegan2"]
-    trainee, _ = gans.ours("stylegan2", 256 if bench.full else 32, options, torch.device("cpu"))
+    trainee, _ = bench.trainee("stylegan2", torch.device("cpu"))
     meta = {"channels": ["t1", "t1ce", "t2", "flair", "seg"], "labels": {"ed": 102}, "lineage": ["a"]}
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "weights.safetensors")
@@ -325,7 +338,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="small models, on a CPU: a rehearsal")
     parser.add_argument("--official", type=Path, help="checkout of github.com/NVlabs/stylegan3")
     a = parser.parse_args()
-    device = torch.device("cpu" if a.small else "cuda")
+    device = use_device("cpu" if a.small else "cuda", threads=1 if a.small else 0)
     bench = Bench(device, a.seconds, not a.small, a.official)
     for line in a.lines:
         if device.type == "cuda":

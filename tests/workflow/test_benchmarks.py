@@ -1,0 +1,91 @@
+"""Benchmarks start, and the one for a machine with a GPU is rehearsed on a CPU: what it writes, and what it does when a
+line fails or no time is left."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from project import ROOT
+
+BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
+LINES = [
+    "card",
+    "kernels fp16",
+    "generator stylegan2",
+    "segmenter U-Net",
+    "losses stylegan1",
+    "losses DynUNet",
+    "search",
+]
+
+
+def on_gpu(folder, *arguments):
+    """(exit code, the lines that it wrote, its table)."""
+    output = folder / "on_gpu.jsonl"
+    command = [sys.executable, "benchmarks/on_gpu.py", "--rehearse", "--seconds", "0.05", "--output", str(output)]
+    done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True)
+    lines = [json.loads(line) for line in output.read_text().splitlines()] if output.is_file() else []
+    table = output.with_suffix(".md")
+    return done, lines, table.read_text() if table.is_file() else ""
+
+
+def test_every_benchmark_is_imported():
+    """A name that it takes from the library may have moved."""
+    code = f"import importlib\nfor name in {BENCHMARKS}: importlib.import_module(name)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "benchmarks", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_rehearsal_writes_every_line_and_says_that_it_is_one(tmp_path):
+    done, (run, *lines), table = on_gpu(tmp_path, "--lines", *LINES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run["rehearsal"] and [line["line"] for line in lines] == LINES
+    assert not any("failed" in line or "left out" in line for line in lines)
+    found = dict(zip(LINES, lines, strict=True))
+    assert found["losses stylegan1"]["last step"] == 0 == found["losses DynUNet"]["last step"], (
+        "two devices are one here"
+    )
+    assert found["generator stylegan2"]["s/kimg"] > 0 and found["segmenter U-Net"]["augmented images/s"] > 0
+    assert table.startswith("A rehearsal on a CPU") and table.count("\n| ") == len(LINES) + 2
+
+
+def test_a_line_that_crashes_is_told_and_the_next_is_measured(tmp_path):
+    """There is no official code at this place."""
+    lines = ["official stylegan2", "card"]
+    done, (_, broken, card), table = on_gpu(tmp_path, "--official", str(tmp_path), "--lines", *lines)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "found no training/loss.py" in broken["failed"] and card["copy GB/s"] > 0
+    assert "failed ended with 1" in table
+
+
+def test_a_line_that_hangs_is_ended(tmp_path):
+    done, (_, line), _ = on_gpu(tmp_path, "--patience", "0.2", "--lines", "card")
+    assert done.returncode == 1 and line["failed"].startswith("took too long")
+
+
+def test_lines_without_time_are_listed(tmp_path):
+    done, (_, *lines), _ = on_gpu(tmp_path, "--minutes", "0", "--lines", "card", "search")
+    assert done.returncode == 0 and [line["left out"] for line in lines] == ["no time was left"] * 2
+
+
+def test_a_wrong_line_is_named(tmp_path):
+    done, _, _ = on_gpu(tmp_path, "--lines", "cards")
+    assert done.returncode == 1 and "found ['cards'], expected any of" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["DynUNet", "U-Net"])
+def test_flops_that_travel_are_those_that_are_counted(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import gpu_lines
+    import segmenters
+
+    from understudy.segment.segmenter_flops import demand
+
+    models = json.loads(gpu_lines.FLOPS.read_text())["models"]
+    kind, options, _ = segmenters.NETWORKS[name]
+    counted = demand(kind, 4, 4, 256, segmenters.options_of(kind, options, 256))
+    assert models[name] == {"training": counted.training_flops, "sampling": counted.inference_flops}
+    known = {f"generator {line}" for line in models} | {f"segmenter {line}" for line in models}
+    measured = [line for line in gpu_lines.LINES if line.split()[0] in ("generator", "segmenter")]
+    assert [line for line in measured if line not in known and not line.endswith(("fp32", "bf16"))] == []
