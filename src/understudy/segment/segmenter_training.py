@@ -16,8 +16,10 @@ from understudy.config.reading import completed, read_options
 from understudy.config.segmenters import block
 from understudy.run import distributed
 from understudy.run.attempts import FailedRunError
+from understudy.run.counter_random import uniform
 from understudy.run.device_images import DeviceImages
-from understudy.run.seeds import generator, seed_of
+from understudy.run.seeds import seed_of
+from understudy.run.transfer import to_device
 from understudy.study.sources import is_control
 
 from . import build
@@ -120,10 +122,8 @@ class SegmenterTrainee:
 
     def _some_pixels(self, classes_NHW: torch.Tensor, places: np.ndarray, share: float) -> torch.Tensor:
         """bool (N, H, W), each pixel with this probability; a function of the seed and the images' places."""
-        drawn_NHW = torch.empty(classes_NHW.shape, device=self.device)
-        for own, place in zip(drawn_NHW, places, strict=True):
-            own.uniform_(generator=generator(self.device, self.seed, "background", place))
-        return drawn_NHW < share
+        pixels = classes_NHW[0].numel()
+        return uniform(self.seed, "background", to_device(places, self.device), pixels).view_as(classes_NHW) < share
 
     def _end_epoch(self, epoch: int, images_seen: int, rate: float) -> None:
         dice = validation_dice(self.network, self.data.judge, self.classes, self.options)
