@@ -5,7 +5,6 @@ for it; so has a copy from the host, unless its memory is pinned and it is asked
 line of this project that asked for it. On the meta device a read is then an error, which ends the computation.
 """
 
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -19,6 +19,7 @@ from understudy.generate.annotation_channel import Coding
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.run import seeds
 from understudy.run.device_images import DeviceImages
+from understudy.segment import segmenter_training
 from understudy.segment.segmenter_training import SegmenterTrainee
 from understudy.segment.training_images import Source, TrainingSet
 
@@ -76,7 +77,7 @@ def test_a_planted_read_is_found(planted):
         lambda: HOST.to(META), lambda: HOST.to(META, non_blocking=True), lambda: HOST.pin_memory().to(META),
         lambda: torch.tensor([1.0, 2.0], device=META), lambda: torch.tensor(3, device=META),
         lambda: torch.as_tensor(np.zeros(3), device=META), lambda: X.copy_(HOST), lambda: X[[0, 2]],
-        lambda: X[torch.tensor([0, 2])], lambda: X[np.array([0, 2])], lambda: X.index_select(0, HOST[0].long().to(META)),
+        lambda: X[torch.tensor([0, 2])], lambda: X[np.array([0, 2])],
     ],
 )  # fmt: skip
 def test_a_planted_blocking_copy_is_found(planted):
@@ -170,6 +171,18 @@ def test_no_operation_of_the_augmentation_waits(recipe):
 @pytest.mark.parametrize("even", [True, False])
 def test_no_mixture_waits(even):
     assert waits_of_steps(segmenter("unet", False, ("real", "stylegan2"), even)) == []
+
+
+def test_validation_waits_once(monkeypatch):
+    """After the last batch of the last subject: the first read is that of all counts."""
+    trainee, predicted = segmenter("unet", False), []
+    trainee.data.judge.validation = {"a": np.arange(9), "b": np.arange(9, 11), "c": np.arange(11, 20)}
+    monkeypatch.setattr(segmenter_training, "PREDICTION_BATCH", 8)
+    real = segmenter_training.predict
+    monkeypatch.setattr(segmenter_training, "predict", lambda n, x, o: predicted.append(len(x)) or real(n, x, o))
+    validate = partial(segmenter_training.validation_dice, trainee.network, trainee.data.judge, 4, trainee.options)
+    (wait,) = {wait.split(": ")[1] for wait in waits_of(validate)}
+    assert wait.endswith("validation_dice") and predicted == [8, 8, 4]
 
 
 def test_every_segmenter_is_here():
