@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from understudy.config.fields import MACHINE
+from understudy.config.segmenters import block
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.evaluate.surface import TOLERANCE_MM
 from understudy.files.atomic import sha256_of_file
@@ -57,10 +59,10 @@ def arguments() -> argparse.Namespace:
 
 def identity(a: argparse.Namespace, stacks: dict[str, Stack], place: int) -> dict:
     """What the result of a repeat depends on; it names the run directory."""
-    repeat = a.repeats[place]
+    repeat, left_out = a.repeats[place], block(a.segmenter).of_use(MACHINE)
     return {
         "segmenter": a.segmenter,
-        "options": a.options,
+        "options": {key: value for key, value in a.options.items() if key not in left_out},
         "training_set": a.training_set,
         "augmentation": a.augmentation,
         "seed": seed_of(a.seed, a.dataset, a.segmenter, a.training_set, a.augmentation, repeat),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.generate import diffusion, training_step
+from understudy.generate import diffusion
 from understudy.generate import diffusion_process as dp
 from understudy.generate.diffusion import Diffusion
 from understudy.generate.generator_training import GeneratorTrainee
@@ -221,14 +221,6 @@ def test_a_step_is_one_graph():
     torch.testing.assert_close(tensors(generator), tensors(plain), rtol=1e-4, atol=1e-4)
     assert set(generator.networks["denoiser"].state_dict()) == set(plain.networks["denoiser"].state_dict())
     assert copy.deepcopy(generator.networks["denoiser"])._compiled_call_impl is None, "the average stays eager"
-
-
-def test_without_a_compiler_it_says_so(monkeypatch, capsys):
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    network = torch.nn.Linear(2, 2)
-    training_step.compile_in_place(network)
-    assert network._compiled_call_impl is None
-    assert "not compiled, so slower: torch.compile needs a C compiler" in capsys.readouterr().out
 
 
 def test_flops_are_three_forward_passes_and_those_of_the_sampler():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
+from scipy import ndimage, stats
 
-from understudy.segment.augment import Augmentation, Draws, _blur, _gamma, _low_resolution, normalised, prepare
+from understudy.segment.augment import Augmentation, _blur, _gamma, _low_resolution, normalised, prepare
+from understudy.segment.draws import Draws
 from understudy.segment.geometry import Moves, moved
 from understudy.segment.loss import IGNORE
 
@@ -127,11 +128,17 @@ def test_elastic_deformation_equals_scipy():
 
 
 def test_what_is_drawn_has_the_distribution_that_is_asked_for():
-    draws = Draws(5, np.arange(4000), 20)
-    angles, shifts = draws.between(-30, 30)[:, 0], draws.normal(2, 8)
-    assert abs(angles.mean()) < 1 and angles.std() == pytest.approx(60 / 12**0.5, rel=0.03)
-    assert abs(shifts.mean()) < 0.05 and shifts.std() == pytest.approx(2, rel=0.02)
-    assert draws.happens(0.3).mean() == pytest.approx(0.3, abs=0.03)
+    draws = Draws(5, np.arange(4000), {"angle": 1, "shift": 8, "turned": 1})
+    angles, shifts = draws.between("angle", -30, 30)[:, 0], draws.normal("shift", 2)
+    assert stats.kstest(angles, stats.uniform(-30, 60).cdf).pvalue > 0.01
+    assert stats.kstest(shifts.ravel(), stats.norm(0, 2).cdf).pvalue > 0.01
+    assert draws.happens("turned", 0.3).mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_the_numbers_of_an_operation_do_not_depend_on_those_behind_it():
+    """Every recipe draws the same numbers, whatever it makes of them; a further operation changes none before it."""
+    few, more = (Draws(5, np.arange(9), counts) for counts in ({"angle": 2}, {"angle": 2, "new": 7}))
+    np.testing.assert_array_equal(few.numbers["angle"], more.numbers["angle"])
 
 
 def test_pixels_from_outside_are_ignored():

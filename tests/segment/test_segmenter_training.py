@@ -1,5 +1,7 @@
 """A segmenter learns, keeps its best weights, goes on bit for bit, and predicts every test slice in its place."""
 
+import copy
+
 import cv2
 import numpy as np
 import pytest
@@ -139,6 +141,36 @@ def test_weights_decay_but_not_norms_if_asked(path):
     tables = [p for n, p in segmenter.network.named_parameters() if n.endswith("relative_position_bias_table")]
     assert len(tables) == 3
     assert {id(p) for p in kept["params"]} == {id(p) for p in [*tables, *(p for m in norms for p in m.parameters())]}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_how_an_optimizer_steps_is_the_devices_and_not_the_checkpoints(path, optimizer):
+    """A checkpoint of a GPU, whose optimizers are fused, goes on here as one of a CPU does."""
+    first, second = (trainee(path, optimizer=optimizer) for _ in range(2))
+    run(first, 0, 12)
+    state = copy.deepcopy(first.state())
+    for group in state["optimizer"]["param_groups"]:
+        group["fused"] = True
+    second.load_state(state)
+    assert not any(group["fused"] for group in second.optimizer.param_groups)
+    run(first, 12, 24)
+    run(second, 12, 24)
+    assert equal(first.network.state_dict(), second.network.state_dict())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_compiled_on_a_gpu_trains_the_same(path, name):
+    """The graphs that torch.compile gets there, run without code generation; in the layout of a GPU."""
+    plain, compiled = (trainee(path, name=name, **({"drop_path": 0.0} if name == "swin" else {})) for _ in range(2))
+    for segmenter in (plain, compiled):
+        segmenter.network.to(memory_format=torch.channels_last)
+    torch._dynamo.reset()
+    whole = name == "unet"
+    compiled.training_network = torch.compile(compiled.network, backend="aot_eager", fullgraph=whole, dynamic=False)
+    for segmenter in (plain, compiled):
+        run(segmenter, 0, 12)
+    for key, tensor in plain.network.state_dict().items():
+        torch.testing.assert_close(compiled.network.state_dict()[key], tensor, rtol=1e-3, atol=1e-4)
 
 
 def test_learning_rate_falls_by_epoch(path):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .fields import Block, Number, Probability, Problem, Range, SignedRange, key
+from .fields import MACHINE, Block, Number, Probability, Problem, Range, SignedRange, key
 
 Samples = Annotated[int, key(meaning="training images seen in all", ge=1)]
 Batch = Annotated[int, key(meaning="images per optimizer step", ge=1)]
@@ -107,6 +107,7 @@ class Segmenter(Block):
     precision: Literal["fp32", "bf16"] = key(
         "bf16", "of the forward pass on a GPU (V100: fp32, it has no bf16); a CPU uses fp32"
     )
+    compile: bool = key(True, "the network is compiled for training, on a GPU", use=MACHINE)
 
     def problems(self, size: int) -> Iterator[Problem]:
         if self.epoch_samples > self.samples:

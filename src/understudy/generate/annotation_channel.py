@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from understudy.run.transfer import to_device
 from understudy.stack.labels import LABEL_CHANNEL, classes_of_grey, grey_of_classes, thresholds
 
 CODINGS = ("grey", "channels")
@@ -44,7 +45,7 @@ class Coding:
         """uint8 images of a stack -> uint8 images for the generator, on the device."""
         if self.kind == "grey":
             return x_NCHW
-        between = torch.from_numpy(thresholds(self.labels)).to(x_NCHW.device, torch.float32)
+        between = to_device(thresholds(self.labels).astype(np.float32), x_NCHW.device)
         classes_NHW = torch.bucketize(x_NCHW[:, -1].float(), between)
         numbers_K = torch.arange(1, len(self.labels) + 1, device=x_NCHW.device)
         masks_NKHW = classes_NHW[:, None] == numbers_K[:, None, None]

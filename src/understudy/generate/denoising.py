@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from understudy.run import distributed, seeds
+from understudy.run.compiling import can_compile
 from understudy.run.flops import count_flops
 
 from . import training_step
@@ -52,8 +53,8 @@ class Denoising:
         network = self.networks["denoiser"].to(device)
         if self.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
-            if self.options.compile:
-                training_step.compile_in_place(network)
+            if self.options.compile and can_compile():
+                network.compile(dynamic=False)  # in place: parameters and their names stay
         return self
 
     def state_extra(self) -> dict[str, Tensor]:

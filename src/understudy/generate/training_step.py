@@ -1,13 +1,9 @@
-"""What all generators share: one descent step, sampling by index, compiling."""
+"""What all generators share: one descent step, sampling by index."""
 
-import os
-import shutil
-import sysconfig
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from understudy.run import distributed
 
@@ -52,14 +48,3 @@ def sample_by_index(draw: Callable[[range], Tensor], n: int, first: int, chunk: 
         x_NCHW = draw(range(start, start + chunk)).float().clamp(-1, 1)
         parts.append(x_NCHW[max(first - start, 0) : max(first + n - start, 0)])
     return torch.cat(parts)
-
-
-def compile_in_place(network: nn.Module) -> None:
-    """From its next call on, torch.compile's version runs; parameters and their names stay. Says so where it cannot."""
-    compilers = [name for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and shutil.which(name)]
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    if compilers and header.exists():
-        network.compile(dynamic=False)
-        return
-    missing = f"{header}, Python's header" if compilers else "a C compiler (CC, cc, gcc, clang)"
-    print(f"not compiled, so slower: torch.compile needs {missing}, and found none", flush=True)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from .seeds import seed_of
+from .transfer import to_device
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  where tensors of the host lie that several processes see
 _HEADROOM = 0.6  # share of the free device memory that images may take; the rest is for networks and activations
@@ -55,8 +56,12 @@ class DeviceImages:
         self.images_NCHW.share_memory_()
 
     def batch(self, indices: torch.Tensor) -> torch.Tensor:
-        """uint8 (len(indices), C, H, W) on the device."""
-        return self.images_NCHW[indices.to(self.images_NCHW.device)].to(self.device, non_blocking=True)
+        """uint8 (len(indices), C, H, W) on the device; `indices` are the host's."""
+        images = self.images_NCHW
+        if images.device.type == self.device.type:
+            return images[to_device(indices, self.device)]
+        gathered = torch.empty(len(indices), *images.shape[1:], dtype=torch.uint8, pin_memory=True)
+        return torch.index_select(images, 0, indices, out=gathered).to(self.device, non_blocking=True)
 
 
 @functools.lru_cache(maxsize=4)

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch.nn import functional as F
 
-from understudy.run.seeds import generator, seed_of
+from understudy.run.counter_random import normal
+from understudy.run.transfer import to_device
 
+from .draws import Draws
 from .geometry import Moves, moved
 
 _SCALE = 256.0  # the released code of the study's U-Net brings 8-bit images to 0-1 with this
@@ -61,33 +62,6 @@ def as_input(x_NCHW: torch.Tensor, intensities: str) -> torch.Tensor:
     return normalised(x_NCHW) if intensities == "z_score" else x_NCHW * _SCALE
 
 
-class Draws:
-    """Uniform numbers of some images; those of an image are a function of the seed and its place in the training."""
-
-    def __init__(self, seed: int, places: np.ndarray, count: int):
-        """`places` ascend by the same step; at most `count` numbers are taken for each."""
-        blocks = -(-count // 4)  # the counter of Philox stands for four numbers
-        bits = np.random.Philox(key=seed).advance(int(places[0]) * blocks)
-        rows = np.random.Generator(bits).random((int(places[-1] - places[0]) + 1, 4 * blocks))
-        self.left_NK = rows[places - places[0]]
-
-    def take(self, count: int = 1) -> np.ndarray:
-        """(N, count) in [0, 1)."""
-        assert count <= self.left_NK.shape[1]
-        taken, self.left_NK = self.left_NK[:, :count], self.left_NK[:, count:]
-        return taken
-
-    def between(self, low: float, high: float, count: int = 1) -> np.ndarray:
-        return low + (high - low) * self.take(count)
-
-    def normal(self, sd: float, count: int) -> np.ndarray:
-        return sd * ndtri(np.maximum(self.take(count), 2.0**-54))
-
-    def happens(self, probability: float) -> np.ndarray:
-        """bool (N,)"""
-        return self.take()[:, 0] < probability
-
-
 class Augmentation:
     """Callable on (uint8 modalities (N, C, H, W), classes (N, H, W)); `options` is the config's augmentation block."""
 
@@ -98,37 +72,48 @@ class Augmentation:
         self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, places: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Augmented images as the segmenter takes them and their classes; `places` are theirs in the training."""
-        if x_NCHW.device.type == "cpu" and len(x_NCHW) > CPU_CHUNK:
-            starts = range(0, len(x_NCHW), CPU_CHUNK)
-            cuts = [slice(start, start + CPU_CHUNK) for start in starts]
-            parts = [self(x_NCHW[cut], classes_NHW[cut], seed, places[cut]) for cut in cuts]
-            return torch.cat([x for x, _ in parts]), torch.cat([classes for _, classes in parts])
-        o, channels, places = self.options, x_NCHW.shape[1], np.asarray(places)
-        draws = Draws(seed_of(seed, "augmentation"), places, 12 + 2 * o["elastic_points"] ** 2 + 8 * channels)
-        touched = draws.happens(o["probability"])
+        draws = Draws(seed, places, self._counts(x_NCHW.shape[1]))
+        chunk = CPU_CHUNK if x_NCHW.device.type == "cpu" else len(x_NCHW)
+        cuts = [slice(start, start + chunk) for start in range(0, len(x_NCHW), chunk)]
+        parts = [self._augmented(x_NCHW[cut], classes_NHW[cut], seed, draws[cut]) for cut in cuts]
+        return parts[0] if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
+
+    def _counts(self, channels: int) -> dict[str, int]:
+        """The numbers that an image draws. A new kind comes last, so that the others stay as they are."""
+        counts = {"touched": 1, "turned": 1, "angle": 1, "scaled": 1, "scale": 2, "flipped": 1, "axis": 1, "bent": 1}
+        counts["shift"] = 2 * self.options["elastic_points"] ** 2
+        for name in ("noise", "blur", "zoom"):
+            counts |= {name: 1, f"{name}_channels": channels, f"{name}_strength": channels}
+        for name in ("inverted_gamma", "gamma"):
+            counts |= {name: 1, f"{name}_strength": channels}
+        return counts
+
+    def _augmented(self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, draws: Draws):
+        o, touched = self.options, draws.happens("touched", self.options["probability"])
         x_NCHW, classes_NHW = self._geometry(x_NCHW.float().div_(_SCALE), classes_NHW, draws, touched)
-        chosen, sds = self._channels(draws, touched, channels, "noise")
+        chosen, sds = self._channels(draws, touched, "noise")
         if chosen.any():
-            x_NCHW = _noisy(x_NCHW, sds * chosen, seed, places)
-        chosen, sigmas = self._channels(draws, touched, channels, "blur")
+            x_NCHW = _noisy(x_NCHW, sds * chosen, seed, draws.places)
+        chosen, sigmas = self._channels(draws, touched, "blur")
         if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _blur(planes, sigmas[chosen], o["blur"][1]))
-        chosen, zooms = self._channels(draws, touched, channels, "zoom")
+        chosen, zooms = self._channels(draws, touched, "zoom")
         if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _low_resolution(planes, zooms[chosen]))
-        for probability, inverted in (("inverted_gamma_probability", True), ("gamma_probability", False)):
-            chosen = np.repeat((touched & draws.happens(o[probability]))[:, None], channels, 1)
-            gammas = draws.between(*o["gamma"], channels)
+        for name in ("inverted_gamma", "gamma"):
+            gammas = draws.between(f"{name}_strength", *o["gamma"])
+            bent = touched & draws.happens(name, o[f"{name}_probability"])
+            chosen = np.broadcast_to(bent[:, None], gammas.shape)
             if chosen.any():
-                how = {"exponents_M": gammas[chosen], "inverted": inverted, "keep_moments": o["gamma_keeps_moments"]}
-                x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _gamma(planes, **how))  # noqa: B023
+                how = {"inverted": name == "inverted_gamma", "keep_moments": o["gamma_keeps_moments"]}
+                x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _gamma(planes, gammas[chosen], **how))  # noqa: B023
         return as_input(x_NCHW, self.intensities), classes_NHW
 
-    def _channels(self, draws: Draws, touched: np.ndarray, channels: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def _channels(self, draws: Draws, touched: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """bool (N, C): the images that an operation hits, and of those the channels; (N, C): how strongly."""
-        images = touched & draws.happens(self.options[f"{name}_probability"])
-        chosen = images[:, None] & (draws.take(channels) < self.options["channel_probability"])
-        return chosen, draws.between(*self.options[name], channels)
+        images = touched & draws.happens(name, self.options[f"{name}_probability"])
+        chosen = images[:, None] & draws.below(f"{name}_channels", self.options["channel_probability"])
+        return chosen, draws.between(f"{name}_strength", *self.options[name])
 
     def _geometry(self, x_NCHW, classes_NHW, draws: Draws, touched: np.ndarray):
         """The images that are moved at all, moved."""
@@ -139,35 +124,34 @@ class Augmentation:
         cubic = self.options["interpolation"] == "cubic"
         if len(rows) == len(x_NCHW):
             return moved(x_NCHW, classes_NHW, moves, cubic)
-        places = torch.from_numpy(rows).to(x_NCHW.device, non_blocking=True)
+        places = to_device(rows, x_NCHW.device)
         images, classes = moved(x_NCHW[places], classes_NHW[places], moves[rows], cubic)
         return x_NCHW.index_copy(0, places, images), classes_NHW.index_copy(0, places, classes)
 
     def _moves(self, draws: Draws, touched: np.ndarray) -> tuple[Moves, np.ndarray]:
         """(moves of all images, bool (N,): those that are moved)."""
         o, points = self.options, self.options["elastic_points"]
-        turned = touched & draws.happens(o["rotation_probability"])
-        angle_N = np.deg2rad(draws.between(*o["rotation"])[:, 0]) * turned
-        scaled = touched & draws.happens(o["scale_probability"])
-        scale_N2 = np.where(scaled[:, None], draws.between(*o["scale"], 2), 1.0)
-        flipped = touched & draws.happens(o["flip_probability"])
-        first_N1 = draws.take() < 0.5  # left and right or up and down, one of the two
+        turned = touched & draws.happens("turned", o["rotation_probability"])
+        angle_N = np.deg2rad(draws.between("angle", *o["rotation"])[:, 0]) * turned
+        scaled = touched & draws.happens("scaled", o["scale_probability"])
+        scale_N2 = np.where(scaled[:, None], draws.between("scale", *o["scale"]), 1.0)
+        flipped = touched & draws.happens("flipped", o["flip_probability"])
+        first_N1 = draws.below("axis", 0.5)  # left and right or up and down, one of the two
         flip_N2 = flipped[:, None] & np.concatenate([first_N1, ~first_N1], 1)
-        bent = touched & draws.happens(o["elastic_probability"])
-        shift = draws.normal(o["elastic"], 2 * points**2).reshape(-1, 2, points, points)
-        shift = shift * bent[:, None, None, None] if bent.any() else None
+        bent = touched & draws.happens("bent", o["elastic_probability"])
+        shift = None
+        if bent.any():
+            shift = draws.normal("shift", o["elastic"]).reshape(-1, 2, points, points) * bent[:, None, None, None]
         return Moves(angle_N, scale_N2, flip_N2, shift), turned | scaled | flipped | bent
 
 
 def _noisy(x_NCHW: torch.Tensor, sds_NC: np.ndarray, seed: int, places: np.ndarray) -> torch.Tensor:
     """Gaussian noise on the foreground, the pixels above a channel's minimum."""
-    rows = np.flatnonzero(sds_NC.any(1))
-    noise = torch.empty(len(rows), *x_NCHW.shape[1:], device=x_NCHW.device)
-    for own, row in zip(noise, rows, strict=True):
-        own.normal_(generator=generator(x_NCHW.device, seed, "noise", places[row]))
-    sd = torch.from_numpy(sds_NC[rows].astype(np.float32)).to(x_NCHW.device, non_blocking=True)[:, :, None, None]
-    noise.mul_(sd)
-    chosen = torch.from_numpy(rows).to(x_NCHW.device, non_blocking=True)
+    device, rows = x_NCHW.device, np.flatnonzero(sds_NC.any(1))
+    noise = normal(seed, "noise", to_device(places[rows], device), x_NCHW[0].numel())
+    noise = noise.view(len(rows), *x_NCHW.shape[1:])
+    noise.mul_(to_device(sds_NC[rows].astype(np.float32), device)[:, :, None, None])
+    chosen = to_device(rows, device)
     part = x_NCHW if len(rows) == len(x_NCHW) else x_NCHW[chosen]
     part = noise.mul_(_inside(part, part.amin((2, 3), keepdim=True))).add_(part)
     return part if len(rows) == len(x_NCHW) else x_NCHW.index_copy(0, chosen, part)
@@ -178,7 +162,7 @@ def _on_planes(x_NCHW: torch.Tensor, chosen_NC: np.ndarray, operation) -> torch.
     n, channels, height, width = x_NCHW.shape
     if chosen_NC.all():
         return operation(x_NCHW.reshape(n * channels, height, width)).reshape(x_NCHW.shape)
-    rows = torch.from_numpy(np.flatnonzero(chosen_NC)).to(x_NCHW.device, non_blocking=True)
+    rows = to_device(np.flatnonzero(chosen_NC), x_NCHW.device)
     planes = x_NCHW.reshape(n * channels, height, width)
     return planes.index_copy(0, rows, operation(planes[rows])).reshape(x_NCHW.shape)
 
@@ -186,7 +170,7 @@ def _on_planes(x_NCHW: torch.Tensor, chosen_NC: np.ndarray, operation) -> torch.
 def _blur(x_MHW: torch.Tensor, sigmas_M: Sequence[float], largest: float) -> torch.Tensor:
     """Separable Gaussian blur with a standard deviation (pixels) per plane, edges repeated."""
     radius = math.ceil(4 * largest)
-    sigma = torch.as_tensor(np.asarray(sigmas_M, np.float32)).to(x_MHW.device)[:, None]
+    sigma = to_device(np.asarray(sigmas_M, np.float32), x_MHW.device)[:, None]
     kernel_MT = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=x_MHW.device) / sigma.clamp(min=1e-3)) ** 2)
     kernel_MT = kernel_MT / kernel_MT.sum(1, keepdim=True)
     m = len(x_MHW)
@@ -201,7 +185,7 @@ def _low_resolution(x_MHW: torch.Tensor, zooms_M: Sequence[float]) -> torch.Tens
     One gather: every output pixel reads the image at the centre of the coarse pixel that covers it.
     """
     size = x_MHW.shape[-1]
-    coarse = torch.from_numpy(np.maximum(np.round(size * np.asarray(zooms_M)), 1).astype(np.float32)).to(x_MHW.device)
+    coarse = to_device(np.maximum(np.round(size * np.asarray(zooms_M)), 1).astype(np.float32), x_MHW.device)
     place = (torch.arange(size, device=x_MHW.device) + 0.5) / size
     centre_MS = ((place * coarse[:, None]).floor() + 0.5) / coarse[:, None] * 2 - 1
     m = len(x_MHW)
@@ -215,7 +199,7 @@ def _gamma(x_MHW: torch.Tensor, exponents_M: Sequence[float], inverted: bool, ke
     x = x_MHW[:, None]
     low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
     span = (high - low).clamp(min=_TINY)
-    exponent = torch.from_numpy(np.asarray(exponents_M, np.float32)).to(x.device)[:, None, None, None]
+    exponent = to_device(np.asarray(exponents_M, np.float32), x.device)[:, None, None, None]
     bent = (high - x if inverted else x - low).div_(span).clamp_(min=1e-20)
     bent = bent.log_().mul_(exponent).exp_()  # pow takes three times as long on a CPU
     bent = bent.neg_().add_(1) if inverted else bent

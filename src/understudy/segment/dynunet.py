@@ -10,6 +10,7 @@ from torch import nn
 
 from understudy.config.segmenters.dynunet import DynUNet as Options
 
+from .instance_norm import keep_layout
 from .loss import level_weights
 
 
@@ -20,7 +21,7 @@ class DynUNet(nn.Module):
         super().__init__()
         levels, deep = len(options.filters), options.deep_supervision
         supervised = levels - 2 if deep and levels > 3 else 0  # all but the two coarsest, as nnU-Net
-        self.network = MonaiDynUNet(
+        network = MonaiDynUNet(
             spatial_dims=2,
             in_channels=channels,
             out_channels=classes,
@@ -33,6 +34,7 @@ class DynUNet(nn.Module):
             deep_supervision=supervised > 0,
             deep_supr_num=max(supervised, 1),
         )
+        self.network = keep_layout(network)
         self.level_weights = level_weights(supervised + 1)
 
     def forward(self, x_NCHW: torch.Tensor) -> list[torch.Tensor]:

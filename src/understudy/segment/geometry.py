@@ -13,6 +13,8 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
+from understudy.run.transfer import to_device
+
 from .loss import IGNORE
 
 
@@ -52,17 +54,22 @@ def moved(
 
 def _grid(moves: Moves, size: int, device: torch.device) -> torch.Tensor:
     """(N, H, W, 2) in grid_sample's units: -1 and 1 are the outer edges of the outer pixels."""
-    inverse_N22 = torch.from_numpy(moves.inverse_N22.astype(np.float32)).to(device, non_blocking=True)
+    inverse_N22 = to_device(moves.inverse_N22.astype(np.float32), device)
     place = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2 / size) - 1
     if moves.shift is None:  # separable: a product of lines
         x_N1W2 = place[None, None, :, None] * inverse_N22[:, None, None, :, 0]
         return x_N1W2 + place[None, :, None, None] * inverse_N22[:, None, None, :, 1]
-    weights_SP = torch.from_numpy(spline_weights(size, moves.shift.shape[-1])).to(device)
-    shift_N2PP = torch.from_numpy(moves.shift.astype(np.float32)).to(device, non_blocking=True) * (2 / size)
+    weights_SP = _spline_weights_on(device, size, moves.shift.shape[-1])
+    shift_N2PP = to_device(moves.shift.astype(np.float32), device) * (2 / size)
     at_N2HW = weights_SP @ shift_N2PP @ weights_SP.T
     at_N2HW[:, 0] += place
     at_N2HW[:, 1] += place[:, None]
     return (inverse_N22 @ at_N2HW.flatten(2)).unflatten(2, (size, size)).permute(0, 2, 3, 1)
+
+
+@cache
+def _spline_weights_on(device: torch.device, size: int, points: int) -> torch.Tensor:
+    return to_device(spline_weights(size, points), device)
 
 
 @cache

@@ -48,7 +48,7 @@ def soft_dice(logits_NKHW: torch.Tensor, classes_NHW: torch.Tensor, dice: Dice =
     of_class_NK = ((2 * overlap_NK + _SMOOTH) / (sizes_NK + _SMOOTH))[:, 0 if dice.background else 1 :]
     if dice.over == "batch":
         return of_class_NK.mean()
-    images = distributed.all_reduce_sum(torch.tensor(len(of_class_NK), device=classes_NHW.device))
+    images = distributed.all_reduce_sum(torch.full((), len(of_class_NK), device=classes_NHW.device))
     return distributed.total(of_class_NK.mean(1).sum()) / images
 
 

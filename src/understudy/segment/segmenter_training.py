@@ -16,8 +16,11 @@ from understudy.config.reading import completed, read_options
 from understudy.config.segmenters import block
 from understudy.run import distributed
 from understudy.run.attempts import FailedRunError
+from understudy.run.compiling import can_compile
+from understudy.run.counter_random import uniform
 from understudy.run.device_images import DeviceImages
-from understudy.run.seeds import generator, seed_of
+from understudy.run.seeds import seed_of
+from understudy.run.transfer import to_device
 from understudy.study.sources import is_control
 
 from . import build
@@ -48,11 +51,15 @@ class SegmenterTrainee:
         seed: int,
         device: torch.device | str,
     ):
-        options = completed(options, read_options(block(name), name, size, options))
+        own = read_options(block(name), name, size, options)
+        options = completed(options, own)
         self.options, self.data, self.seed, self.device = options, training_set, seed, torch.device(device)
         self.classes = classes
         torch.manual_seed(seed)
         self.network = build(name, channels, classes, size, **options).to(self.device, **_layout(self.device))
+        compiles = own.compile and self.device.type == "cuda" and can_compile()
+        # for training alone: validation and tests have batches of other sizes, and would compile each anew
+        self.training_network = torch.compile(self.network, dynamic=False) if compiles else self.network
         self.optimizer = new_optimizer(self.network, options)
         self.dice = Dice(options["dice"], options["dice_background"], options["dice_squared"])
         self.augmentation = Augmentation(options["augmentation"], options["intensities"]) if augmented else None
@@ -76,7 +83,7 @@ class SegmenterTrainee:
         # dropout and skipped blocks take their numbers from the global state
         torch.manual_seed(seed_of(self.seed, "dropout", images_seen, distributed.rank()))
         with autocast(self.options["precision"], self.device):
-            levels = self.network(self.network.pad_to_input(x_NCHW))
+            levels = self.training_network(self.network.pad_to_input(x_NCHW))
         loss = segmentation_loss(levels, classes_NHW, self.network.level_weights, self.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -120,10 +127,8 @@ class SegmenterTrainee:
 
     def _some_pixels(self, classes_NHW: torch.Tensor, places: np.ndarray, share: float) -> torch.Tensor:
         """bool (N, H, W), each pixel with this probability; a function of the seed and the images' places."""
-        drawn_NHW = torch.empty(classes_NHW.shape, device=self.device)
-        for own, place in zip(drawn_NHW, places, strict=True):
-            own.uniform_(generator=generator(self.device, self.seed, "background", place))
-        return drawn_NHW < share
+        pixels = classes_NHW[0].numel()
+        return uniform(self.seed, "background", to_device(places, self.device), pixels).view_as(classes_NHW) < share
 
     def _end_epoch(self, epoch: int, images_seen: int, rate: float) -> None:
         dice = validation_dice(self.network, self.data.judge, self.classes, self.options)
@@ -166,13 +171,17 @@ class SegmenterTrainee:
 
     def load_state(self, state: dict) -> None:
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        groups = self.optimizer.state_dict()["param_groups"]  # this device's and this config's, not the checkpoint's
+        self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
         self.best, self.history = state["best"], list(state["history"])
         self._losses = [loss.to(self.device) for loss in state["losses"]]
 
 
 def new_optimizer(network: torch.nn.Module, options: Mapping) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW; weight decay of all parameters or not of norms and position tables."""
+    """SGD with Nesterov momentum, or AdamW; weight decay of all parameters or not of norms and position tables.
+
+    On a GPU a kernel steps many parameters at once (fused); a CPU computes as ever, bit for bit.
+    """
     named = list(network.named_parameters())
     decayed = [p for n, p in named if options["decay_norms"] or not any(word in n for word in UNDECAYED)]
     kept = {id(p) for p in decayed}
@@ -181,10 +190,11 @@ def new_optimizer(network: torch.nn.Module, options: Mapping) -> torch.optim.Opt
         {"params": [p for _, p in named if id(p) not in kept], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+    how = {"lr": options["learning_rate"], "fused": named[0][1].device.type == "cuda"}
     if options["optimizer"] == "adamw":
-        return torch.optim.AdamW(groups, lr=options["learning_rate"], betas=tuple(options["adam_betas"]))
+        return torch.optim.AdamW(groups, betas=tuple(options["adam_betas"]), **how)
     momentum = options["momentum"]
-    return torch.optim.SGD(groups, lr=options["learning_rate"], momentum=momentum, nesterov=momentum > 0)
+    return torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0, **how)
 
 
 def autocast(precision: str, device: torch.device):
@@ -208,19 +218,29 @@ def predict(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) ->
 
 
 def validation_dice(network: torch.nn.Module, source: Source, classes: int, options: Mapping) -> float:
-    """Mean over groups (subjects) and labels of the 3D Dice; a label in neither volume is left out."""
-    scores = []
-    for indices in source.validation.values():
-        counts_KK = torch.zeros(classes, classes, dtype=torch.float64, device=source.images.device)
-        for start in range(0, len(indices), PREDICTION_BATCH):
-            chosen = torch.from_numpy(indices[start : start + PREDICTION_BATCH])
-            x_NCHW, reference_NHW = split_labels(source.images.batch(chosen))
-            pair = reference_NHW * classes + predict(network, x_NCHW, options)
-            counts_KK += torch.bincount(pair.flatten(), minlength=classes**2).reshape(classes, classes)
-        both, total = counts_KK.diag()[1:], (counts_KK.sum(0) + counts_KK.sum(1))[1:]
-        scores.append(torch.where(total > 0, 2 * both / total, torch.nan))
-    dice_GK = torch.stack(scores)
+    """Mean over groups (subjects) and labels of the 3D Dice; a label in neither volume is left out.
+
+    Images of all subjects go through the network one after the other; what they count is read once, at the end.
+    """
+    groups, images = list(source.validation.values()), source.images
+    indices = torch.from_numpy(np.concatenate(groups))
+    counts = []
+    for chosen in indices.split(PREDICTION_BATCH):
+        x_NCHW, reference_NHW = split_labels(images.batch(chosen))
+        counts.append(label_counts(reference_NHW, predict(network, x_NCHW, options), classes))
+    of_groups = torch.cat(counts).cpu().split([len(group) for group in groups])
+    both_GK, sizes_GK = torch.stack([x_N2K.sum(0) for x_N2K in of_groups], 1).double()
+    dice_GK = torch.where(sizes_GK > 0, 2 * both_GK / sizes_GK, torch.nan)
     return float(dice_GK.nanmean(0).nanmean().nan_to_num(0.0))
+
+
+def label_counts(reference_NHW: torch.Tensor, found_NHW: torch.Tensor, classes: int) -> torch.Tensor:
+    """int64 (N, 2, labels): of each image the pixels of each label in both, and in one and the other together."""
+    counts = []
+    for label in range(1, classes):
+        a_NHW, b_NHW = reference_NHW == label, found_NHW == label
+        counts.append(torch.stack([(a_NHW & b_NHW).sum((1, 2)), a_NHW.sum((1, 2)) + b_NHW.sum((1, 2))], 1))
+    return torch.stack(counts, 2)
 
 
 def predict_images(network: torch.nn.Module, images_NCHW: np.ndarray, device, options: Mapping) -> np.ndarray:

@@ -9,6 +9,7 @@ import torch
 
 from understudy.run.device_images import DeviceImages, epoch_indices, hold_out
 from understudy.run.seeds import seed_of
+from understudy.run.transfer import to_device
 from understudy.stack import Stack
 from understudy.stack.labels import classes_of_grey
 from understudy.study.sources import REAL, SHUFFLED, counts
@@ -100,7 +101,9 @@ class TrainingSet:
                 chosen = order[inside] - bounds[turn]
             batches.append(source.images.batch(torch.from_numpy(source.train[chosen])))
             rows.append(np.flatnonzero(inside))
-        in_turn = torch.from_numpy(np.argsort(np.concatenate(rows)))
+        if len(batches) == 1:
+            return split_labels(batches[0])
+        in_turn = to_device(np.argsort(np.concatenate(rows)), batches[0].device)
         return split_labels(torch.cat(batches)[in_turn])
 
 

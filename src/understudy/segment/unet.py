@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from understudy.config.segmenters.unet import UNet as Options
 
+from .instance_norm import InstanceNorm
 from .loss import level_weights
 
 _SLOPE = 0.01
@@ -26,7 +27,7 @@ class Block(nn.Sequential):
             layers += [
                 nn.Conv2d(channels, channels_out, 3, padding=padding),
                 nn.LeakyReLU(_SLOPE, inplace=True),
-                nn.InstanceNorm2d(channels_out, affine=True),
+                InstanceNorm(channels_out),
             ]
         super().__init__(*layers)
 

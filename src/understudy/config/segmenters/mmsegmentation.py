@@ -1,7 +1,7 @@
 """The options of any other segmenter: a network of MMSegmentation."""
 
 from understudy.config import segmenter as training
-from understudy.config.fields import NETWORK, File, key, section
+from understudy.config.fields import MACHINE, NETWORK, File, key, section
 
 
 class MMSegmentation(training.Segmenter):
@@ -14,6 +14,7 @@ class MMSegmentation(training.Segmenter):
     pretrained: File | None = key(
         None, "file of weights of the backbone; its first layer is spread over our modalities", use=NETWORK
     )
+    compile: bool = key(False, "as other networks, but it is not known whether it can be", use=MACHINE)
     samples: training.Samples = 2000000
     batch: training.NormalisedBatch = 8
     optimizer: training.Optimizer = "adamw"
