@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from audited import AUDIT, COUNT, make_audited, script
+from audited import AUDIT, COUNT, audited, script
 
 from understudy.audit.withdraw import dependents, identity_of, near_images
 from understudy.files.atomic import sha256_of_file
@@ -14,7 +14,7 @@ from understudy.stack import Stack
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
-    return make_audited(tmp_path_factory.mktemp("study") / "results")
+    return audited(tmp_path_factory)
 
 
 def test_everything_is_written(results):
