@@ -48,18 +48,18 @@ def audit_summary(**changes) -> dict:
     }  # fmt: skip
 
 
-def script(name: str, **arguments) -> str:
+def script(name: str, run=run_here, **arguments) -> str:
     """Runs scripts/{name}.py, which must succeed; what it printed."""
-    done = run_script(name, **arguments)
+    done = run_script(name, run, **arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def run_script(name: str, **arguments) -> subprocess.CompletedProcess:
+def run_script(name: str, run=run_here, **arguments) -> subprocess.CompletedProcess:
     words = []
     for key, value in arguments.items():
         words += [f"--{key.replace('_', '-')}", *([] if value is True else [value])]
-    return run_here(name, *words)
+    return run(name, *words)
 
 
 def audited(folders: pytest.TempPathFactory) -> Path:

@@ -108,8 +108,8 @@ class Invented:
             write_json(run / "config.json", {})
             (run / "progress.jsonl").write_text(json.dumps({"seconds": 5400, "images_seen": 9, "images": 9}) + "\n")
 
-    def script(self, name: str, *arguments: object) -> None:
-        done = run_here(name, *arguments)
+    def script(self, name: str, *arguments: object, run=run_here) -> None:
+        done = run(name, *arguments)
         assert done.returncode == 0, done.stderr
 
     def make(self, *more: object) -> str:
@@ -120,7 +120,7 @@ class Invented:
         self.script("make_figures", *study, "--dataset", "made", "--output", self.results / "figures/made")
         return self.report(*more)
 
-    def report(self, *more: object) -> str:
+    def report(self, *more: object, run=run_here) -> str:
         page = self.results / "report.html"
-        self.script("make_report", "--config", self.config, "--output", page, *more)
+        self.script("make_report", "--config", self.config, "--output", page, *more, run=run)
         return page.read_text()
