@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from understudy.generate.filtered_lrelu import filtered_lrelu, filtered_lrelu_reference
+from understudy.generate.filtered_lrelu import Form, filtered_lrelu, filtered_lrelu_reference
 from understudy.generate.stylegan3 import Options
-from understudy.generate.stylegan3_networks import VARIANTS, activation_form, signals
+from understudy.generate.stylegan3_networks import activation_form, signals
 
 LAYERS = (1, 3, 6, 8, 10, 11, 13)  # those between have the same shapes
 LIMIT = 1.3
@@ -64,9 +64,17 @@ def status_bytes(name: str) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
 
 
+def layer_form(o: Options, layer: int) -> tuple[Form, int, int]:
+    """(its activation, pixels along a side of what comes into it, pixels of what comes out) at 256 x 256."""
+    plan, kernel = signals(256, o), 1 if o.variant == "r" else 3
+    before, after = plan[max(layer - 1, 0)], plan[layer]
+    radial = o.variant == "r" and layer < o.layers - o.critical_layers
+    return activation_form(before, after, kernel, o.filter_taps, radial, None), before.size + kernel - 1, after.size
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variant", choices=VARIANTS, default="t")
+    parser.add_argument("--variant", choices=("t", "r"), default="t")
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
@@ -74,22 +82,18 @@ def main() -> None:
     if a.device == "cpu":
         torch.set_num_threads(1)
     o = Options(variant=a.variant)
-    plan, kernel = signals(256, o), 1 if a.variant == "r" else 3
     functions = (filtered_lrelu, filtered_lrelu_reference)
     totals, peaks = [[0.0] * 3, [0.0] * 3], [0, 0]
     print("layer        size  ms fast: fwd  bwd  double   plain: fwd  bwd  double   ratio   MB fast  plain")
     for i in LAYERS:
-        before, after = plan[max(i - 1, 0)], plan[i]
-        radial = a.variant == "r" and i < o.layers - o.critical_layers
-        form = activation_form(before, after, kernel, o.filter_taps, radial, None)
-        side = before.size + kernel - 1
+        form, side, after = layer_form(o, i)
         x_NCHW = torch.randn(1, a.channels, side, side, device=a.device, requires_grad=True)
         inputs = (x_NCHW, torch.zeros(a.channels, device=a.device), form)
         memory = [peak_bytes(function, *inputs) for function in functions]
         best = [min((passes(f, *inputs) for _ in range(a.rounds)), key=sum) for f in functions]
         totals = [[s + t for s, t in zip(total, more, strict=True)] for total, more in zip(totals, best, strict=True)]
         peaks = [max(pair) for pair in zip(peaks, memory, strict=True)]
-        show(f"L{i}", f"{before.size}->{after.size}", best, memory)
+        show(f"L{i}", f"{side}->{after}", best, memory)
     show("all", "", totals, peaks)
     fast, plain = totals
     training = sum(plain[:2]) / sum(fast[:2])

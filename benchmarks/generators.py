@@ -106,11 +106,7 @@ def ours(name: str, size: int, options: dict, device: torch.device) -> tuple[Gen
 # ------------------------------------------------------------------------------------------------ the official code
 def beside_the_official(args: argparse.Namespace, all_options: dict, size: int, device: torch.device) -> int:
     """1 where ours is slower than it should be."""
-    if not (args.official / "training/loss.py").is_file():
-        raise SystemExit(f"--official {args.official}: found no training/loss.py, expected a checkout of stylegan3")
-    sys.path.insert(0, str(args.official))
-    # the official code asks for a part of setuptools that newer ones do not have
-    sys.modules.setdefault("pkg_resources", types.SimpleNamespace(parse_version=packaging.version.parse))
+    find_official(args.official)
     slow = 0
     print(f"{'':12s}{'ours s/kimg':>12s}{'official':>10s}{'ratio':>7s}   16 iterations, all phases, {size} x {size}")
     for name in ("stylegan2", "stylegan3"):
@@ -119,22 +115,36 @@ def beside_the_official(args: argparse.Namespace, all_options: dict, size: int, 
         options = dict(all_options.get(name, {}))
         if device.type == "cuda":
             options["batch"] = args.batch
-        trainee, _ = ours(name, size, options, device)
-        batch = trainee.generator.options.batch
-        theirs, seen = official(name, size, trainee, device), 0
-
-        def mine() -> None:
-            nonlocal seen
-            for _ in range(16):
-                trainee.step(seen)  # noqa: B023
-                seen += batch  # noqa: B023
-
-        seconds = alternating(mine, theirs, args.turns, device)
-        ratio = statistics.median(b / a for a, b in zip(*seconds, strict=True))
-        rates = [statistics.median(s) / (16 * batch) * 1000 for s in seconds]
+        *rates, ratio = rates_beside_the_official(name, options, size, device, args.turns)
         print(f"{name:12s}{rates[0]:12.2f}{rates[1]:10.2f}{ratio:7.2f}", flush=True)
         slow |= ratio < 1
     return slow
+
+
+def find_official(folder: Path) -> None:
+    """Lets a checkout of the official code be imported."""
+    if not (folder / "training/loss.py").is_file():
+        raise SystemExit(f"--official {folder}: found no training/loss.py, expected a checkout of stylegan3")
+    sys.path.insert(0, str(folder))
+    # the official code asks for a part of setuptools that newer ones do not have
+    sys.modules.setdefault("pkg_resources", types.SimpleNamespace(parse_version=packaging.version.parse))
+
+
+def rates_beside_the_official(name: str, options: dict, size: int, device, turns: int) -> tuple[float, float, float]:
+    """(seconds per thousand images of ours, of the official code, times as fast), medians of the turns."""
+    trainee, _ = ours(name, size, options, device)
+    batch = trainee.generator.options.batch
+    theirs, seen = official(name, size, trainee, device), 0
+
+    def mine() -> None:
+        nonlocal seen
+        for _ in range(16):
+            trainee.step(seen)
+            seen += batch
+
+    seconds = alternating(mine, theirs, turns, device)
+    ratio = statistics.median(b / a for a, b in zip(*seconds, strict=True))
+    return *(statistics.median(s) / (16 * batch) * 1000 for s in seconds), ratio
 
 
 def alternating(ours: Callable, peer: Callable, turns: int, device: torch.device) -> tuple[list, list]:
@@ -160,7 +170,8 @@ def official(name: str, size: int, trainee: GeneratorTrainee, device: torch.devi
     shape |= {"img_channels": CHANNELS, "mapping_kwargs": {"num_layers": o.mapping_layers}}
     width = {"channel_base": o.channel_base, "channel_max": o.channel_max, "num_fp16_res": reduced}
     if name == "stylegan2":
-        g = networks_stylegan2.Generator(**shape, **width, conv_clamp=256)
+        # as --cfg=stylegan2 trains it: grouped convolutions when sampling alone
+        g = networks_stylegan2.Generator(**shape, **width, conv_clamp=256, fused_modconv_default="inference_only")
     else:
         design = {"num_layers": o.layers, "num_critical": o.critical_layers, "margin_size": o.margin}
         design |= {"first_cutoff": o.first_cutoff, "first_stopband": o.first_stopband}
@@ -173,7 +184,9 @@ def official(name: str, size: int, trainee: GeneratorTrainee, device: torch.devi
     g, d = g.to(device).train().requires_grad_(False), d.to(device).train().requires_grad_(False)
     average = copy.deepcopy(g).eval()
     path, mixing = (o.path_length_weight, o.style_mixing) if name == "stylegan2" else (0, 0)
-    loss = StyleGAN2Loss(device, g, d, r1_gamma=o.r1_gamma, style_mixing_prob=mixing, pl_weight=path)
+    loss = StyleGAN2Loss(
+        device, g, d, r1_gamma=o.r1_gamma, style_mixing_prob=mixing, pl_weight=path, pl_no_weight_grad=True
+    )
     rates = {"lr": 0.002, "betas": (0.0, 0.99), "eps": 1e-8}
     adams = {key: torch.optim.Adam(network.parameters(), **rates) for key, network in (("G", g), ("D", d))}
     phases = [("Gmain", g, "G", 1), ("Dmain", d, "D", 1), ("Dreg", d, "D", o.r1_interval)]

@@ -74,7 +74,7 @@ class Detecting:
     def __init__(self, train: Stack, test: Stack, few: list[int], device):
         self.device, self.references = device, Images.of(train, few)
         self.view = View.of("all", train.channels)
-        self.detector = at_rate(self._search(test.read(included(test).tolist())), RATE)
+        self.detector = at_rate(self._search(test.read(included(test))), RATE)
 
     def _search(self, x_NCHW: np.ndarray):
         return search(self.view, x_NCHW, self.references, kinds=VARIANTS["flip"], device=self.device)

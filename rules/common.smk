@@ -45,6 +45,7 @@ from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
 from understudy.study.grid import all_training_sets, ensembles, grid, models, settings
 from understudy.study.grid import sources, trained
+from understudy.study.result_paths import generator_folder, stacks_folder
 from understudy.prepare.splits import check_split_file
 from understudy.report.registry import made_by
 
@@ -81,11 +82,11 @@ def in_dataset(path):
 
 
 def in_stacks(path):
-    return in_dataset(f"stacks/{path}")
+    return f"{stacks_folder(config['results'], '{dataset}')}/{path}"
 
 
 def in_generator(path):
-    return in_dataset(f"generators/{{generator}}/{path}")
+    return f"{generator_folder(config['results'], '{dataset}', '{generator}')}/{path}"
 
 
 STUDY = in_results("config.yaml")  # what was asked for, defaults included

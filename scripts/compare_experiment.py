@@ -21,6 +21,7 @@ from understudy.report.study_scores import load_scores
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.experiment_registry import EXPERIMENTS, Curves, curves
 from understudy.study.grid import Setting, published_names
+from understudy.study.result_paths import stacks_folder
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
         counted = apply_policy(scores, config["evaluation"]["empties"])
         counted = counted[counted["kind"] == LABEL]
         cells = cells_of(counted, ["dice"], list(dict.fromkeys(counted["label"])))
-        subjects = {c.dataset: training_subjects(results / c.dataset) for c in found}
+        subjects = {c.dataset: training_subjects(results, c.dataset) for c in found}
         trained = Trained(
             a.experiment,
             found,
@@ -60,8 +61,12 @@ def files_of(found: Curves, config: dict) -> list[str]:
     return [path for setting in settings for path in setting.files(config["results"], "scores.csv")]
 
 
-def training_subjects(folder: Path) -> int:
-    return len(read_json_as(StacksCounts, folder / "stacks/stacks.json", "stacks.json")["splits"]["train"]["subjects"])
+def training_subjects(results: Path, dataset: str) -> int:
+    return len(
+        read_json_as(StacksCounts, f"{stacks_folder(results, dataset)}/stacks.json", "stacks.json")["splits"]["train"][
+            "subjects"
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from understudy.report.sections import Material, lead, sections
 from understudy.report.shareable import banner, check_page
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.grid import known_sources, published_names, settings
+from understudy.study.result_paths import stacks_folder
 
 TITLE = "Can synthetic images stand in for real patients?"
 
@@ -45,7 +46,7 @@ def main() -> None:
         )
         made = page(TITLE, lead(material), sections(material), banner(a.shareable))
         if a.shareable:
-            check_page(made, [results / name / "stacks/stacks.json" for name in material.datasets])
+            check_page(made, [Path(stacks_folder(results, name), "stacks.json") for name in material.datasets])
         write_text_atomically(a.output, made)
 
 

@@ -1,4 +1,5 @@
-"""Writes the pictures of the workflow, docs/dag.svg and the graph in workflow/README.md, from `snakemake --rulegraph`.
+"""Writes the pictures: docs/dag.svg and the graph in workflow/README.md from `snakemake --rulegraph`, and
+docs/architecture.svg from the table in docs/architecture.md.
 
 Run it after a rule has changed; --check writes nothing and ends with an error where a picture is stale (a test does).
 """
@@ -14,6 +15,7 @@ from understudy.run import command_line
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "config/demo.yaml"  # has every rule of a study
 MARKER = "<!-- Written by scripts/write_pictures.py from `snakemake --rulegraph`: change the rules, not this. -->"
+LAYERS_MARKER = "<!-- Written by scripts/write_pictures.py from docs/architecture.md: change its table, not this. -->"
 STAGES = ("prepare", "generate", "segment", "audit", "evaluate", "reader", "report", "release")
 WIDTH, HEIGHT, COLUMN, ROW, TOP = 148, 34, 186, 58, 52  # of a box; between boxes; above the first
 Edge = tuple[str, str]
@@ -72,7 +74,7 @@ def svg(edges: list[Edge]) -> str:
         for i, rules in enumerate(stages.values())
         for j, rule in enumerate(rules)
     }
-    width, height = len(stages) * COLUMN, TOP + max(map(len, stages.values())) * ROW
+    size = len(stages) * COLUMN, TOP + max(map(len, stages.values())) * ROW
     drawn = [(a, b) for a, b in edges if a in corner and b in corner]
     place = {rule: i for i, rule in enumerate(corner)}
     arrows = [_arrow(corner[a], corner[b]) for a, b in reduced(drawn, place)]
@@ -81,19 +83,47 @@ def svg(edges: list[Edge]) -> str:
         f'<text x="{10 + i * COLUMN + WIDTH // 2}" y="32" font-size="15" font-weight="bold">{stage}</text>'
         for i, stage in enumerate(stages)
     ]
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        ' font-family="Helvetica, Arial, DejaVu Sans, sans-serif" font-size="12.5" fill="#0f172a" text-anchor="middle"'
-        ' role="img" aria-label="Stages and rules of the workflow">',
+    return _drawing(
+        *size,
+        "Stages and rules of the workflow",
         MARKER,
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 L8 4 L0 8 z" fill="#475569"/></marker></defs>',
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         *heads,
         '<g fill="none" stroke="#64748b" stroke-width="1.4" marker-end="url(#tip)">',
         *arrows,
         "</g>",
         *boxes,
+    )
+
+
+def rooms() -> dict[int, list[str]]:
+    """layer -> its rooms, as the table in docs/architecture.md says."""
+    found: dict[int, list[str]] = {}
+    for layer, room in re.findall(r"^\| (\d+) \| `(\w+)` \|", (ROOT / "docs/architecture.md").read_text(), re.M):
+        found.setdefault(int(layer), []).append(room)
+    return found
+
+
+def layers_svg(layers: dict[int, list[str]]) -> str:
+    """A band for each layer, the highest on top; a room imports what lies in bands below its own."""
+    bands = [["rules", "scripts"], *(layers[layer] for layer in sorted(layers, reverse=True))]
+    width = 20 + max(map(len, bands)) * (WIDTH + 12)
+    drawn = []
+    for i, names in enumerate(bands):
+        y, left = 10 + i * ROW, (width - len(names) * (WIDTH + 12) + 12) // 2
+        drawn.append(f'<rect x="0" y="{y - 6}" width="{width}" height="{HEIGHT + 12}" fill="#f8fafc"/>')
+        drawn += [_box(name, left + j * (WIDTH + 12), y) for j, name in enumerate(names)]
+    return _drawing(width, 10 + len(bands) * ROW, "Rooms of the library, in layers", LAYERS_MARKER, *drawn)
+
+
+def _drawing(width: int, height: int, label: str, *parts: str) -> str:
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+        ' font-family="Helvetica, Arial, DejaVu Sans, sans-serif" font-size="12.5" fill="#0f172a" text-anchor="middle"'
+        f' role="img" aria-label="{label}">',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        *parts,
         "</svg>\n",
     ])  # fmt: skip
 
@@ -122,11 +152,11 @@ def main() -> None:
     text = re.sub(
         rf"(?<={re.escape(MARKER)}\n)\n```mermaid\n.*?\n```", "\n" + mermaid(edges), readme.read_text(), flags=re.S
     )
-    wanted = {readme: text, ROOT / "docs/dag.svg": svg(edges)}
+    wanted = {readme: text, ROOT / "docs/dag.svg": svg(edges), ROOT / "docs/architecture.svg": layers_svg(rooms())}
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     if check and stale:
         names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-        raise ValueError(f"{names}: not the rules' graph; python scripts/write_pictures.py writes it anew")
+        raise ValueError(f"{names}: not what rules and rooms are; python scripts/write_pictures.py writes it anew")
     for path in stale:
         path.write_text(wanted[path])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from understudy.evaluate.scores import COLUMNS, LABEL
 from understudy.run.checkpoint import flatten
 from understudy.run.parts import alone, make_share
 from understudy.run.stop import Limits
@@ -85,3 +86,8 @@ def finished_here(work, result, limits=None):
     """What run.parts.finish does on one CPU: (why it ended, result())."""
     limits = limits or Limits()
     return alone(work, limits, lambda: make_share(work, torch.device("cpu"), limits), result)
+
+
+def score_row(**values) -> dict:
+    """A row of scores.csv, of a label; what is not given is undefined."""
+    return {**dict.fromkeys(COLUMNS, float("nan")), "kind": LABEL, **values}

@@ -17,6 +17,7 @@ from understudy import generate
 from understudy.config.fields import MACHINE
 from understudy.generate import GENERATORS
 from understudy.generate.generator_flops import demand
+from understudy.generate.generator_protocol import Generator
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.weights import describe, load_generator, publish_weights, seeded_build
 from understudy.run.device_images import DeviceImages
@@ -70,6 +71,13 @@ def state(generator):
 
 def test_every_generator_is_here():
     assert set(TINY) == set(GENERATORS)
+
+
+def test_it_offers_what_the_protocol_asks(name):
+    generator = tiny(name)
+    assert isinstance(generator, Generator)
+    del generator.networks
+    assert not isinstance(generator, Generator)
 
 
 def test_a_step_is_a_function_of_its_arguments_and_of_the_state(name):

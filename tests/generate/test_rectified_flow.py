@@ -2,7 +2,6 @@
 test_contract.py."""
 
 import copy
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 from made import assert_same_state, count
 
-from understudy.config.generators import rectified_flow as blocks
 from understudy.generate import rectified_flow
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.rectified_flow import SAMPLERS, RectifiedFlow, euler, heun
@@ -286,26 +284,3 @@ def test_a_wrong_option_is_named(options, message):
     with pytest.raises(ValueError, match=message) as error:
         tiny(**options)
     assert "\n" not in str(error.value)
-
-
-# ------------------------------------------------------------------------------------------------ what it took
-def block(path, heading):
-    """Lines of a YAML section, its heading included, blank lines not."""
-    lines = (ROOT / path).read_text().splitlines()
-    start = lines.index(heading)
-    depth = len(heading) - len(heading.lstrip())
-    rest = (i for i, line in enumerate(lines[start + 1 :], start + 1) if line.strip())
-    end = next(i for i in rest if len(lines[i]) - len(lines[i].lstrip()) <= depth)
-    return sum(bool(line.strip()) for line in lines[start:end])
-
-
-def test_it_took_as_few_lines_as_the_documents_say():
-    places = {
-        "src/understudy/generate/rectified_flow.py": len(Path(rectified_flow.__file__).read_text().splitlines()),
-        "src/understudy/config/generators/rectified_flow.py": len(Path(blocks.__file__).read_text().splitlines()),
-        "config/learn.yaml": block("config/learn.yaml", "  rectified_flow:"),
-    }
-    text = (ROOT / "docs/adding-a-generator.md").read_text()
-    for place, lines in {**places, "in all": sum(places.values())}.items():
-        assert re.search(rf"^\| `?{re.escape(place)}`? \| {lines} \|", text, re.MULTILINE), f"{place}: {lines} lines"
-    assert sum(places.values()) < 130

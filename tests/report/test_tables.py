@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from built import make_tables
+from made import score_row
 
 from understudy.evaluate.scores import write_scores
 from understudy.files.atomic import write_json
@@ -30,9 +31,7 @@ def rows(setting: Setting, repeat: int, scores: dict[str, list]) -> list[dict]:
         "repeat": repeat,
     }
     return [
-        key
-        | {"subject": f"s{i}", "label": label, "dice": np.nan, "hausdorff_mm": np.nan}
-        | {"reference_voxels": 0, "predicted_voxels": 0}
+        score_row(**key, subject=f"s{i}", label=label, reference_voxels=0, predicted_voxels=0)
         | ({} if pair is None else dict(zip(("dice", "hausdorff_mm"), pair, strict=True)))
         | ({} if pair is None else {"reference_voxels": 5, "predicted_voxels": 0 if np.isnan(pair[1]) else 5})
         for label, pairs in scores.items()

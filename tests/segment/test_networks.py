@@ -6,6 +6,7 @@ import torch
 from understudy.segment import build
 from understudy.segment.loss import IGNORE, segmentation_loss
 from understudy.segment.openmmlab import spread
+from understudy.segment.segmenter_protocol import Segmenter
 
 SWIN = {"width": 8, "depths": [1, 1, 2], "heads": [1, 2, 4], "window": 2, "decoder_width": 16}
 SEGFORMER = {
@@ -62,6 +63,7 @@ def test_dynunet_has_the_known_number_of_parameters(filters, count):
 
 def test_dynunet_supervises_all_but_the_coarsest_levels():
     network = build("dynunet", 2, 3, 32, filters=[4, 4, 8, 8, 8])
+    assert isinstance(network, Segmenter) and isinstance(build("unet", 2, 3, 32, depth=2, base_filters=2), Segmenter)
     x_NCHW = torch.randn(2, 2, 32, 32)
     assert [tuple(level.shape) for level in network(x_NCHW)] == [(2, 3, 32, 32)] * 4
     assert network.level_weights == pytest.approx([4 / 7, 2 / 7, 1 / 7, 0])
@@ -75,6 +77,7 @@ def test_dynunet_supervises_all_but_the_coarsest_levels():
 def test_a_network_of_mmsegmentation_learns_one_batch(name, options, outputs):
     torch.manual_seed(0)
     network = build(name, 4, 3, 32, **options)
+    assert isinstance(network, Segmenter)
     x_NCHW = torch.randn(4, 4, 32, 32)
     classes = torch.zeros(4, 32, 32, dtype=torch.int64)
     classes[:, :, 16:], classes[:, :8] = 1, 2

@@ -36,7 +36,7 @@ def generator_tasks(samples: Stack, train: Stack, test: Stack, audit: Mapping, t
     views = {name: View.of(name, train.channels) for name in audit["views"]}
     how, nearest = {"variants": audit["variants"], "shifts": audit["shifts"]}, min(audit["nearest"], len(train))
     tasks = {f"{name}/train": Task(images, references, view, k=nearest, **how) for name, view in views.items()}
-    seen = Images.of(test, _included(test), threads)
+    seen = Images.of(test, included(test), threads)
     tasks[f"{audit['view']}/test"] = Task(images, seen, views[audit["view"]], **how)
     return tasks
 
@@ -48,7 +48,7 @@ def calibration_tasks(train: Stack, test: Stack, audit: Mapping, seed: int, thre
     same_channels(train, test)
     if len(set(train.subjects())) < 2:
         raise ValueError(f"{train.path}: found one subject with images, expected at least two: nobody could stand out")
-    references, unseen = Images.of(train, None, threads), Images.of(test, _included(test), threads)
+    references, unseen = Images.of(train, None, threads), Images.of(test, included(test), threads)
     some = Images.of(train, evenly(len(train), audit["null_images"]), threads)
     originals = evenly(len(train), audit["planted"])
     copies = planted(train.read(originals, threads, checked=True), seed_of(seed, "planted"))
@@ -80,7 +80,7 @@ def same_channels(stack: Stack, train: Stack) -> None:
             )
 
 
-def _included(test: Stack) -> list[int]:
+def included(test: Stack) -> list[int]:
     """Raises ValueError where no slice of the test subjects passes the slice rule."""
     if "subjects" not in test.meta or not test.included():
         raise ValueError(

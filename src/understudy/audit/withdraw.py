@@ -13,6 +13,7 @@ import pandas as pd
 
 from understudy.files.csv_files import read_csv
 from understudy.stack import Stack
+from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of, parts
 
 TEXTS = {"image": str, "flagged": str, "nearest": str, "correlation": float}
@@ -28,7 +29,7 @@ def identity_of(results: Path, dataset: str, subject: str) -> tuple[str, str]:
     """(identity, split). Raises ValueError where the dataset has no such subject."""
     known: list[str] = []
     for split in ("train", "test"):
-        subjects = Stack.open(results / dataset / f"stacks/{split}.zip").meta.get("subjects", {})
+        subjects = Stack.open(f"{stacks_folder(results, dataset)}/{split}.zip").meta.get("subjects", {})
         if subject in subjects:
             return subjects[subject]["identity"], split
         known += subjects
@@ -62,7 +63,7 @@ def _segmenters(results: Path, identity: str, seen: list[Path]) -> Iterator[Depe
     generators = {(path.parents[2].name, path.parent.name) for path in seen}
     for folder in sorted(results.glob("*/segmenters/*/*")):
         dataset = folder.relative_to(results).parts[0]
-        real = identity in Stack.open(results / dataset / "stacks/train.zip").meta["lineage"]
+        real = identity in Stack.open(f"{stacks_folder(results, dataset)}/train.zip").meta["lineage"]
         if any((dataset, name) in generators for name in generators_of(folder.name)):
             yield Dependent(str(folder), "trained on images of a generator that has seen the subject")
         elif real and any(Source.of(part).is_real for part in parts(folder.name)):

@@ -23,9 +23,8 @@ from .surface import TOLERANCE_MM, surfaces
 
 KEYS = ["dataset", "segmenter", "training_set", "augmentation", "repeat", "subject"]
 _METRICS = [metric.column for metric in MEASURED]
-COLUMNS = [*KEYS, "label", *_METRICS[:2], "reference_voxels", "predicted_voxels"]  # of every file
-# a file of a version that did not have them lacks some of these; without `kind` it is of labels alone
-ADDED = [*_METRICS[2:], "reference_ml", "predicted_ml", "kind"]
+_SIZES = ["reference_voxels", "predicted_voxels"]
+COLUMNS = [*KEYS, "label", *_METRICS[:2], *_SIZES, *_METRICS[2:], "reference_ml", "predicted_ml", "kind"]
 LABEL, REGION = "label", "region"  # of column `kind`: a region is several labels taken together
 POLICIES = ("study", "challenge", "nan")
 CHALLENGE_MM = 373.12866  # diagonal of 240 x 240 x 155 voxels of 1 mm: the BraTS challenge's distance to nothing
@@ -109,22 +108,19 @@ def _as_classes(x: np.ndarray, name: str) -> np.ndarray:
 
 
 def write_scores(path: str | Path, rows: Iterable[Mapping]) -> None:
-    """Writes rows as CSV, whole or not at all; undefined values are empty cells.
-
-    A row is a dict with the keys COLUMNS and any of ADDED; without `kind` it is of a label.
-    """
+    """Writes rows, dicts with the keys COLUMNS, as CSV, whole or not at all; undefined values are empty cells."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS + ADDED, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        assert set(COLUMNS) <= row.keys() <= set(COLUMNS + ADDED), sorted(row.keys() ^ set(COLUMNS))
-        decimal = {name: _cell(row.get(name)) for name in NUMBERS if NUMBERS[name] is float}
-        writer.writerow({k: escape.csv_cell(v) for k, v in {"kind": LABEL, **row, **decimal}.items()})
+        assert row.keys() == set(COLUMNS), sorted(row.keys() ^ set(COLUMNS))
+        decimal = {name: _cell(row[name]) for name in NUMBERS if NUMBERS[name] is float}
+        writer.writerow({k: escape.csv_cell(v) for k, v in {**row, **decimal}.items()})
     write_text_atomically(path, text.getvalue())
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None or np.isnan(value) else repr(float(value))
+def _cell(value: float) -> str:
+    return "" if np.isnan(value) else repr(float(value))
 
 
 MOST_REPEATS = 10_000
@@ -135,32 +131,21 @@ NUMBERS = {"repeat": int, "reference_voxels": int, "predicted_voxels": int} | di
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
-    """A scores.csv with nan for empty cells. Raises ValueError where the file is missing or is none.
-
-    One without some of the columns ADDED, of a version that did not have them, is read: they are nan, and without
-    `kind` its rows are of labels.
-    """
+    """A scores.csv with nan for empty cells. Raises ValueError where the file is missing or is none."""
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such scores. Run the training that writes them: snakemake {path}")
     types = dict.fromkeys(TEXTS, str) | NUMBERS
     # only an empty cell is undefined: a subject may be called "NA"
     how = {"dtype": types, "keep_default_na": False, "na_values": dict.fromkeys(NUMBERS, [""])}
-    scores = read_csv(path, expected=f"a scores file: {', '.join(COLUMNS + ADDED)}", **how)
-    known = [name for name in COLUMNS + ADDED if name in COLUMNS or name in scores]
-    if list(scores.columns) != known:
+    scores = read_csv(path, expected=f"a scores file: {', '.join(COLUMNS)}", **how)
+    if list(scores.columns) != COLUMNS:
         raise ValueError(
-            f"{path}: found the columns {shortened(', '.join(scores.columns))}, expected {', '.join(COLUMNS + ADDED)}"
+            f"{path}: found the columns {shortened(', '.join(scores.columns))}, expected {', '.join(COLUMNS)}"
         )
     if not len(scores) or not scores["repeat"].between(0, MOST_REPEATS).all():
         raise ValueError(f"{path}: found no scores, or a repeat beyond {MOST_REPEATS}, expected a scores file")
-    return with_added(scores)
-
-
-def with_added(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores with all columns ADDED: unknown ones are nan, and rows without a kind are of labels."""
-    missing = {name: LABEL if name == "kind" else np.nan for name in ADDED if name not in scores}
-    return scores.assign(**missing)
+    return scores
 
 
 def kinds_of_empties(scores: pd.DataFrame) -> pd.Series:

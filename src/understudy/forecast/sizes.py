@@ -7,6 +7,7 @@ from pathlib import Path
 
 from understudy.files.json_forms import StacksCounts
 from understudy.files.outside import read_json_as, read_rows
+from understudy.study.result_paths import stacks_folder
 
 SLICES = 155  # of a BraTS volume ...
 KEPT = 75  # ... and how many pass the slice rule: 23 478 slices of 313 subjects in the published study
@@ -32,7 +33,7 @@ class Size:
 
 def dataset_size(config: Mapping, dataset: str) -> Size:
     """From stacks.json where it is there, else an estimate: subjects by the split, slices per subject as published."""
-    manifest = Path(config["results"]) / dataset / "stacks/stacks.json"
+    manifest = Path(stacks_folder(config["results"], dataset), "stacks.json")
     if manifest.is_file():
         splits = read_json_as(StacksCounts, manifest, "stacks.json")["splits"]
         train, test = splits["train"], splits["test"]

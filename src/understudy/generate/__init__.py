@@ -5,9 +5,13 @@ module. A class is imported when it is first asked for.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from understudy.config.blocks import block_of
 from understudy.config.generators import NAMES
+
+if TYPE_CHECKING:
+    from .generator_protocol import Generator
 
 
 class _Registry(Mapping):
@@ -31,7 +35,7 @@ class _Registry(Mapping):
 GENERATORS = _Registry()
 
 
-def build(name: str, channels: int, size: int, **options):
+def build(name: str, channels: int, size: int, **options) -> "Generator":
     """The generator `name` for images of (channels, size, size), with the study's options where none are given.
 
     Raises:

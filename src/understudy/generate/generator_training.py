@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from understudy.config.fields import MACHINE, SAMPLING
-from understudy.config.generator import Generator
+from understudy.config.generator import Generator as Options
 from understudy.run import distributed, seeds
 from understudy.run.device_images import DeviceImages, epoch_indices
 
 from .annotation_channel import Coding
+from .generator_protocol import Generator
 from .snapshots import Snapshots
 
 
@@ -24,7 +25,7 @@ class GeneratorTrainee:
 
     def __init__(
         self,
-        generator,
+        generator: Generator,
         images: DeviceImages,
         seed: int,
         coding: Coding = Coding(),  # noqa: B008
@@ -111,7 +112,7 @@ def update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
         average.copy_(buffer)
 
 
-def identity(name: str, options: Generator, seed: int, stack_sha256: str) -> dict:
+def identity(name: str, options: Options, seed: int, stack_sha256: str) -> dict:
     """What a training is a function of; its hash names the run directory."""
     left_out = options.of_use(MACHINE) | options.of_use(SAMPLING)
     if options.memorization_action == "log":  # then looking changes nothing

@@ -20,6 +20,7 @@ from understudy.stack.manifest import write_manifest
 
 from . import GENERATORS, build
 from .annotation_channel import Coding
+from .generator_protocol import Generator
 
 FORMAT = 2
 EXPECTED = "generator weights of train_generator"
@@ -27,14 +28,16 @@ BUILT = 8  # a generator is built with its discriminator and others, of which th
 _LICENCE = "Apache-2.0 (this implementation); weights derive from the training data's terms"
 
 
-def seeded_build(name: str, channels: int, size: int, seed: int, **options):
+def seeded_build(name: str, channels: int, size: int, seed: int, **options) -> Generator:
     """`build` with initial weights that depend on `seed` alone; the global random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.seed_of(seed, "weights"))
         return build(name, channels, size, **options)
 
 
-def describe(name: str, generator, stack_meta: dict, *, dataset: str, seed: int, images_seen: int, **more) -> dict:
+def describe(
+    name: str, generator: Generator, stack_meta: dict, *, dataset: str, seed: int, images_seen: int, **more
+) -> dict:
     """The metadata of published weights: all that is needed to sample from them, and their origin; and `more`, such as
     `training_sha256`, the SHA-256 of the stack that the generator was trained on."""
     return {
@@ -85,7 +88,7 @@ def read_metadata(path: str | Path) -> dict:
     return metadata
 
 
-def load_generator(path: str | Path, device: torch.device | str = "cpu"):
+def load_generator(path: str | Path, device: torch.device | str = "cpu") -> tuple[Generator, dict]:
     """(generator ready to sample, metadata) of published weights. Raises ValueError as read_metadata does, and where
     the options are not those of a network with these weights."""
     metadata, header = read_metadata(path), tensors.read_header(path, EXPECTED)

@@ -197,7 +197,7 @@ def of_experiment(experiment: Experiment) -> Table:
         title=experiment.title,
         caption=f"Mean Dice by {experiment.by}, {POINTS}{WORTH if experiment.of_patients else ''}",
         rule="compare_experiment",
-        built_by="experiments:experiment_table",
+        built_by="experiment_tables:experiment_table",
         of=lambda m: (m.name, m.curves, m.cells, m.repeats, m.draws, m.subjects),
         noted_by="experiment_sentences:note",
         when=lambda config: bool(config["experiments"].get(experiment.name, {}).get("generators")),
@@ -236,9 +236,9 @@ IMAGES = [
         "every row and on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for "
         "`kernel`. An asterisk: not to be compared with values elsewhere, for the reason in `note`.",
         rule="compare_fidelity",
-        built_by="fidelity:fidelity",
+        built_by="fidelity_table:fidelity",
         of=lambda material: material,
-        shown_by="fidelity:fidelity_shown",
+        shown_by="fidelity_table:fidelity_shown",
         when=has_images,
     ),
     Table(
@@ -247,9 +247,9 @@ IMAGES = [
         caption="Annotations: real training images (`real`), real test images (`real_test`) and each generator's. "
         "Pairs of classes are written label/label. `ks`: Kolmogorov-Smirnov distance to `real`.",
         rule="compare_fidelity",
-        built_by="fidelity:annotation",
+        built_by="fidelity_table:annotation",
         of=lambda material: material,
-        shown_by="fidelity:annotation_shown",
+        shown_by="fidelity_table:annotation_shown",
         when=has_images,
     ),
     Table(

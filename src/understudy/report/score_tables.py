@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from understudy.evaluate.metrics import METRIC
-from understudy.evaluate.scores import count_empties, with_added
+from understudy.evaluate.scores import count_empties
 from understudy.statistics.intervals import interval
 from understudy.study.grid import Setting
 
@@ -28,7 +28,7 @@ def of_regions(study: StudyScores, metric: str) -> pd.DataFrame:
 
 
 def empties(scores: pd.DataFrame) -> pd.DataFrame:
-    return count_empties(with_added(scores), [*KEYS, "kind"])
+    return count_empties(scores, [*KEYS, "kind"])
 
 
 def score_table(

@@ -13,6 +13,7 @@ from understudy.files.json_forms import StacksCounts
 from understudy.files.outside import read_json_as
 from understudy.study.experiment_registry import EXPERIMENTS
 from understudy.study.grid import Setting
+from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of
 
 from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
@@ -304,7 +305,7 @@ def methods(m: Material) -> list[Block]:
 
 
 def _data_row(results: Path, name: str) -> dict:
-    splits = read_json_as(StacksCounts, results / name / "stacks/stacks.json", "stacks.json")["splits"]
+    splits = read_json_as(StacksCounts, f"{stacks_folder(results, name)}/stacks.json", "stacks.json")["splits"]
     row = {"data set": name}
     for split in ("train", "test"):
         row |= {

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from understudy.evaluate.metrics import METRIC, METRICS, with_derived
-from understudy.evaluate.scores import ADDED, COLUMNS, LABEL, REGION, apply_policy, read_scores, with_added
+from understudy.evaluate.scores import COLUMNS, LABEL, REGION, apply_policy, read_scores
 from understudy.statistics.intervals import DRAWS
 from understudy.study.grid import Setting, published_names
 
@@ -31,7 +31,7 @@ def load_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
     """
     frames = {Path(path): read_scores(path) for path in paths if Path(path).is_file()}
     if not frames:
-        return pd.DataFrame(columns=COLUMNS + ADDED)
+        return pd.DataFrame(columns=COLUMNS)
     scores = pd.concat([frame.assign(file=str(path)) for path, frame in frames.items()], ignore_index=True)
     cell = [*KEYS, "repeat", "subject", "label"]
     if (twice := scores.duplicated(cell)).any():
@@ -100,7 +100,7 @@ class StudyScores(Material):
 
     @cached_property
     def _counted(self) -> pd.DataFrame:
-        return with_derived(apply_policy(with_added(self.scores), self.policy))
+        return with_derived(apply_policy(self.scores, self.policy))
 
     def _of_kind(self, kind: str) -> tuple[list[str], Cells]:
         rows = self._counted[self._counted["kind"] == kind]
@@ -157,7 +157,7 @@ def repeat_means(counted: pd.DataFrame, metric: str) -> pd.DataFrame:
     then over subjects. The two differ only where a value is undefined.
     """
     column, training = METRIC[metric].column, [*KEYS, "repeat"]
-    counted = counted[with_added(counted)["kind"] == LABEL]
+    counted = counted[counted["kind"] == LABEL]
     labels = list(dict.fromkeys(counted["label"]))
     means = counted.groupby([*training, "label"], sort=False)[column].mean().unstack("label").reindex(columns=labels)
     if not METRIC[metric].subjects_first:

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from understudy.study.grid import Setting, branch_of, run_folder, settings, trained
+from understudy.study.result_paths import generator_folder
 
 from . import attempts, progress
 from .lock import read_owner
@@ -65,7 +66,7 @@ def wanted(config: Mapping) -> list[Work]:
     results, runs, works = config["results"], config["runs"], []
     for dataset, generator in product(config["datasets"], trained(config)):
         wildcards = {"dataset": dataset, "generator": generator}
-        name, folder = f"{dataset} {generator}", f"{results}/{dataset}/generators/{generator}"
+        name, folder = f"{dataset} {generator}", generator_folder(results, dataset, generator)
         where = {rule: run_folder(runs, rule, wildcards) for rule in ("train_generator", "sample_generator")}
         works.append(Work(name, branch_of(wildcards), where["train_generator"], f"{folder}/weights.json"))
         works.append(Work(f"{name} samples", branch_of(wildcards), where["sample_generator"], f"{folder}/samples.zip"))

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 def build(name: str, channels: int, classes: int, size: int, **options) -> "torch.nn.Module":
-    """A segmenter: forward(x_NCHW) -> list of logits (N, classes, size, size), the final output first.
-
-    While it trains further outputs follow; `level_weights` are their weights in the loss. `pad_to_input(x_NCHW)` is the
-    image as large as the network wants it.
+    """A segmenter, with what segmenter_protocol.Segmenter says.
 
     Args:
         channels: modalities of the input. classes: labels and background. size: pixels along each side.

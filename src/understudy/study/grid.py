@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 
+from . import result_paths
 from .experiment_registry import curves, experiments
 from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, bases_of, learned_before, parts
 
@@ -28,7 +29,9 @@ class Setting:
     repeats: int
 
     def folder(self, results: str) -> str:
-        return f"{results}/{self.dataset}/segmenters/{self.segmenter}/{self.training_set}/{self.augmentation}"
+        return result_paths.segmenter_folder(
+            results, self.dataset, self.segmenter, self.training_set, self.augmentation
+        )
 
     def files(self, results: str, name: str) -> list[str]:
         """The file `name` of every repeat."""

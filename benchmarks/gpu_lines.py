@@ -1,0 +1,340 @@
+"""The lines of benchmarks/on_gpu.py: each measures one thing and returns {name of a column: value}.
+
+As a program it measures the lines that it is given, in order, and writes each as JSON as soon as it is known:
+
+    python benchmarks/gpu_lines.py --seconds 8 card "generator stylegan2"
+"""
+
+import argparse
+import contextlib
+import functools
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+
+import filtered_lrelu as filtered
+import generators as gans
+import nearest
+import sample_stack
+import segmenters
+import torch
+from torch.overrides import TorchFunctionMode
+
+from understudy.audit.views import View
+from understudy.generate.filtered_lrelu import filtered_lrelu, filtered_lrelu_reference
+from understudy.generate.stylegan3 import Options as StyleGAN3Options
+from understudy.generate.weights import describe, publish_weights
+from understudy.run.measure import device_name, matmul_rate, pace, peak_memory_mb
+
+FLOPS = Path(__file__).with_name("flops.json")  # of an image at full size: PyTorch before 2.13 cannot count them
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+GENERATORS = {  # line -> (generator, options at full size beside generators.FULL)
+    "stylegan2": ("stylegan2", {}),
+    "stylegan3": ("stylegan3", {}),
+    "diffusion": ("diffusion", {}),
+    "progressive_gan": ("progressive_gan", {}),
+    "stylegan1": ("stylegan1", {}),
+    "rectified_flow": ("rectified_flow", {}),
+    "stylegan3 r": ("stylegan3", {"variant": "r"}),
+    "stylegan2 fp32": ("stylegan2", {"precision": "fp32"}),
+    "stylegan2 bf16": ("stylegan2", {"precision": "bf16"}),
+    "stylegan3 fp32": ("stylegan3", {"precision": "fp32"}),
+    "diffusion fp32": ("diffusion", {"precision": "fp32"}),
+}
+STEPS, FIRST, LAST = 10, 1e-3, 0.1  # relative difference of a loss that rounding may make in the first, the last step
+KERNEL_ERRORS = {"fp32": 1e-5, "fp16": 2e-3, "bf16": 2e-2}  # of the root mean square, relative
+
+
+class Bench:
+    """The device, and how long and how large a line is."""
+
+    def __init__(self, device: torch.device, seconds: float, full: bool, official: Path | None):
+        self.device, self.seconds, self.full, self.official = device, seconds, full, official
+
+    @functools.cached_property
+    def flops(self) -> dict[str, dict[str, float]]:
+        return json.loads(FLOPS.read_text())["models"]
+
+    @functools.cache  # noqa: B019
+    def rate(self, precision: str) -> float:
+        """FLOP/s of this card's matrix products."""
+        with tensor_float_32(precision == "tf32"):
+            return matmul_rate(self.device, DTYPES.get(precision, torch.float32))
+
+    def synchronize(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def share(self, model: str, precision: str, seconds_per_kimg: float) -> float | None:
+        """Of the card's rate that a training reaches; not known for the small models of a rehearsal."""
+        if not self.full:
+            return None
+        return self.flops[model]["training"] * 1000 / seconds_per_kimg / self.rate(precision)
+
+
+@contextlib.contextmanager
+def tensor_float_32(on: bool) -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = on
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+# ------------------------------------------------------------------------------------------------ the card
+def card(bench: Bench) -> dict:
+    """TFLOP/s of matrix products in each precision, GB/s of a copy (read and written), kernels started in a second."""
+    precisions = ["fp32", "tf32", "bf16", "fp16"] if bench.device.type == "cuda" else ["fp32"]
+    found = {f"{precision} TFLOP/s": bench.rate(precision) / 1e12 for precision in precisions}
+    a = torch.empty(2**30 if bench.full else 2**24, dtype=torch.uint8, device=bench.device)
+    b = torch.empty_like(a)
+    copies = per_second(bench, lambda: b.copy_(a))
+    small = torch.zeros(8, device=bench.device)
+    versions = {"driver": driver(), "python": platform.python_version(), "torch": torch.__version__, **triton()}
+    return {
+        "device": device_name(bench.device),
+        **found,
+        "copy GB/s": 2 * a.numel() * copies / 1e9,
+        "kernels/s": per_second(bench, lambda: small.add_(1)),
+        "CUDA": torch.version.cuda,
+        **versions,
+    }
+
+
+def per_second(bench: Bench, work: Callable[[], object]) -> float:
+    def step(_: int) -> int:
+        for _ in range(20):
+            work()
+        return 20
+
+    return 1000 / pace(step, min(bench.seconds, 1.0), bench.device).seconds_per_kimg
+
+
+def driver() -> str | None:
+    path = Path("/proc/driver/nvidia/version")
+    return path.read_text().split("\n")[0] if path.is_file() else None
+
+
+def triton() -> dict:
+    try:
+        import triton
+    except ImportError:
+        return {"triton": None}
+    return {"triton": triton.__version__}
+
+
+# ------------------------------------------------------------------------------------------------ kernels
+def kernels(bench: Bench, precision: str) -> dict:
+    """The filtered activation of StyleGAN 3, its gradient and the gradient of that, against the plain composition in
+    float64 on a CPU: the largest error of three layers, relative to the root mean square."""
+    worst = 0.0
+    for variant, layer in product(("t", "r"), (1, 8, 13) if bench.full else (1,)):
+        form, side, _ = filtered.layer_form(StyleGAN3Options(variant=variant), layer)
+        worst = max(worst, *errors(bench, precision, form, side))
+    return {"error": worst, "limit": KERNEL_ERRORS[precision], "passed": worst <= KERNEL_ERRORS[precision]}
+
+
+def errors(bench: Bench, precision: str, form, size: int) -> list[float]:
+    host = torch.Generator().manual_seed(0)
+    x_NCHW, bias_C = torch.randn(2, 4, size, size, generator=host), torch.randn(4, generator=host)
+    ours = passes(filtered_lrelu, x_NCHW.to(bench.device, DTYPES[precision]), bias_C.to(bench.device), form)
+    exact = passes(filtered_lrelu_reference, x_NCHW.to(DTYPES[precision]).double(), bias_C.double(), form)
+    return [
+        float((a.cpu().double() - b).square().mean().sqrt() / b.square().mean().sqrt())
+        for a, b in zip(ours, exact, strict=True)
+    ]
+
+
+def passes(function: Callable, x_NCHW: torch.Tensor, bias_C: torch.Tensor, form) -> list[torch.Tensor]:
+    """Value, gradient, and gradient of the gradient."""
+    x_NCHW.requires_grad_(True)
+    y_NCHW = function(x_NCHW, bias_C.to(x_NCHW.dtype), form)
+    g_NCHW = torch.linspace(-1, 1, y_NCHW.numel(), device=y_NCHW.device).view_as(y_NCHW).to(y_NCHW.dtype)
+    g_NCHW.requires_grad_(True)
+    (first,) = torch.autograd.grad(y_NCHW, x_NCHW, g_NCHW, create_graph=True)
+    (second,) = torch.autograd.grad(first, g_NCHW, torch.ones_like(first))
+    return [y_NCHW.detach(), first.detach(), second]
+
+
+# ------------------------------------------------------------------------------------------------ trainings
+def generator(bench: Bench, name: str) -> dict:
+    """Training and sampling of one at full size; of those that grow, at their last resolution."""
+    kind, changes = GENERATORS[name]
+    options = {**(gans.FULL if bench.full else gans.SMALL).get(kind, {}), **changes}
+    if not bench.full:
+        options.pop("precision", None)
+    trainee, end = gans.ours(kind, 256 if bench.full else 32, options, bench.device)
+    batch = 16
+
+    def train(_: int) -> int:
+        trainee.step(end)
+        return trainee.images_per_step
+
+    def sample(seen: int) -> int:
+        trainee.generator.sample(batch, 0, seen)
+        return batch
+
+    training = pace(train, bench.seconds, bench.device).seconds_per_kimg
+    precision = getattr(trainee.generator.options, "precision", "fp32")
+    return {
+        "precision": precision,
+        "batch": trainee.images_per_step,
+        "s/kimg": training,
+        "MB": peak_memory_mb(bench.device),
+        "share of matrix rate": bench.share(name.removesuffix(f" {precision}"), precision, training),
+        "samples/s": 1000 / pace(sample, bench.seconds / 3, bench.device).seconds_per_kimg,
+    }
+
+
+def segmenter(bench: Bench, name: str) -> dict:
+    """Images a second of a training, without and with augmentation."""
+    kind, full, small = segmenters.NETWORKS[name]
+    size = 256 if bench.full else 64
+    o = segmenters.options_of(kind, full if bench.full else {**small, "batch": 4}, size)
+    found: dict = {"precision": o["precision"], "batch": o["batch"]}
+    for form in ("plain", "augmented"):
+        step = segmenters.step_of(kind, o, size, bench.device, form)
+
+        def train(_: int, step: Callable = step) -> int:
+            step()
+            return o["batch"]
+
+        found[f"{form} images/s"] = 1000 / pace(train, bench.seconds / 2, bench.device).seconds_per_kimg
+    share = bench.share(name, o["precision"], 1000 / found["plain images/s"])
+    return {**found, "MB": peak_memory_mb(bench.device), "share of matrix rate": share}
+
+
+def official(bench: Bench, name: str) -> dict:
+    """Beside the official PyTorch code, as it trains, in turns."""
+    if bench.official is None:
+        return {"left out": "no --official FOLDER"}
+    options = {"batch": 32} if bench.full else gans.SMALL[name]
+    gans.find_official(bench.official)
+    with contextlib.redirect_stdout(sys.stderr):
+        size = 256 if bench.full else 32
+        ours, theirs, ratio = gans.rates_beside_the_official(name, options, size, bench.device, turns=2)
+    return {"s/kimg": ours, "official s/kimg": theirs, "times as fast": ratio}
+
+
+# ------------------------------------------------------------------------------------------------ the same on a CPU?
+class DrawnOnCpu(TorchFunctionMode):
+    """Random numbers of a CPU's generator, whatever the device, so that two devices train on the same ones."""
+
+    DRAWS = (torch.rand, torch.randn, torch.randint, torch.randperm)
+
+    def __init__(self):
+        super().__init__()
+        self.host = torch.Generator().manual_seed(0)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function is torch.multinomial:
+            drawn = torch.multinomial(args[0].cpu(), *args[1:], **{**kwargs, "generator": self.host})
+            return drawn.to(args[0].device)
+        if function not in self.DRAWS:
+            return function(*args, **kwargs)
+        device = kwargs.pop("device", "cpu")
+        return function(*args, **{**kwargs, "generator": self.host}).to(device)
+
+
+def losses(bench: Bench, name: str) -> dict:
+    """Ten steps of a small training in fp32 and the same ten on a CPU: the largest relative difference of a loss in the
+    first step and in the last, where rounding has grown."""
+    here, there = (ten_steps(name, device) for device in (bench.device, torch.device("cpu")))
+    first, last = (
+        max(abs(a - b) / max(abs(b), 0.1) for a, b in zip(here[i].values(), there[i].values(), strict=True))
+        for i in (0, -1)
+    )
+    return {"first step": first, "last step": last, "passed": first <= FIRST and last <= LAST}
+
+
+def ten_steps(name: str, device: torch.device) -> list[dict[str, float]]:
+    if name in segmenters.NETWORKS:
+        kind, _, small = segmenters.NETWORKS[name]
+        o = segmenters.options_of(kind, {**small, "batch": 4, "precision": "fp32"}, 64)
+        step = segmenters.step_of(kind, o, 64, device, "plain")
+        steps = [step() for _ in range(STEPS)]
+    else:
+        trainee, end = gans.ours(name, 32, gans.SMALL[name], device)
+        with DrawnOnCpu():
+            steps = [trainee.step(end) for _ in range(STEPS)]
+    wanted = set.intersection(*(set(one) for one in (steps[0], steps[-1])))
+    return [{key: float(one[key]) for key in sorted(wanted) if "loss" in key} for one in (steps[0], steps[-1])]
+
+
+# ------------------------------------------------------------------------------------------------ samples, search
+def stack(bench: Bench) -> dict:
+    """StyleGAN 2, untrained, through the script of the rule: seconds of 100 000 samples, from a part of them."""
+    images = 4096 if bench.full else 64
+    options = {} if bench.full else gans.SMALL["stylegan2"]
+    trainee, _ = gans.ours("stylegan2", 256 if bench.full else 32, options, torch.device("cpu"))
+    meta = {"channels": ["t1", "t1ce", "t2", "flair", "seg"], "labels": {"ed": 102}, "lineage": ["a"]}
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder, "weights.safetensors")
+        about = describe("stylegan2", trainee.generator, meta, dataset="noise", seed=0, images_seen=0)
+        publish_weights(trainee.generator.networks["generator"].state_dict(), weights, about)
+        threads = 16 if bench.full else 2
+        a = argparse.Namespace(
+            weights=weights, images=images, device=bench.device.type, gpus=bench.full + 0, threads=threads
+        )
+        with contextlib.redirect_stdout(sys.stderr):
+            seconds = sample_stack.sampled(a, Path(folder))
+    return {"images": images, "seconds of 100 000": seconds, "limit": sample_stack.LIMIT_S}
+
+
+def search(bench: Bench) -> dict:
+    """The exact search for nearest images, and the share of a matrix product's rate that it reaches."""
+    small = {"queries": 64, "references": 128, "size": 32}
+    shape = {"queries": 16_384, "references": 8192, "size": 256} if bench.full else small
+    queries, references = (
+        nearest.made(shape[key], shape["size"], seed) for seed, key in enumerate(("queries", "references"))
+    )
+    view, item = View.of("all", nearest.CHANNELS), 2 if bench.device.type == "cuda" else 4
+    n, m = nearest.sizes(view, queries.shape[1:], 1, 40e9 if bench.full else 1e9, item)
+    flops = 2 * len(queries) * len(references) * 4 * shape["size"] ** 2
+    seconds = [nearest.our_search(view, queries, references, n, m, bench.device) for _ in range(2)]
+    machine = nearest.product(min(n, len(queries)), min(m, len(references)), queries, bench.device)
+    share = flops / min(seconds) / machine
+    full = 100_000 * 23_478 / (len(queries) * len(references)) * min(seconds)
+    return {**shape, "seconds": min(seconds), "share of matrix rate": share, "seconds of 100 000 x 23 478": full}
+
+
+LINES: dict[str, Callable[[Bench], dict]] = {  # most important first
+    "card": card,
+    **{f"kernels {p}": functools.partial(kernels, precision=p) for p in DTYPES},
+    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[:6]},
+    **{f"segmenter {name}": functools.partial(segmenter, name=name) for name in segmenters.NETWORKS},
+    **{f"losses {name}": functools.partial(losses, name=name) for name in (*gans.SMALL, *segmenters.NETWORKS)},
+    "stack of samples": stack,
+    "search": search,
+    **{f"official {name}": functools.partial(official, name=name) for name in ("stylegan2", "stylegan3")},
+    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[6:]},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lines", nargs="+", choices=list(LINES), metavar="LINE")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of a training")
+    parser.add_argument("--small", action="store_true", help="small models, on a CPU: a rehearsal")
+    parser.add_argument("--official", type=Path, help="checkout of github.com/NVlabs/stylegan3")
+    a = parser.parse_args()
+    device = torch.device("cpu" if a.small else "cuda")
+    bench = Bench(device, a.seconds, not a.small, a.official)
+    for line in a.lines:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        begun = time.perf_counter()
+        values = LINES[line](bench)
+        print(json.dumps({"line": line, "took": round(time.perf_counter() - begun, 1), **values}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

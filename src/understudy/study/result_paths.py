@@ -1,0 +1,19 @@
+"""Where things lie below `results`, spelled here alone (docs/files.md). A rule gives wildcards, such as "{dataset}".
+
+Run directories below `runs` have the same names: a training and what it publishes are found by the same words.
+"""
+
+
+def stacks_folder(results: object, dataset: str) -> str:
+    """train.zip, test.zip, and stacks.json, which says what both hold."""
+    return f"{results}/{dataset}/stacks"
+
+
+def generator_folder(results: object, dataset: str, generator: str) -> str:
+    """All synthetic images of one origin: a generator, an ensemble, an import, a control."""
+    return f"{results}/{dataset}/generators/{generator}"
+
+
+def segmenter_folder(results: object, dataset: str, segmenter: str, training_set: str, augmentation: str) -> str:
+    """The repeats of a setting."""
+    return f"{results}/{dataset}/segmenters/{segmenter}/{training_set}/{augmentation}"
