@@ -29,9 +29,9 @@ learn: setup
 	@python scripts/show_learning.py --config config/learn_segmenters.yaml
 	@python scripts/show_learning.py --config config/learn.yaml
 
-# In two processes, a file of tests in one of them.
+# In two processes, a file of tests in one of them; the long files first (tests/conftest.py).
 test: setup
-	@python -m pytest -n 2 --dist loadfile
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Real SLURM on this machine, thrown away afterwards. Skipped, with the reason, where it is not and cannot be installed.
 test-slurm: setup

@@ -1,5 +1,5 @@
-"""How long the forecast of the full study takes, without data or GPU (limit: 10 s), and how much of it is CPU: dry runs
-of Snakemake work beside the counting of FLOPs, so a machine of two cores takes longer than one of four.
+"""How long the forecast of the full study takes, without data or GPU (limit: 10 s), and how much of it is CPU: the dry
+run of Snakemake works beside the counting of FLOPs, so a machine of two cores takes longer than one of four.
 Usage: python benchmarks/forecast.py [--rounds 3]
 """
 

@@ -43,6 +43,7 @@ def arguments() -> argparse.Namespace:
             raise ValueError(f"--{name}: found {found}, expected at least 1")
     if not 0 < a.share <= 1:
         raise ValueError(f"--share: found {a.share:g}, expected more than 0 and at most 1")
+    a.gpus_of = gpus_per_job(a.gpus_of)
     return a
 
 
@@ -101,7 +102,7 @@ def main() -> None:
         used = {job.model(config) for job in planned if job.gpu}
         speeds, remarks = speeds_of(config, used, demands, a.gpu, a.share)
         sizes = {name: dataset_size(config, name) for name in config["datasets"]}
-        study = Study(config, sizes, speeds, demands, KEEP, gpus_per_job(a.gpus_of))
+        study = Study(config, sizes, speeds, demands, KEEP, a.gpus_of)
         told = forecast(planned, study, actual_of(planned, config), a.gpus)
         disk = Path(config["results"]) if Path(config["results"]).is_dir() else Path()
         print(text_of(told, str(a.config), shutil.disk_usage(disk).free, remarks), end="", flush=True)

@@ -1,16 +1,19 @@
 """A small study up to its audit, made by the scripts of the rules one after the other."""
 
+import fcntl
 import json
+import os
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 from made import finished_here, make_stack
+from scripts_here import run_here
 
 from understudy.generate import sample as sampling
 from understudy.generate import weights as stage
 
-ROOT = Path(__file__).resolve().parents[1]
 COUNT = 70
 REAL = {"dataset": "made", "drawn": "secret"}
 AUDIT = {
@@ -45,18 +48,31 @@ def audit_summary(**changes) -> dict:
     }  # fmt: skip
 
 
-def script(name: str, **arguments) -> str:
+def script(name: str, run=run_here, **arguments) -> str:
     """Runs scripts/{name}.py, which must succeed; what it printed."""
-    done = run_script(name, **arguments)
+    done = run_script(name, run, **arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def run_script(name: str, **arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / f"scripts/{name}.py")]
+def run_script(name: str, run=run_here, **arguments) -> subprocess.CompletedProcess:
+    words = []
     for key, value in arguments.items():
-        command += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return subprocess.run(command, capture_output=True, text=True)
+        words += [f"--{key.replace('_', '-')}", *([] if value is True else [value])]
+    return run(name, *words)
+
+
+def audited(folders: pytest.TempPathFactory) -> Path:
+    """A copy of results/ of a study up to its audit; it is made once for all files of tests, of whichever process."""
+    session = folders.getbasetemp()
+    session = session.parent if "PYTEST_XDIST_WORKER" in os.environ else session
+    made = session / "audited/results"
+    with open(session / "audited.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.copytree(make_audited(folders.mktemp("audited") / "results"), made.with_suffix(".part"))
+            made.with_suffix(".part").rename(made)
+    return Path(shutil.copytree(made, folders.mktemp("study") / "results"))
 
 
 def make_audited(results: Path) -> Path:

@@ -1,14 +1,13 @@
 """A finished study whose scores are invented: every file that tables, figures and the report read, made in seconds."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import yaml
 from made import LEVELS, make_stack
+from scripts_here import run_here
 
 from understudy.config.study import complete
 from understudy.evaluate.scores import write_scores
@@ -16,7 +15,6 @@ from understudy.files.atomic import write_json, write_text_atomically
 from understudy.generate.control import write_control
 from understudy.study.grid import Setting, grid
 
-ROOT = Path(__file__).parents[1]
 GENERATORS = ["progressive_gan", "stylegan2", "diffusion"]
 EVALUATION = {
     "slices": "included", "empties": "study", "equivalence_margin": 0.03, "control_ceiling": 0.5, "bootstrap": 500,
@@ -110,9 +108,8 @@ class Invented:
             write_json(run / "config.json", {})
             (run / "progress.jsonl").write_text(json.dumps({"seconds": 5400, "images_seen": 9, "images": 9}) + "\n")
 
-    def script(self, name: str, *arguments: object) -> None:
-        command = [sys.executable, ROOT / f"scripts/{name}.py", *arguments]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    def script(self, name: str, *arguments: object, run=run_here) -> None:
+        done = run(name, *arguments)
         assert done.returncode == 0, done.stderr
 
     def make(self, *more: object) -> str:
@@ -123,7 +120,7 @@ class Invented:
         self.script("make_figures", *study, "--dataset", "made", "--output", self.results / "figures/made")
         return self.report(*more)
 
-    def report(self, *more: object) -> str:
+    def report(self, *more: object, run=run_here) -> str:
         page = self.results / "report.html"
-        self.script("make_report", "--config", self.config, "--output", page, *more)
+        self.script("make_report", "--config", self.config, "--output", page, *more, run=run)
         return page.read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audited import AUDIT, judging, make_audited, run_script, script, searching
+from audited import AUDIT, audited, judging, run_script, script, searching
 from made import make_stack
 
 from understudy.audit.recheck import Evidence
@@ -17,7 +17,7 @@ from understudy.stack.manifest import write_manifest
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    return make_audited(tmp_path_factory.mktemp("study") / "results")
+    return audited(tmp_path_factory)
 
 
 @pytest.fixture

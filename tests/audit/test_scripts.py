@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from audited import AUDIT, COUNT, make_audited, script
+from audited import AUDIT, COUNT, audited, script
+from scripts_here import run_apart
 
 from understudy.audit.withdraw import dependents, identity_of, near_images
 from understudy.files.atomic import sha256_of_file
@@ -14,7 +15,7 @@ from understudy.stack import Stack
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
-    return make_audited(tmp_path_factory.mktemp("study") / "results")
+    return audited(tmp_path_factory)
 
 
 def test_everything_is_written(results):
@@ -66,7 +67,7 @@ def test_flagged_images_are_replaced_by_further_ones(results, tmp_path):
     manifest = json.loads((tmp_path / "filtered.json").read_text())
     assert manifest["sha256"] == sha256_of_file(tmp_path / "filtered.zip") and manifest["count"] == COUNT
     (tmp_path / "again").mkdir()
-    script("filter_samples", **how, output=tmp_path / "again/filtered.zip")
+    script("filter_samples", run_apart, **how, output=tmp_path / "again/filtered.zip")
     assert (tmp_path / "again/filtered.zip").read_bytes() == (tmp_path / "filtered.zip").read_bytes()
 
 

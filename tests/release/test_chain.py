@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from audited import AUDIT, make_audited, run_script, searching
+from audited import AUDIT, audited, run_script, searching
 from house import OPTIONS
 
 from understudy.audit.search_tasks import read_found, write_found
@@ -23,7 +23,7 @@ from understudy.stack.tensors import read_tensors, write_tensors
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    return make_audited(tmp_path_factory.mktemp("study") / "results")
+    return audited(tmp_path_factory)
 
 
 @pytest.fixture

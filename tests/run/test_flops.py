@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from understudy.forecast.gpus import GPUS, SHARE, SHARE_RANGE, gpu_of
 from understudy.run.flops import bytes_of, count_flops
@@ -24,9 +25,31 @@ def test_a_matrix_product():
         assert count_flops(lambda: dense(x_NK)) == 2 * 5 * 7 * 11
 
 
+def test_what_was_counted_before_counts_the_same_again():
+    """With views, lists, changes in place and second derivatives; without these as much as torch's counter says."""
+    with torch.device("meta"):
+        network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Conv2d(8, 4, 3))
+        x_NCHW = torch.empty(2, 3, 16, 16, requires_grad=True)
+
+    def step() -> None:
+        halves = torch.cat([part.mul(2) for part in network(x_NCHW).mT.split(2)])
+        (slope_NCHW,) = torch.autograd.grad(halves.square().sum(), x_NCHW, create_graph=True)
+        assert slope_NCHW.shape == x_NCHW.shape and slope_NCHW.dtype == torch.float32
+        slope_NCHW.square().sum().backward()
+
+    assert count_flops(step) == count_flops(step) > 0
+    with FlopCounterMode(display=False) as counter:
+        network(x_NCHW).sum().backward()
+    for _ in range(2):
+        assert count_flops(lambda: network(x_NCHW).sum().backward()) == counter.get_total_flops()
+
+
 def test_it_counts_on_a_real_device_too():
     x = torch.ones(4, 4)
     assert count_flops(lambda: x @ x) == 2 * 4**3 and count_flops(lambda: x + x) == 0
+    found = []
+    count_flops(lambda: found.extend([x @ x, x @ (2 * x)]))
+    assert found[0].equal(4 * x) and found[1].equal(8 * x)  # numbers are computed each time
 
 
 def test_bytes():

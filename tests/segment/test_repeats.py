@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from made import make_stack
+from scripts_here import run_here
 
 from understudy.config.study import complete
 from understudy.files.atomic import sha256_of_file
@@ -28,17 +29,18 @@ def options(**changes) -> dict:
     return complete(config)["segmenters"]["unet"]
 
 
-def command(folder: Path, run: str, *more, **changes) -> list:
+def words(folder: Path, run: str, *more, **changes) -> list:
     """train_segmenter of three repeats; a thread each, as more would wait for each other on a busy machine."""
     given = ["--dataset", "x", "--segmenter", "unet", "--training-set", "real", "--augmentation", "augmented"]
     given += ["--repeats", *REPEATS, "--seed", 7, "--options", json.dumps(options(**changes))]
     given += ["--stacks", folder / "train.zip", "--test", folder / "test.zip", "--runs", folder / run / "runs"]
     for name, kind in {"weights": "safetensors", "history": "csv", "scores": "csv", "example": "png"}.items():
         given += [f"--{name}", *(folder / run / f"{repeat}/{name}.{kind}" for repeat in REPEATS)]
-    return [
-        sys.executable,
-        *map(str, [ROOT / "scripts/train_segmenter.py", *given, "--device", "cpu", "--threads", "1", *more]),
-    ]
+    return [*given, "--device", "cpu", "--threads", "1", *more]
+
+
+def command(*args, **changes) -> list[str]:
+    return [sys.executable, *map(str, [ROOT / "scripts/train_segmenter.py", *words(*args, **changes)])]
 
 
 def trained(*args, **changes) -> subprocess.CompletedProcess:
@@ -77,11 +79,18 @@ def without_times(content: bytes, name: str) -> bytes:
     return json.dumps([head, about], sort_keys=True).encode() + content[8 + length :]
 
 
-def test_several_at_once_end_bit_for_bit_as_in_turn(folder):
-    for run, at_once in (("turn", 1), ("once", 2)):
-        done = trained(folder, run, "--at-once", at_once)
-        assert done.returncode == 0, done.stderr[-2000:]
-    turn, once = published(folder, "turn"), published(folder, "once")
+@pytest.fixture(scope="module")
+def in_turn(folder) -> str:
+    """A run whose repeats were trained one after the other."""
+    done = trained(folder, "turn", "--at-once", 1)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return "turn"
+
+
+def test_several_at_once_end_bit_for_bit_as_in_turn(folder, in_turn):
+    done = trained(folder, "once", "--at-once", 2)
+    assert done.returncode == 0, done.stderr[-2000:]
+    turn, once = published(folder, in_turn), published(folder, "once")
     assert len(turn) == 4 * len(REPEATS) and turn.keys() == once.keys()
     assert all(without_times(turn[name], name) == without_times(once[name], name) for name in turn)
     assert turn["1/history.csv"] != turn["2/history.csv"]
@@ -122,19 +131,17 @@ def test_one_that_is_killed_takes_no_other_with_it(folder):
 
 
 def test_several_at_once_on_several_gpus_are_refused(folder):
-    refused = trained(folder, "gpus", "--at-once", 2, "--gpus", 2)
+    refused = run_here("train_segmenter", *words(folder, "gpus", "--at-once", 2, "--gpus", 2))
     assert refused.returncode == 1
     assert "found --at-once 2 and --gpus 2, expected one of them to be 1" in refused.stderr
-    none = trained(folder, "gpus", "--at-once", 0)
+    none = run_here("train_segmenter", *words(folder, "gpus", "--at-once", 0))
     assert none.returncode == 1 and "--at-once: found 0" in none.stderr
 
 
-def test_a_repeat_starts_from_the_weights_that_it_is_given(folder):
+def test_a_repeat_starts_from_the_weights_that_it_is_given(folder, in_turn):
     """A training so slow that it changes nothing: what comes out is what went in, and its people are behind it."""
     small = {"samples": 48, "learning_rate": 1e-12}
-    done = trained(folder, "first")
-    assert done.returncode == 0, done.stderr[-2000:]
-    starts = [folder / f"first/{repeat}/weights.safetensors" for repeat in REPEATS]
+    starts = [folder / f"{in_turn}/{repeat}/weights.safetensors" for repeat in REPEATS]
     done = trained(folder, "further", "--start", *starts, **small)
     assert done.returncode == 0, done.stderr[-2000:]
     for repeat, start in zip(REPEATS, starts, strict=True):

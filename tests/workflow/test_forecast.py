@@ -131,6 +131,13 @@ def test_jobs_of_a_release_and_a_reader_study(project):
     assert {"make_reader_study made", "read_answers", "make_release made/stylegan2"} <= needs(found["all"])
 
 
+@pytest.fixture(scope="module")
+def every(project):
+    """All jobs of a study that has nothing yet."""
+    project.write("config/half.yaml", f"results: made\n{TINY}")
+    return asked(project, "half")
+
+
 @pytest.mark.parametrize(
     "lost",
     [
@@ -140,12 +147,10 @@ def test_jobs_of_a_release_and_a_reader_study(project):
     ],
     ids=" ".join,
 )
-def test_what_is_left_is_what_snakemake_would_run(project, lost):
+def test_what_is_left_is_what_snakemake_would_run(project, every, lost):
     """Every output is there but those whose path has one of `lost` in it: empty files, older first."""
-    project.write("config/half.yaml", f"results: made\n{TINY}")
     made = project.folder / "made"
     shutil.rmtree(made, ignore_errors=True)
-    every = asked(project, "half")
     for age, job in enumerate(every[:-1]):
         for path in job.outputs:
             if not any(part in path for part in lost):
@@ -197,14 +202,15 @@ def printed_counts(text):
 
 def test_the_target_prints_what_a_dry_run_counts(project):
     """Again and again: it has no output."""
-    arguments = ("--configfile", "config/demo.yaml", "--cores", "1")
-    assert printed_counts(project.made("forecast", *arguments)) == project.planned("--forceall", *arguments)
+    arguments = ("--configfile", "config/tiny.yaml", "--cores", "1")
+    planned = project.planned("--forceall", *arguments)
+    assert printed_counts(project.made("forecast", *arguments)) == planned
     text = project.made("forecast", *arguments, "--set-resources", "train_generator:gpu=4")
-    assert printed_counts(text) == project.planned("--forceall", *arguments)
+    assert printed_counts(text) == planned
     assert "train_generator: 4 GPUs a job" in text
-    assert "NOT MEASURED" in text and "GPU-minutes" in text and "phantom / stylegan2" in text
+    assert "NOT MEASURED" in text and "GPU-minutes" in text and "made / stylegan2" in text
     told = json.loads((project.folder / "results/forecast.json").read_text())
-    assert told["total"]["jobs"] == 99
+    assert told["total"]["jobs"] == planned["total"]
     assert (project.folder / "results/logs/forecast.log").read_text() in text
 
 
@@ -215,7 +221,8 @@ def test_a_wrong_word_is_one_line(project):
         assert done.returncode and "Traceback" not in done.stderr
         return done.stderr
 
-    assert "target: found 'stylegan' (did you mean stylegan3?); expected one of all, " in said("--target", "stylegan")
+    unknown = said("--config", "config/tiny.yaml", "--target", "stylegan")
+    assert "target: found 'stylegan' (did you mean stylegan2?); expected one of all, " in unknown
     drawn = "phantom: {subjects: 6, size: 32}, test_subjects: 2, draw: seed"
     project.write("config/twice.yaml", TINY.replace(drawn, "root: x, split: twice.csv"))
     project.write("twice.csv", "subject,split\na,train\na,test\n")

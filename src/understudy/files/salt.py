@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .outside import read_bytes
 
+SECRET, SEED, FILE = "secret", "seed", "file"  # source.drawn of a real stack: what split its subjects
 SALT_BYTES = 32
 _MOST = 4096
 

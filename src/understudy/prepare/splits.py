@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy.files.outside import read_rows
-from understudy.files.salt import keyed_hash
-from understudy.stack.lineage import FILE, SECRET, SEED
+from understudy.files.salt import FILE, SECRET, SEED, keyed_hash
 
 SPLITS = ("train", "test")
 _EXPECTED = "a CSV file"

@@ -8,8 +8,9 @@ from pathlib import Path
 from understudy.files.atomic import read_json, sha256_of_file
 from understudy.files.json_forms import WeightsManifest
 from understudy.files.outside import read_json_as
+from understudy.files.salt import FILE, SECRET
 from understudy.stack.archive import DamagedImageError, Stack
-from understudy.stack.lineage import FILE, SECRET, UNKNOWN
+from understudy.stack.lineage import UNKNOWN
 
 from .about import About
 from .anonymous import weights_metadata

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from .archive import Stack
 
-SECRET, SEED, FILE = "secret", "seed", "file"  # source.drawn of a real stack: what split its subjects
 UNKNOWN = "unknown"  # source.lineage of a stack that was imported without saying who is behind it
 
 
