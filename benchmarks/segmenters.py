@@ -27,7 +27,7 @@ from understudy.segment.augment import Augmentation
 from understudy.segment.geometry import spline_weights
 from understudy.segment.segmenter_flops import demand
 from understudy.segment.segmenter_training import SegmenterTrainee
-from understudy.segment.training_images import Source, TrainingSet
+from understudy.segment.training_images import SourceImages, TrainingSet
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANNELS, CLASSES, IMAGES = 4, 4, 96
@@ -159,7 +159,7 @@ def step_of(segmenter: str, o: dict, size: int, device: torch.device, kind: str)
     x_NCHW, classes_NHW = heads(IMAGES, size)
     images = DeviceImages(torch.cat([x_NCHW, classes_NHW[:, None].to(torch.uint8)], 1), device)
     places = np.arange(IMAGES)
-    source = Source("real", images, places, {"": places[:2]})
+    source = SourceImages("real", images, places, {"": places[:2]})
     data = TrainingSet([source], 0, source)
     shape = {"channels": CHANNELS, "classes": CLASSES, "size": size}
     o = {**o, "background_warmup_epochs": 0}

@@ -22,7 +22,7 @@ from understudy.run.device_images import DeviceImages
 from understudy.run.machine import add_device_arguments, use_device
 from understudy.run.measure import Pace, device_name, pace, peak_memory_mb, watched_power
 from understudy.segment.segmenter_training import PREDICTION_BATCH, SegmenterTrainee, predict
-from understudy.segment.training_images import Source, TrainingSet
+from understudy.segment.training_images import SourceImages, TrainingSet
 
 IMAGES = 256  # random ones; a training's speed does not depend on their number
 USE = 1 / 4  # of the seconds of training
@@ -103,7 +103,7 @@ def measure_segmenter(a: argparse.Namespace, device: torch.device) -> tuple[Pace
     _, name, augmentation = a.model.split("/")
     images = random_images(a, device, labels=a.labels)
     places = torch.arange(len(images))
-    source = Source("random", images, places.numpy(), {"": places[:2].numpy()})
+    source = SourceImages("random", images, places.numpy(), {"": places[:2].numpy()})
     data = TrainingSet([source], 0, source)
     shape = {"channels": a.channels - 1, "classes": a.labels + 1, "size": a.size}
     trainee = SegmenterTrainee(

@@ -21,7 +21,7 @@ from understudy.run import seeds
 from understudy.run.device_images import DeviceImages
 from understudy.segment import segmenter_training
 from understudy.segment.segmenter_training import SegmenterTrainee
-from understudy.segment.training_images import Source, TrainingSet
+from understudy.segment.training_images import SourceImages, TrainingSet
 
 META, SIZE, BATCH, IMAGES = torch.device("meta"), 16, 4, 20
 GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH, "augmentation": "fixed"}
@@ -145,7 +145,7 @@ def segmenter(name, augmented, sources=("real",), even=True, **changes):
     config["segmenters"] = {name: TRAINING | TINY_SEGMENTERS[name] | changes}
     config["experiments"] = {"training_sets": ["real"]}
     images = DeviceImages(meta(IMAGES, 5, SIZE, SIZE, dtype=torch.uint8), META)
-    parts = [Source(part, images, np.arange(IMAGES), {"": np.arange(2)}) for part in sources]
+    parts = [SourceImages(part, images, np.arange(IMAGES), {"": np.arange(2)}) for part in sources]
     data = TrainingSet(parts, 0, parts[0], even)
     shape = {"channels": 4, "classes": 4, "size": SIZE}
     with torch.device("meta"):
@@ -176,11 +176,11 @@ def test_no_mixture_waits(even):
 def test_validation_waits_once(monkeypatch):
     """After the last batch of the last subject: the first read is that of all counts."""
     trainee, predicted = segmenter("unet", False), []
-    trainee.data.judge.validation = {"a": np.arange(9), "b": np.arange(9, 11), "c": np.arange(11, 20)}
+    trainee.data.validator.validation = {"a": np.arange(9), "b": np.arange(9, 11), "c": np.arange(11, 20)}
     monkeypatch.setattr(segmenter_training, "PREDICTION_BATCH", 8)
     real = segmenter_training.predict
     monkeypatch.setattr(segmenter_training, "predict", lambda n, x, o: predicted.append(len(x)) or real(n, x, o))
-    validate = partial(segmenter_training.validation_dice, trainee.network, trainee.data.judge, 4, trainee.options)
+    validate = partial(segmenter_training.validation_dice, trainee.network, trainee.data.validator, 4, trainee.options)
     (wait,) = {wait.split(": ")[1] for wait in waits_of(validate)}
     assert wait.endswith("validation_dice") and predicted == [8, 8, 4]
 

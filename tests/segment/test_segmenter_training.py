@@ -191,7 +191,7 @@ def test_background_is_left_out_less_and_less(path):
 def test_validation_dice_is_the_3d_dice_per_subject(path):
     segmenter = trainee(path)
     run(segmenter, 0, 60)
-    source = segmenter.data.judge
+    source = segmenter.data.validator
     stack = Stack.open(path)
     scores = []
     for subject in source.validation:

@@ -44,7 +44,7 @@ def test_a_mixture_shows_its_sources_equally_often(paths):
     real = {data.sources[0].images.images_NCHW[i].numpy().tobytes() for i in data.sources[0].train}
     whole = torch.cat([x_NCHW, classes_NHW[:, None].to(torch.uint8)], 1)
     assert sum(x.numpy().tobytes() in real for x in whole) == 20
-    assert data.judge is data.sources[0]
+    assert data.validator is data.sources[0]
 
 
 def test_any_batch_can_be_made_alone(paths):
@@ -74,8 +74,8 @@ def test_a_mixture_with_counts_shows_each_of_its_images_equally_often(paths):
 def test_validation_apart_is_the_same_real_subjects_for_every_training_set(paths, name):
     data = load_training_set(name, paths, fraction=0.2, limit=100, split_seed=9, seed=1, device="cpu", apart=True)
     study = load("real", paths).sources[0]
-    assert set(data.judge.validation) == set(study.validation)
-    own = data.judge.images.images_NCHW[np.concatenate(list(data.judge.validation.values()))]
+    assert set(data.validator.validation) == set(study.validation)
+    own = data.validator.images.images_NCHW[np.concatenate(list(data.validator.validation.values()))]
     theirs = study.images.images_NCHW[np.concatenate(list(study.validation.values()))]
     assert torch.equal(own, theirs)
     held_out = {x.numpy()[:-1].tobytes() for x in theirs}
@@ -166,7 +166,7 @@ def test_few_subjects_are_others_in_every_repeat_and_the_same_whatever_is_beside
     for repeat in (1, 2, 3):
         one = alone.of_repeat(repeat, seed=repeat)
         train, held_out = subjects_of(one.sources[0], many["real"])
-        assert len(train) == 4 and len(held_out) == 1 and not train & held_out and one.judge is one.sources[0]
+        assert len(train) == 4 and len(held_out) == 1 and not train & held_out and one.validator is one.sources[0]
         assert subjects_of(mixed.of_repeat(repeat, 77).sources[0], many["real"]) == (train, held_out)
         drawn.append(train | held_out)
         more = subjects_of(load_few("real-10subjects", many).of_repeat(repeat, 1).sources[0], many["real"])
@@ -184,7 +184,7 @@ def test_all_subjects_drawn_as_few_are_the_real_training_set(many):
 def test_few_subjects_beside_a_judge_of_their_own(many):
     few = load_few("real-5subjects", many, apart=True).of_repeat(1, seed=5)
     train, held_out = subjects_of(few.sources[0], many["real"])
-    judges = set(few.judge.validation)
+    judges = set(few.validator.validation)
     assert len(train) == 5 and not held_out and len(judges) == 4 and not train & judges
 
 

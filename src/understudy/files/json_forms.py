@@ -61,7 +61,7 @@ class Open(Form):
 
 
 # ------------------------------------------------------------------------------------------------ stacks
-class Source(Open):
+class StackSource(Open):
     """Where images are from. A stack that was made elsewhere may say more, which nothing here reads."""
 
     dataset: Name | None = None
@@ -101,7 +101,7 @@ class StackForm(Form):
     labels: Levels
     height: Side
     width: Side
-    source: Source
+    source: StackSource
     lineage: Lineage
     subjects: Annotated[dict[Name, Subject], Field(max_length=1_000_000)] | None = None
     lineage_commitment: Commitment | None = None
@@ -130,7 +130,7 @@ class StackManifest(CountManifest):
     """samples.json, filtered.json: what a stack says of itself, and its SHA-256."""
 
     sha256: Sha256
-    source: Source
+    source: StackSource
 
 
 class Counts(Open):

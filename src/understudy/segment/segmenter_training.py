@@ -26,7 +26,7 @@ from understudy.study.sources import is_control
 from . import build
 from .augment import Augmentation, prepare
 from .loss import IGNORE, Dice, segmentation_loss
-from .training_images import Source, TrainingSet, split_labels
+from .training_images import SourceImages, TrainingSet, split_labels
 
 PREDICTION_BATCH = 64
 UNDECAYED = ("norm", "absolute_pos_embed", "relative_position_bias_table")  # in names; where decay_norms is false
@@ -131,7 +131,7 @@ class SegmenterTrainee:
         return uniform(self.seed, "background", to_device(places, self.device), pixels).view_as(classes_NHW) < share
 
     def _end_epoch(self, epoch: int, images_seen: int, rate: float) -> None:
-        dice = validation_dice(self.network, self.data.judge, self.classes, self.options)
+        dice = validation_dice(self.network, self.data.validator, self.classes, self.options)
         loss = float(torch.stack(self._losses).mean())
         self._losses = []
         self.history.append(
@@ -217,7 +217,7 @@ def predict(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) ->
     return logits_NKHW.argmax(1).to(torch.uint8)
 
 
-def validation_dice(network: torch.nn.Module, source: Source, classes: int, options: Mapping) -> float:
+def validation_dice(network: torch.nn.Module, source: SourceImages, classes: int, options: Mapping) -> float:
     """Mean over groups (subjects) and labels of the 3D Dice; a label in neither volume is left out.
 
     Images of all subjects go through the network one after the other; what they count is read once, at the end.

@@ -12,14 +12,13 @@ from understudy.run.seeds import seed_of
 from understudy.run.transfer import to_device
 from understudy.stack import Stack
 from understudy.stack.labels import classes_of_grey
-from understudy.study.sources import REAL, SHUFFLED, counts
-from understudy.study.sources import Source as Named
+from understudy.study.sources import REAL, SHUFFLED, Source, counts
 
 from .subjects_by_lot import first_percent, in_order
 
 
 @dataclass
-class Source:
+class SourceImages:
     """One part of a training set on the device: modalities and classes, split into train and validation images."""
 
     name: str
@@ -57,11 +56,11 @@ class Few:
 
 @dataclass
 class TrainingSet:
-    """`judge` is the source that validates; `even`: sources take turns, whatever their size; else each image does."""
+    """`validator` is the source that validates; `even`: sources take turns, whatever their size; else each image does."""
 
-    sources: list[Source]
+    sources: list[SourceImages]
     seed: int
-    judge: Source
+    validator: SourceImages
     even: bool = True
 
     def of_repeat(self, repeat: int, seed: int) -> "TrainingSet":
@@ -72,12 +71,12 @@ class TrainingSet:
             if source.few:
                 train, validation = source.few.drawn(repeat)
                 own[id(source)] = replace(source, train=train, validation=validation)
-        judge = own.get(id(self.judge), self.judge)
-        return replace(self, sources=list(own.values()), judge=judge, seed=seed)
+        validator = own.get(id(self.validator), self.validator)
+        return replace(self, sources=list(own.values()), validator=validator, seed=seed)
 
     def share(self) -> None:
         """Processes that are given this training set will see its images, not copy them."""
-        for images in {id(source.images): source.images for source in [*self.sources, self.judge]}.values():
+        for images in {id(source.images): source.images for source in [*self.sources, self.validator]}.values():
             images.share()
 
     def batch(self, position: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -134,14 +133,14 @@ def load_training_set(
     Raises:
         ValueError: a stack has fewer images than are asked for, or too few to hold some out.
     """
-    judge, sources, wanted = None, [], counts(name)
+    validator, sources, wanted = None, [], counts(name)
     if apart:
         real = Stack.open(stacks[REAL])
         _, held_out = hold_out(len(real), real.subjects(), fraction, limit, split_seed)
-        judge = _judge(real, held_out, device)
+        validator = _validator(real, held_out, device)
     for part, count in wanted.items():
         stack = Stack.open(stacks[part])
-        source, chosen = Named.of(part), np.arange(len(stack))
+        source, chosen = Source.of(part), np.arange(len(stack))
         if apart and source.is_real:
             chosen = np.setdiff1d(chosen, np.concatenate(list(held_out.values())))
         if source.is_real and (source.percent < 100 or source.beyond):
@@ -160,12 +159,12 @@ def load_training_set(
         x_NCHW = _with_classes(stack, chosen)
         if part == SHUFFLED:
             x_NCHW[:, -1] = x_NCHW[derangement(len(chosen), split_seed), -1]
-        sources.append(Source(part, DeviceImages(x_NCHW, device), train, validation, few))
-    judge = judge or next((s for s in sources if s.by_subject), sources[0])
-    return TrainingSet(sources, seed, judge, even=all(count is None for count in wanted.values()))
+        sources.append(SourceImages(part, DeviceImages(x_NCHW, device), train, validation, few))
+    validator = validator or next((s for s in sources if s.by_subject), sources[0])
+    return TrainingSet(sources, seed, validator, even=all(count is None for count in wanted.values()))
 
 
-def _of_some(stack: Stack, chosen: np.ndarray, source: Named, split_seed: int) -> np.ndarray:
+def _of_some(stack: Stack, chosen: np.ndarray, source: Source, split_seed: int) -> np.ndarray:
     """Of the chosen images, those of the subjects that a source names by percent: the first so many, or the others."""
     subjects = stack.subjects()
     first = first_percent((subjects[i] for i in chosen), source.beyond or source.percent, split_seed)
@@ -178,12 +177,12 @@ def _few(stack: Stack, count: int, subjects: list[str], fraction: float, limit: 
     return Few(count, subjects, fraction, limit, split_seed)
 
 
-def _judge(stack: Stack, held_out: Mapping[str, np.ndarray], device) -> Source:
+def _validator(stack: Stack, held_out: Mapping[str, np.ndarray], device) -> SourceImages:
     """A source of real images that validates alone, of these groups."""
     ends = np.cumsum([len(images) for images in held_out.values()])
     groups = dict(zip(held_out, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
     x_NCHW = _with_classes(stack, np.concatenate(list(held_out.values())))
-    return Source(REAL, DeviceImages(x_NCHW, device), np.arange(0), groups)
+    return SourceImages(REAL, DeviceImages(x_NCHW, device), np.arange(0), groups)
 
 
 def _with_classes(stack: Stack, chosen: np.ndarray) -> np.ndarray:
