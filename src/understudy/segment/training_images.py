@@ -56,7 +56,7 @@ class Few:
 
 @dataclass
 class TrainingSet:
-    """`validator` is the source that validates; `even`: sources take turns, whatever their size; else each image does."""
+    """`validator` validates; `even`: sources take turns, whatever their size; else each image does."""
 
     sources: list[SourceImages]
     seed: int
