@@ -11,7 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.2  # of the leaky ReLU
+from . import activation, kernels
+from .kernels import SLOPE
+from .modulation import scaled_conv
+
 GAIN = math.sqrt(2)  # what the leaky ReLU takes from a signal's standard deviation, nearly
 _FIR = {2: (1.0, 2.0, 1.0), 3: (1.0, 3.0, 3.0, 1.0)}  # by order: binomial, separable, the same in both axes
 
@@ -57,64 +60,80 @@ def _fir(x_NCHW: Tensor, order: int = 3) -> Tensor:
     return y_NCHW
 
 
+def _fused_fir(x_NCHW: Tensor, size: tuple[int, int], *, up=1, down=1, padding: int, gain=1.0, order=3) -> Tensor:
+    kernel_KK = _fir_kernel_KK(order, x_NCHW.device, torch.float32)
+    return torch.ops.understudy.fir(x_NCHW.contiguous(), kernel_KK, up, down, padding, gain, size)
+
+
 class _Blur(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor, padding: int, order: int) -> Tensor:
-        return _fir(F.pad(x_NCHW, (padding,) * 4), order)
+    def forward(x_NCHW: Tensor, padding: int, order: int, gain: float) -> Tensor:
+        if kernels.fused(x_NCHW):
+            H, W = (n + 2 * padding - order for n in x_NCHW.shape[2:])
+            return _fused_fir(x_NCHW, (H, W), padding=padding, gain=gain, order=order)
+        y_NCHW = _fir(F.pad(x_NCHW, (padding,) * 4), order)
+        return y_NCHW if gain == 1 else gain * y_NCHW
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, ctx.padding, ctx.order = inputs
+        _, ctx.padding, ctx.order, ctx.gain = inputs
 
     @staticmethod
     def backward(ctx, g_NCHW: Tensor):
-        return _Blur.apply(g_NCHW, ctx.order - ctx.padding, ctx.order), None, None
+        return _Blur.apply(g_NCHW, ctx.order - ctx.padding, ctx.order, ctx.gain), None, None, None
 
 
 class _Down(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor) -> Tensor:
-        return F.conv2d(x_NCHW, _fir_kernel(x_NCHW), stride=2, padding=1, groups=x_NCHW.shape[1])
+    def forward(x_NCHW: Tensor, gain: float) -> Tensor:
+        if kernels.fused(x_NCHW):
+            H, W = (n // 2 for n in x_NCHW.shape[2:])
+            return _fused_fir(x_NCHW, (H, W), down=2, padding=1, gain=gain)
+        y_NCHW = F.conv2d(x_NCHW, _fir_kernel(x_NCHW), stride=2, padding=1, groups=x_NCHW.shape[1])
+        return y_NCHW if gain == 1 else gain * y_NCHW
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        pass
+        ctx.gain = inputs[1]
 
     @staticmethod
     def backward(ctx, g_NCHW: Tensor):
-        return _Up.apply(g_NCHW)
+        return _Up.apply(g_NCHW, ctx.gain), None
 
 
 class _Up(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor) -> Tensor:
+    def forward(x_NCHW: Tensor, gain: float) -> Tensor:
         N, C, H, W = x_NCHW.shape
+        if kernels.fused(x_NCHW):
+            return _fused_fir(x_NCHW, (2 * H, 2 * W), up=2, padding=2, gain=gain)
         spread_NCHW = x_NCHW.new_zeros(N, C, 2 * H + 3, 2 * W + 3)  # zeros between, two before, one after
         spread_NCHW[..., 2:-1:2, 2:-1:2] = x_NCHW
-        return _fir(spread_NCHW)
+        y_NCHW = _fir(spread_NCHW)
+        return y_NCHW if gain == 1 else gain * y_NCHW
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        pass
+        ctx.gain = inputs[1]
 
     @staticmethod
     def backward(ctx, g_NCHW: Tensor):
-        return _Down.apply(g_NCHW)
+        return _Down.apply(g_NCHW, ctx.gain), None
 
 
-def blur(x_NCHW: Tensor, padding: int, order: int = 3) -> Tensor:
+def blur(x_NCHW: Tensor, padding: int, order: int = 3, gain: float = 1.0) -> Tensor:
     """FIR at the same rate, zeros outside: (H, W) -> (H + 2 padding - order, W + 2 padding - order)."""
-    return _Blur.apply(x_NCHW, padding, order)
+    return _Blur.apply(x_NCHW, padding, order, gain)
 
 
 def downsample(x_NCHW: Tensor) -> Tensor:
     """FIR, then every second pixel: (H, W) -> (H/2, W/2), H and W even."""
-    return _Down.apply(x_NCHW)
+    return _Down.apply(x_NCHW, 1.0)
 
 
 def upsample(x_NCHW: Tensor) -> Tensor:
     """A zero after every pixel, then FIR with gain 4, which keeps the mean: (H, W) -> (2H, 2W)."""
-    return 4 * _Up.apply(x_NCHW)
+    return _Up.apply(x_NCHW, 4.0)
 
 
 def double(x_NCHW: Tensor) -> Tensor:
@@ -133,11 +152,11 @@ def normalize_second_moment(x_NK: Tensor) -> Tensor:
     return x_NK * (x_NK.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
-def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | None = None) -> Tensor:
-    """sqrt(2) * leaky_relu(x + bias) * gain, limited to +-clamp * gain; x is (N, C) or (N, C, H, W)."""
-    bias = bias_C.to(x_NC.dtype).view(1, -1, *[1] * (x_NC.ndim - 2))
-    y = F.leaky_relu(x_NC + bias, SLOPE) * (math.sqrt(2) * gain)
-    return y if clamp is None else y.clamp(-clamp * gain, clamp * gain)
+def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | None = None, **before) -> Tensor:
+    """sqrt(2) * leaky_relu(x + bias) * gain, limited to +-clamp * gain; x is (N, C) or (N, C, H, W). `before` is what
+    happens to x before: scale and noise of activation.activate."""
+    limit = None if clamp is None else clamp * gain
+    return activation.activate(x_NC, bias_C, math.sqrt(2) * gain, limit, **before)
 
 
 class Dense(nn.Module):
@@ -210,13 +229,24 @@ class ResizingConv(nn.Module):
     comes after, its bias does not.
 
     Args:
+        active: adds the activation; it needs the bias.
         resize: "up" doubles the size first (`double`), "down" halves it before the bias (`halve`). Both are one strided
             convolution of the 3 x 3 kernel added up over four shifts: the same, at less than half the operations.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, gain: float = GAIN, bias=True, resize: str = ""):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        gain: float = GAIN,
+        bias: bool = True,
+        active: bool = False,
+        resize: str = "",
+    ):
         super().__init__()
-        self.resize = resize
+        self.resize, self.active = resize, active
         self.weight_gain = gain / math.sqrt(inputs * kernel**2)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
@@ -230,7 +260,11 @@ class ResizingConv(nn.Module):
             y_NCHW = F.conv2d(x_NCHW, _four_shifts(w) / 4, stride=2, padding=1)
         else:
             y_NCHW = F.conv2d(x_NCHW, w, padding=w.shape[2] // 2)
-        return y_NCHW if self.bias is None else y_NCHW + self.bias[:, None, None]
+        if self.bias is None:
+            return y_NCHW
+        if self.active:
+            return activation.activate(y_NCHW, self.bias, gain=1.0)
+        return y_NCHW + self.bias[:, None, None]
 
 
 def _four_shifts(w_OI33: Tensor) -> Tensor:
@@ -254,20 +288,27 @@ def modulated_conv(
     Args:
         up: doubles the size, by a transposed convolution and the FIR with gain 4.
     """
+    y, d_NO = before_demodulation(x_NIHW, w_OIKK, s_NI, demodulate=demodulate, up=up)
+    return y if d_NO is None else y * d_NO.to(y.dtype)[:, :, None, None]
+
+
+def before_demodulation(
+    x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, demodulate: bool = True, up: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """The two factors of modulated_conv: y, and the scale (N, O) that is left to multiply it by."""
     dtype = x_NIHW.dtype
     if demodulate and dtype == torch.float16:  # demodulation undoes both scales, which keep sums below 65504
         fan_in = w_OIKK[0].numel()
         w_OIKK = w_OIKK / (w_OIKK.detach().abs().amax((1, 2, 3), keepdim=True) * math.sqrt(fan_in))
         s_NI = s_NI / s_NI.detach().abs().amax(1, keepdim=True)
-    y = x_NIHW * s_NI.to(dtype)[:, :, None, None]
     if up:
-        y = 4 * blur(F.conv_transpose2d(y, w_OIKK.to(dtype).transpose(0, 1), stride=2), padding=1)
+        y = scaled_conv(x_NIHW, s_NI.to(dtype), w_OIKK.to(dtype).transpose(0, 1), up=True)
+        y = blur(y, padding=1, gain=4.0)
     else:
-        y = F.conv2d(y, w_OIKK.to(dtype), padding=w_OIKK.shape[2] // 2)
+        y = scaled_conv(x_NIHW, s_NI.to(dtype), w_OIKK.to(dtype), padding=w_OIKK.shape[2] // 2)
     if not demodulate:
-        return y
-    d_NO = (s_NI.square() @ w_OIKK.square().sum((2, 3)).T + 1e-8).rsqrt()
-    return y * d_NO.to(dtype)[:, :, None, None]
+        return y, None
+    return y, (s_NI.square() @ w_OIKK.square().sum((2, 3)).T + 1e-8).rsqrt()
 
 
 def append_minibatch_stddev(x_NCHW: Tensor, group: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .activation import activate
 from .growing import Phase
 from .layers import GAIN, Dense, ResizingConv, blur, feature_maps, leaky, normalize_second_moment, resolutions
 from .progressive_gan_networks import ToImages
@@ -41,8 +42,8 @@ class Epilogue(nn.Module):
         self.affine = Dense(latent_size, 2 * maps)
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor) -> Tensor:
-        x_NCHW = x_NCHW + noise_N1HW * self.noise_strength[:, None, None]
-        x_NCHW = F.instance_norm(leaky(x_NCHW + self.bias[:, None, None]), eps=1e-8)
+        noise = {"noise_N1HW": noise_N1HW, "strength": self.noise_strength}
+        x_NCHW = F.instance_norm(activate(x_NCHW, self.bias, gain=1.0, **noise), eps=1e-8)
         scale_NC11, shift_NC11 = self.affine(w_NK)[:, :, None, None].chunk(2, 1)
         return x_NCHW * (scale_NC11 + 1) + shift_NC11
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import (
@@ -16,6 +17,7 @@ from .layers import (
     Dense,
     activate,
     append_minibatch_stddev,
+    before_demodulation,
     feature_maps,
     modulated_conv,
     normalize_second_moment,
@@ -83,9 +85,16 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_HW", torch.randn(resolution, resolution))  # for sampling
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor | None) -> Tensor:
-        x_NCHW = modulated_conv(x_NCHW, self.weight, self.affine(w_NK), up=self.up)
+        x_NCHW, scale_NC = before_demodulation(x_NCHW, self.weight, self.affine(w_NK), up=self.up)
         noise = self.noise_HW if noise_N1HW is None else noise_N1HW
-        return activate(x_NCHW + (noise * self.noise_strength).to(x_NCHW.dtype), self.bias, clamp=self.clamp)
+        return activate(
+            x_NCHW,
+            self.bias,
+            clamp=self.clamp,
+            scale_NC=scale_NC,
+            noise_N1HW=noise,
+            strength=self.noise_strength,
+        )
 
 
 class ToImage(nn.Module):
@@ -102,7 +111,7 @@ class ToImage(nn.Module):
         style_NC = self.affine(w_NK) / math.sqrt(self.weight.shape[1])
         y = modulated_conv(x_NCHW, self.weight, style_NC, demodulate=False)
         y = y + self.bias.to(y.dtype)[:, None, None]
-        return (y if self.clamp is None else y.clamp(-self.clamp, self.clamp)).to(w_NK.dtype)
+        return (y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)).to(w_NK.dtype)
 
 
 class SynthesisBlock(nn.Module):

@@ -162,7 +162,7 @@ class ToImage(nn.Module):
         s_NC = self.affine(w_NK) * (gain / math.sqrt(self.weight.shape[1]))
         y = F.conv2d(x_NCHW * s_NC.to(x_NCHW.dtype)[:, :, None, None], self.weight.to(x_NCHW.dtype))
         y = y + self.bias.to(y.dtype)[:, None, None]
-        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+        return y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)
 
 
 # ------------------------------------------------------------------------------------------------ the generator

@@ -23,16 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addmm_", "baddbmm_", "convolution", "convolution_backward"}
 NO_KERNEL = {"empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "_unsafe_view", "lift_fresh"}
-MADE = {
-    "zeros_like",
-    "ones_like",
-    "full_like",
-    "rand_like",
-    "randn_like",
-    "new_zeros",
-    "new_ones",
-    "new_full",
-}  # unread
+MADE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}  # of tensors that they don't read
 ONLY_WRITTEN = {"copy_", "fill_", "zero_", "normal_", "uniform_", "random_"}  # what they write they don't read
 
 
@@ -125,7 +116,8 @@ def _moved(function, name: str, args, kwargs, result) -> int:
     arguments = function._schema.arguments
     given = [(a, args[i] if i < len(args) else kwargs.get(a.name)) for i, a in enumerate(arguments)]
     written = [v for a, v in given if a.alias_info is not None and a.alias_info.is_write]
-    unread = written if name in ONLY_WRITTEN else []
+    overwritten = name in ONLY_WRITTEN or (name in ("addmm_", "baddbmm_") and kwargs.get("beta") == 0)
+    unread = written if overwritten else []
     read = [v for _, v in given if name not in MADE and not any(v is w for w in unread)]
     own = {id(t) for t in _tensors(read)}
     total = sum(_bytes(t) for t in _tensors(read))
