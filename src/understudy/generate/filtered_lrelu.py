@@ -13,17 +13,19 @@ frequency is filtered away before it can alias (Karras et al. 2021, sections 2.1
 """
 
 import functools
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import filtered_plan
 from .filters import separable_terms
+from .kernels import SLOPE, define, differentiate, fused
 
-SLOPE = 0.2  # of the leaky ReLU
 BLOCK = 64  # length of a dense block along the higher rate: longer multiply more zeros, shorter cost more calls
 CPU_CHUNK = 2**18  # entries of the up-sampled activation at a time: they stay in a core's cache
 GPU_CHUNK = 2**27
@@ -41,10 +43,28 @@ class Form:
     gain: float = math.sqrt(2)
     clamp: float | None = None  # of the activation, at the higher rate
 
+    def __post_init__(self):
+        """`text` is all of it, to make an equal one of by `of`."""
+        text = json.dumps([getattr(self, field.name) for field in fields(self)])
+        object.__setattr__(self, "text", text)
+
+    @staticmethod
+    @functools.cache
+    def of(text: str) -> "Form":
+        return Form(*map(_tuples, json.loads(text)))
+
+    @property
+    def clamp_before_gain(self) -> float | None:
+        return None if self.clamp is None else self.clamp / self.gain
+
     def size(self, size: int) -> tuple[int, int]:
         """Lengths of an axis of `size` at the higher rate, and after it."""
         upsampled = size * self.up + sum(self.padding) - len(self.up_taps) + 1
         return upsampled, (upsampled - len(self.down_taps)) // self.down + 1
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 # ------------------------------------------------------------------------------------------------ reference
@@ -147,7 +167,7 @@ class _Maps:
         self.up, self.down = _Resampler(up, device, dtype), _Resampler(down, device, dtype)
         self.up_adjoint = _Resampler([(a.T, b.T) for a, b in up], device, dtype)
         self.down_adjoint = _Resampler([(a.T, b.T) for a, b in down], device, dtype)
-        self.clamp = None if form.clamp is None else form.clamp / form.gain
+        self.clamp = form.clamp_before_gain
         upsampled = form.size(H)[0] * form.size(W)[0]
         self.chunk = max((CPU_CHUNK if device.type == "cpu" else GPU_CHUNK) // upsampled, 1)
         self.before, self.after = size, (form.size(H)[1], form.size(W)[1])
@@ -194,41 +214,82 @@ def _by_chunks(function, chunk: int, size: tuple[int, int], *inputs_NCHW: Tensor
     return y.view(N, C, *size)
 
 
-class _FilteredLReLU(torch.autograd.Function):
-    @staticmethod
-    def forward(x_NCHW: Tensor, form: Form) -> Tensor:
-        maps = _maps_of(x_NCHW, form)
-        return _by_chunks(maps.value, maps.chunk, maps.after, x_NCHW)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.form = inputs[1]
-        ctx.save_for_backward(inputs[0])
-
-    @staticmethod
-    def backward(ctx, g_NCHW: Tensor):
-        return _Linear.apply(g_NCHW, *ctx.saved_tensors, ctx.form, True), None
+def _plain_value(x_NCHW: Tensor, bias_C: Tensor, form: Form) -> Tensor:
+    maps = _maps_of(x_NCHW, form)
+    return _by_chunks(maps.value, maps.chunk, maps.after, x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None])
 
 
-class _Linear(torch.autograd.Function):
+def _plain_linear(g_NCHW: Tensor, x_NCHW: Tensor, bias_C: Tensor, form: Form, adjoint: bool) -> Tensor:
+    maps = _maps_of(x_NCHW, form)
+    function, size = (maps.cotangent, maps.before) if adjoint else (maps.tangent, maps.after)
+    return _by_chunks(function, maps.chunk, size, x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None], g_NCHW)
+
+
+# ------------------------------------------------------------------------------------------------ as operations
+# Opaque to what traces a network: it sees two operations with known shapes, and no matrices of NumPy. A form goes in as
+# its text, since an operation takes no objects.
+
+
+def _fused(kind: str, x_NCHW: Tensor, g_NCHW: Tensor | None, bias_C: Tensor, form: Form) -> Tensor:
+    from . import filtered_kernel
+
+    planned = filtered_plan.plan(form, tuple(x_NCHW.shape[2:]), kind, x_NCHW.device)
+    return filtered_kernel.run(planned, x_NCHW, g_NCHW, bias_C, form.clamp_before_gain)
+
+
+def _value(x_NCHW: Tensor, bias_C: Tensor, text: str) -> Tensor:
+    form = Form.of(text)
+    return _fused("value", x_NCHW, None, bias_C, form) if fused(x_NCHW) else _plain_value(x_NCHW, bias_C, form)
+
+
+def _value_shape(x_NCHW: Tensor, bias_C: Tensor, text: str) -> Tensor:
+    form = Form.of(text)
+    return x_NCHW.new_empty((*x_NCHW.shape[:2], *(form.size(n)[1] for n in x_NCHW.shape[2:])))
+
+
+def _linear(g_NCHW: Tensor, x_NCHW: Tensor, bias_C: Tensor, text: str, adjoint: bool) -> Tensor:
     """J g, or J^T g (adjoint), of the activation at x."""
+    form = Form.of(text)
+    if not fused(x_NCHW):
+        return _plain_linear(g_NCHW, x_NCHW, bias_C, form, adjoint)
+    return _fused("cotangent" if adjoint else "tangent", x_NCHW, g_NCHW, bias_C, form)
 
-    @staticmethod
-    def forward(g_NCHW: Tensor, x_NCHW: Tensor, form: Form, adjoint: bool) -> Tensor:
-        maps = _maps_of(x_NCHW, form)
-        function, size = (maps.cotangent, maps.before) if adjoint else (maps.tangent, maps.after)
-        return _by_chunks(function, maps.chunk, size, x_NCHW, g_NCHW)
 
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.form, ctx.adjoint = inputs[2:]
-        ctx.save_for_backward(inputs[1])
+def _linear_shape(g_NCHW: Tensor, x_NCHW: Tensor, bias_C: Tensor, text: str, adjoint: bool) -> Tensor:
+    return torch.empty_like(x_NCHW) if adjoint else _value_shape(x_NCHW, bias_C, text)
 
-    @staticmethod
-    def backward(ctx, h_NCHW: Tensor):
-        return _Linear.apply(h_NCHW, *ctx.saved_tensors, ctx.form, not ctx.adjoint), None, None, None
+
+def _value_setup(ctx, inputs, output) -> None:
+    x_NCHW, bias_C, ctx.text = inputs
+    ctx.save_for_backward(x_NCHW, bias_C)
+
+
+def _value_backward(ctx, g_NCHW: Tensor):
+    gradient = torch.ops.understudy.filtered_lrelu_linear(g_NCHW, *ctx.saved_tensors, ctx.text, True)
+    return gradient, gradient.sum((0, 2, 3)).to(ctx.saved_tensors[1].dtype), None
+
+
+def _linear_setup(ctx, inputs, output) -> None:
+    _, x_NCHW, bias_C, ctx.text, ctx.adjoint = inputs
+    ctx.save_for_backward(x_NCHW, bias_C)
+
+
+def _linear_backward(ctx, h_NCHW: Tensor):
+    gradient = torch.ops.understudy.filtered_lrelu_linear(h_NCHW, *ctx.saved_tensors, ctx.text, not ctx.adjoint)
+    return gradient, None, None, None, None
+
+
+for _schema, _shape, _compute, _setup, _backward in (
+    ("filtered_lrelu(Tensor x, Tensor bias, str form) -> Tensor", _value_shape, _value, _value_setup, _value_backward),
+    (
+        "filtered_lrelu_linear(Tensor g, Tensor x, Tensor bias, str form, bool adjoint) -> Tensor",
+        _linear_shape, _linear, _linear_setup, _linear_backward,
+    ),
+):  # fmt: skip
+    define(_schema, _shape, _compute, on_cpu=True)
+    differentiate(_schema, _backward, _setup)
 
 
 def filtered_lrelu(x_NCHW: Tensor, bias_C: Tensor, form: Form) -> Tensor:
     """filtered_lrelu_reference, up to rounding, with gradients of every order."""
-    return _FilteredLReLU.apply(x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None], form)
+    return torch.ops.understudy.filtered_lrelu(x_NCHW, bias_C, form.text)

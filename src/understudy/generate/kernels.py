@@ -36,14 +36,20 @@ def fused(x: Tensor) -> bool:
     return x.device.type == "meta" or (x.device.type == "cuda" and _available())
 
 
-def define(schema: str, fake, launch) -> None:
-    """An operation whose result `fake` allocates and `launch` computes; on a CPU, the interpreter does."""
+def define(schema: str, fake, launch, on_cpu: bool = False) -> None:
+    """An operation whose result `fake` allocates and `launch` computes; a CPU has it if `on_cpu` or interpreting."""
     name = schema.split("(")[0]
     _LIBRARY.define(schema)
     _LIBRARY.impl(name, launch, "CUDA")
     _LIBRARY.impl(name, fake, "Meta")
-    if os.environ.get("TRITON_INTERPRET") == "1":
+    if on_cpu or os.environ.get("TRITON_INTERPRET") == "1":
         _LIBRARY.impl(name, launch, "CPU")
+
+
+def differentiate(schema: str, backward, setup_context) -> None:
+    """Gives an operation its gradient."""
+    name = "understudy::" + schema.split("(")[0]
+    torch.library.register_autograd(name, backward, setup_context=setup_context, lib=_LIBRARY)
 
 
 def rows_of(x: Tensor) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Convolution of modulated maps: conv(x * s, w), s a scale for each image and channel (StyleGAN 2, appendix B).
+"""Maps times a scale s for each image and channel, and their convolution: conv(x * s, w) (StyleGAN 2, appendix B).
 
 The product x * s is as large as x and only the gradient of the weights wants it. It is computed again there, so that of
 each layer's input one map stays in memory and not two.
@@ -39,7 +39,31 @@ class _ScaledConv(torch.autograd.Function):
         )
         if not wanted[0]:
             return None, None, gradient_w, None, None
-        if kernels.fused(g) and not torch.is_grad_enabled():
-            gradient_x, sums_NI = torch.ops.understudy.scale_backward(h.contiguous(), x_NIHW.contiguous(), s_NI)
-            return gradient_x, sums_NI.to(s_NI.dtype), gradient_w, None, None
-        return h * s_NI[:, :, None, None], (h * x_NIHW).sum((2, 3)), gradient_w, None, None
+        return *_scale_gradients(h, x_NIHW, s_NI), gradient_w, None, None
+
+
+def scaled(x_NCHW: Tensor, s_NC: Tensor) -> Tensor:
+    """x * s."""
+    return _Scaled.apply(x_NCHW, s_NC)
+
+
+class _Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(x_NCHW: Tensor, s_NC: Tensor) -> Tensor:
+        return x_NCHW * s_NC[:, :, None, None]
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        return _scale_gradients(g, *ctx.saved_tensors)
+
+
+def _scale_gradients(g: Tensor, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Of x and of s where y = x * s: one kernel on a GPU, unless they are differentiated again."""
+    if kernels.fused(g) and not torch.is_grad_enabled():
+        gradient, sums = torch.ops.understudy.scale_backward(g.contiguous(), x.contiguous(), s)
+        return gradient, sums.to(s.dtype)
+    return scaled(g, s), (g * x).sum((2, 3))

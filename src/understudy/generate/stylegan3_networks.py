@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .filtered_lrelu import Form, filtered_lrelu
 from .filters import lowpass, radial_lowpass
 from .layers import Dense
+from .modulation import scaled, scaled_conv
 from .stylegan2_networks import CLAMP, REDUCED, Mapping, StyleGenerator
 
 IMAGE_GAIN = 0.25  # of the last layer, to an image of about unit range
@@ -128,9 +129,9 @@ def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, gain: Tensor) -
     w_OIKK = w_OIKK * w_OIKK.square().sum((1, 2, 3), keepdim=True).rsqrt()
     s_NI = s_NI * s_NI.square().mean(1, keepdim=True).rsqrt()
     d_NO = (s_NI.square() @ w_OIKK.square().sum((2, 3)).T + 1e-8).rsqrt()
-    y = x_NIHW * (s_NI * gain).to(x_NIHW.dtype)[:, :, None, None]
-    y = F.conv2d(y, w_OIKK.to(x_NIHW.dtype), padding=w_OIKK.shape[2] - 1)
-    return y * d_NO.to(x_NIHW.dtype)[:, :, None, None]
+    s_NI = (s_NI * gain).to(x_NIHW.dtype)
+    y = scaled_conv(x_NIHW, s_NI, w_OIKK.to(x_NIHW.dtype), padding=w_OIKK.shape[2] - 1)
+    return scaled(y, d_NO.to(x_NIHW.dtype))
 
 
 class SynthesisLayer(nn.Module):
@@ -160,7 +161,7 @@ class ToImage(nn.Module):
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, gain: Tensor) -> Tensor:
         s_NC = self.affine(w_NK) * (gain / math.sqrt(self.weight.shape[1]))
-        y = F.conv2d(x_NCHW * s_NC.to(x_NCHW.dtype)[:, :, None, None], self.weight.to(x_NCHW.dtype))
+        y = scaled_conv(x_NCHW, s_NC.to(x_NCHW.dtype), self.weight.to(x_NCHW.dtype))
         y = y + self.bias.to(y.dtype)[:, None, None]
         return y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)
 

@@ -3,7 +3,8 @@
 import os
 import shutil
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,6 +17,20 @@ def mirrored(x_NCHW: Tensor, rng: torch.Generator | None) -> Tensor:
     """Each image left to right with probability 1/2, all channels together."""
     flip_N = torch.rand(len(x_NCHW), device=x_NCHW.device, generator=rng) < 0.5
     return torch.where(flip_N[:, None, None, None], x_NCHW.flip(3), x_NCHW)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Meanwhile gradients flow through the network and its parameters take none, so that what theirs would need is not
+    kept."""
+    wanted = [p for p in network.parameters() if p.requires_grad]
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_()
 
 
 def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tensor:
