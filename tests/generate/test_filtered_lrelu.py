@@ -81,6 +81,15 @@ def test_fast_path_is_the_reference_with_its_derivatives(f, chunk, monkeypatch):
         torch.testing.assert_close(fast, reference, rtol=tolerance, atol=tolerance)
 
 
+def test_a_scale_is_part_of_it_with_gradients_of_second_order():
+    x, bias = inputs(1, 2, 6, 7)
+    scale = torch.tensor([[1.5, -0.5]], dtype=torch.float64, requires_grad=True)
+    f = FORMS["clamped"]
+    torch.testing.assert_close(filtered_lrelu(x, bias, f, scale), filtered_lrelu(x * scale[..., None, None], bias, f))
+    assert gradcheck(lambda *a: filtered_lrelu(a[0], a[1], f, a[2]), (x, bias, scale), eps=1e-7, atol=1e-6)
+    assert gradgradcheck(lambda *a: filtered_lrelu(a[0], a[1], f, a[2]), (x, bias, scale), eps=1e-7, atol=1e-6)
+
+
 @every_form
 def test_gradients_match_finite_differences(f):
     x, bias = inputs(1, 2, 6, 7) if f.size(6)[1] > 0 else inputs(1, 1, 14, 13)
@@ -129,11 +138,12 @@ def test_the_kernel_is_the_plain_form(f, size, dtype, tolerance):
     after = [f.size(n)[1] for n in size]
     tensors = (*inputs(1, 2, *size), inputs(1, 2, *size, seed=1)[0], inputs(1, 2, *after, seed=2)[0])
     x, bias, g, h = (t.detach().to(dtype) for t in tensors)
-    exact = [t.double() for t in (x, bias, g, h)]
+    scale = torch.tensor([[1.5, -0.5]], dtype=dtype)
+    exact = [t.double() for t in (x, scale, bias)]
     pairs = [
-        (module._fused("value", x, None, bias, f), module._plain_value(*exact[:2], f)),
-        (module._fused("tangent", x, g, bias, f), module._plain_linear(exact[2], *exact[:2], f, False)),
-        (module._fused("cotangent", x, h, bias, f), module._plain_linear(exact[3], *exact[:2], f, True)),
+        (module._fused("value", x, None, scale, bias, f), module._plain_value(*exact, f)),
+        (module._fused("tangent", x, g, scale, bias, f), module._plain_linear(g.double(), *exact, f, False)),
+        (module._fused("cotangent", x, h, scale, bias, f), module._plain_linear(h.double(), *exact, f, True)),
     ]
     for fused, plain in pairs:
         assert fused.dtype == dtype and fused.shape == plain.shape
@@ -149,6 +159,18 @@ def test_gradients_of_every_order_on_the_kernel(monkeypatch):
         results.append((gx, *grad(gx.pow(2).sum(), (x, bias))))
     for fused, plain in zip(*results, strict=True):
         torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("f", [FORMS["doubled rate"], FORMS["radial, doubled, clamped"]])
+def test_a_backward_pass_is_one_kernel_with_all_sums(f, monkeypatch):
+    monkeypatch.setattr(module, "fused", lambda x: x.dtype == torch.float32)
+    leaves = [t.detach().float() for t in inputs(2, 2, 61, 35)] + [torch.tensor([[1.5, -0.5], [0.3, 1.0]])]
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        x, bias, scale = (t.to(dtype).requires_grad_() for t in leaves)
+        results.append(grad(filtered_lrelu(x, bias, f, scale).pow(2).sum(), (x, bias, scale)))
+    for fused, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fused.double(), plain, rtol=1e-5, atol=1e-5)
 
 
 def test_a_form_is_what_its_text_says():

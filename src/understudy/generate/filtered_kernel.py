@@ -42,9 +42,10 @@ def _product(columns_ptr, x, rows_ptr, term, A: tl.constexpr, B: tl.constexpr, P
 
 @triton.jit
 def _kernel(
-    x_ptr, g_ptr, bias_ptr, y_ptr, x_columns, x_rows, g_columns, g_rows, y_columns, y_rows,
+    x_ptr, g_ptr, scale_ptr, bias_ptr, y_ptr, sums_ptr, x_columns, x_rows, g_columns, g_rows, y_columns, y_rows,
     C, XH, XW, GH, GW, YH, YW, x_stride, x_offset, g_stride, g_offset, y_stride, tiles_h, tiles_w, clamp,
-    DIRECTED: tl.constexpr, G_TERMS: tl.constexpr, Y_TERMS: tl.constexpr, HIGH: tl.constexpr,
+    SCALED: tl.constexpr, DIRECTED: tl.constexpr, SUMMED: tl.constexpr,
+    G_TERMS: tl.constexpr, Y_TERMS: tl.constexpr, HIGH: tl.constexpr,
     X_LENGTH: tl.constexpr, X: tl.constexpr, G_LENGTH: tl.constexpr, G: tl.constexpr,
     Y_LENGTH: tl.constexpr, Y: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
@@ -53,6 +54,8 @@ def _kernel(
     tile_h = tile // tiles_w
     tile_w = tile % tiles_w
     x, inside = _tile(x_ptr, at_map, tile_h, tile_w, x_stride, x_offset, XH, XW, X_LENGTH, X)
+    if SCALED:
+        x *= tl.load(scale_ptr + at_map).to(tl.float32)
     x = tl.where(inside, x + tl.load(bias_ptr + at_map % C).to(tl.float32), 0.0)
     u = _product(x_columns, x, x_rows, 0, HIGH, X, PRECISION)
     z = tl.where(u > 0, u, u * _SLOPE)
@@ -72,22 +75,44 @@ def _kernel(
     i = tile_h * y_stride + k
     j = tile_w * y_stride + k
     written = ((i < YH) & (k < Y_LENGTH))[:, None] & ((j < YW) & (k < Y_LENGTH))[None, :]
-    tl.store(y_ptr + at_map * (YH * YW) + i[:, None] * YW + j[None, :], y.to(y_ptr.dtype.element_ty), mask=written)
+    at = at_map * (YH * YW) + i[:, None] * YW + j[None, :]
+    if SUMMED:  # y is the gradient of scale * x + bias, and has the size of x
+        y = tl.where(written, y, 0.0)
+        entered = tl.load(x_ptr + at, mask=written, other=0.0).to(tl.float32)
+        tl.store(sums_ptr + tl.program_id(0), tl.sum(tl.sum(y * entered, 1), 0))
+        tl.store(sums_ptr + tl.num_programs(0) + tl.program_id(0), tl.sum(tl.sum(y, 1), 0))
+        y *= tl.load(scale_ptr + at_map).to(tl.float32)
+    tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=written)
 
 
-def run(plan: Plan, x: Tensor, g: Tensor | None, bias: Tensor, clamp: float | None) -> Tensor:
-    """y of the plan's kind. The gain is in the matrices: `clamp` is what limits before it."""
+def run(
+    plan: Plan,
+    x: Tensor,
+    g: Tensor | None,
+    scale: Tensor | None,
+    bias: Tensor,
+    clamp: float | None,
+    sums: Tensor | None = None,
+) -> Tensor:
+    """y of the plan's kind. The gain is in the matrices: `clamp` is what limits before it.
+
+    Args:
+        sums: (2, N, C, tiles), for the cotangent: gets what the sums of y * x and of y over a map consist of, and y is
+            multiplied by the scale. That is all of the backward pass.
+    """
     N, C, XH, XW = x.shape
     x, bias, g = x.contiguous(), bias.contiguous(), x if g is None else g.contiguous()
     y = x.new_empty((N, C, *plan.size))
     read = plan.x if plan.g is None else plan.g
-    precision = "tf32x3" if x.dtype == torch.float32 else "tf32"
     _kernel[(N * C * plan.tiles[0] * plan.tiles[1],)](
-        x, g, bias, y, plan.x.columns, plan.x.rows, read.columns, read.rows, plan.y.columns, plan.y.rows,
+        x, g, bias if scale is None else scale.contiguous(), bias, y, bias if sums is None else sums,
+        plan.x.columns, plan.x.rows, read.columns, read.rows, plan.y.columns, plan.y.rows,
         C, XH, XW, *g.shape[2:], *plan.size, plan.x.stride, plan.x.offset, read.stride, read.offset, plan.y.stride,
         *plan.tiles, UNLIMITED if clamp is None else clamp,
-        DIRECTED=plan.g is not None, G_TERMS=len(read.columns), Y_TERMS=len(plan.y.columns), HIGH=HIGH,
+        SCALED=scale is not None, DIRECTED=plan.g is not None, SUMMED=sums is not None,
+        G_TERMS=len(read.columns), Y_TERMS=len(plan.y.columns), HIGH=HIGH,
         X_LENGTH=plan.x.length, X=plan.x.columns.shape[2], G_LENGTH=read.length, G=read.columns.shape[2],
-        Y_LENGTH=plan.y.length, Y=plan.y.columns.shape[1], PRECISION=precision, num_warps=4,
+        Y_LENGTH=plan.y.length, Y=plan.y.columns.shape[1],
+        PRECISION="tf32x3" if x.dtype == torch.float32 else "tf32", num_warps=4,
     )  # fmt: skip
     return y

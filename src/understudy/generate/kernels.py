@@ -84,6 +84,16 @@ def _scale_backward(*inputs) -> tuple[Tensor, Tensor]:
     return triton_kernels.scale_backward(*inputs, *_new_with_row_sums(*inputs))
 
 
+def _new_sums(x: Tensor) -> Tensor:
+    return x.new_empty(x.shape[:2], dtype=torch.float32)
+
+
+def _squares(x: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.squares(x, _new_sums(x))
+
+
 def _new_filtered(x: Tensor, kernel: Tensor, up: int, down: int, padding: int, gain: float, size: list[int]) -> Tensor:
     return x.new_empty((*x.shape[:2], *size))
 
@@ -126,3 +136,5 @@ define(
     _new_filtered,
     _fir,
 )
+# the sums of squares of every row
+define("squares(Tensor x) -> Tensor", _new_sums, _squares)

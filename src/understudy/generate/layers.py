@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from . import activation, kernels
 from .kernels import SLOPE
-from .modulation import scaled_conv
+from .modulation import conv, scaled_conv
 
 GAIN = math.sqrt(2)  # what the leaky ReLU takes from a signal's standard deviation, nearly
 _FIR = {2: (1.0, 2.0, 1.0), 3: (1.0, 3.0, 3.0, 1.0)}  # by order: binomial, separable, the same in both axes
@@ -214,14 +214,15 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if active else None
 
     def forward(self, x_NCHW: Tensor, gain: float = 1.0) -> Tensor:
-        w = (self.weight * self.weight_gain).to(x_NCHW.dtype)
+        linear = self.bias is None
+        w = (self.weight * (self.weight_gain * gain if linear else self.weight_gain)).to(x_NCHW.dtype)
         if not self.down:
-            x_NCHW = F.conv2d(x_NCHW, w, padding=w.shape[2] // 2)
+            x_NCHW = conv(x_NCHW, w, padding=w.shape[2] // 2)
         elif w.shape[2] == 1:
-            x_NCHW = F.conv2d(downsample(x_NCHW), w)  # the two commute, and this is four times cheaper
+            x_NCHW = conv(downsample(x_NCHW), w)  # the two commute, and this is four times cheaper
         else:
-            x_NCHW = F.conv2d(blur(x_NCHW, padding=2), w, stride=2)
-        return x_NCHW * gain if self.bias is None else activate(x_NCHW, self.bias, gain, self.clamp)
+            x_NCHW = conv(blur(x_NCHW, padding=2), w, stride=2)
+        return x_NCHW if linear else activate(x_NCHW, self.bias, gain, self.clamp)
 
 
 class ResizingConv(nn.Module):

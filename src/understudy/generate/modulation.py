@@ -39,31 +39,49 @@ class _ScaledConv(torch.autograd.Function):
         )
         if not wanted[0]:
             return None, None, gradient_w, None, None
-        return *_scale_gradients(h, x_NIHW, s_NI), gradient_w, None, None
+        return *scale_gradients(h, x_NIHW, s_NI), gradient_w, None, None
 
 
-def scaled(x_NCHW: Tensor, s_NC: Tensor) -> Tensor:
-    """x * s."""
-    return _Scaled.apply(x_NCHW, s_NC)
+def scale_gradients(g: Tensor, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Of x and of s where y = x * s: one kernel on a GPU, unless they are differentiated again."""
+    if kernels.fused(g) and not torch.is_grad_enabled():
+        gradient, sums_NC = torch.ops.understudy.scale_backward(g.contiguous(), x.contiguous(), s)
+        return gradient, sums_NC.to(s.dtype)
+    return g * s[:, :, None, None], (g * x).sum((2, 3))
 
 
-class _Scaled(torch.autograd.Function):
+def mean_squares(x_NCHW: Tensor, dtype: torch.dtype) -> Tensor:
+    """Of each image, (N,), computed in this type; without a gradient."""
+    x_NCHW = x_NCHW.detach()
+    if kernels.fused(x_NCHW):
+        return torch.ops.understudy.squares(x_NCHW.contiguous()).sum(1).to(dtype) / x_NCHW[0].numel()
+    return x_NCHW.to(dtype).square().mean((1, 2, 3))
+
+
+def conv(x_NIHW: Tensor, w_OIKK: Tensor, *, padding: int = 0, stride: int = 1) -> Tensor:
+    """F.conv2d. It keeps x even where w takes no gradient; here it doesn't."""
+    if w_OIKK.requires_grad:
+        return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
+    return _FrozenConv.apply(x_NIHW, w_OIKK, padding, stride)
+
+
+class _FrozenConv(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor, s_NC: Tensor) -> Tensor:
-        return x_NCHW * s_NC[:, :, None, None]
+    def forward(x_NIHW: Tensor, w_OIKK: Tensor, padding: int, stride: int) -> Tensor:
+        return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
+        x_NIHW, w_OIKK, ctx.padding, ctx.stride = inputs
+        ctx.size = x_NIHW.shape
+        ctx.save_for_backward(w_OIKK)
 
     @staticmethod
     def backward(ctx, g: Tensor):
-        return _scale_gradients(g, *ctx.saved_tensors)
-
-
-def _scale_gradients(g: Tensor, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Of x and of s where y = x * s: one kernel on a GPU, unless they are differentiated again."""
-    if kernels.fused(g) and not torch.is_grad_enabled():
-        gradient, sums = torch.ops.understudy.scale_backward(g.contiguous(), x.contiguous(), s)
-        return gradient, sums.to(s.dtype)
-    return scaled(g, s), (g * x).sum((2, 3))
+        (w_OIKK,) = ctx.saved_tensors
+        x_NIHW = g.new_empty(1).expand(ctx.size)  # its shape is asked for, not what is in it
+        sides = [ctx.stride] * 2, [ctx.padding] * 2, [1, 1]
+        gradient, _, _ = torch.ops.aten.convolution_backward(
+            g, x_NIHW, w_OIKK, None, *sides, False, [0, 0], 1, [True, False, False]
+        )
+        return gradient, None, None, None

@@ -147,6 +147,25 @@ def scale_backward(g: Tensor, x: Tensor, scale: Tensor, out: Tensor, sums: Tenso
     return out, sums
 
 
+@triton.jit
+def _squares_kernel(x_ptr, sums_ptr, rows, P, R: tl.constexpr, B: tl.constexpr):
+    row = (tl.program_id(0) * R + tl.arange(0, R)).to(tl.int64)
+    total = tl.zeros((R, B), tl.float32)
+    for first in range(0, P, B):
+        p = first + tl.arange(0, B)
+        inside = (row < rows)[:, None] & (p < P)[None, :]
+        x = tl.load(x_ptr + row[:, None] * P + p[None, :], mask=inside, other=0.0).to(tl.float32)
+        total += x * x
+    tl.store(sums_ptr + row, tl.sum(total, 1), mask=row < rows)
+
+
+def squares(x: Tensor, sums: Tensor) -> Tensor:
+    rows, _, P = rows_of(x)
+    tile = _tile(P)
+    _squares_kernel[(triton.cdiv(rows, tile["R"]),)](x, sums, rows, P, **tile)
+    return sums
+
+
 # ------------------------------------------------------------------------------------------------ FIR
 @triton.jit
 def _fir_kernel(
