@@ -23,7 +23,7 @@ _BITS = {torch.float16: 11, torch.bfloat16: 8, torch.float32: 24}  # of a mantis
 
 def activate(
     x_NC: Tensor,
-    bias_C: Tensor,
+    bias_C: Tensor | None = None,
     gain: float = math.sqrt(2),
     limit: float | None = None,
     *,
@@ -60,7 +60,7 @@ class _Activation(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         x, scale_NC, noise, strength, bias_C, ctx.gain, ctx.limit = inputs
-        ctx.bias_dtype = bias_C.dtype
+        ctx.bias_dtype = None if bias_C is None else bias_C.dtype
         scaled = None if scale_NC is None else x
         ctx.save_for_backward(output, scaled, scale_NC, noise, strength)
 
@@ -70,7 +70,7 @@ class _Activation(torch.autograd.Function):
         if kernels.fused(g) and g.ndim == 4 and not torch.is_grad_enabled():
             return _fused_gradients(ctx, g, y, x, scale_NC, noise, strength)
         slope = _Slopes.apply(g, y, ctx.gain, ctx.limit)
-        gradient_bias = slope.sum([0, *range(2, g.ndim)], dtype=ctx.bias_dtype)
+        gradient_bias = ctx.bias_dtype and slope.sum([0, *range(2, g.ndim)], dtype=ctx.bias_dtype)
         gradient_strength = None if noise is None else _of_strength(slope, noise, strength)
         if scale_NC is None:
             return slope, None, None, gradient_strength, gradient_bias, None, None
@@ -107,7 +107,10 @@ def _plain(x, scale_NC, noise, strength, bias_C, gain: float, limit: float | Non
         x = x * scale_NC.to(x.dtype)[:, :, None, None]
     if noise is not None:
         x = x + (noise * (strength if strength.ndim == 0 else strength[:, None, None])).to(x.dtype)
-    y = F.leaky_relu_(x + bias_C.to(x.dtype).view(1, -1, *[1] * (x.ndim - 2)), SLOPE)
+    if bias_C is None:
+        y = F.leaky_relu(x, SLOPE)
+    else:
+        y = F.leaky_relu_(x + bias_C.to(x.dtype).view(1, -1, *[1] * (x.ndim - 2)), SLOPE)
     y = y if gain == 1 else y.mul_(gain)
     return y if limit is None else F.hardtanh_(y, -limit, limit)
 
@@ -121,7 +124,7 @@ def _of_strength(slope_NCHW: Tensor, noise: Tensor, strength: Tensor) -> Tensor:
 def _fused_gradients(ctx, g, y, x, scale_NC, noise, strength):
     limit = UNLIMITED if ctx.limit is None else ctx.limit
     gradient, sums_3NC = torch.ops.understudy.activate_backward(g.contiguous(), y, x, scale_NC, noise, ctx.gain, limit)
-    gradient_bias = sums_3NC[0].sum(0).to(ctx.bias_dtype)
+    gradient_bias = ctx.bias_dtype and sums_3NC[0].sum(0).to(ctx.bias_dtype)
     gradient_scale = None if scale_NC is None else sums_3NC[1].to(scale_NC.dtype)
     gradient_strength = None
     if noise is not None:

@@ -116,7 +116,7 @@ def _activate_backward(*inputs) -> tuple[Tensor, Tensor]:
 
 
 define(
-    "activate(Tensor x, Tensor? scale, Tensor? noise, Tensor? strength, Tensor bias, float gain, float limit)"
+    "activate(Tensor x, Tensor? scale, Tensor? noise, Tensor? strength, Tensor? bias, float gain, float limit)"
     " -> Tensor",
     _new_like,
     _activate,

@@ -185,8 +185,38 @@ class Dense(nn.Module):
         self.bias = nn.Parameter(torch.full((outputs,), float(bias)))
 
     def forward(self, x_NK: Tensor) -> Tensor:
-        weight, bias = self.weight * self.weight_gain, self.bias * self.bias_gain
-        return activate(F.linear(x_NK, weight), bias) if self.active else F.linear(x_NK, weight, bias)
+        y = _Affine.apply(x_NK, self.weight, self.bias, self.weight_gain, self.bias_gain)
+        return activation.activate(y) if self.active else y
+
+
+class _Affine(torch.autograd.Function):
+    """x W^T weight_gain + b bias_gain: each product with its gain, and without a scaled copy of the weights."""
+
+    @staticmethod
+    def forward(x_NI: Tensor, w_OI: Tensor, b_O: Tensor, weight_gain: float, bias_gain: float) -> Tensor:
+        return torch.addmm(b_O, x_NI, w_OI.T, beta=bias_gain, alpha=weight_gain)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x_NI, w_OI, _, *ctx.gains = inputs
+        ctx.save_for_backward(x_NI, w_OI)
+
+    @staticmethod
+    def backward(ctx, g_NO: Tensor):
+        (x_NI, w_OI), (weight_gain, bias_gain) = ctx.saved_tensors, ctx.gains
+        x_wanted, w_wanted, b_wanted = ctx.needs_input_grad[:3]
+        b_O = g_NO.sum(0) if b_wanted else None
+        return (
+            _product(g_NO, w_OI, weight_gain) if x_wanted else None,
+            _product(g_NO.T, x_NI, weight_gain) if w_wanted else None,
+            b_O if b_O is None or bias_gain == 1 else b_O * bias_gain,
+            None,
+            None,
+        )
+
+
+def _product(a: Tensor, b: Tensor, gain: float) -> Tensor:
+    return torch.addmm(a.new_empty(1), a, b, beta=0, alpha=gain)
 
 
 class Conv(nn.Module):

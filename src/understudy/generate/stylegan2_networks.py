@@ -5,7 +5,7 @@ channel_base, channel_max, latent_size, mapping_layers, minibatch_std_group and 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -130,11 +130,17 @@ class SynthesisBlock(nn.Module):
         self.conv1 = SynthesisLayer(outputs, outputs, latent_size, resolution, up=False, clamp=clamp)
         self.to_image = ToImage(outputs, channels, latent_size, clamp)
 
-    def forward(self, x_NCHW: Tensor | None, image_NCHW: Tensor | None, w_NLK: Tensor, noises: Iterator[Tensor | None]):
-        ws = iter(w_NLK.unbind(1))
-        dtype = self.precision.at(self.resolution, w_NLK)
+    def forward(
+        self,
+        x_NCHW: Tensor | None,
+        image_NCHW: Tensor | None,
+        ws_NK: Sequence[Tensor],
+        noises: Iterator[Tensor | None],
+    ):
+        ws = iter(ws_NK)
+        dtype = self.precision.at(self.resolution, ws_NK[0])
         if self.resolution == 4:
-            x_NCHW = self.constant_CHW.to(dtype).expand(len(w_NLK), -1, -1, -1)
+            x_NCHW = self.constant_CHW.to(dtype).expand(len(ws_NK[0]), -1, -1, -1)
         else:
             x_NCHW = self.conv0(x_NCHW.to(dtype), next(ws), next(noises))
         x_NCHW = self.conv1(x_NCHW, next(ws), next(noises))
@@ -164,10 +170,10 @@ class Generator(StyleGenerator):
     def synthesis(self, w_NLK: Tensor, noises: list[Tensor] | None = None) -> Tensor:
         """Images of one w for each layer; noises (N, 1, r, r) of `noise_sizes`, or the constant ones."""
         supply = iter([None] * len(self.noise_sizes) if noises is None else noises)
-        x_NCHW = image_NCHW = None
+        x_NCHW, image_NCHW, ws_NK = None, None, w_NLK.unbind(1)
         for i, block in enumerate(self.blocks.values()):
             start = max(2 * i - 1, 0)
-            x_NCHW, image_NCHW = block(x_NCHW, image_NCHW, w_NLK[:, start:], supply)
+            x_NCHW, image_NCHW = block(x_NCHW, image_NCHW, ws_NK[start:], supply)
         return image_NCHW
 
 

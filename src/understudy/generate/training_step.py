@@ -42,9 +42,12 @@ def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tenso
     parameters = optimizer.param_groups[0]["params"]
     sums: dict[int, Tensor] = {}
     for loss in losses:
-        for i, gradient in enumerate(torch.autograd.grad(loss, parameters, allow_unused=True)):
-            if gradient is not None:
-                sums[i] = sums[i] + gradient if i in sums else gradient
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        new = {i: gradient for i, gradient in enumerate(found) if gradient is not None}
+        again = [i for i in new if i in sums]
+        if again:
+            new |= zip(again, torch._foreach_add([sums[i] for i in again], [new[i] for i in again]), strict=True)
+        sums |= new
     flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
     nonfinite = flat.numel() - flat.isfinite().count_nonzero()
     flat.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)

@@ -25,7 +25,7 @@ def _or(x: Tensor | None, instead: Tensor) -> Tensor:
 @triton.jit
 def _activate_kernel(
     x_ptr, scale_ptr, noise_ptr, strength_ptr, bias_ptr, y_ptr, rows, C, P, noise_stride, strength_stride, gain, limit,
-    SCALED: tl.constexpr, NOISY: tl.constexpr, R: tl.constexpr, B: tl.constexpr,
+    SCALED: tl.constexpr, NOISY: tl.constexpr, BIASED: tl.constexpr, R: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
     row = (tl.program_id(0) * R + tl.arange(0, R)).to(tl.int64)
     p = tl.program_id(1) * B + tl.arange(0, B)
@@ -38,7 +38,8 @@ def _activate_kernel(
         noise_at = (row // C * noise_stride)[:, None] + p[None, :]
         strength = tl.load(strength_ptr + row % C * strength_stride, mask=row < rows, other=0.0).to(tl.float32)
         t += strength[:, None] * tl.load(noise_ptr + noise_at, mask=inside, other=0.0).to(tl.float32)
-    t += tl.load(bias_ptr + row % C, mask=row < rows, other=0.0).to(tl.float32)[:, None]
+    if BIASED:
+        t += tl.load(bias_ptr + row % C, mask=row < rows, other=0.0).to(tl.float32)[:, None]
     t = tl.where(t > 0, t, t * _SLOPE) * gain
     t = tl.where(t > limit, limit, tl.where(t < -limit, -limit, t))  # a NaN stays one
     tl.store(y_ptr + at, t.to(y_ptr.dtype.element_ty), mask=inside)
@@ -95,8 +96,8 @@ def activate(x, scale, noise, strength, bias, gain: float, limit: float, y: Tens
     strength_stride = 1 if strength is not None and strength.ndim else 0
     grid = (triton.cdiv(rows, tile["R"]), triton.cdiv(P, tile["B"]))
     _activate_kernel[grid](
-        x, _or(scale, x), _or(noise, x), _or(strength, x), bias, y, rows, C, P, _noise_stride(noise, P),
-        strength_stride, gain, limit, SCALED=scale is not None, NOISY=noise is not None, **tile,
+        x, _or(scale, x), _or(noise, x), _or(strength, x), _or(bias, x), y, rows, C, P, _noise_stride(noise, P),
+        strength_stride, gain, limit, SCALED=scale is not None, NOISY=noise is not None, BIASED=bias is not None, **tile,
     )  # fmt: skip
     return y
 
