@@ -138,3 +138,34 @@ define(
 )
 # the sums of squares of every row
 define("squares(Tensor x) -> Tensor", _new_sums, _squares)
+
+
+# ------------------------------------------------------------------------------------------------ weights
+def _new_weights(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool):
+    return torch.empty_like(w, dtype=dtype), w.new_empty(w.shape[0]), w.new_empty(w.shape[:2] if squared else (0,))
+
+
+def _prepare(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool):
+    from . import triton_kernels
+
+    return triton_kernels.prepare(w, gain, norm, squared, *_new_weights(w, gain, norm, dtype, squared))
+
+
+def _new_weight(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor) -> Tensor:
+    return torch.empty_like(w)
+
+
+def _prepare_backward(*inputs) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.prepare_backward(*inputs, _new_weight(*inputs))
+
+
+# v = c w in a type; c = gain (norm 0), over the largest |w| of an output channel (1), or over the root of its sum of
+# squares (2); the sums of v^2 over the taps
+define(
+    "prepare(Tensor w, float gain, int norm, ScalarType dtype, bool squared) -> (Tensor, Tensor, Tensor)",
+    _new_weights,
+    _prepare,
+)
+define("prepare_backward(Tensor gv, Tensor? gq, Tensor w, Tensor c) -> Tensor", _new_weight, _prepare_backward)

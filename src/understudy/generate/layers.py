@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from . import activation, kernels
 from .kernels import SLOPE
 from .modulation import conv, scaled_conv
+from .prepared import LARGEST, UNCHANGED, demodulation, weights_and_squares, weights_for
 
 GAIN = math.sqrt(2)  # what the leaky ReLU takes from a signal's standard deviation, nearly
 _FIR = {2: (1.0, 2.0, 1.0), 3: (1.0, 3.0, 3.0, 1.0)}  # by order: binomial, separable, the same in both axes
@@ -245,7 +246,7 @@ class Conv(nn.Module):
 
     def forward(self, x_NCHW: Tensor, gain: float = 1.0) -> Tensor:
         linear = self.bias is None
-        w = (self.weight * (self.weight_gain * gain if linear else self.weight_gain)).to(x_NCHW.dtype)
+        w = weights_for(x_NCHW.dtype, self.weight, self.weight_gain * gain if linear else self.weight_gain)
         if not self.down:
             x_NCHW = conv(x_NCHW, w, padding=w.shape[2] // 2)
         elif w.shape[2] == 1:
@@ -310,36 +311,24 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
 
 
-def modulated_conv(
-    x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, demodulate: bool = True, up: bool = False
-) -> Tensor:
+def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, up: bool = False) -> tuple[Tensor, Tensor]:
     """Convolution whose weights are scaled per sample and input channel by styles s, then to unit norm per output
     channel (StyleGAN 2, equations 1 and 3), in the equal and faster form: scale x, one plain convolution, scale y.
+    Returns y and its scale (N, O), which the activation multiplies.
 
     Args:
         up: doubles the size, by a transposed convolution and the FIR with gain 4.
     """
-    y, d_NO = before_demodulation(x_NIHW, w_OIKK, s_NI, demodulate=demodulate, up=up)
-    return y if d_NO is None else y * d_NO.to(y.dtype)[:, :, None, None]
-
-
-def before_demodulation(
-    x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, demodulate: bool = True, up: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """The two factors of modulated_conv: y, and the scale (N, O) that is left to multiply it by."""
     dtype = x_NIHW.dtype
-    if demodulate and dtype == torch.float16:  # demodulation undoes both scales, which keep sums below 65504
-        fan_in = w_OIKK[0].numel()
-        w_OIKK = w_OIKK / (w_OIKK.detach().abs().amax((1, 2, 3), keepdim=True) * math.sqrt(fan_in))
+    half = dtype == torch.float16
+    w, squares_OI = weights_and_squares(dtype, w_OIKK, LARGEST if half else UNCHANGED)
+    if half:  # undone by demodulation, as the scale of the weights is
         s_NI = s_NI / s_NI.detach().abs().amax(1, keepdim=True)
     if up:
-        y = scaled_conv(x_NIHW, s_NI.to(dtype), w_OIKK.to(dtype).transpose(0, 1), up=True)
-        y = blur(y, padding=1, gain=4.0)
+        y = blur(scaled_conv(x_NIHW, s_NI.to(dtype), w.transpose(0, 1), up=True), padding=1, gain=4.0)
     else:
-        y = scaled_conv(x_NIHW, s_NI.to(dtype), w_OIKK.to(dtype), padding=w_OIKK.shape[2] // 2)
-    if not demodulate:
-        return y, None
-    return y, (s_NI.square() @ w_OIKK.square().sum((2, 3)).T + 1e-8).rsqrt()
+        y = scaled_conv(x_NIHW, s_NI.to(dtype), w, padding=w.shape[2] // 2)
+    return y, demodulation(s_NI, squares_OI)
 
 
 def append_minibatch_stddev(x_NCHW: Tensor, group: int) -> Tensor:

@@ -16,6 +16,12 @@ def scaled_conv(x_NIHW: Tensor, s_NI: Tensor, w: Tensor, *, padding: int = 0, up
     return _ScaledConv.apply(x_NIHW, s_NI, w, padding, up)
 
 
+def scaled_1x1(x_NIHW: Tensor, s_NI: Tensor, w_OI11: Tensor) -> Tensor:
+    """The same of 1 x 1 kernels to few outputs, a product for each image: its weights are fewer to scale."""
+    w_NOI = (w_OI11.flatten(1) * s_NI[:, None]).to(x_NIHW.dtype)
+    return (w_NOI @ x_NIHW.flatten(2)).unflatten(2, x_NIHW.shape[2:])
+
+
 class _ScaledConv(torch.autograd.Function):
     @staticmethod
     def forward(x_NIHW: Tensor, s_NI: Tensor, w: Tensor, padding: int, up: bool) -> Tensor:

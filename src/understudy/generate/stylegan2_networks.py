@@ -17,13 +17,13 @@ from .layers import (
     Dense,
     activate,
     append_minibatch_stddev,
-    before_demodulation,
     feature_maps,
     modulated_conv,
     normalize_second_moment,
     resolutions,
     upsample,
 )
+from .modulation import scaled_1x1
 
 REDUCED_RESOLUTIONS = 4  # that many, the highest ones, compute in reduced precision
 CLAMP = 256.0  # of activations, where anything is in reduced precision
@@ -85,7 +85,7 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_HW", torch.randn(resolution, resolution))  # for sampling
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor | None) -> Tensor:
-        x_NCHW, scale_NC = before_demodulation(x_NCHW, self.weight, self.affine(w_NK), up=self.up)
+        x_NCHW, scale_NC = modulated_conv(x_NCHW, self.weight, self.affine(w_NK), up=self.up)
         noise = self.noise_HW if noise_N1HW is None else noise_N1HW
         return activate(
             x_NCHW,
@@ -109,7 +109,7 @@ class ToImage(nn.Module):
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor) -> Tensor:
         style_NC = self.affine(w_NK) / math.sqrt(self.weight.shape[1])
-        y = modulated_conv(x_NCHW, self.weight, style_NC, demodulate=False)
+        y = scaled_1x1(x_NCHW, style_NC, self.weight)
         y = y + self.bias.to(y.dtype)[:, None, None]
         return (y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)).to(w_NK.dtype)
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from .filtered_lrelu import Form, filtered_lrelu
 from .filters import lowpass, radial_lowpass
 from .layers import Dense
-from .modulation import mean_squares, scaled_conv
+from .modulation import mean_squares, scaled_1x1, scaled_conv
+from .prepared import LENGTH, demodulation, weights_and_squares
 from .stylegan2_networks import CLAMP, REDUCED, Mapping, StyleGenerator
 
 IMAGE_GAIN = 0.25  # of the last layer, to an image of about unit range
@@ -124,14 +125,13 @@ def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, gain: Tensor) -
     the activation multiplies.
 
     Scales x, convolves with the same weights for all samples, and scales y, which equals weights for each sample. Any
-    scale of the weights to one map and of a sample's style is undone by demodulation: the first is chosen to keep sums
-    small for reduced precision, the second is the sample's own.
+    scale of the weights to one map and of a sample's style is undone by demodulation, and takes no gradient: the first
+    is chosen to keep sums small for reduced precision, the second is the sample's own.
     """
-    w_OIKK = w_OIKK * w_OIKK.square().sum((1, 2, 3), keepdim=True).rsqrt()
-    s_NI = s_NI * s_NI.square().mean(1, keepdim=True).rsqrt()
-    d_NO = (s_NI.square() @ w_OIKK.square().sum((2, 3)).T + 1e-8).rsqrt()
-    s_NI = (s_NI * gain).to(x_NIHW.dtype)
-    y = scaled_conv(x_NIHW, s_NI, w_OIKK.to(x_NIHW.dtype), padding=w_OIKK.shape[2] - 1)
+    w_OIKK, squares_OI = weights_and_squares(x_NIHW.dtype, w_OIKK, LENGTH)
+    s_NI = s_NI * s_NI.detach().square().mean(1, keepdim=True).rsqrt()
+    d_NO = demodulation(s_NI, squares_OI)
+    y = scaled_conv(x_NIHW, (s_NI * gain).to(x_NIHW.dtype), w_OIKK, padding=w_OIKK.shape[2] - 1)
     return y, d_NO.to(x_NIHW.dtype)
 
 
@@ -162,7 +162,7 @@ class ToImage(nn.Module):
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, gain: Tensor) -> Tensor:
         s_NC = self.affine(w_NK) * (gain / math.sqrt(self.weight.shape[1]))
-        y = scaled_conv(x_NCHW, s_NC.to(x_NCHW.dtype), self.weight.to(x_NCHW.dtype))
+        y = scaled_1x1(x_NCHW, s_NC, self.weight)
         y = y + self.bias.to(y.dtype)[:, None, None]
         return y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)
 

@@ -97,7 +97,8 @@ def activate(x, scale, noise, strength, bias, gain: float, limit: float, y: Tens
     grid = (triton.cdiv(rows, tile["R"]), triton.cdiv(P, tile["B"]))
     _activate_kernel[grid](
         x, _or(scale, x), _or(noise, x), _or(strength, x), _or(bias, x), y, rows, C, P, _noise_stride(noise, P),
-        strength_stride, gain, limit, SCALED=scale is not None, NOISY=noise is not None, BIASED=bias is not None, **tile,
+        strength_stride, gain, limit,
+        SCALED=scale is not None, NOISY=noise is not None, BIASED=bias is not None, **tile,
     )  # fmt: skip
     return y
 
@@ -199,3 +200,63 @@ def fir(x: Tensor, kernel: Tensor, up: int, down: int, padding: int, gain: float
         x, kernel, y, rows, H, W, OH, OW, padding, gain, UP=up, DOWN=down, K=kernel.shape[0], **tile
     )  # fmt: skip
     return y
+
+
+# ------------------------------------------------------------------------------------------------ weights
+@triton.jit
+def _prepare_kernel(
+    w_ptr, v_ptr, c_ptr, q_ptr, inputs, K, gain,
+    NORM: tl.constexpr, SQUARED: tl.constexpr, B: tl.constexpr, KB: tl.constexpr,
+):  # fmt: skip
+    """Of one output channel: B input channels at a time, each with its K taps."""
+    o = tl.program_id(0).to(tl.int64)
+    k = tl.arange(0, KB)
+    c = gain
+    if NORM:
+        size = tl.zeros((B, KB), tl.float32)
+        for first in range(0, inputs, B):
+            i = first + tl.arange(0, B)
+            inside = (i < inputs)[:, None] & (k < K)[None, :]
+            w = tl.load(w_ptr + o * inputs * K + i[:, None] * K + k[None, :], mask=inside, other=0.0)
+            size = tl.maximum(size, tl.abs(w)) if NORM == 1 else size + w * w
+        c = gain / (tl.max(tl.max(size, 1), 0) if NORM == 1 else tl.sqrt(tl.sum(tl.sum(size, 1), 0)))
+    tl.store(c_ptr + o, c)
+    for first in range(0, inputs, B):
+        i = first + tl.arange(0, B)
+        inside = (i < inputs)[:, None] & (k < K)[None, :]
+        at = o * inputs * K + i[:, None] * K + k[None, :]
+        v = tl.load(w_ptr + at, mask=inside, other=0.0) * c
+        tl.store(v_ptr + at, v.to(v_ptr.dtype.element_ty), mask=inside)
+        if SQUARED:
+            tl.store(q_ptr + o * inputs + i, tl.sum(v * v, 1), mask=i < inputs)
+
+
+@triton.jit
+def _prepare_backward_kernel(
+    gv_ptr, gq_ptr, w_ptr, c_ptr, out_ptr, count, row, K, SQUARED: tl.constexpr, B: tl.constexpr
+):  # fmt: skip
+    at = tl.program_id(0).to(tl.int64) * B + tl.arange(0, B)
+    inside = at < count
+    c = tl.load(c_ptr + at // row, mask=inside, other=0.0)
+    g = tl.load(gv_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    if SQUARED:
+        w = tl.load(w_ptr + at, mask=inside, other=0.0)
+        g += 2 * c * w * tl.load(gq_ptr + at // K, mask=inside, other=0.0)
+    tl.store(out_ptr + at, g * c, mask=inside)
+
+
+def prepare(w: Tensor, gain: float, norm: int, squared: bool, v: Tensor, c: Tensor, q: Tensor):
+    (outputs, inputs), K = w.shape[:2], w[0, 0].numel()
+    KB = triton.next_power_of_2(K)
+    _prepare_kernel[(outputs,)](
+        w, v, c, q, inputs, K, gain, NORM=norm, SQUARED=squared, B=max(ENTRIES // KB, 1), KB=KB
+    )  # fmt: skip
+    return v, c, q
+
+
+def prepare_backward(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor, out: Tensor) -> Tensor:
+    count, K = w.numel(), w[0, 0].numel()
+    _prepare_backward_kernel[(triton.cdiv(count, ENTRIES),)](
+        gv, _or(gq, w), w, c, out, count, w[0].numel(), K, SQUARED=gq is not None, B=ENTRIES
+    )  # fmt: skip
+    return out
