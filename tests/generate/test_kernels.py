@@ -134,6 +134,11 @@ def test_fused_modulation_is_the_plain_one(on_kernels, up, dtype):
     agree(function, [numbers(2, 3, 5, 6), numbers(2, 3, seed=1), w], dtype)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fused_pixel_norm_is_the_plain_one(on_kernels, shape):
+    agree(layers.normalize_second_moment, [numbers(*shape)], torch.float32)
+
+
 @pytest.mark.parametrize("norm", [prepared.UNCHANGED, prepared.LARGEST, prepared.LENGTH])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_prepared_weights_are_the_plain_ones(on_kernels, dtype, norm):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 SLOPE = 0.2  # of the leaky ReLU
+NORM_EPSILON = 1e-8  # of pixelwise normalisation
 UNLIMITED = 3.0e38  # as a limit of activations: none, and a number of fp32
 _LIBRARY = torch.library.Library("understudy", "DEF")
 
@@ -169,3 +170,21 @@ define(
     _prepare,
 )
 define("prepare_backward(Tensor gv, Tensor? gq, Tensor w, Tensor c) -> Tensor", _new_weight, _prepare_backward)
+
+
+# ------------------------------------------------------------------------------------------------ pixel norm
+def _pixel_norm(x: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.pixel_norm(x, None, _new_like(x))
+
+
+def _pixel_norm_backward(g: Tensor, x: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.pixel_norm(x, g, _new_like(g))
+
+
+# layers.normalize_second_moment, and the gradient of x
+define("pixel_norm(Tensor x) -> Tensor", _new_like, _pixel_norm)
+define("pixel_norm_backward(Tensor g, Tensor x) -> Tensor", _new_like, _pixel_norm_backward)

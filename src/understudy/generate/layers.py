@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import activation, kernels
-from .kernels import SLOPE
+from .kernels import NORM_EPSILON, SLOPE
 from .modulation import conv, scaled_conv
 from .prepared import LARGEST, UNCHANGED, demodulation, weights_and_squares, weights_for
 
@@ -150,7 +150,34 @@ def halve(x_NCHW: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------ equalised layers
 def normalize_second_moment(x_NK: Tensor) -> Tensor:
     """Unit mean square over channels, of each latent (N, K), or of each pixel of (N, C, H, W)."""
-    return x_NK * (x_NK.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+    if kernels.fused(x_NK) and x_NK.ndim == 4:
+        return _PixelNorm.apply(x_NK)
+    return _normalized(x_NK)
+
+
+def _normalized(x_NK: Tensor) -> Tensor:
+    return x_NK * (x_NK.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()
+
+
+class _PixelNorm(torch.autograd.Function):
+    """One kernel, and one for its gradient, unless that is differentiated again."""
+
+    @staticmethod
+    def forward(x_NCHW: Tensor) -> Tensor:
+        return torch.ops.understudy.pixel_norm(x_NCHW.contiguous())
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g_NCHW: Tensor):
+        (x_NCHW,) = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return torch.ops.understudy.pixel_norm_backward(g_NCHW.contiguous(), x_NCHW.contiguous())
+        r_N1HW = (x_NCHW.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()
+        along_N1HW = (g_NCHW * x_NCHW).mean(1, keepdim=True)
+        return r_N1HW * (g_NCHW - x_NCHW * along_N1HW * r_N1HW.square())
 
 
 def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | None = None, **before) -> Tensor:

@@ -43,9 +43,12 @@ class Epilogue(nn.Module):
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor) -> Tensor:
         noise = {"noise_N1HW": noise_N1HW, "strength": self.noise_strength}
-        x_NCHW = F.instance_norm(activate(x_NCHW, self.bias, gain=1.0, **noise), eps=1e-8)
-        scale_NC11, shift_NC11 = self.affine(w_NK)[:, :, None, None].chunk(2, 1)
-        return x_NCHW * (scale_NC11 + 1) + shift_NC11
+        x_NCHW = activate(x_NCHW, self.bias, gain=1.0, **noise)
+        scale_NC, shift_NC = self.affine(w_NK).chunk(2, 1)
+        # instance normalisation is batch normalisation where each map of each image is a channel with its own style
+        maps_1RHW = x_NCHW.reshape(1, -1, *x_NCHW.shape[2:])
+        weight_R, bias_R = (scale_NC + 1).reshape(-1), shift_NC.reshape(-1)
+        return F.batch_norm(maps_1RHW, None, None, weight_R, bias_R, training=True, eps=1e-8).view_as(x_NCHW)
 
 
 class SynthesisBlock(nn.Module):

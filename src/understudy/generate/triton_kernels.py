@@ -4,10 +4,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .kernels import SLOPE, rows_of
+from .kernels import NORM_EPSILON, SLOPE, rows_of
 
 ENTRIES = 1024  # of a tile: of one row of a large map, of several small ones
 _SLOPE = tl.constexpr(SLOPE)
+_EPSILON = tl.constexpr(NORM_EPSILON)
+PIXELS, CHANNELS = 64, 16  # of a tile of pixelwise normalisation
 
 
 def _tile(entries: int) -> dict[str, int]:
@@ -260,3 +262,42 @@ def prepare_backward(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor, out: T
         gv, _or(gq, w), w, c, out, count, w[0].numel(), K, SQUARED=gq is not None, B=ENTRIES
     )  # fmt: skip
     return out
+
+
+# ------------------------------------------------------------------------------------------------ pixel norm
+@triton.jit
+def _pixel_norm_kernel(
+    x_ptr, g_ptr, y_ptr, C, P, DIRECTED: tl.constexpr, CB: tl.constexpr, PB: tl.constexpr
+):  # fmt: skip
+    """Some pixels of one image: sums over channels, then a second look at the channels, which the cache still has."""
+    image = tl.program_id(0).to(tl.int64) * C * P
+    p = tl.program_id(1) * PB + tl.arange(0, PB)
+    squares = tl.zeros((CB, PB), tl.float32)
+    along = tl.zeros((CB, PB), tl.float32)
+    for first in range(0, C, CB):
+        c = first + tl.arange(0, CB)
+        at = image + c[:, None] * P + p[None, :]
+        inside = (c < C)[:, None] & (p < P)[None, :]
+        x = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
+        squares += x * x
+        if DIRECTED:
+            along += x * tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    r = 1 / tl.sqrt(tl.sum(squares, 0) / C + _EPSILON)
+    pulled = tl.sum(along, 0) / C * r * r
+    for first in range(0, C, CB):
+        c = first + tl.arange(0, CB)
+        at = image + c[:, None] * P + p[None, :]
+        inside = (c < C)[:, None] & (p < P)[None, :]
+        y = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
+        if DIRECTED:
+            y = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32) - y * pulled[None, :]
+        y *= r[None, :]
+        tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=inside)
+
+
+def pixel_norm(x: Tensor, g: Tensor | None, y: Tensor) -> Tensor:
+    """x of unit mean square over channels or, with g, the gradient of x."""
+    _, C, P = rows_of(x)
+    grid = (len(x), triton.cdiv(P, PIXELS))
+    _pixel_norm_kernel[grid](x, _or(g, x), y, C, P, DIRECTED=g is not None, CB=CHANNELS, PB=PIXELS)
+    return y
