@@ -205,3 +205,9 @@ def check_processes(name: str, o) -> None:
             f"{name}: found {processes} GPUs for a batch of {o.batch} in groups of {group} "
             f"(minibatch_std_group): expected a number that divides {o.batch // group}"
         )
+    half = o.batch // 2
+    if getattr(o, "path_length_weight", 0) and half % processes:
+        raise ValueError(
+            f"{name}: found {processes} GPUs for path lengths of half a batch, {half} images: "
+            f"expected a number that divides {half}"
+        )
