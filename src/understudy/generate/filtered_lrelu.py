@@ -9,7 +9,9 @@ frequency is filtered away before it can alias (Karras et al. 2021, sections 2.1
 - The up-sampled activation, 4 to 16 times as large as what enters, exists for a few maps at a time only. Backward
   passes compute it again.
 - J, the Jacobian at x, is D phi'(U x) U. It does not change but where the activation has its kinks, so that the
-  gradient of J^T g is J of what comes in, and the other way round: gradients of every order are one Function.
+  gradient of J^T g is J of what comes in, and the other way round: gradients of every order are one operation.
+
+That is the form of a CPU, and what the tests compare with. On a GPU the same J is one kernel (filtered_kernel.py).
 """
 
 import functools

@@ -95,23 +95,21 @@ class Draw(NamedTuple):
         cutoff = torch.where(torch.rand((), **at) < mixing, cutoff, layers)
         return cls(z_2NK[0], z_2NK[1], cutoff, [torch.randn(n, 1, r, r, **at) for r in noise_sizes])
 
-    def styles(self, mapping: nn.Module, chosen: Tensor | slice, layers: int) -> Tensor:
+    def styles(self, mapping: nn.Module, chosen: Tensor, layers: int) -> Tensor:
         """w of every layer, (N, layers, K), mixed."""
         w_NK, w_mix_NK = mapping(torch.cat((self.z[chosen], self.z_mix[chosen]))).chunk(2)
         first_L = torch.arange(layers, device=w_NK.device) < self.cutoff
         return torch.where(first_L[:, None], w_NK[:, None], w_mix_NK[:, None])
 
 
-def rounds(batch: int, group: int, microbatch: int | None, device: torch.device) -> list[Tensor | slice]:
+def rounds(batch: int, group: int, microbatch: int | None, device: torch.device) -> list[Tensor]:
     """Indices of this process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
     group = min(group, batch)
-    if (microbatch or batch) == batch and distributed.world_size() == 1:
-        return [slice(None)]  # all of it, and no copy
     members_GM = distributed.share(torch.arange(batch, device=device).view(group, -1).T).T
     return [part.flatten() for part in members_GM.split((microbatch or batch) // group, dim=1)]
 
 
-def rows(x: Tensor | None, chosen: Tensor | slice) -> Tensor | None:
+def rows(x: Tensor | None, chosen: Tensor) -> Tensor | None:
     """Those of a micro-batch, of what may not be there."""
     return None if x is None else x[chosen]
 
