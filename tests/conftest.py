@@ -5,9 +5,11 @@ HYPOTHESIS_PROFILE=explore draws other cases, many more of them.
 
 import os
 
-import pytest
-import torch
-from hypothesis import settings
+os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels of a GPU run on the CPU; read when Triton is first imported
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile("same", derandomize=True)
 settings.register_profile("explore", max_examples=2000)

@@ -81,6 +81,15 @@ def test_fast_path_is_the_reference_with_its_derivatives(f, chunk, monkeypatch):
         torch.testing.assert_close(fast, reference, rtol=tolerance, atol=tolerance)
 
 
+def test_a_scale_is_part_of_it_with_gradients_of_second_order():
+    x, bias = inputs(1, 2, 6, 7)
+    scale = torch.tensor([[1.5, -0.5]], dtype=torch.float64, requires_grad=True)
+    f = FORMS["clamped"]
+    torch.testing.assert_close(filtered_lrelu(x, bias, f, scale), filtered_lrelu(x * scale[..., None, None], bias, f))
+    assert gradcheck(lambda *a: filtered_lrelu(a[0], a[1], f, a[2]), (x, bias, scale), eps=1e-7, atol=1e-6)
+    assert gradgradcheck(lambda *a: filtered_lrelu(a[0], a[1], f, a[2]), (x, bias, scale), eps=1e-7, atol=1e-6)
+
+
 @every_form
 def test_gradients_match_finite_differences(f):
     x, bias = inputs(1, 2, 6, 7) if f.size(6)[1] > 0 else inputs(1, 1, 14, 13)
@@ -110,7 +119,7 @@ def test_only_the_input_is_kept_for_the_backward_pass():
     x, bias = inputs()
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
         filtered_lrelu(x, bias, FORMS["doubled rate"])
-    assert sum(kept) == x.numel()
+    assert kept == [x.numel(), bias.numel()]
 
 
 def test_matrices_are_made_once():
@@ -119,6 +128,54 @@ def test_matrices_are_made_once():
     misses = module._maps.cache_info().misses
     grad(filtered_lrelu(x, bias, form()).sum(), x)  # an equal form
     assert module._maps.cache_info().misses == misses
+
+
+@every_form
+@pytest.mark.parametrize("size", [(16, 14), (61, 35)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+def test_the_kernel_is_the_plain_form(f, size, dtype, tolerance):
+    """Value, tangent and cotangent, run by Triton's interpreter: sizes of one tile and of several."""
+    after = [f.size(n)[1] for n in size]
+    tensors = (*inputs(1, 2, *size), inputs(1, 2, *size, seed=1)[0], inputs(1, 2, *after, seed=2)[0])
+    x, bias, g, h = (t.detach().to(dtype) for t in tensors)
+    scale = torch.tensor([[1.5, -0.5]], dtype=dtype)
+    exact = [t.double() for t in (x, scale, bias)]
+    pairs = [
+        (module._fused("value", x, None, scale, bias, f), module._plain_value(*exact, f)),
+        (module._fused("tangent", x, g, scale, bias, f), module._plain_linear(g.double(), *exact, f, False)),
+        (module._fused("cotangent", x, h, scale, bias, f), module._plain_linear(h.double(), *exact, f, True)),
+    ]
+    for fused, plain in pairs:
+        assert fused.dtype == dtype and fused.shape == plain.shape
+        torch.testing.assert_close(fused.double(), plain, rtol=tolerance, atol=tolerance)
+
+
+def test_gradients_of_every_order_on_the_kernel(monkeypatch):
+    f, results = FORMS["radial, doubled, clamped"], []
+    for fused in (True, False):
+        monkeypatch.setattr(module, "fused", lambda x, fused=fused: fused)
+        x, bias = (t.detach().float().requires_grad_() for t in inputs(1, 2))
+        (gx,) = grad(filtered_lrelu(x, bias, f).pow(2).sum(), x, create_graph=True)
+        results.append((gx, *grad(gx.pow(2).sum(), (x, bias))))
+    for fused, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("f", [FORMS["doubled rate"], FORMS["radial, doubled, clamped"]])
+def test_a_backward_pass_is_one_kernel_with_all_sums(f, monkeypatch):
+    monkeypatch.setattr(module, "fused", lambda x: x.dtype == torch.float32)
+    leaves = [t.detach().float() for t in inputs(2, 2, 61, 35)] + [torch.tensor([[1.5, -0.5], [0.3, 1.0]])]
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        x, bias, scale = (t.to(dtype).requires_grad_() for t in leaves)
+        results.append(grad(filtered_lrelu(x, bias, f, scale).pow(2).sum(), (x, bias, scale)))
+    for fused, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fused.double(), plain, rtol=1e-5, atol=1e-5)
+
+
+def test_a_form_is_what_its_text_says():
+    for f in FORMS.values():
+        assert Form.of(f.text) == f
 
 
 def test_it_runs_without_numbers():

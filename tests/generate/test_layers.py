@@ -6,7 +6,7 @@ import torch
 from scipy.signal import convolve2d, correlate2d
 from torch.autograd import gradcheck, gradgradcheck
 
-from understudy.generate import layers
+from understudy.generate import layers, modulation
 
 FIR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 
@@ -78,14 +78,20 @@ def test_resampling_has_gradients_of_first_and_second_order(operation):
     assert gradgradcheck(lambda x: operation(x).pow(3), x)
 
 
-@pytest.mark.parametrize("demodulate", [True, False])
-def test_modulated_conv_equals_explicit_weights_per_sample(demodulate):
+def modulated_conv(*inputs, up=False):
+    y, d_NO = layers.modulated_conv(*inputs, up=up)
+    return y * d_NO.to(y.dtype)[:, :, None, None]
+
+
+def test_modulated_conv_equals_explicit_weights_per_sample():
     x, w, s = image(3, 4, 6, 6), image(5, 4, 3, 3, seed=1), image(3, 4, seed=2)
     w_NOIKK = w[None] * s[:, None, :, None, None]
-    if demodulate:
-        w_NOIKK = w_NOIKK / (w_NOIKK.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt()
+    torch.testing.assert_close(
+        modulation.scaled_1x1(x, s, w[..., :1, :1]), torch.einsum("nihw,noi->nohw", x, w_NOIKK[..., 0, 0])
+    )
+    w_NOIKK = w_NOIKK / (w_NOIKK.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt()
     expected = [torch.nn.functional.conv2d(x[n : n + 1], w_NOIKK[n], padding=1) for n in range(3)]
-    actual = layers.modulated_conv(x, w, s, demodulate=demodulate)
+    actual = modulated_conv(x, w, s)
     torch.testing.assert_close(actual, torch.cat(expected), rtol=1e-9, atol=1e-9)
 
 
@@ -96,13 +102,13 @@ def test_upsampling_modulated_conv_is_zero_insertion_conv_and_fir():
     w_IKK = w_IKK / np.sqrt((w_IKK**2).sum() + 1e-8)
     filters_IKK = [convolve2d(w_KK, 4 * FIR) for w_KK in w_IKK]  # 6 x 6
     full = sum(convolve2d(zero_inserted(a), k) for a, k in zip(x[0].numpy(), filters_IKK, strict=True))
-    np.testing.assert_allclose(layers.modulated_conv(x, w, s, up=True)[0, 0], full[2:10, 2:10], atol=1e-9)
+    np.testing.assert_allclose(modulated_conv(x, w, s, up=True)[0, 0], full[2:10, 2:10], atol=1e-9)
 
 
 def test_modulated_conv_in_half_precision_survives_large_operands():
     x, w, s = image(2, 64, 8, 8).float(), 300 * image(8, 64, 3, 3, seed=1).float(), 1e4 * image(2, 64, seed=2).float()
-    reference = layers.modulated_conv(x, w, s)
-    half = layers.modulated_conv(x.half(), w, s)
+    reference = modulated_conv(x, w, s)
+    half = modulated_conv(x.half(), w, s)
     assert half.dtype == torch.float16
     torch.testing.assert_close(half.float(), reference, rtol=0.02, atol=0.02)
 
@@ -111,7 +117,7 @@ def test_modulated_conv_in_half_precision_survives_large_operands():
 def test_modulated_conv_has_double_backward(up):
     x, w, s = image(2, 2, 3, 3), image(2, 2, 3, 3, seed=1), 1 + image(2, 2, seed=2).abs()
     arguments = tuple(a.requires_grad_() for a in (x, w, s))
-    assert gradgradcheck(lambda x, w, s: layers.modulated_conv(x, w, s, up=up), arguments)
+    assert gradgradcheck(lambda x, w, s: modulated_conv(x, w, s, up=up), arguments)
 
 
 def test_downsampling_conv_is_fir_and_strided_conv():
@@ -147,7 +153,7 @@ def test_equalised_layers_keep_unit_variance():
     x_NCHW = torch.randn(4, 64, 24, 24)
     y_NCHW = layers.Conv(64, 64, 3, active=False)(x_NCHW)[..., 1:-1, 1:-1]
     assert y_NCHW.std().item() == pytest.approx(1, abs=0.03)
-    assert layers.modulated_conv(x_NCHW, torch.randn(64, 64, 3, 3), torch.rand(4, 64)).std().item() == pytest.approx(
+    assert modulated_conv(x_NCHW, torch.randn(64, 64, 3, 3), torch.rand(4, 64)).std().item() == pytest.approx(
         1, abs=0.05
     )
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from understudy.generate import GENERATORS, build, gan, training_step
 from understudy.generate.stylegan2 import path_lengths, r1_penalty
+from understudy.run import distributed
 
 TINY = {"channel_base": 256, "channel_max": 16, "latent_size": 16, "mapping_layers": 2, "batch": 8, "precision": "fp32"}
 
@@ -79,6 +80,14 @@ def test_size_must_be_a_power_of_two(size):
 def test_impossible_options_are_explained(options, message):
     with pytest.raises(ValueError, match=message):
         tiny(**options)
+
+
+def test_halves_that_processes_cannot_share_are_refused(monkeypatch):
+    """Half a batch of 6 on two GPUs: one would make a step more than the other, and wait for it."""
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    with pytest.raises(ValueError, match="found 2 GPUs for path lengths of half a batch, 3 images"):
+        tiny(batch=6, microbatch=3, minibatch_std_group=1)
+    tiny(batch=6, minibatch_std_group=1, path_length_weight=0)
 
 
 def test_layers_take_the_latents_of_the_paper():

@@ -9,22 +9,27 @@ frequency is filtered away before it can alias (Karras et al. 2021, sections 2.1
 - The up-sampled activation, 4 to 16 times as large as what enters, exists for a few maps at a time only. Backward
   passes compute it again.
 - J, the Jacobian at x, is D phi'(U x) U. It does not change but where the activation has its kinks, so that the
-  gradient of J^T g is J of what comes in, and the other way round: gradients of every order are one Function.
+  gradient of J^T g is J of what comes in, and the other way round: gradients of every order are one operation.
+
+That is the form of a CPU, and what the tests compare with. On a GPU the same J is one kernel (filtered_kernel.py).
 """
 
 import functools
+import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import filtered_plan
 from .filters import separable_terms
+from .kernels import SLOPE, define, differentiate, fused
+from .modulation import scale_gradients
 
-SLOPE = 0.2  # of the leaky ReLU
 BLOCK = 64  # length of a dense block along the higher rate: longer multiply more zeros, shorter cost more calls
 # entries of the up-sampled activation at a time: on a CPU they stay in a core's cache; shapes alone take no memory
 CHUNKS = {"cpu": 2**18, "meta": sys.maxsize}
@@ -43,17 +48,35 @@ class Form:
     gain: float = math.sqrt(2)
     clamp: float | None = None  # of the activation, at the higher rate
 
+    def __post_init__(self):
+        """`text` is all of it, to make an equal one of by `of`."""
+        text = json.dumps([getattr(self, field.name) for field in fields(self)])
+        object.__setattr__(self, "text", text)
+
+    @staticmethod
+    @functools.cache
+    def of(text: str) -> "Form":
+        return Form(*map(_tuples, json.loads(text)))
+
+    @property
+    def clamp_before_gain(self) -> float | None:
+        return None if self.clamp is None else self.clamp / self.gain
+
     def size(self, size: int) -> tuple[int, int]:
         """Lengths of an axis of `size` at the higher rate, and after it."""
         upsampled = size * self.up + sum(self.padding) - len(self.up_taps) + 1
         return upsampled, (upsampled - len(self.down_taps)) // self.down + 1
 
 
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 # ------------------------------------------------------------------------------------------------ reference
-def filtered_lrelu_reference(x_NCHW: Tensor, bias_C: Tensor, form: Form) -> Tensor:
-    """The definition, step by step: bias, zeros between, padding, filter, leaky ReLU, clamp, filter, every n-th."""
+def filtered_lrelu_reference(x_NCHW: Tensor, bias_C: Tensor, form: Form, scale_NC: Tensor | None = None) -> Tensor:
+    """The definition by steps: scale, bias, zeros between, padding, filter, leaky ReLU, clamp, filter, every n-th."""
     N, C, H, W = x_NCHW.shape
-    x_NCHW = x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None]
+    x_NCHW = _shifted(x_NCHW, scale_NC, bias_C)
     x = x_NCHW.reshape(N, C, H, 1, W, 1)
     x = F.pad(x, (0, form.up - 1, 0, 0, 0, form.up - 1)).reshape(N, C, H * form.up, W * form.up)
     x = _filter(F.pad(x, form.padding * 2), form.up_taps) * form.up**2
@@ -149,7 +172,7 @@ class _Maps:
         self.up, self.down = _Resampler(up, device, dtype), _Resampler(down, device, dtype)
         self.up_adjoint = _Resampler([(a.T, b.T) for a, b in up], device, dtype)
         self.down_adjoint = _Resampler([(a.T, b.T) for a, b in down], device, dtype)
-        self.clamp = None if form.clamp is None else form.clamp / form.gain
+        self.clamp = form.clamp_before_gain
         upsampled = form.size(H)[0] * form.size(W)[0]
         self.chunk = max(CHUNKS.get(device.type, GPU_CHUNK) // upsampled, 1)
         self.before, self.after = size, (form.size(H)[1], form.size(W)[1])
@@ -196,41 +219,119 @@ def _by_chunks(function, chunk: int, size: tuple[int, int], *inputs_NCHW: Tensor
     return y.view(N, C, *size)
 
 
-class _FilteredLReLU(torch.autograd.Function):
-    @staticmethod
-    def forward(x_NCHW: Tensor, form: Form) -> Tensor:
-        maps = _maps_of(x_NCHW, form)
-        return _by_chunks(maps.value, maps.chunk, maps.after, x_NCHW)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.form = inputs[1]
-        ctx.save_for_backward(inputs[0])
-
-    @staticmethod
-    def backward(ctx, g_NCHW: Tensor):
-        return _Linear.apply(g_NCHW, *ctx.saved_tensors, ctx.form, True), None
+def _shifted(x_NCHW: Tensor, scale_NC: Tensor | None, bias_C: Tensor) -> Tensor:
+    if scale_NC is not None:
+        x_NCHW = x_NCHW * scale_NC[:, :, None, None]
+    return x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None]
 
 
-class _Linear(torch.autograd.Function):
-    """J g, or J^T g (adjoint), of the activation at x."""
-
-    @staticmethod
-    def forward(g_NCHW: Tensor, x_NCHW: Tensor, form: Form, adjoint: bool) -> Tensor:
-        maps = _maps_of(x_NCHW, form)
-        function, size = (maps.cotangent, maps.before) if adjoint else (maps.tangent, maps.after)
-        return _by_chunks(function, maps.chunk, size, x_NCHW, g_NCHW)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.form, ctx.adjoint = inputs[2:]
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx, h_NCHW: Tensor):
-        return _Linear.apply(h_NCHW, *ctx.saved_tensors, ctx.form, not ctx.adjoint), None, None, None
+def _plain_value(x_NCHW: Tensor, scale_NC: Tensor | None, bias_C: Tensor, form: Form) -> Tensor:
+    maps = _maps_of(x_NCHW, form)
+    return _by_chunks(maps.value, maps.chunk, maps.after, _shifted(x_NCHW, scale_NC, bias_C))
 
 
-def filtered_lrelu(x_NCHW: Tensor, bias_C: Tensor, form: Form) -> Tensor:
-    """filtered_lrelu_reference, up to rounding, with gradients of every order."""
-    return _FilteredLReLU.apply(x_NCHW + bias_C.to(x_NCHW.dtype)[:, None, None], form)
+def _plain_linear(g_NCHW: Tensor, x_NCHW: Tensor, scale_NC, bias_C: Tensor, form: Form, adjoint: bool) -> Tensor:
+    maps = _maps_of(x_NCHW, form)
+    function, size = (maps.cotangent, maps.before) if adjoint else (maps.tangent, maps.after)
+    return _by_chunks(function, maps.chunk, size, _shifted(x_NCHW, scale_NC, bias_C), g_NCHW)
+
+
+# ------------------------------------------------------------------------------------------------ as operations
+# Opaque to what traces a network: it sees two operations with known shapes, and no matrices of NumPy. A form goes in as
+# its text, since an operation takes no objects.
+
+
+def _fused(kind: str, x_NCHW: Tensor, g_NCHW: Tensor | None, scale_NC: Tensor | None, bias_C, form: Form, sums=None):
+    from . import filtered_kernel
+
+    planned = filtered_plan.plan(form, tuple(x_NCHW.shape[2:]), kind, x_NCHW.device)
+    return filtered_kernel.run(planned, x_NCHW, g_NCHW, scale_NC, bias_C, form.clamp_before_gain, sums)
+
+
+def _value(x_NCHW: Tensor, scale_NC: Tensor | None, bias_C: Tensor, text: str) -> Tensor:
+    form = Form.of(text)
+    if fused(x_NCHW):
+        return _fused("value", x_NCHW, None, scale_NC, bias_C, form)
+    return _plain_value(x_NCHW, scale_NC, bias_C, form)
+
+
+def _value_shape(x_NCHW: Tensor, scale_NC: Tensor | None, bias_C: Tensor, text: str) -> Tensor:
+    form = Form.of(text)
+    return x_NCHW.new_empty((*x_NCHW.shape[:2], *(form.size(n)[1] for n in x_NCHW.shape[2:])))
+
+
+def _linear(g_NCHW: Tensor, x_NCHW: Tensor, scale_NC: Tensor | None, bias_C: Tensor, text: str, adjoint: bool):
+    """J g, or J^T g (adjoint), with J by what enters the filter: x times its scale plus bias."""
+    form = Form.of(text)
+    if fused(x_NCHW):
+        return _fused("cotangent" if adjoint else "tangent", x_NCHW, g_NCHW, scale_NC, bias_C, form)
+    return _plain_linear(g_NCHW, x_NCHW, scale_NC, bias_C, form, adjoint)
+
+
+def _linear_shape(g_NCHW: Tensor, x_NCHW: Tensor, scale_NC, bias_C: Tensor, text: str, adjoint: bool) -> Tensor:
+    return torch.empty_like(x_NCHW) if adjoint else _value_shape(x_NCHW, scale_NC, bias_C, text)
+
+
+def _backward_shape(g_NCHW: Tensor, x_NCHW: Tensor, scale_NC: Tensor, bias_C: Tensor, text: str):
+    planned = filtered_plan.plan(Form.of(text), tuple(x_NCHW.shape[2:]), "cotangent", x_NCHW.device)
+    tiles = planned.tiles[0] * planned.tiles[1]
+    return torch.empty_like(x_NCHW), x_NCHW.new_empty((2, *x_NCHW.shape[:2], tiles), dtype=torch.float32)
+
+
+def _backward(g_NCHW: Tensor, x_NCHW: Tensor, scale_NC: Tensor, bias_C: Tensor, text: str) -> tuple[Tensor, Tensor]:
+    """The gradient of x, and the parts of those of scale and bias that each tile of the kernel has."""
+    _, sums_2NCT = _backward_shape(g_NCHW, x_NCHW, scale_NC, bias_C, text)
+    return _fused("cotangent", x_NCHW, g_NCHW, scale_NC, bias_C, Form.of(text), sums_2NCT), sums_2NCT
+
+
+def _value_setup(ctx, inputs, output) -> None:
+    x_NCHW, scale_NC, bias_C, ctx.text = inputs
+    ctx.save_for_backward(x_NCHW, scale_NC, bias_C)
+
+
+def _value_backward(ctx, g_NCHW: Tensor):
+    x_NCHW, scale_NC, bias_C = ctx.saved_tensors
+    if scale_NC is not None and fused(x_NCHW) and not torch.is_grad_enabled():
+        gradient, sums_2NCT = torch.ops.understudy.filtered_lrelu_backward(g_NCHW, *ctx.saved_tensors, ctx.text)
+        gradient_scale, sums_NC = sums_2NCT.sum(3).unbind()
+        return gradient, gradient_scale.to(scale_NC.dtype), sums_NC.sum(0).to(bias_C.dtype), None
+    h_NCHW = torch.ops.understudy.filtered_lrelu_linear(g_NCHW, x_NCHW, scale_NC, bias_C, ctx.text, True)
+    if scale_NC is None:
+        return h_NCHW, None, h_NCHW.sum((0, 2, 3)).to(bias_C.dtype), None
+    gradient, gradient_scale = scale_gradients(h_NCHW, x_NCHW, scale_NC)
+    return gradient, gradient_scale, h_NCHW.sum((0, 2, 3)).to(bias_C.dtype), None
+
+
+def _linear_setup(ctx, inputs, output) -> None:
+    _, x_NCHW, scale_NC, bias_C, ctx.text, ctx.adjoint = inputs
+    ctx.save_for_backward(x_NCHW, scale_NC, bias_C)
+
+
+def _linear_backward(ctx, h_NCHW: Tensor):
+    gradient = torch.ops.understudy.filtered_lrelu_linear(h_NCHW, *ctx.saved_tensors, ctx.text, not ctx.adjoint)
+    return gradient, None, None, None, None, None
+
+
+for _schema, _shape, _compute, _setup, _gradient in (
+    (
+        "filtered_lrelu(Tensor x, Tensor? scale, Tensor bias, str form) -> Tensor",
+        _value_shape, _value, _value_setup, _value_backward,
+    ),
+    (
+        "filtered_lrelu_linear(Tensor g, Tensor x, Tensor? scale, Tensor bias, str form, bool adjoint) -> Tensor",
+        _linear_shape, _linear, _linear_setup, _linear_backward,
+    ),
+):  # fmt: skip
+    define(_schema, _shape, _compute, on_cpu=True)
+    differentiate(_schema, _gradient, _setup)
+define(
+    "filtered_lrelu_backward(Tensor g, Tensor x, Tensor scale, Tensor bias, str form) -> (Tensor, Tensor)",
+    _backward_shape,
+    _backward,
+    on_cpu=True,
+)
+
+
+def filtered_lrelu(x_NCHW: Tensor, bias_C: Tensor, form: Form, scale_NC: Tensor | None = None) -> Tensor:
+    """filtered_lrelu_reference of x times its scale, up to rounding, with gradients of every order."""
+    return torch.ops.understudy.filtered_lrelu(x_NCHW, scale_NC, bias_C, form.text)

@@ -97,7 +97,7 @@ class Draw(NamedTuple):
 
     def styles(self, mapping: nn.Module, chosen: Tensor, layers: int) -> Tensor:
         """w of every layer, (N, layers, K), mixed."""
-        w_NK, w_mix_NK = mapping(self.z[chosen]), mapping(self.z_mix[chosen])
+        w_NK, w_mix_NK = mapping(torch.cat((self.z[chosen], self.z_mix[chosen]))).chunk(2)
         first_L = torch.arange(layers, device=w_NK.device) < self.cutoff
         return torch.where(first_L[:, None], w_NK[:, None], w_mix_NK[:, None])
 

@@ -11,7 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.2  # of the leaky ReLU
+from . import activation, kernels
+from .kernels import NORM_EPSILON, SLOPE
+from .modulation import conv, scaled_conv
+from .prepared import LARGEST, UNCHANGED, demodulation, weights_and_squares, weights_for
+
 GAIN = math.sqrt(2)  # what the leaky ReLU takes from a signal's standard deviation, nearly
 _FIR = {2: (1.0, 2.0, 1.0), 3: (1.0, 3.0, 3.0, 1.0)}  # by order: binomial, separable, the same in both axes
 
@@ -57,64 +61,80 @@ def _fir(x_NCHW: Tensor, order: int = 3) -> Tensor:
     return y_NCHW
 
 
+def _fused_fir(x_NCHW: Tensor, size: tuple[int, int], *, up=1, down=1, padding: int, gain=1.0, order=3) -> Tensor:
+    kernel_KK = _fir_kernel_KK(order, x_NCHW.device, torch.float32)
+    return torch.ops.understudy.fir(x_NCHW.contiguous(), kernel_KK, up, down, padding, gain, size)
+
+
 class _Blur(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor, padding: int, order: int) -> Tensor:
-        return _fir(F.pad(x_NCHW, (padding,) * 4), order)
+    def forward(x_NCHW: Tensor, padding: int, order: int, gain: float) -> Tensor:
+        if kernels.fused(x_NCHW):
+            H, W = (n + 2 * padding - order for n in x_NCHW.shape[2:])
+            return _fused_fir(x_NCHW, (H, W), padding=padding, gain=gain, order=order)
+        y_NCHW = _fir(F.pad(x_NCHW, (padding,) * 4), order)
+        return y_NCHW if gain == 1 else gain * y_NCHW
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, ctx.padding, ctx.order = inputs
+        _, ctx.padding, ctx.order, ctx.gain = inputs
 
     @staticmethod
     def backward(ctx, g_NCHW: Tensor):
-        return _Blur.apply(g_NCHW, ctx.order - ctx.padding, ctx.order), None, None
+        return _Blur.apply(g_NCHW, ctx.order - ctx.padding, ctx.order, ctx.gain), None, None, None
 
 
 class _Down(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor) -> Tensor:
-        return F.conv2d(x_NCHW, _fir_kernel(x_NCHW), stride=2, padding=1, groups=x_NCHW.shape[1])
+    def forward(x_NCHW: Tensor, gain: float) -> Tensor:
+        if kernels.fused(x_NCHW):
+            H, W = (n // 2 for n in x_NCHW.shape[2:])
+            return _fused_fir(x_NCHW, (H, W), down=2, padding=1, gain=gain)
+        y_NCHW = F.conv2d(x_NCHW, _fir_kernel(x_NCHW), stride=2, padding=1, groups=x_NCHW.shape[1])
+        return y_NCHW if gain == 1 else gain * y_NCHW
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        pass
+        ctx.gain = inputs[1]
 
     @staticmethod
     def backward(ctx, g_NCHW: Tensor):
-        return _Up.apply(g_NCHW)
+        return _Up.apply(g_NCHW, ctx.gain), None
 
 
 class _Up(torch.autograd.Function):
     @staticmethod
-    def forward(x_NCHW: Tensor) -> Tensor:
+    def forward(x_NCHW: Tensor, gain: float) -> Tensor:
         N, C, H, W = x_NCHW.shape
+        if kernels.fused(x_NCHW):
+            return _fused_fir(x_NCHW, (2 * H, 2 * W), up=2, padding=2, gain=gain)
         spread_NCHW = x_NCHW.new_zeros(N, C, 2 * H + 3, 2 * W + 3)  # zeros between, two before, one after
         spread_NCHW[..., 2:-1:2, 2:-1:2] = x_NCHW
-        return _fir(spread_NCHW)
+        y_NCHW = _fir(spread_NCHW)
+        return y_NCHW if gain == 1 else gain * y_NCHW
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        pass
+        ctx.gain = inputs[1]
 
     @staticmethod
     def backward(ctx, g_NCHW: Tensor):
-        return _Down.apply(g_NCHW)
+        return _Down.apply(g_NCHW, ctx.gain), None
 
 
-def blur(x_NCHW: Tensor, padding: int, order: int = 3) -> Tensor:
+def blur(x_NCHW: Tensor, padding: int, order: int = 3, gain: float = 1.0) -> Tensor:
     """FIR at the same rate, zeros outside: (H, W) -> (H + 2 padding - order, W + 2 padding - order)."""
-    return _Blur.apply(x_NCHW, padding, order)
+    return _Blur.apply(x_NCHW, padding, order, gain)
 
 
 def downsample(x_NCHW: Tensor) -> Tensor:
     """FIR, then every second pixel: (H, W) -> (H/2, W/2), H and W even."""
-    return _Down.apply(x_NCHW)
+    return _Down.apply(x_NCHW, 1.0)
 
 
 def upsample(x_NCHW: Tensor) -> Tensor:
     """A zero after every pixel, then FIR with gain 4, which keeps the mean: (H, W) -> (2H, 2W)."""
-    return 4 * _Up.apply(x_NCHW)
+    return _Up.apply(x_NCHW, 4.0)
 
 
 def double(x_NCHW: Tensor) -> Tensor:
@@ -130,14 +150,41 @@ def halve(x_NCHW: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------ equalised layers
 def normalize_second_moment(x_NK: Tensor) -> Tensor:
     """Unit mean square over channels, of each latent (N, K), or of each pixel of (N, C, H, W)."""
-    return x_NK * (x_NK.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+    if kernels.fused(x_NK) and x_NK.ndim == 4:
+        return _PixelNorm.apply(x_NK)
+    return _normalized(x_NK)
 
 
-def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | None = None) -> Tensor:
-    """sqrt(2) * leaky_relu(x + bias) * gain, limited to +-clamp * gain; x is (N, C) or (N, C, H, W)."""
-    bias = bias_C.to(x_NC.dtype).view(1, -1, *[1] * (x_NC.ndim - 2))
-    y = F.leaky_relu(x_NC + bias, SLOPE) * (math.sqrt(2) * gain)
-    return y if clamp is None else y.clamp(-clamp * gain, clamp * gain)
+def _normalized(x_NK: Tensor) -> Tensor:
+    return x_NK * (x_NK.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()
+
+
+class _PixelNorm(torch.autograd.Function):
+    """One kernel, and one for its gradient, unless that is differentiated again."""
+
+    @staticmethod
+    def forward(x_NCHW: Tensor) -> Tensor:
+        return torch.ops.understudy.pixel_norm(x_NCHW.contiguous())
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g_NCHW: Tensor):
+        (x_NCHW,) = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return torch.ops.understudy.pixel_norm_backward(g_NCHW.contiguous(), x_NCHW.contiguous())
+        r_N1HW = (x_NCHW.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()
+        along_N1HW = (g_NCHW * x_NCHW).mean(1, keepdim=True)
+        return r_N1HW * (g_NCHW - x_NCHW * along_N1HW * r_N1HW.square())
+
+
+def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | None = None, **before) -> Tensor:
+    """sqrt(2) * leaky_relu(x + bias) * gain, limited to +-clamp * gain; x is (N, C) or (N, C, H, W). `before` is what
+    happens to x before: scale and noise of activation.activate."""
+    limit = None if clamp is None else clamp * gain
+    return activation.activate(x_NC, bias_C, math.sqrt(2) * gain, limit, **before)
 
 
 class Dense(nn.Module):
@@ -166,8 +213,38 @@ class Dense(nn.Module):
         self.bias = nn.Parameter(torch.full((outputs,), float(bias)))
 
     def forward(self, x_NK: Tensor) -> Tensor:
-        weight, bias = self.weight * self.weight_gain, self.bias * self.bias_gain
-        return activate(F.linear(x_NK, weight), bias) if self.active else F.linear(x_NK, weight, bias)
+        y = _Affine.apply(x_NK, self.weight, self.bias, self.weight_gain, self.bias_gain)
+        return activation.activate(y) if self.active else y
+
+
+class _Affine(torch.autograd.Function):
+    """x W^T weight_gain + b bias_gain: each product with its gain, and without a scaled copy of the weights."""
+
+    @staticmethod
+    def forward(x_NI: Tensor, w_OI: Tensor, b_O: Tensor, weight_gain: float, bias_gain: float) -> Tensor:
+        return torch.addmm(b_O, x_NI, w_OI.T, beta=bias_gain, alpha=weight_gain)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x_NI, w_OI, _, *ctx.gains = inputs
+        ctx.save_for_backward(x_NI, w_OI)
+
+    @staticmethod
+    def backward(ctx, g_NO: Tensor):
+        (x_NI, w_OI), (weight_gain, bias_gain) = ctx.saved_tensors, ctx.gains
+        x_wanted, w_wanted, b_wanted = ctx.needs_input_grad[:3]
+        b_O = g_NO.sum(0) if b_wanted else None
+        return (
+            _product(g_NO, w_OI, weight_gain) if x_wanted else None,
+            _product(g_NO.T, x_NI, weight_gain) if w_wanted else None,
+            b_O if b_O is None or bias_gain == 1 else b_O * bias_gain,
+            None,
+            None,
+        )
+
+
+def _product(a: Tensor, b: Tensor, gain: float) -> Tensor:
+    return torch.addmm(a.new_empty(1), a, b, beta=0, alpha=gain)
 
 
 class Conv(nn.Module):
@@ -195,14 +272,15 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if active else None
 
     def forward(self, x_NCHW: Tensor, gain: float = 1.0) -> Tensor:
-        w = (self.weight * self.weight_gain).to(x_NCHW.dtype)
+        linear = self.bias is None
+        w = weights_for(x_NCHW.dtype, self.weight, self.weight_gain * gain if linear else self.weight_gain)
         if not self.down:
-            x_NCHW = F.conv2d(x_NCHW, w, padding=w.shape[2] // 2)
+            x_NCHW = conv(x_NCHW, w, padding=w.shape[2] // 2)
         elif w.shape[2] == 1:
-            x_NCHW = F.conv2d(downsample(x_NCHW), w)  # the two commute, and this is four times cheaper
+            x_NCHW = conv(downsample(x_NCHW), w)  # the two commute, and this is four times cheaper
         else:
-            x_NCHW = F.conv2d(blur(x_NCHW, padding=2), w, stride=2)
-        return x_NCHW * gain if self.bias is None else activate(x_NCHW, self.bias, gain, self.clamp)
+            x_NCHW = conv(blur(x_NCHW, padding=2), w, stride=2)
+        return x_NCHW if linear else activate(x_NCHW, self.bias, gain, self.clamp)
 
 
 class ResizingConv(nn.Module):
@@ -210,13 +288,24 @@ class ResizingConv(nn.Module):
     comes after, its bias does not.
 
     Args:
+        active: adds the activation; it needs the bias.
         resize: "up" doubles the size first (`double`), "down" halves it before the bias (`halve`). Both are one strided
             convolution of the 3 x 3 kernel added up over four shifts: the same, at less than half the operations.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, gain: float = GAIN, bias=True, resize: str = ""):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        gain: float = GAIN,
+        bias: bool = True,
+        active: bool = False,
+        resize: str = "",
+    ):
         super().__init__()
-        self.resize = resize
+        self.resize, self.active = resize, active
         self.weight_gain = gain / math.sqrt(inputs * kernel**2)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
@@ -230,7 +319,11 @@ class ResizingConv(nn.Module):
             y_NCHW = F.conv2d(x_NCHW, _four_shifts(w) / 4, stride=2, padding=1)
         else:
             y_NCHW = F.conv2d(x_NCHW, w, padding=w.shape[2] // 2)
-        return y_NCHW if self.bias is None else y_NCHW + self.bias[:, None, None]
+        if self.bias is None:
+            return y_NCHW
+        if self.active:
+            return activation.activate(y_NCHW, self.bias, gain=1.0)
+        return y_NCHW + self.bias[:, None, None]
 
 
 def _four_shifts(w_OI33: Tensor) -> Tensor:
@@ -245,29 +338,24 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
 
 
-def modulated_conv(
-    x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, demodulate: bool = True, up: bool = False
-) -> Tensor:
+def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, up: bool = False) -> tuple[Tensor, Tensor]:
     """Convolution whose weights are scaled per sample and input channel by styles s, then to unit norm per output
     channel (StyleGAN 2, equations 1 and 3), in the equal and faster form: scale x, one plain convolution, scale y.
+    Returns y and its scale (N, O), which the activation multiplies.
 
     Args:
         up: doubles the size, by a transposed convolution and the FIR with gain 4.
     """
     dtype = x_NIHW.dtype
-    if demodulate and dtype == torch.float16:  # demodulation undoes both scales, which keep sums below 65504
-        fan_in = w_OIKK[0].numel()
-        w_OIKK = w_OIKK / (w_OIKK.detach().abs().amax((1, 2, 3), keepdim=True) * math.sqrt(fan_in))
+    half = dtype == torch.float16
+    w, squares_OI = weights_and_squares(dtype, w_OIKK, LARGEST if half else UNCHANGED)
+    if half:  # undone by demodulation, as the scale of the weights is
         s_NI = s_NI / s_NI.detach().abs().amax(1, keepdim=True)
-    y = x_NIHW * s_NI.to(dtype)[:, :, None, None]
     if up:
-        y = 4 * blur(F.conv_transpose2d(y, w_OIKK.to(dtype).transpose(0, 1), stride=2), padding=1)
+        y = blur(scaled_conv(x_NIHW, s_NI.to(dtype), w.transpose(0, 1), up=True), padding=1, gain=4.0)
     else:
-        y = F.conv2d(y, w_OIKK.to(dtype), padding=w_OIKK.shape[2] // 2)
-    if not demodulate:
-        return y
-    d_NO = (s_NI.square() @ w_OIKK.square().sum((2, 3)).T + 1e-8).rsqrt()
-    return y * d_NO.to(dtype)[:, :, None, None]
+        y = scaled_conv(x_NIHW, s_NI.to(dtype), w, padding=w.shape[2] // 2)
+    return y, demodulation(s_NI, squares_OI)
 
 
 def append_minibatch_stddev(x_NCHW: Tensor, group: int) -> Tensor:

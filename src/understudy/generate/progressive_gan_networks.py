@@ -48,11 +48,11 @@ class FirstBlock(nn.Module):
         self.weight_gain = GAIN / 4 / math.sqrt(latent_size)  # a quarter of what the equalised layer would have
         self.weight = nn.Parameter(torch.randn(outputs, 4, 4, latent_size))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.conv1 = ResizingConv(outputs, outputs, 3)
+        self.conv1 = ResizingConv(outputs, outputs, 3, active=True)
 
     def forward(self, z_NK: Tensor) -> Tensor:
         x_NCHW = torch.tensordot(z_NK, self.weight * self.weight_gain, ([1], [3])) + self.bias[:, None, None]
-        return normalize_second_moment(leaky(self.conv1(normalize_second_moment(leaky(x_NCHW)))))
+        return normalize_second_moment(self.conv1(normalize_second_moment(leaky(x_NCHW))))
 
 
 class GeneratorBlock(nn.Module):
@@ -60,12 +60,12 @@ class GeneratorBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.conv0 = ResizingConv(inputs, outputs, 3, resize="up")
-        self.conv1 = ResizingConv(outputs, outputs, 3)
+        self.conv0 = ResizingConv(inputs, outputs, 3, active=True, resize="up")
+        self.conv1 = ResizingConv(outputs, outputs, 3, active=True)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = normalize_second_moment(leaky(self.conv0(x_NCHW)))
-        return normalize_second_moment(leaky(self.conv1(x_NCHW)))
+        x_NCHW = normalize_second_moment(self.conv0(x_NCHW))
+        return normalize_second_moment(self.conv1(x_NCHW))
 
 
 class Generator(nn.Module):
@@ -94,12 +94,12 @@ class DiscriminatorBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, blurs: bool):
         super().__init__()
         self.blurs = blurs
-        self.conv0 = ResizingConv(inputs, inputs, 3)
-        self.conv1 = ResizingConv(inputs, outputs, 3, resize="down")
+        self.conv0 = ResizingConv(inputs, inputs, 3, active=True)
+        self.conv1 = ResizingConv(inputs, outputs, 3, active=True, resize="down")
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = leaky(self.conv0(x_NCHW))
-        return leaky(self.conv1(blur(x_NCHW, padding=1, order=2) if self.blurs else x_NCHW))
+        x_NCHW = self.conv0(x_NCHW)
+        return self.conv1(blur(x_NCHW, padding=1, order=2) if self.blurs else x_NCHW)
 
 
 class Discriminator(nn.Module):
@@ -110,20 +110,20 @@ class Discriminator(nn.Module):
         o = options
         self.group = o.minibatch_std_group
         maps = {r: feature_maps(r, o.channel_base, o.channel_max) for r in resolutions(size)}
-        self.from_image = nn.ModuleDict({f"r{r}": ResizingConv(channels, m, 1) for r, m in maps.items()})
+        self.from_image = nn.ModuleDict({f"r{r}": ResizingConv(channels, m, 1, active=True) for r, m in maps.items()})
         self.blocks = nn.ModuleDict(
             {f"b{r}": DiscriminatorBlock(maps[r], maps[r // 2], blurs) for r in resolutions(size)[:0:-1]}
         )
-        self.conv = ResizingConv(maps[4] + 1, maps[4], 3)
+        self.conv = ResizingConv(maps[4] + 1, maps[4], 3, active=True)
         self.dense = Dense(maps[4] * 16, maps[4], gain=GAIN)
         self.out = Dense(maps[4], 1)
 
     def forward(self, image_NCHW: Tensor, phase: Phase) -> Tensor:
-        x_NCHW = leaky(self.from_image[f"r{phase.resolution}"](image_NCHW))
+        x_NCHW = self.from_image[f"r{phase.resolution}"](image_NCHW)
         for r in resolutions(phase.resolution)[:0:-1]:
             x_NCHW = self.blocks[f"b{r}"](x_NCHW)
             if phase.old and r == phase.resolution:  # as the generator, section 2, figure 2
-                old_NCHW = leaky(self.from_image[f"r{r // 2}"](halve(image_NCHW)))
+                old_NCHW = self.from_image[f"r{r // 2}"](halve(image_NCHW))
                 x_NCHW = x_NCHW.lerp(old_NCHW, phase.old)
-        x_NCHW = leaky(self.conv(append_minibatch_stddev(x_NCHW, self.group)))
+        x_NCHW = self.conv(append_minibatch_stddev(x_NCHW, self.group))
         return self.out(leaky(self.dense(x_NCHW.flatten(1)))).squeeze(1)

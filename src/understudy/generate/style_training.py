@@ -109,7 +109,8 @@ class StyleTraining(gan.Adversarial):
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / self.options.batch
 
-        nonfinite = training_step.descend(self.optimizers["generator"], losses())
+        with training_step.frozen(self.networks["discriminator"]):
+            nonfinite = training_step.descend(self.optimizers["generator"], losses())
         return {"loss_generator": F.softplus(-torch.cat(scores)).mean(), "nonfinite_gradients": nonfinite}
 
     def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
@@ -120,15 +121,16 @@ class StyleTraining(gan.Adversarial):
         with torch.no_grad():
             generator.w_mean_K.lerp_(generator.mapping(draw.z).mean(0), 1 - o.mapping_ema)
 
-        def losses() -> Iterator[Tensor]:
+        def part(score_N: Tensor, scores: list[Tensor], sign: int) -> Tensor:
+            scores.append(score_N.detach())
+            return F.softplus(sign * score_N).sum() / o.batch
+
+        def losses() -> Iterator[Tensor]:  # fakes and reals one after the other: half as much is kept at once
             for chosen in self._rounds():
                 with torch.no_grad():
                     fake_NCHW = self._images_to_judge(draw, chosen)
-                fake_N = self._score(fake_NCHW, gan.rows(fake_maps, chosen))
-                real_N = self._score(real_NCHW[chosen], gan.rows(real_maps, chosen))
-                fakes.append(fake_N.detach())
-                reals.append(real_N.detach())
-                yield (F.softplus(fake_N) + F.softplus(-real_N)).sum() / o.batch
+                yield part(self._score(fake_NCHW, gan.rows(fake_maps, chosen)), fakes, 1)
+                yield part(self._score(real_NCHW[chosen], gan.rows(real_maps, chosen)), reals, -1)
 
         nonfinite = training_step.descend(self.optimizers["discriminator"], losses())
         fake_N, real_N = torch.cat(fakes), torch.cat(reals)
@@ -202,4 +204,10 @@ def check_processes(name: str, o) -> None:
         raise ValueError(
             f"{name}: found {processes} GPUs for a batch of {o.batch} in groups of {group} "
             f"(minibatch_std_group): expected a number that divides {o.batch // group}"
+        )
+    half = o.batch // 2
+    if getattr(o, "path_length_weight", 0) and half % processes:
+        raise ValueError(
+            f"{name}: found {processes} GPUs for path lengths of half a batch, {half} images: "
+            f"expected a number that divides {half}"
         )

@@ -57,12 +57,16 @@ class StyleGAN1(GrowingGAN):
             for chosen in self._rounds(n):
                 with torch.no_grad():
                     fake_NCHW = self._fake(draw, chosen, phase)
-                chosen_NCHW = real_NCHW[chosen].requires_grad_(o.r1_gamma > 0)
                 fake_N = discriminator(warp(fake_NCHW, gan.rows(fake_maps, chosen)), phase)
-                real_N = discriminator(warp(chosen_NCHW, gan.rows(real_maps, chosen)), phase)
                 fakes.append(fake_N.detach())
+                loss = F.softplus(fake_N).sum() / n
+                del fake_NCHW, fake_N  # before the real ones: half as much is kept at once
+                yield loss
+                del loss
+                chosen_NCHW = real_NCHW[chosen].requires_grad_(o.r1_gamma > 0)
+                real_N = discriminator(warp(chosen_NCHW, gan.rows(real_maps, chosen)), phase)
                 reals.append(real_N.detach())
-                loss = (F.softplus(fake_N) + F.softplus(-real_N)).sum() / n
+                loss = F.softplus(-real_N).sum() / n
                 if o.r1_gamma:
                     penalty_N = gan.squared_gradients(real_N, chosen_NCHW) / self._enlarged(phase) ** 2
                     penalties.append(penalty_N.detach())
@@ -92,7 +96,8 @@ class StyleGAN1(GrowingGAN):
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / n
 
-        nonfinite = training_step.descend(self.optimizers["generator"], losses())
+        with training_step.frozen(self.networks["discriminator"]):
+            nonfinite = training_step.descend(self.optimizers["generator"], losses())
         return {"loss_generator": F.softplus(-torch.cat(scores)).mean(), "nonfinite_gradients": nonfinite}
 
     def _draw(self, n: int, phase: Phase, rng: torch.Generator | None) -> gan.Draw:

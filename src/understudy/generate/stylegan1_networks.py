@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .activation import activate
 from .growing import Phase
 from .layers import GAIN, Dense, ResizingConv, blur, feature_maps, leaky, normalize_second_moment, resolutions
 from .progressive_gan_networks import ToImages
@@ -41,10 +42,13 @@ class Epilogue(nn.Module):
         self.affine = Dense(latent_size, 2 * maps)
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor) -> Tensor:
-        x_NCHW = x_NCHW + noise_N1HW * self.noise_strength[:, None, None]
-        x_NCHW = F.instance_norm(leaky(x_NCHW + self.bias[:, None, None]), eps=1e-8)
-        scale_NC11, shift_NC11 = self.affine(w_NK)[:, :, None, None].chunk(2, 1)
-        return x_NCHW * (scale_NC11 + 1) + shift_NC11
+        noise = {"noise_N1HW": noise_N1HW, "strength": self.noise_strength}
+        x_NCHW = activate(x_NCHW, self.bias, gain=1.0, **noise)
+        scale_NC, shift_NC = self.affine(w_NK).chunk(2, 1)
+        # instance normalisation is batch normalisation where each map of each image is a channel with its own style
+        maps_1RHW = x_NCHW.reshape(1, -1, *x_NCHW.shape[2:])
+        weight_R, bias_R = (scale_NC + 1).reshape(-1), shift_NC.reshape(-1)
+        return F.batch_norm(maps_1RHW, None, None, weight_R, bias_R, training=True, eps=1e-8).view_as(x_NCHW)
 
 
 class SynthesisBlock(nn.Module):

@@ -6,8 +6,10 @@ Original  the study trained github.com/NVlabs/stylegan3 with --cfg=stylegan2 (NV
           non-commercial). This is an independent implementation, written from the paper and from documented facts.
 Cost      published by the study: 25 000 kimg at 256 x 256 in 3 days on 4 A100 (288 GPU-hours).
 Size      5 x 256 x 256: generator 30 040 240 parameters (45 GMAC an image), discriminator 28 864 385 (47 GMAC).
-Departs   path-length mean is checkpointed; the sum over micro-batches is a mean; one style-mixing cutoff an iteration
-          (the original: one for each GPU); fp16 layers compute in fp32 on a CPU.
+Departs   the mean of path lengths is checkpointed and of all GPUs (the original: of each); the mean w follows the whole
+          batch (the original: one GPU's part); the sum over micro-batches is a mean; one style-mixing cutoff an
+          iteration (the original: one for each GPU); data come in shuffled epochs of our own; Adam is not corrected for
+          a regularisation whose weight is zero; fp16 layers compute in fp32 on a CPU.
 """
 
 import math

@@ -5,10 +5,11 @@ channel_base, channel_max, latent_size, mapping_layers, minibatch_std_group and 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import (
@@ -22,6 +23,7 @@ from .layers import (
     resolutions,
     upsample,
 )
+from .modulation import scaled_1x1
 
 REDUCED_RESOLUTIONS = 4  # that many, the highest ones, compute in reduced precision
 CLAMP = 256.0  # of activations, where anything is in reduced precision
@@ -83,9 +85,16 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_HW", torch.randn(resolution, resolution))  # for sampling
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor | None) -> Tensor:
-        x_NCHW = modulated_conv(x_NCHW, self.weight, self.affine(w_NK), up=self.up)
+        x_NCHW, scale_NC = modulated_conv(x_NCHW, self.weight, self.affine(w_NK), up=self.up)
         noise = self.noise_HW if noise_N1HW is None else noise_N1HW
-        return activate(x_NCHW + (noise * self.noise_strength).to(x_NCHW.dtype), self.bias, clamp=self.clamp)
+        return activate(
+            x_NCHW,
+            self.bias,
+            clamp=self.clamp,
+            scale_NC=scale_NC,
+            noise_N1HW=noise,
+            strength=self.noise_strength,
+        )
 
 
 class ToImage(nn.Module):
@@ -100,9 +109,9 @@ class ToImage(nn.Module):
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor) -> Tensor:
         style_NC = self.affine(w_NK) / math.sqrt(self.weight.shape[1])
-        y = modulated_conv(x_NCHW, self.weight, style_NC, demodulate=False)
+        y = scaled_1x1(x_NCHW, style_NC, self.weight)
         y = y + self.bias.to(y.dtype)[:, None, None]
-        return (y if self.clamp is None else y.clamp(-self.clamp, self.clamp)).to(w_NK.dtype)
+        return (y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)).to(w_NK.dtype)
 
 
 class SynthesisBlock(nn.Module):
@@ -121,11 +130,17 @@ class SynthesisBlock(nn.Module):
         self.conv1 = SynthesisLayer(outputs, outputs, latent_size, resolution, up=False, clamp=clamp)
         self.to_image = ToImage(outputs, channels, latent_size, clamp)
 
-    def forward(self, x_NCHW: Tensor | None, image_NCHW: Tensor | None, w_NLK: Tensor, noises: Iterator[Tensor | None]):
-        ws = iter(w_NLK.unbind(1))
-        dtype = self.precision.at(self.resolution, w_NLK)
+    def forward(
+        self,
+        x_NCHW: Tensor | None,
+        image_NCHW: Tensor | None,
+        ws_NK: Sequence[Tensor],
+        noises: Iterator[Tensor | None],
+    ):
+        ws = iter(ws_NK)
+        dtype = self.precision.at(self.resolution, ws_NK[0])
         if self.resolution == 4:
-            x_NCHW = self.constant_CHW.to(dtype).expand(len(w_NLK), -1, -1, -1)
+            x_NCHW = self.constant_CHW.to(dtype).expand(len(ws_NK[0]), -1, -1, -1)
         else:
             x_NCHW = self.conv0(x_NCHW.to(dtype), next(ws), next(noises))
         x_NCHW = self.conv1(x_NCHW, next(ws), next(noises))
@@ -155,10 +170,10 @@ class Generator(StyleGenerator):
     def synthesis(self, w_NLK: Tensor, noises: list[Tensor] | None = None) -> Tensor:
         """Images of one w for each layer; noises (N, 1, r, r) of `noise_sizes`, or the constant ones."""
         supply = iter([None] * len(self.noise_sizes) if noises is None else noises)
-        x_NCHW = image_NCHW = None
+        x_NCHW, image_NCHW, ws_NK = None, None, w_NLK.unbind(1)
         for i, block in enumerate(self.blocks.values()):
             start = max(2 * i - 1, 0)
-            x_NCHW, image_NCHW = block(x_NCHW, image_NCHW, w_NLK[:, start:], supply)
+            x_NCHW, image_NCHW = block(x_NCHW, image_NCHW, ws_NK[start:], supply)
         return image_NCHW
 
 

@@ -8,9 +8,12 @@ Cost      published by the study: 25 000 kimg at 256 x 256 in 3 days on 4 A100 (
 Size      5 x 256 x 256: generator T 28 472 391 parameters (232 GMAC an image, filters excluded), R 18 816 901 (101
           GMAC); discriminator, StyleGAN 2's, 28 864 385 (47 GMAC).
 Departs   magnitudes are followed after the discriminator's step and from its whole batch, where the original follows
-          each layer's before it runs and from one GPU's; styles are normalised for each sample, where the original does
-          it for the batch (demodulation undoes either); fp32 has no clamp, as in our StyleGAN 2; a resumed training
-          goes on with its ramp-up and blur as if it had not stopped; fp16 layers compute in fp32 on a CPU.
+          each layer's before it runs and from one GPU's; the mean w follows the whole batch, too; styles are normalised
+          for each sample, where the original does it for the batch (demodulation undoes either, up to its epsilon, so
+          no gradient flows through the scale); Adam is not corrected for R1 where its weight is zero; data come in
+          shuffled epochs of our own; the taps of the filters are rounded: to tf32 in the kernel for maps in reduced
+          precision, to the type of the maps in the plain form; a resumed training goes on with its ramp-up and blur as
+          if it had not stopped; fp16 layers compute in fp32 on a CPU.
 """
 
 import math

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from .filtered_lrelu import Form, filtered_lrelu
 from .filters import lowpass, radial_lowpass
 from .layers import Dense
+from .modulation import mean_squares, scaled_1x1, scaled_conv
+from .prepared import LENGTH, demodulation, weights_and_squares
 from .stylegan2_networks import CLAMP, REDUCED, Mapping, StyleGenerator
 
 IMAGE_GAIN = 0.25  # of the last layer, to an image of about unit range
@@ -117,20 +119,20 @@ class FourierInput(nn.Module):
         return rotation @ translation
 
 
-def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, gain: Tensor) -> Tensor:
+def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
     """Modulation and demodulation of StyleGAN 2, with weights and styles normalised first, and "full" borders: a map
-    grows by kernel - 1. `gain` (a scalar) divides by what the input's magnitude is known to be.
+    grows by kernel - 1. `gain` (a scalar) divides by what the input's magnitude is known to be. Returns y and d, which
+    the activation multiplies.
 
     Scales x, convolves with the same weights for all samples, and scales y, which equals weights for each sample. Any
-    scale of the weights to one map and of a sample's style is undone by demodulation: the first is chosen to keep sums
-    small for reduced precision, the second is the sample's own.
+    scale of the weights to one map and of a sample's style is undone by demodulation, and takes no gradient: the first
+    is chosen to keep sums small for reduced precision, the second is the sample's own.
     """
-    w_OIKK = w_OIKK * w_OIKK.square().sum((1, 2, 3), keepdim=True).rsqrt()
-    s_NI = s_NI * s_NI.square().mean(1, keepdim=True).rsqrt()
-    d_NO = (s_NI.square() @ w_OIKK.square().sum((2, 3)).T + 1e-8).rsqrt()
-    y = x_NIHW * (s_NI * gain).to(x_NIHW.dtype)[:, :, None, None]
-    y = F.conv2d(y, w_OIKK.to(x_NIHW.dtype), padding=w_OIKK.shape[2] - 1)
-    return y * d_NO.to(x_NIHW.dtype)[:, :, None, None]
+    w_OIKK, squares_OI = weights_and_squares(x_NIHW.dtype, w_OIKK, LENGTH)
+    s_NI = s_NI * s_NI.detach().square().mean(1, keepdim=True).rsqrt()
+    d_NO = demodulation(s_NI, squares_OI)
+    y = scaled_conv(x_NIHW, (s_NI * gain).to(x_NIHW.dtype), w_OIKK, padding=w_OIKK.shape[2] - 1)
+    return y, d_NO.to(x_NIHW.dtype)
 
 
 class SynthesisLayer(nn.Module):
@@ -144,8 +146,8 @@ class SynthesisLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(after.maps))
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, gain: Tensor) -> Tensor:
-        x_NCHW = modulated_conv(x_NCHW, self.weight, self.affine(w_NK), gain)
-        return filtered_lrelu(x_NCHW, self.bias, self.form)
+        x_NCHW, scale_NC = modulated_conv(x_NCHW, self.weight, self.affine(w_NK), gain)
+        return filtered_lrelu(x_NCHW, self.bias, self.form, scale_NC)
 
 
 class ToImage(nn.Module):
@@ -160,9 +162,9 @@ class ToImage(nn.Module):
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, gain: Tensor) -> Tensor:
         s_NC = self.affine(w_NK) * (gain / math.sqrt(self.weight.shape[1]))
-        y = F.conv2d(x_NCHW * s_NC.to(x_NCHW.dtype)[:, :, None, None], self.weight.to(x_NCHW.dtype))
+        y = scaled_1x1(x_NCHW, s_NC, self.weight)
         y = y + self.bias.to(y.dtype)[:, None, None]
-        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+        return y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)
 
 
 # ------------------------------------------------------------------------------------------------ the generator
@@ -202,7 +204,7 @@ class Generator(StyleGenerator):
         gain_L = self.magnitudes_L.rsqrt()
         for i, (block, w_NK) in enumerate(zip(self.blocks, w_layers, strict=True)):
             if squares is not None:
-                measured.append(x_NCHW.detach().to(w_NK.dtype).square().mean((1, 2, 3)))
+                measured.append(mean_squares(x_NCHW, w_NK.dtype))
             x_NCHW = block(x_NCHW.to(self._dtype(i, w_NK)), w_NK, gain_L[i])
         if squares is not None:
             squares.append(torch.stack(measured, 1))

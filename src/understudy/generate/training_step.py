@@ -1,9 +1,10 @@
 """What all generators share: one descent step, sampling by index."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from understudy.run import distributed
 
@@ -12,6 +13,20 @@ def mirrored(x_NCHW: Tensor, rng: torch.Generator | None) -> Tensor:
     """Each image left to right with probability 1/2, all channels together."""
     flip_N = torch.rand(len(x_NCHW), device=x_NCHW.device, generator=rng) < 0.5
     return torch.where(flip_N[:, None, None, None], x_NCHW.flip(3), x_NCHW)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Meanwhile gradients flow through the network and its parameters take none, so that what theirs would need is not
+    kept."""
+    wanted = [p for p in network.parameters() if p.requires_grad]
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_()
 
 
 def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tensor:
@@ -23,9 +38,12 @@ def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tenso
     parameters = optimizer.param_groups[0]["params"]
     sums: dict[int, Tensor] = {}
     for loss in losses:
-        for i, gradient in enumerate(torch.autograd.grad(loss, parameters, allow_unused=True)):
-            if gradient is not None:
-                sums[i] = sums[i] + gradient if i in sums else gradient
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        new = {i: gradient for i, gradient in enumerate(found) if gradient is not None}
+        again = [i for i in new if i in sums]
+        if again:
+            new |= zip(again, torch._foreach_add([sums[i] for i in again], [new[i] for i in again]), strict=True)
+        sums |= new
     flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
     nonfinite = flat.numel() - flat.isfinite().count_nonzero()
     flat.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)

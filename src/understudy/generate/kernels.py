@@ -1,0 +1,190 @@
+"""Triton kernels of the GANs, as operations `torch.ops.understudy.*` that know their shapes on the meta device.
+
+A GPU needs longer to move a feature map than to compute with it, so each kernel does in one pass over the maps what
+PyTorch does in several. None is the only way to its result: who calls one (activation.py, layers.py) has the plain form
+too, which runs on a CPU and is what the tests compare with. Maps are contiguous (N, C, H, W) or (N, C); a "row" is the
+map of one image and channel. All compute in fp32.
+
+The interpreter of Triton runs the same kernels on a CPU (TRITON_INTERPRET=1 before anything imports Triton).
+"""
+
+import functools
+import importlib.util
+import os
+
+import torch
+from torch import Tensor
+
+SLOPE = 0.2  # of the leaky ReLU
+NORM_EPSILON = 1e-8  # of pixelwise normalisation
+UNLIMITED = 3.0e38  # as a limit of activations: none, and a number of fp32
+_LIBRARY = torch.library.Library("understudy", "DEF")
+
+
+@functools.cache
+def _available() -> bool:
+    """Whether Triton is there. Says so once where it is not, as a GPU is then slower than it could be."""
+    found = importlib.util.find_spec("triton") is not None
+    if not found:
+        print("without fused kernels, so slower: they need the package triton, and found none", flush=True)
+    return found
+
+
+def fused(x: Tensor) -> bool:
+    """Whether the kernels take this tensor: on a GPU, and on the meta device, which stands for one."""
+    if x.dtype == torch.float64:
+        return False
+    return x.device.type == "meta" or (x.device.type == "cuda" and _available())
+
+
+def define(schema: str, fake, launch, on_cpu: bool = False) -> None:
+    """An operation whose result `fake` allocates and `launch` computes; a CPU has it if `on_cpu` or interpreting."""
+    name = schema.split("(")[0]
+    _LIBRARY.define(schema)
+    _LIBRARY.impl(name, launch, "CUDA")
+    _LIBRARY.impl(name, fake, "Meta")
+    if on_cpu or os.environ.get("TRITON_INTERPRET") == "1":
+        _LIBRARY.impl(name, launch, "CPU")
+
+
+def differentiate(schema: str, backward, setup_context) -> None:
+    """Gives an operation its gradient."""
+    name = "understudy::" + schema.split("(")[0]
+    torch.library.register_autograd(name, backward, setup_context=setup_context, lib=_LIBRARY)
+
+
+def rows_of(x: Tensor) -> tuple[int, int, int]:
+    """(rows, channels, entries of a row)."""
+    return x.shape[0] * x.shape[1], x.shape[1], x[0, 0].numel()
+
+
+# ------------------------------------------------------------------------------------------------ activation
+def _new_like(x: Tensor, *_) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def _activate(x: Tensor, *others) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.activate(x, *others, _new_like(x))
+
+
+def _slopes(g: Tensor, *others) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.slopes(g, *others, _new_like(g))
+
+
+def _new_with_row_sums(g: Tensor, *_) -> tuple[Tensor, Tensor]:
+    return _new_like(g), g.new_empty(g.shape[:2], dtype=torch.float32)
+
+
+def _scale_backward(*inputs) -> tuple[Tensor, Tensor]:
+    from . import triton_kernels
+
+    return triton_kernels.scale_backward(*inputs, *_new_with_row_sums(*inputs))
+
+
+def _new_sums(x: Tensor) -> Tensor:
+    return x.new_empty(x.shape[:2], dtype=torch.float32)
+
+
+def _squares(x: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.squares(x, _new_sums(x))
+
+
+def _new_filtered(x: Tensor, kernel: Tensor, up: int, down: int, padding: int, gain: float, size: list[int]) -> Tensor:
+    return x.new_empty((*x.shape[:2], *size))
+
+
+def _fir(*inputs) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.fir(*inputs, _new_filtered(*inputs))
+
+
+def _new_with_sums(g: Tensor, y: Tensor, x: Tensor | None, scale: Tensor | None, noise: Tensor | None, *_):
+    sums = 1 if scale is None and noise is None else 3
+    return _new_like(g), g.new_empty((sums, *g.shape[:2]), dtype=torch.float32)
+
+
+def _activate_backward(*inputs) -> tuple[Tensor, Tensor]:
+    from . import triton_kernels
+
+    return triton_kernels.activate_backward(*inputs, *_new_with_sums(*inputs))
+
+
+define(
+    "activate(Tensor x, Tensor? scale, Tensor? noise, Tensor? strength, Tensor? bias, float gain, float limit)"
+    " -> Tensor",
+    _new_like,
+    _activate,
+)
+define("slopes(Tensor g, Tensor y, float gain, float limit) -> Tensor", _new_like, _slopes)
+define(
+    "activate_backward(Tensor g, Tensor y, Tensor? x, Tensor? scale, Tensor? noise, float gain, float limit)"
+    " -> (Tensor, Tensor)",
+    _new_with_sums,
+    _activate_backward,
+)
+# of y = x * scale: g * scale, and the sums of g * x of every row
+define("scale_backward(Tensor g, Tensor x, Tensor scale) -> (Tensor, Tensor)", _new_with_row_sums, _scale_backward)
+# zeros between (up), `padding` zeros before, a filter (K, K) times gain, every n-th (down), as many as fit `size`
+define(
+    "fir(Tensor x, Tensor kernel, int up, int down, int padding, float gain, int[] size) -> Tensor",
+    _new_filtered,
+    _fir,
+)
+# the sums of squares of every row
+define("squares(Tensor x) -> Tensor", _new_sums, _squares)
+
+
+# ------------------------------------------------------------------------------------------------ weights
+def _new_weights(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool):
+    return torch.empty_like(w, dtype=dtype), w.new_empty(w.shape[0]), w.new_empty(w.shape[:2] if squared else (0,))
+
+
+def _prepare(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool):
+    from . import triton_kernels
+
+    return triton_kernels.prepare(w, gain, norm, squared, *_new_weights(w, gain, norm, dtype, squared))
+
+
+def _new_weight(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor) -> Tensor:
+    return torch.empty_like(w)
+
+
+def _prepare_backward(*inputs) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.prepare_backward(*inputs, _new_weight(*inputs))
+
+
+# v = c w in a type; c = gain (norm 0), over the largest |w| of an output channel (1), or over the root of its sum of
+# squares (2); the sums of v^2 over the taps
+define(
+    "prepare(Tensor w, float gain, int norm, ScalarType dtype, bool squared) -> (Tensor, Tensor, Tensor)",
+    _new_weights,
+    _prepare,
+)
+define("prepare_backward(Tensor gv, Tensor? gq, Tensor w, Tensor c) -> Tensor", _new_weight, _prepare_backward)
+
+
+# ------------------------------------------------------------------------------------------------ pixel norm
+def _pixel_norm(x: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.pixel_norm(x, None, _new_like(x))
+
+
+def _pixel_norm_backward(g: Tensor, x: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.pixel_norm(x, g, _new_like(g))
+
+
+# layers.normalize_second_moment, and the gradient of x
+define("pixel_norm(Tensor x) -> Tensor", _new_like, _pixel_norm)
+define("pixel_norm_backward(Tensor g, Tensor x) -> Tensor", _new_like, _pixel_norm_backward)

@@ -1,0 +1,93 @@
+"""Maps times a scale s for each image and channel, and their convolution: conv(x * s, w) (StyleGAN 2, appendix B).
+
+The product x * s is as large as x and only the gradient of the weights wants it. It is computed again there, so that of
+each layer's input one map stays in memory and not two.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import kernels
+
+
+def scaled_conv(x_NIHW: Tensor, s_NI: Tensor, w: Tensor, *, padding: int = 0, up: bool = False) -> Tensor:
+    """Convolution of x * s with w (O, I, K, K); `up`: transposed, of stride 2, with w (I, O, K, K)."""
+    return _ScaledConv.apply(x_NIHW, s_NI, w, padding, up)
+
+
+def scaled_1x1(x_NIHW: Tensor, s_NI: Tensor, w_OI11: Tensor) -> Tensor:
+    """The same of 1 x 1 kernels to few outputs, a product for each image: its weights are fewer to scale."""
+    w_NOI = (w_OI11.flatten(1) * s_NI[:, None]).to(x_NIHW.dtype)
+    return (w_NOI @ x_NIHW.flatten(2)).unflatten(2, x_NIHW.shape[2:])
+
+
+class _ScaledConv(torch.autograd.Function):
+    @staticmethod
+    def forward(x_NIHW: Tensor, s_NI: Tensor, w: Tensor, padding: int, up: bool) -> Tensor:
+        y = x_NIHW * s_NI[:, :, None, None]
+        return F.conv_transpose2d(y, w, stride=2, padding=padding) if up else F.conv2d(y, w, padding=padding)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x_NIHW, s_NI, w, ctx.padding, ctx.up = inputs
+        ctx.save_for_backward(x_NIHW, s_NI, w)
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        x_NIHW, s_NI, w = ctx.saved_tensors
+        x_wanted, s_wanted, w_wanted = ctx.needs_input_grad[:3]
+        y = x_NIHW * s_NI[:, :, None, None]
+        stride, padding = [2 if ctx.up else 1] * 2, [ctx.padding] * 2
+        wanted = [x_wanted or s_wanted, w_wanted, False]
+        h, gradient_w, _ = torch.ops.aten.convolution_backward(
+            g, y, w, None, stride, padding, [1, 1], ctx.up, [0, 0], 1, wanted
+        )
+        if not wanted[0]:
+            return None, None, gradient_w, None, None
+        return *scale_gradients(h, x_NIHW, s_NI), gradient_w, None, None
+
+
+def scale_gradients(g: Tensor, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Of x and of s where y = x * s: one kernel on a GPU, unless they are differentiated again."""
+    if kernels.fused(g) and not torch.is_grad_enabled():
+        gradient, sums_NC = torch.ops.understudy.scale_backward(g.contiguous(), x.contiguous(), s)
+        return gradient, sums_NC.to(s.dtype)
+    return g * s[:, :, None, None], (g * x).sum((2, 3))
+
+
+def mean_squares(x_NCHW: Tensor, dtype: torch.dtype) -> Tensor:
+    """Of each image, (N,), computed in this type; without a gradient."""
+    x_NCHW = x_NCHW.detach()
+    if kernels.fused(x_NCHW):
+        return torch.ops.understudy.squares(x_NCHW.contiguous()).sum(1).to(dtype) / x_NCHW[0].numel()
+    return x_NCHW.to(dtype).square().mean((1, 2, 3))
+
+
+def conv(x_NIHW: Tensor, w_OIKK: Tensor, *, padding: int = 0, stride: int = 1) -> Tensor:
+    """F.conv2d. It keeps x even where w takes no gradient; here it doesn't."""
+    if w_OIKK.requires_grad:
+        return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
+    return _FrozenConv.apply(x_NIHW, w_OIKK, padding, stride)
+
+
+class _FrozenConv(torch.autograd.Function):
+    @staticmethod
+    def forward(x_NIHW: Tensor, w_OIKK: Tensor, padding: int, stride: int) -> Tensor:
+        return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x_NIHW, w_OIKK, ctx.padding, ctx.stride = inputs
+        ctx.size = x_NIHW.shape
+        ctx.save_for_backward(w_OIKK)
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        (w_OIKK,) = ctx.saved_tensors
+        x_NIHW = g.new_empty(1).expand(ctx.size)  # its shape is asked for, not what is in it
+        sides = [ctx.stride] * 2, [ctx.padding] * 2, [1, 1]
+        gradient, _, _ = torch.ops.aten.convolution_backward(
+            g, x_NIHW, w_OIKK, None, *sides, False, [0, 0], 1, [True, False, False]
+        )
+        return gradient, None, None, None

@@ -1,0 +1,138 @@
+"""Counting kernels, the bytes that they move, and the peak of tensors, on the meta device: shapes and no numbers.
+
+A GPU spends most of a training iteration on moving bytes and on starting kernels, and both can be counted where there
+is no GPU. The rules are simple, the same for every model, and a real GPU does at least as much:
+
+- An operation of ATen is one kernel, but for views and memory that is only reserved, which are none.
+- A kernel reads each of its inputs once and writes each of its outputs once. What is expanded counts as what is stored.
+- A backward convolution is one operation of two kernels at least, and counts as one.
+- Operations of our own (`understudy::`) are one Triton kernel each: on the meta device the networks take the path that
+  they take on a GPU.
+- An optimizer's step is one kernel that reads parameters, gradients and moments, and writes parameters and moments.
+"""
+
+import weakref
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addmm_", "baddbmm_", "convolution", "convolution_backward"}
+NO_KERNEL = {"empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "_unsafe_view", "lift_fresh"}
+MADE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}  # of tensors that they don't read
+ONLY_WRITTEN = {"copy_", "fill_", "zero_", "normal_", "uniform_", "random_"}  # what they write they don't read
+
+
+@dataclass
+class Operations:
+    """Of one run, or the sum of several; bytes by kind: pointwise (reductions, too), fir, products, optimizer."""
+
+    kernels: float = 0
+    bytes: Counter = field(default_factory=Counter)
+    peak_bytes: int = 0  # of tensors that were made meanwhile, at once
+    by_name: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))  # kernels, bytes
+
+    def add(self, other: "Operations", weight: float = 1) -> None:
+        """What `other` did, `weight` times an iteration."""
+        self.kernels += weight * other.kernels
+        self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
+        for kind, count in other.bytes.items():
+            self.bytes[kind] += weight * count
+        for name, counts in other.by_name.items():
+            self.by_name[name] = [a + weight * b for a, b in zip(self.by_name[name], counts, strict=True)]
+
+    def note(self, name: str, kind: str, moved: int) -> None:
+        self.kernels += 1
+        self.bytes[kind] += moved
+        self.by_name[name][0] += 1
+        self.by_name[name][1] += moved
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.seen, self.live, self.now = Operations(), {}, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        name = function._schema.name.split("::")[1]
+        if not _is_view(function) and name not in NO_KERNEL:
+            self.seen.note(name, _kind(function, name, args), _moved(function, name, args, kwargs or {}, result))
+        for tensor in _tensors(result):
+            self._follow(tensor)
+        return result
+
+    def _follow(self, tensor: Tensor) -> None:
+        """Adds a tensor's memory to what is there, until it is freed."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self.live:
+            return
+
+        def freed(_, key=key):
+            self.now -= self.live.pop(key)[1]
+
+        self.live[key] = (weakref.ref(storage, freed), storage.nbytes())
+        self.now += storage.nbytes()
+        self.seen.peak_bytes = max(self.seen.peak_bytes, self.now)
+
+
+def count_operations(function: Callable[[], object], optimizers: Iterable[torch.optim.Optimizer] = ()) -> Operations:
+    """What `function` does on the meta device; a step of one of the optimizers counts as one kernel."""
+    optimizers = list(optimizers)
+    with _Recorder() as recorder:
+        for optimizer in optimizers:
+            optimizer.step = lambda o=optimizer: recorder.seen.note("optimizer", "optimizer", _optimizer_bytes(o))
+        try:
+            function()
+        finally:
+            for optimizer in optimizers:
+                del optimizer.step
+    return recorder.seen
+
+
+def _optimizer_bytes(optimizer: torch.optim.Optimizer) -> int:
+    """Adam's: parameter, gradient, two moments are read, all but the gradient are written."""
+    return 7 * sum(_bytes(p) for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
+
+
+def _is_view(function) -> bool:
+    returned = [r.alias_info for r in function._schema.returns]
+    return bool(returned) and all(a is not None and not a.is_write for a in returned)
+
+
+def _kind(function, name: str, args) -> str:
+    if name in PRODUCTS:
+        depthwise = name == "convolution" and args[8] > 1
+        return "fir" if depthwise or (name == "convolution_backward" and args[9] > 1) else "products"
+    return "fir" if name == "fir" else "pointwise"
+
+
+def _moved(function, name: str, args, kwargs, result) -> int:
+    arguments = function._schema.arguments
+    given = [(a, args[i] if i < len(args) else kwargs.get(a.name)) for i, a in enumerate(arguments)]
+    written = [v for a, v in given if a.alias_info is not None and a.alias_info.is_write]
+    overwritten = name in ONLY_WRITTEN or (name in ("addmm_", "baddbmm_") and kwargs.get("beta") == 0)
+    unread = written if overwritten else []
+    read = [v for _, v in given if name not in MADE and not any(v is w for w in unread)]
+    own = {id(t) for t in _tensors(read)}
+    total = sum(_bytes(t) for t in _tensors(read))
+    if written:
+        return total + sum(_bytes(t) for t in _tensors(written))
+    return total + sum(_bytes(t) for t in _tensors(result) if id(t) not in own)
+
+
+def _bytes(t: Tensor) -> int:
+    """Of what is stored: an expanded axis counts once."""
+    count = t.element_size()
+    for size, stride in zip(t.shape, t.stride(), strict=True):
+        count *= size if stride else min(size, 1)
+    return count
+
+
+def _tensors(values) -> list[Tensor]:
+    return [v for v in tree_leaves(values) if isinstance(v, Tensor)]

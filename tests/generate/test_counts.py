@@ -1,0 +1,65 @@
+"""What an iteration of each model asks of a GPU stays below a limit, a little above what was reached: 5 x 256 x 256 on
+the meta device, by benchmarks/count_operations.py. A change that lowers a number may lower its limit."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from understudy.generate import build, kernels
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks/count_operations.py"
+
+# kernels; GB of pointwise operations, reductions and FIR; GB of all; GB of the largest phase's tensors
+LIMITS = {
+    "stylegan2": (2150, 130, 190, 8.0),
+    "stylegan3": (1700, 175, 250, 14.5),
+    "progressive_gan": (1300, 37, 58, 2.0),
+    "stylegan1": (1550, 62, 96, 4.2),
+    "diffusion": (2100, 107, 148, 19.6),
+    "unet": (310, 32, 50, 7.0),
+    "dynunet": (480, 24, 33, 3.4),
+}
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("count_operations", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_an_iteration_stays_below_its_limits(script, name):
+    found = script.segmenter_phases(name) if name in script.SEGMENTERS else script.phases(name)
+    whole, (most, most_pointwise, most_gb, peak) = script.total(found), LIMITS[name]
+    pointwise = (whole.bytes["pointwise"] + whole.bytes["fir"]) / 1e9
+    assert whole.kernels <= most
+    assert pointwise <= most_pointwise
+    assert whole.bytes.total() / 1e9 <= most_gb
+    assert whole.peak_bytes / 1e9 <= peak
+
+
+def test_the_committed_table_has_every_model(script):
+    text = script.TABLE.read_text()
+    for name in [*script.GENERATORS, *script.SEGMENTERS]:
+        assert f"| {name}" in text, name
+
+
+@pytest.mark.parametrize("name", ["stylegan2", "stylegan3"])
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_networks_trace_without_a_graph_break(name, network, fused, monkeypatch):
+    if fused:
+        monkeypatch.setattr(kernels, "fused", lambda x: True)
+    options = {"channel_base": 64, "channel_max": 4, "latent_size": 4, "mapping_layers": 1, "batch": 4}
+    if name == "stylegan3":
+        options |= {"layers": 4, "critical_layers": 1, "margin": 4}
+    torch.manual_seed(0)
+    traced = build(name, 2, 16, precision="fp32", **options).networks[network]
+    x = torch.randn(4, 4) if network == "generator" else torch.randn(4, 2, 16, 16)
+    with torch.no_grad():
+        plain = traced(x)
+        torch.testing.assert_close(torch.compile(traced, fullgraph=True, backend="eager")(x), plain)

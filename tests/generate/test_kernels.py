@@ -1,0 +1,213 @@
+"""The kernels of a GPU, run by Triton's interpreter, against the plain forms in double precision: values, gradients,
+and gradients of these. And the plain forms against finite differences."""
+
+import pytest
+import torch
+from made import real_images, rng
+from torch.autograd import grad, gradcheck, gradgradcheck
+
+from understudy.generate import activation, build, kernels, layers, prepared, triton_kernels
+from understudy.generate.modulation import scaled_conv
+
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4e-2, torch.float16: 6e-3}
+SHAPES = [(2, 3, 5, 7), (1, 2, 1, 1), (3, 5, 40, 33)]
+
+
+@pytest.fixture
+def on_kernels(monkeypatch):
+    """Says whether the fused path is taken; doubles are never fused."""
+    monkeypatch.setattr(kernels, "fused", lambda x: x.dtype != torch.float64)
+
+
+def numbers(*shape, seed=0):
+    return torch.randn(shape, generator=rng(seed), dtype=torch.float64)
+
+
+def first_and_second(function, inputs, dtype):
+    """The value, its gradients along the first pass alone, and, with a graph, those again and their gradients."""
+    leaves = [None if t is None else t.to(dtype).requires_grad_() for t in inputs]
+    wanted = [t for t in leaves if t is not None]
+    y = function(*leaves)
+    g = numbers(*y.shape, seed=9).to(dtype).requires_grad_()
+    plain = grad(y, wanted, g, retain_graph=True)
+    graphed = grad(y, wanted, g, create_graph=True)
+    along = sum((t.double() * numbers(*t.shape, seed=5)).sum() for t in graphed)
+    again = grad(along, [g, *wanted], allow_unused=True)
+    return [t for t in (y, *plain, *graphed, *again) if t is not None]
+
+
+def agree(function, inputs, dtype):
+    """Up to rounding; what rounds to a kink in reduced precision, few entries, may be on its other side, so that a
+    mean counts there, and of sums over many the median."""
+    rounded = [None if t is None else t.to(dtype).double() for t in inputs]
+    for low, exact in zip(
+        first_and_second(function, inputs, dtype), first_and_second(function, rounded, torch.float64), strict=True
+    ):
+        size = exact.abs().max().clamp(min=1)
+        off = ((low.double() - exact) / size).abs()
+        reduced = off.mean() if off.numel() > 16 else off.median()
+        assert (off.max() if dtype == torch.float32 else reduced) < TOLERANCE[dtype]
+
+
+# ------------------------------------------------------------------------------------------------ activation
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", [*SHAPES, (6, 20)])
+@pytest.mark.parametrize("limit", [None, 0.9])
+def test_fused_activation_is_the_plain_one(on_kernels, shape, dtype, limit):
+    def function(x, bias):
+        return activation.activate(x, bias, 1.3, limit)
+
+    agree(function, [numbers(*shape), numbers(shape[1], seed=1)], dtype)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_fused_activation_with_scale_and_noise(on_kernels, shape, by_channel, constant, scaled):
+    N, C, H, W = shape
+    noise = numbers(H, W, seed=4) if constant else numbers(N, 1, H, W, seed=4)
+
+    def function(x, bias, strength, scale):
+        at = {"scale_NC": scale, "noise_N1HW": noise.to(x.dtype), "strength": strength}
+        return activation.activate(x, bias, limit=2.0, **at)
+
+    strength = numbers(C, seed=2) if by_channel else numbers(1, seed=2)[0]
+    scale = numbers(N, C, seed=3) if scaled else None
+    agree(function, [numbers(*shape), numbers(C, seed=1), strength, scale], torch.float32)
+
+
+@pytest.fixture
+def own_gradients(monkeypatch):
+    """The gradients of a GPU on a CPU, which else takes PyTorch's."""
+    monkeypatch.setattr(activation, "composed", activation._Activation.apply)
+
+
+@pytest.mark.parametrize("composed", [activation._Activation.apply, activation.composed])
+def test_activation_has_gradients_of_every_order(monkeypatch, composed):
+    monkeypatch.setattr(activation, "composed", composed)
+    x, bias, scale, strength = (
+        t.requires_grad_() for t in (numbers(2, 3, 2, 2), *map(numbers, (3,)), numbers(2, 3), numbers(3))
+    )
+    noise = numbers(2, 1, 2, 2, seed=1)
+
+    def function(x, bias, scale, strength):
+        at = {"scale_NC": scale, "noise_N1HW": noise, "strength": strength}
+        return activation.activate(x, bias, 1.4, 1.5, **at).pow(2)
+
+    assert gradcheck(function, (x, bias, scale, strength))
+    assert gradgradcheck(function, (x, bias, scale, strength))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_what_is_limited_has_no_slope_in_any_precision(own_gradients, dtype):
+    """181.02 is no number of half precision: the output is its neighbour, and the limit has to be that one."""
+    x = torch.tensor([[1000.0, -1000.0, 10.0]], dtype=dtype, requires_grad=True)
+    y = activation.activate(x, torch.zeros(3), 1.0, 256 * 0.5**0.5)
+    (g,) = grad(y.sum(), x)
+    assert g.tolist()[0] == [0, 0, 1]
+
+
+def test_an_activation_keeps_its_output_alone(own_gradients):
+    kept = []
+    x = numbers(2, 3, 4, 4).requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        activation.activate(x, numbers(3).requires_grad_(), limit=1.0)
+    assert sum(kept) == x.numel()
+
+
+# ------------------------------------------------------------------------------------------------ FIR, modulation
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(
+    "function",
+    [
+        layers.upsample,
+        layers.downsample,
+        *(lambda x, p=p, o=o, g=g: layers.blur(x, p, o, g) for p, o, g in [(1, 3, 4.0), (2, 3, 1.0), (1, 2, 1.0)]),
+    ],
+)
+def test_fused_fir_is_the_plain_one(on_kernels, function, dtype):
+    agree(function, [numbers(2, 3, 6, 10)], dtype)
+    agree(function, [numbers(1, 2, 34, 38)], dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("up", [False, True])
+def test_fused_modulation_is_the_plain_one(on_kernels, up, dtype):
+    w = numbers(4, 3, 3, 3, seed=2)
+
+    def function(x, s, w):
+        return scaled_conv(x, s, w.transpose(0, 1) if up else w, padding=0 if up else 1, up=up)
+
+    agree(function, [numbers(2, 3, 5, 6), numbers(2, 3, seed=1), w], dtype)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fused_pixel_norm_is_the_plain_one(on_kernels, shape):
+    agree(layers.normalize_second_moment, [numbers(*shape)], torch.float32)
+
+
+@pytest.mark.parametrize("norm", [prepared.UNCHANGED, prepared.LARGEST, prepared.LENGTH])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_prepared_weights_are_the_plain_ones(on_kernels, dtype, norm):
+    w = numbers(3, 20, 3, 3) / 4
+
+    def products(w):
+        v, squares_OI = prepared.weights_and_squares(dtype, w, norm)
+        v = v.to(w.dtype)
+        return v * squares_OI[:, :, None, None] + v
+
+    results = []
+    for exact in (False, True):
+        leaf = (w if exact else w.float()).requires_grad_()
+        plain = grad(products(leaf).pow(2).sum(), leaf)
+        (graphed,) = grad(products(leaf).pow(2).sum(), leaf, create_graph=True)
+        results.append((*plain, graphed, *grad(graphed.pow(2).sum(), leaf)))
+    for fused, plain in zip(*results, strict=True):
+        size = plain.abs().max()
+        torch.testing.assert_close(fused.double() / size, plain / size, rtol=0, atol=TOLERANCE[dtype])
+    torch.testing.assert_close(prepared.weights_for(dtype, w.float(), 0.3), (w.float() * 0.3).to(dtype))
+
+
+def test_demodulation_has_gradients_of_second_order():
+    s, q = numbers(2, 3).requires_grad_(), (1 + numbers(4, 3, seed=1).abs()).requires_grad_()
+    assert gradcheck(prepared.demodulation, (s, q))
+    assert gradgradcheck(prepared.demodulation, (s, q))
+    torch.testing.assert_close(prepared.demodulation(s, q), (s.square() @ q.T + 1e-8).rsqrt())
+
+
+def test_scaled_conv_has_gradients_of_second_order():
+    x, s, w = (t.requires_grad_() for t in (numbers(2, 3, 4, 4), numbers(2, 3, seed=1), numbers(2, 3, 3, 3, seed=2)))
+    assert gradcheck(lambda x, s, w: scaled_conv(x, s, w, padding=1), (x, s, w))
+    assert gradgradcheck(lambda x, s, w: scaled_conv(x, s, w, padding=1), (x, s, w))
+
+
+# ------------------------------------------------------------------------------------------------ whole networks
+TINY = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "mapping_layers": 2, "batch": 4}
+GROWN = {"first_resolution": 16, "minibatch_std_group": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("stylegan2", {"precision": "fp32"}),
+        ("stylegan2", {"precision": "bf16"}),
+        ("progressive_gan", GROWN),
+        ("stylegan1", GROWN),
+    ],
+)
+def test_an_iteration_on_kernels_is_one_without(monkeypatch, name, options):
+    """All phases: first order, R1, path length or gradient penalty."""
+    if name != "stylegan2":
+        options = options | {"mapping_layers": 2} if name == "stylegan1" else options
+    monkeypatch.setattr(triton_kernels, "ENTRIES", 2**11)  # the interpreter's time is by program, and by its entries
+    taken, size = [], 8 if name == "stylegan2" else 16
+    for fused in (False, True):
+        monkeypatch.setattr(kernels, "fused", lambda x, fused=fused: fused)
+        torch.manual_seed(0)
+        known = TINY if name != "progressive_gan" else {k: v for k, v in TINY.items() if k != "mapping_layers"}
+        generator = build(name, 2, size, **(known | options))
+        taken.append(generator.step(real_images(4, size, 2), 0, rng(1)))
+    for key, plain in taken[0].items():
+        rough = options.get("precision") == "bf16"
+        torch.testing.assert_close(taken[1][key], plain, rtol=5e-2 if rough else 1e-4, atol=1e-2 if rough else 1e-5)
