@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import functools
 import json
+import math
 import platform
 import sys
 import tempfile
@@ -26,6 +27,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from understudy.audit.views import View
+from understudy.generate.activation import activate
 from understudy.generate.filtered_lrelu import filtered_lrelu, filtered_lrelu_reference
 from understudy.generate.stylegan3 import Options as StyleGAN3Options
 from understudy.generate.weights import describe, publish_weights
@@ -146,21 +148,26 @@ def triton() -> dict:
 
 # ------------------------------------------------------------------------------------------------ kernels
 def kernels(bench: Bench, precision: str) -> dict:
-    """The filtered activation of StyleGAN 3, its gradient and the gradient of that, against the plain composition in
-    float64 on a CPU: the largest error of three layers, relative to the root mean square."""
-    worst = 0.0
+    """The activation of all GANs and the filtered one of StyleGAN 3 at three layers, their gradients and the gradients
+    of these, against plain compositions in float64 on a CPU: the largest error, relative to the root mean square."""
+    worst = max(errors(bench, precision, math.sqrt(2), 64, activation, activation))
     for variant, layer in product(("t", "r"), (1, 8, 13) if bench.full else (1,)):
         form, side, _ = filtered.layer_form(StyleGAN3Options(variant=variant), layer)
-        worst = max(worst, *errors(bench, precision, form, side))
+        worst = max(worst, *errors(bench, precision, form, side, filtered_lrelu, filtered_lrelu_reference))
     limit = ROUNDINGS * torch.finfo(DTYPES[precision]).eps
     return {"error": worst, "limit": limit, "passed": worst <= limit}
 
 
-def errors(bench: Bench, precision: str, form, size: int) -> list[float]:
+def activation(x_NCHW: torch.Tensor, bias_C: torch.Tensor, gain: float) -> torch.Tensor:
+    return activate(x_NCHW, bias_C, gain)  # at a limit, rounding alone decides between the slopes
+
+
+def errors(bench: Bench, precision: str, form, size: int, function: Callable, reference: Callable) -> list[float]:
+    """Of value, gradient and gradient of the gradient. `form`: the third argument of both."""
     host = torch.Generator().manual_seed(0)
     x_NCHW, bias_C = torch.randn(2, 4, size, size, generator=host), torch.randn(4, generator=host)
-    ours = passes(filtered_lrelu, x_NCHW.to(bench.device, DTYPES[precision]), bias_C.to(bench.device), form)
-    exact = passes(filtered_lrelu_reference, x_NCHW.to(DTYPES[precision]).double(), bias_C.double(), form)
+    ours = passes(function, x_NCHW.to(bench.device, DTYPES[precision]), bias_C.to(bench.device), form)
+    exact = passes(reference, x_NCHW.to(DTYPES[precision]).double(), bias_C.double(), form)
     return [
         float((a.cpu().double() - b).square().mean().sqrt() / b.square().mean().sqrt())
         for a, b in zip(ours, exact, strict=True)
