@@ -165,9 +165,10 @@ def activation(x_NCHW: torch.Tensor, bias_C: torch.Tensor, gain: float) -> torch
 def errors(bench: Bench, precision: str, form, size: int, function: Callable, reference: Callable) -> list[float]:
     """Of value, gradient and gradient of the gradient. `form`: the third argument of both."""
     host = torch.Generator().manual_seed(0)
-    x_NCHW, bias_C = torch.randn(2, 4, size, size, generator=host), torch.randn(4, generator=host)
-    ours = passes(function, x_NCHW.to(bench.device, DTYPES[precision]), bias_C.to(bench.device), form)
-    exact = passes(reference, x_NCHW.to(DTYPES[precision]).double(), bias_C.double(), form)
+    # both begin with the rounded numbers
+    x_NCHW, bias_C = (torch.randn(*n, generator=host).to(DTYPES[precision]) for n in ((2, 4, size, size), (4,)))
+    ours = passes(function, x_NCHW.to(bench.device), bias_C.to(bench.device), form)
+    exact = passes(reference, x_NCHW.double(), bias_C.double(), form)
     return [
         float((a.cpu().double() - b).square().mean().sqrt() / b.square().mean().sqrt())
         for a, b in zip(ours, exact, strict=True)
