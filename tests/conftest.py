@@ -16,11 +16,14 @@ settings.register_profile("explore", max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
+LONG = ("workflow", "run", "segment", "release", "audit")  # rooms with files of minutes, the longest first
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run whole studies come first, so that no process is left with one of minutes at the end."""
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    """Files of minutes come first, so that no process is left with one at the end."""
+    items.sort(key=lambda item: next((i for i, room in enumerate(LONG) if room in item.path.parts), len(LONG)))

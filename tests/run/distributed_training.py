@@ -1,6 +1,6 @@
-"""One of torchrun's processes, or a single one: python distributed_training.py KIND FOLDER RUN IMAGES.
+"""One of torchrun's processes: python distributed_training.py FOLDER RUN IMAGES KIND...
 
-Used by test_distributed.py. Trains to IMAGES images with a checkpoint at the end.
+Used by test_distributed.py. Trains each kind to IMAGES images, with a checkpoint at the end, in FOLDER/RUN-KIND.
 """
 
 import sys
@@ -13,13 +13,18 @@ from understudy.run import distributed, machine
 from understudy.run.training_loop import train
 
 
-def main() -> None:
-    kind, folder, run_dir, images = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-    machine.use_device("cpu", 1)
-    torch.set_num_threads(1)
+def train_to(kind: str, folder: Path, run_dir: Path, images: int) -> None:
     trainee = killed_training.TRAINEES[kind](folder, *([] if kind == "unet" else [8]))
     outcome = train(trainee, run_dir, images, config={"kind": kind})
     assert outcome.finished and outcome.images_seen == images
+
+
+def main() -> None:
+    folder, run, images, *kinds = sys.argv[1:]
+    machine.use_device("cpu", 1)
+    torch.set_num_threads(1)
+    for kind in kinds:
+        train_to(kind, Path(folder), Path(folder, f"{run}-{kind}"), int(images))
     print("process", distributed.rank(), "of", distributed.world_size())
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import distributed_training
 import pytest
 import torch
 from made import make_stack
@@ -20,15 +21,23 @@ GENERATORS = ("stylegan2", "stylegan3", "diffusion", "rectified_flow")
 NAMES = {"unet": "trainee/network"} | dict.fromkeys(GENERATORS, "trainee/networks")  # compared
 
 
-def trained(kind, folder, run, images, processes):
-    """The tensors of the checkpoint at `images` images."""
-    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+def trained_by_two(folder, run, images, *kinds):
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}"}
-    command = [sys.executable, *launch, str(SCRIPT), kind, str(folder), str(folder / run), str(images)]
+    command = [sys.executable, *launch, str(SCRIPT), str(folder), run, str(images), *kinds]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {f"process {i} of {processes}" for i in range(processes)} <= set(done.stdout.splitlines())
-    (newest, *_) = checkpoints(folder / run)
+    assert {f"process {i} of 2" for i in range(2)} <= set(done.stdout.splitlines())
+
+
+def trained(kind, folder, run, images):
+    """The tensors of the checkpoint at `images` images, trained by this process."""
+    distributed_training.train_to(kind, folder, folder / f"{run}-{kind}", images)
+    return tensors_at(folder / f"{run}-{kind}", images)
+
+
+def tensors_at(run_dir, images):
+    (newest, *_) = checkpoints(run_dir)
     assert int(newest.name.removeprefix("step-")) == images
     return load_file(newest / "tensors.safetensors")
 
@@ -47,21 +56,29 @@ def stack(tmp_path):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def by_two(tmp_path_factory):
+    """All kinds trained by two processes, to 8 images."""
+    folder = tmp_path_factory.mktemp("two")
+    make_stack(folder / "train.zip", [f"s{i}" for i in range(5)], 6)
+    trained_by_two(folder, "two", 8, *NAMES)
+    return folder
+
+
 @pytest.mark.parametrize(("kind", "names"), NAMES.items())
-def test_two_processes_are_one(stack, kind, names):
-    one = trained(kind, stack, "one", 8, 1)
-    two = trained(kind, stack, "two", 8, 2)
-    assert largest_difference(one, two, names) < 2e-4
-    moved = largest_difference(one, trained(kind, stack, "more", 24, 1), names)
+def test_two_processes_are_one(by_two, kind, names):
+    one = trained(kind, by_two, "one", 8)
+    assert largest_difference(one, tensors_at(by_two / f"two-{kind}", 8), names) < 2e-4
+    moved = largest_difference(one, trained(kind, by_two, "more", 24), names)
     assert moved > 2e-3, "it hardly trained: the comparison says nothing"
 
 
 def test_a_training_goes_on_with_another_number_of_processes(stack):
-    straight = trained("unet", stack, "straight", 80, 1)
-    trained("unet", stack, "changed", 40, 2)
-    changed = trained("unet", stack, "changed", 80, 1)
+    straight = trained("unet", stack, "straight", 80)
+    trained_by_two(stack, "changed", 40, "unet")
+    changed = trained("unet", stack, "changed", 80)
     assert largest_difference(straight, changed, "trainee/network") < 0.05
-    starts = [line for line in read(stack / "changed") if line["event"] == "start"]
+    starts = [line for line in read(stack / "changed-unet") if line["event"] == "start"]
     assert [(line["images_seen"], line["world_size"]) for line in starts] == [(0, 2), (40, 1)]
 
 
