@@ -1,5 +1,5 @@
 """Works several times at once and prints how each ended: python parallel_work.py KIND FOLDER. Used by
-test_together.py: what processes do has to be importable."""
+test_parallel_trainings.py: what processes do has to be importable."""
 
 import json
 import os

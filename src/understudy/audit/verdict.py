@@ -100,7 +100,7 @@ def check_tasks(
 
 
 def _scores(found: Mapping[str, Found], null: Mapping[str, Found], view: str) -> tuple[np.ndarray, np.ndarray]:
-    """(of the training subjects, of the test subjects): subjects.py."""
+    """(of the training subjects, of the test subjects): membership.py."""
     members_G = scores(found[f"{view}/train"], null[f"{view}/train"])
     return members_G, scores(found[f"{view}/test"], null[f"{view}/seen"])
 

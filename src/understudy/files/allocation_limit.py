@@ -6,7 +6,7 @@ So options such as a width of 10^9 end in a ValueError, and not in all of the me
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_any, tree_map
+from torch.utils._pytree import tree_any, tree_leaves, tree_map
 
 _SPARE = 2**22  # numbers that may always be made: tables of positions, filters
 _TIMES = 4  # initial values are drawn in float64, shuffled, cut
@@ -26,16 +26,28 @@ class Budget(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         self.operations -= 1
-        size = _numbers_of(func, args, kwargs)
+        told = _on_meta(func, args, kwargs)
+        if told is not _UNKNOWN:
+            self._count(told, args, kwargs)
+            return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        self._count(result, args, kwargs)
+        return result
+
+    def _count(self, result: object, args: tuple, kwargs: dict) -> None:
+        size = sum(value.numel() for value in tree_leaves(result) if isinstance(value, torch.Tensor))
         if not tree_any(lambda value: isinstance(value, torch.Tensor), (args, kwargs)):
             self.left -= size  # made from nothing: these stay
         if size > self.most or self.left < 0 or self.operations < 0:
             raise ValueError("options of a larger network than the weights are of")
-        return func(*args, **kwargs)
 
 
-def _numbers_of(func, args: tuple, kwargs: dict) -> int:
-    """How many numbers the result has; 0 where the meta device cannot tell, as of a single value that is read."""
+_UNKNOWN = object()
+
+
+def _on_meta(func, args: tuple, kwargs: dict) -> object:
+    """The result on the meta device. _UNKNOWN where values decide what it is (a single one that is read, a mask): such
+    a result is counted when it is there."""
 
     def on_meta(value: object) -> object:
         if isinstance(value, torch.Tensor):
@@ -43,17 +55,14 @@ def _numbers_of(func, args: tuple, kwargs: dict) -> int:
         return torch.device("meta") if isinstance(value, torch.device) else value
 
     if func in _VALUES:
-        return 0
+        return _UNKNOWN
     args, kwargs = tree_map(on_meta, (args, kwargs))
     if "device" in {argument.name for argument in func._schema.arguments}:
         kwargs = {**kwargs, "device": torch.device("meta")}
     try:
-        found = func(*args, **kwargs)
-    except (NotImplementedError, RuntimeError):
-        return 0
-    sizes: list[int] = []
-    tree_map(lambda value: sizes.append(value.numel() if isinstance(value, torch.Tensor) else 0), found)
-    return sum(sizes)
+        return func(*args, **kwargs)
+    except (NotImplementedError, RuntimeError):  # what the meta device raises where it has no form of an operation
+        return _UNKNOWN
 
 
 _VALUES = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default, torch.ops.aten.nonzero.default}

@@ -1,6 +1,6 @@
 """Files that come from outside: read with limits, and only where they are what they should be.
 
-Nothing in a file is believed before its form is checked (forms.py). A file is a regular one, no larger than `most`
+Nothing in a file is believed before its form is checked (json_forms.py). A file is a regular one, no larger than `most`
 bytes; JSON is JSON (no NaN, no key twice, bounded depth); a table has the columns that are asked for. Whatever is wrong
 is one ValueError: file, found, expected, what to do.
 """

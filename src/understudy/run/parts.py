@@ -1,7 +1,8 @@
 """Long work in parts: each lies in the work's run directory whole, or not there.
 
 A part is some images of a sampling, or what some queries of a search have found. How the work was divided (attempts,
-GPUs, memory) cannot be seen in what the parts hold together. A training has a state in place of parts: training.py.
+GPUs, memory) cannot be seen in what the parts hold together. A training has a state in place of parts:
+training_loop.py.
 """
 
 import argparse

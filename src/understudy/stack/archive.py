@@ -5,7 +5,7 @@ for 100 000 images, and any viewer shows it. `stack.json`, the last member, tell
 source and lineage. Bytes are a function of the content alone (no times, no order of the file system).
 
 Somebody else's stack is opened by the same code as ours: nothing is allocated, decoded or used as a name before the
-index, stack.json (forms.py) and the header of an image agree.
+index, stack.json (json_forms.py) and the header of an image agree.
 """
 
 import hashlib
