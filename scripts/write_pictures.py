@@ -14,7 +14,7 @@ from understudy.run import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "config/demo.yaml"  # has every rule of a study
-MARKER = "<!-- Written by scripts/write_pictures.py from `snakemake --rulegraph`: change the rules, not this. -->"
+MARKER = "<!-- Written by scripts/write_pictures.py from the rule graph of Snakemake: change the rules, not this. -->"
 LAYERS_MARKER = "<!-- Written by scripts/write_pictures.py from docs/architecture.md: change its table, not this. -->"
 STAGES = ("prepare", "generate", "segment", "audit", "evaluate", "reader", "report", "release")
 WIDTH, HEIGHT, COLUMN, ROW, TOP = 148, 34, 186, 58, 52  # of a box; between boxes; above the first

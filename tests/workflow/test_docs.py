@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -68,6 +69,12 @@ def test_the_pictures_are_those_of_the_rules(tmp_path):
     assert written().returncode == 0
     for name in names:
         assert (tmp_path / name).read_text() == (ROOT / name).read_text(), "python scripts/write_pictures.py"
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_is_xml(picture):
+    """A browser shows nothing of one that is not: two hyphens in a comment are enough."""
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 
 def test_the_table_of_rules_has_their_resources():
