@@ -10,6 +10,14 @@ from .fields import MACHINE, SAMPLING, Block, Number, Probability, Problem, Rang
 AUGMENTATION = "of what the discriminator sees: flips, turns, shifts, scaling, with the annotation (docs/generators.md)"
 ByResolution = Annotated[Number, Field(gt=0)] | Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)]
 WholeByResolution = Whole | Annotated[list[Whole], Field(min_length=1)]
+GrowingChannelBase = Annotated[
+    int,
+    key(
+        meaning="feature maps at resolution r: channel_base / r (the original calls it 8192)",
+        remark="the original calls it 8192",
+        ge=1,
+    ),
+]
 ChannelMax = Annotated[int, key(meaning="and at most so many", ge=1)]
 LatentSize = Annotated[int, key(meaning="of z and of w", ge=1)]
 MappingLayers = Annotated[int, key(meaning="fully connected layers from z to w", ge=1, le=256)]

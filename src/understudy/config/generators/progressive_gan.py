@@ -11,12 +11,7 @@ class ProgressiveGAN(common.Growing):
 
     remark: ClassVar[str] = "published: 12 000 kimg in 5 days on one V100"
 
-    channel_base: int = key(
-        16384,
-        "feature maps at resolution r: channel_base / r (the original calls it 8192)",
-        remark="the original calls it 8192",
-        ge=1,
-    )
+    channel_base: common.GrowingChannelBase = 16384
     channel_max: common.ChannelMax = 512
     latent_size: int = key(512, "of z", ge=1)
     batch: common.BatchByResolution = key(

@@ -11,12 +11,7 @@ class StyleGAN1(common.Growing):
 
     remark: ClassVar[str] = "published: 25 000 kimg in 6 days on 2 V100"
 
-    channel_base: int = key(
-        16384,
-        "feature maps at resolution r: channel_base / r (the original calls it 8192)",
-        remark="the original calls it 8192",
-        ge=1,
-    )
+    channel_base: common.GrowingChannelBase = 16384
     channel_max: common.ChannelMax = 512
     latent_size: common.LatentSize = 512
     mapping_layers: common.MappingLayers = 8
