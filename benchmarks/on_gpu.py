@@ -44,8 +44,11 @@ def main() -> None:
     sys.path.insert(0, str(HERE))
     if a.count:
         return count()
+    import torch
     from gpu_lines import LINES
 
+    if not (a.rehearse or torch.cuda.is_available()):
+        raise SystemExit("on_gpu.py: torch sees no GPU here; --rehearse runs the same lines with small models")
     if unknown := set(a.lines or ()) - set(LINES):
         raise SystemExit(f"--lines: found {sorted(unknown)}, expected any of {list(LINES)}")
     how = ["--seconds", str(a.seconds), *["--small"] * a.rehearse]
@@ -73,9 +76,13 @@ def measured(lines: list[str], how: list[str], budget_s: float, patience_s: floa
                 worker.stop()
                 yield from ({"line": line, "left out": "no time was left"} for line in lines)
                 return
-            said = worker.next(patience_s)
+            try:
+                said = worker.next(patience_s)
+            except queue.Empty:
+                yield {"line": lines.pop(0), "failed": f"took too long: {worker.stop()}"}
+                break
             if said is None:
-                yield {"line": lines.pop(0), "failed": worker.stop()}
+                yield {"line": lines.pop(0), "failed": worker.end()}
                 break
             lines.pop(0)
             yield said
@@ -93,7 +100,8 @@ class Worker:
         self.said: queue.Queue[str | None] = queue.Queue()
         self.errors: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()
+        self.listener = threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True)
+        self.listener.start()
 
     def _read(self) -> None:
         for line in self.process.stdout:
@@ -102,20 +110,23 @@ class Worker:
         self.said.put(None)
 
     def next(self, seconds: float) -> dict | None:
-        """What it has measured next; None where it has ended, or is silent for so long."""
-        try:
-            line = self.said.get(timeout=seconds)
-        except queue.Empty:
-            return None
+        """What it has measured next; None where it has ended. Raises queue.Empty where it is silent for so long."""
+        line = self.said.get(timeout=seconds)
         return None if line is None else json.loads(line)
 
     def stop(self) -> str:
-        """Ends it; why it had ended, as its last lines say."""
-        running = self.process.poll() is None
+        """Ends it; the last lines that it said."""
         self.process.kill()
-        code = self.process.wait()
-        last = " | ".join(text.strip() for text in self.errors[-FINAL:] if text.strip())
-        return f"took too long: {last}" if running else f"ended with {code}: {last}"
+        self.process.wait()
+        return self._last()
+
+    def end(self) -> str:
+        """How it ended by itself, which takes PyTorch a moment after its last word, and why."""
+        return f"ended with {self.process.wait()}: {self._last()}"
+
+    def _last(self) -> str:
+        self.listener.join()
+        return " | ".join(text.strip() for text in self.errors[-FINAL:] if text.strip())
 
 
 def _paths() -> list[str]:

@@ -106,6 +106,20 @@ def test_columns_in_another_order_or_too_few_are_refused(tmp_path):
             read_scores(path)
 
 
+@pytest.mark.parametrize(
+    "column, text", [("dice", "inf"), ("dice", "1.5"), ("hausdorff_mm", "-1"), ("reference_voxels", "-4")]
+)
+def test_a_score_that_cannot_be_is_named(tmp_path, column, text):
+    path = tmp_path / "scores.csv"
+    write_scores(path, EMPTIES)
+    header, row, *others = path.read_text().splitlines()
+    cells = row.split(",")
+    cells[COLUMNS.index(column)] = text
+    path.write_text("\n".join([header, ",".join(cells), *others]) + "\n")
+    with pytest.raises(ValueError, match=f"found {text} in column {column}"):
+        read_scores(path)
+
+
 def test_a_subject_may_be_called_na(tmp_path):
     write_scores(tmp_path / "scores.csv", [EMPTIES[0] | {"subject": "NA"}])
     assert read_scores(tmp_path / "scores.csv")["subject"].tolist() == ["NA"]

@@ -2,6 +2,7 @@
 line fails or no time is left."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -72,6 +73,13 @@ def test_lines_without_time_are_listed(tmp_path):
 def test_a_wrong_line_is_named(tmp_path):
     done, _, _ = on_gpu(tmp_path, "--lines", "cards")
     assert done.returncode == 1 and "found ['cards'], expected any of" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_machine_without_a_gpu_is_told_at_once():
+    without = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "benchmarks/on_gpu.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=without)
+    assert done.returncode == 1 and done.stderr.strip().count("\n") == 0 and "torch sees no GPU" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["DynUNet", "U-Net"])

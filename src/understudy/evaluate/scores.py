@@ -128,6 +128,9 @@ TEXTS = ["dataset", "segmenter", "training_set", "augmentation", "subject", "lab
 NUMBERS = {"repeat": int, "reference_voxels": int, "predicted_voxels": int} | dict.fromkeys(
     [*_METRICS, "reference_ml", "predicted_ml"], float
 )
+BOUNDS = {metric.column: metric.bounds for metric in MEASURED} | dict.fromkeys(
+    [*_SIZES, "reference_ml", "predicted_ml"], (0, np.inf)
+)
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
@@ -145,6 +148,13 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         )
     if not len(scores) or not scores["repeat"].between(0, MOST_REPEATS).all():
         raise ValueError(f"{path}: found no scores, or a repeat beyond {MOST_REPEATS}, expected a scores file")
+    for column in scores.columns.intersection(list(BOUNDS)):
+        low, high = BOUNDS[column]
+        found = scores[column].dropna()
+        if (wrong := found[~(np.isfinite(found) & found.between(low, high))]).size:
+            raise ValueError(
+                f"{path}: found {wrong.iloc[0]:g} in column {column}, expected a number of {low} to {high}"
+            )
     return scores
 
 
