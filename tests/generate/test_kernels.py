@@ -6,7 +6,18 @@ import torch
 from made import real_images, rng
 from torch.autograd import grad, gradcheck, gradgradcheck
 
-from understudy.generate import activation, build, kernels, layers, prepared, triton_kernels
+from understudy.generate import (
+    activation,
+    build,
+    kernels,
+    layers,
+    minibatch_deviation,
+    prepared,
+    training_step,
+    triton_kernels,
+)
+from understudy.generate.first_gradient import first_gradient, of_parameters
+from understudy.generate.minibatch_deviation import append_minibatch_stddev
 from understudy.generate.modulation import scaled_conv
 
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4e-2, torch.float16: 6e-3}
@@ -167,6 +178,54 @@ def test_prepared_weights_are_the_plain_ones(on_kernels, dtype, norm):
         size = plain.abs().max()
         torch.testing.assert_close(fused.double() / size, plain / size, rtol=0, atol=TOLERANCE[dtype])
     torch.testing.assert_close(prepared.weights_for(dtype, w.float(), 0.3), (w.float() * 0.3).to(dtype))
+
+
+@pytest.mark.parametrize("group", [4, 8])
+def test_fused_minibatch_deviation_is_the_plain_one(on_kernels, group):
+    agree(lambda x: append_minibatch_stddev(x, group), [numbers(8, 3, 2, 5)], torch.float32)
+
+
+def test_minibatch_deviation_has_gradients_of_second_order():
+    x = numbers(3, 2, 2, 1, 2).requires_grad_()
+    deviation = minibatch_deviation._MeanDeviation.apply
+    torch.testing.assert_close(deviation(x)[0], minibatch_deviation._mean_deviation(x))
+    assert gradcheck(lambda x: deviation(x)[0], x)
+    assert gradgradcheck(lambda x: deviation(x)[0], x)
+
+
+def test_gradients_are_made_finite_and_counted(on_kernels):
+    flat = numbers(3000).float()
+    flat[[0, 7, 2999]] = torch.tensor([float("nan"), float("inf"), -float("inf")])
+    plain = flat.clone().nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)
+    assert training_step.make_finite(flat) == 3
+    assert torch.equal(flat, plain)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_first_of_two_gradients_needs_none_of_parameters(monkeypatch, fused):
+    """R1's gradient by the image: what the parameters' own would cost is not computed, and the second one is whole."""
+    monkeypatch.setattr(kernels, "fused", lambda x: fused)
+    torch.manual_seed(0)
+    dense, x = layers.Dense(3, 2, active=True), torch.randn(4, 3, requires_grad=True)
+    found = grad(first_gradient(dense(x).sum(), x).square().sum(), [dense.weight])
+    (plain,) = grad(dense(x).sum(), x, create_graph=True)
+    torch.testing.assert_close(found, grad(plain.square().sum(), [dense.weight]))
+    assert of_parameters()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_fused_shifts_are_the_plain_ones(on_kernels, flipped, dtype):
+    w = numbers(3, 20, 3, 3)
+    results = []
+    for leaf in (w.float().requires_grad_(), w.float().double().requires_grad_()):
+        exact = leaf.dtype == torch.float64
+        v = prepared.four_shifts(leaf.dtype if exact else dtype, leaf, 0.3, flipped)
+        (graphed,) = grad(v.double().pow(3).sum(), leaf, create_graph=True)
+        results.append((v, graphed, *grad(graphed.pow(2).sum(), leaf)))
+    for fused, plain in zip(*results, strict=True):
+        size = plain.abs().max()
+        torch.testing.assert_close(fused.double() / size, plain / size, rtol=0, atol=TOLERANCE[dtype])
 
 
 def test_demodulation_has_gradients_of_second_order():

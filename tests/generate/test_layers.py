@@ -7,6 +7,7 @@ from scipy.signal import convolve2d, correlate2d
 from torch.autograd import gradcheck, gradgradcheck
 
 from understudy.generate import layers, modulation
+from understudy.generate.minibatch_deviation import append_minibatch_stddev
 
 FIR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 
@@ -78,6 +79,13 @@ def test_resampling_has_gradients_of_first_and_second_order(operation):
     assert gradgradcheck(lambda x: operation(x).pow(3), x)
 
 
+def test_dense_layers_have_gradients_of_second_order():
+    x, w, b = image(3, 4), image(2, 4, seed=1), image(2, seed=2)
+    inputs = [t.requires_grad_() for t in (x, w, b)]
+    assert gradcheck(lambda x, w, b: layers._Affine.apply(x, w, b, 0.3, 0.7), inputs)
+    assert gradgradcheck(lambda x, w, b: layers._Affine.apply(x, w, b, 0.3, 0.7), inputs)
+
+
 def modulated_conv(*inputs, up=False):
     y, d_NO = layers.modulated_conv(*inputs, up=up)
     return y * d_NO.to(y.dtype)[:, :, None, None]
@@ -86,8 +94,10 @@ def modulated_conv(*inputs, up=False):
 def test_modulated_conv_equals_explicit_weights_per_sample():
     x, w, s = image(3, 4, 6, 6), image(5, 4, 3, 3, seed=1), image(3, 4, seed=2)
     w_NOIKK = w[None] * s[:, None, :, None, None]
+    bias_O = image(5, seed=3)
     torch.testing.assert_close(
-        modulation.scaled_1x1(x, s, w[..., :1, :1]), torch.einsum("nihw,noi->nohw", x, w_NOIKK[..., 0, 0])
+        modulation.scaled_1x1(x, s, w[..., :1, :1], bias_O),
+        torch.einsum("nihw,noi->nohw", x, w_NOIKK[..., 0, 0]) + bias_O[:, None, None],
     )
     w_NOIKK = w_NOIKK / (w_NOIKK.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt()
     expected = [torch.nn.functional.conv2d(x[n : n + 1], w_NOIKK[n], padding=1) for n in range(3)]
@@ -170,7 +180,7 @@ def test_latents_are_normalised_to_unit_second_moment():
 
 def test_minibatch_stddev_groups_are_strided():
     x = image(8, 3, 4, 4)
-    y = layers.append_minibatch_stddev(x, 4)
+    y = append_minibatch_stddev(x, 4)
     assert y.shape == (8, 4, 4, 4)
     np.testing.assert_array_equal(y[:, :3], x)
     for group in ([0, 2, 4, 6], [1, 3, 5, 7]):

@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import kernels
+from .first_gradient import of_parameters
 from .kernels import SLOPE, UNLIMITED
+from .modulation import scale_gradients
 
 _BITS = {torch.float16: 11, torch.bfloat16: 8, torch.float32: 24}  # of a mantissa
 
@@ -72,12 +74,14 @@ class _Activation(torch.autograd.Function):
         if kernels.fused(g) and g.ndim == 4 and not torch.is_grad_enabled():
             return _fused_gradients(ctx, g, y, x, scale_NC, noise, strength)
         slope = _Slopes.apply(g, y, ctx.gain, ctx.limit)
-        gradient_bias = ctx.bias_dtype and slope.sum([0, *range(2, g.ndim)], dtype=ctx.bias_dtype)
-        gradient_strength = None if noise is None else _of_strength(slope, noise, strength)
+        gradient_bias = gradient_strength = None
+        if ctx.bias_dtype and of_parameters():
+            gradient_bias = slope.sum([0, *range(2, g.ndim)], dtype=ctx.bias_dtype)
+        if noise is not None and of_parameters():
+            gradient_strength = _of_strength(slope, noise, strength)
         if scale_NC is None:
             return slope, None, None, gradient_strength, gradient_bias, None, None
-        gradient_scale = (slope * x).sum((2, 3)).to(scale_NC.dtype)
-        gradient = slope * scale_NC.to(slope.dtype)[:, :, None, None]
+        gradient, gradient_scale = scale_gradients(slope, x, scale_NC)
         return gradient, gradient_scale, None, gradient_strength, gradient_bias, None, None
 
 

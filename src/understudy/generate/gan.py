@@ -11,7 +11,9 @@ from understudy.run import distributed, seeds
 
 from . import training_step
 from .augmentation import Augmentation
+from .first_gradient import first_gradient
 
+Rows = Tensor | slice  # of a batch: indices, or all, which are no copy
 CHUNK = 8  # images of one forward pass when sampling
 
 
@@ -31,8 +33,7 @@ def half_life_decay(batch: int, half_life_images: float) -> float:
 
 def squared_gradients(score_N: Tensor, x_NCHW: Tensor) -> Tensor:
     """||grad_x sum D(x)||^2 of each image, (N,), to be differentiated once more."""
-    (g_NCHW,) = torch.autograd.grad(score_N.sum(), x_NCHW, create_graph=True)
-    return g_NCHW.square().sum((1, 2, 3))
+    return first_gradient(score_N.sum(), x_NCHW).square().sum((1, 2, 3))
 
 
 class Adversarial(ABC):
@@ -81,6 +82,7 @@ class Draw(NamedTuple):
     z_mix: Tensor  # (N, K)
     cutoff: Tensor  # () layers below it take the first latent, the others the second
     noises: list[Tensor]  # (N, 1, r, r)
+    w: Tensor | None = None  # (2, N, K) of the two latents, where they are known
 
     @classmethod
     def of(cls, n: int, latent_size: int, layers: int, mixing: float, noise_sizes: list[int], device, rng) -> "Draw":
@@ -95,21 +97,26 @@ class Draw(NamedTuple):
         cutoff = torch.where(torch.rand((), **at) < mixing, cutoff, layers)
         return cls(z_2NK[0], z_2NK[1], cutoff, [torch.randn(n, 1, r, r, **at) for r in noise_sizes])
 
-    def styles(self, mapping: nn.Module, chosen: Tensor, layers: int) -> Tensor:
+    def styles(self, mapping: nn.Module, chosen: Rows, layers: int) -> Tensor:
         """w of every layer, (N, layers, K), mixed."""
-        w_NK, w_mix_NK = mapping(torch.cat((self.z[chosen], self.z_mix[chosen]))).chunk(2)
+        if self.w is None:
+            w_NK, w_mix_NK = mapping(torch.cat((self.z[chosen], self.z_mix[chosen]))).chunk(2)
+        else:
+            w_NK, w_mix_NK = (w_NK[chosen] for w_NK in self.w)
         first_L = torch.arange(layers, device=w_NK.device) < self.cutoff
         return torch.where(first_L[:, None], w_NK[:, None], w_mix_NK[:, None])
 
 
-def rounds(batch: int, group: int, microbatch: int | None, device: torch.device) -> list[Tensor]:
-    """Indices of this process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
+def rounds(batch: int, group: int, microbatch: int | None, device: torch.device) -> list[Rows]:
+    """This process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
+    if distributed.world_size() == 1 and (microbatch or batch) >= batch:
+        return [slice(None)]
     group = min(group, batch)
     members_GM = distributed.share(torch.arange(batch, device=device).view(group, -1).T).T
     return [part.flatten() for part in members_GM.split((microbatch or batch) // group, dim=1)]
 
 
-def rows(x: Tensor | None, chosen: Tensor) -> Tensor | None:
+def rows(x: Tensor | None, chosen: Rows) -> Tensor | None:
     """Those of a micro-batch, of what may not be there."""
     return None if x is None else x[chosen]
 

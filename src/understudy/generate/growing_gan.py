@@ -93,7 +93,7 @@ class GrowingGAN(gan.Adversarial):
         """
         return phase.enlarged if self.options.penalty_resolution == "full" else 1
 
-    def _rounds(self, n: int) -> list[Tensor]:
+    def _rounds(self, n: int) -> list[gan.Rows]:
         return gan.rounds(n, self.options.minibatch_std_group, self.options.microbatch, self.device)
 
     @abstractmethod

@@ -75,6 +75,12 @@ def _slopes(g: Tensor, *others) -> Tensor:
     return triton_kernels.slopes(g, *others, _new_like(g))
 
 
+def _scale(x: Tensor, scale: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.scale(x, scale, _new_like(x))
+
+
 def _new_with_row_sums(g: Tensor, *_) -> tuple[Tensor, Tensor]:
     return _new_like(g), g.new_empty(g.shape[:2], dtype=torch.float32)
 
@@ -83,6 +89,16 @@ def _scale_backward(*inputs) -> tuple[Tensor, Tensor]:
     from . import triton_kernels
 
     return triton_kernels.scale_backward(*inputs, *_new_with_row_sums(*inputs))
+
+
+def _new_twice(h: Tensor, k: Tensor, g: Tensor, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return _new_like(g), _new_like(x), g.new_empty(g.shape[:2], dtype=torch.float32)
+
+
+def _scale_backward_twice(*inputs) -> tuple[Tensor, Tensor, Tensor]:
+    from . import triton_kernels
+
+    return triton_kernels.scale_backward_twice(*inputs, *_new_twice(*inputs))
 
 
 def _new_sums(x: Tensor) -> Tensor:
@@ -129,8 +145,15 @@ define(
     _new_with_sums,
     _activate_backward,
 )
+define("scale(Tensor x, Tensor scale) -> Tensor", _new_like, _scale)
 # of y = x * scale: g * scale, and the sums of g * x of every row
 define("scale_backward(Tensor g, Tensor x, Tensor scale) -> (Tensor, Tensor)", _new_with_row_sums, _scale_backward)
+# the gradients of g, x and scale there, where h and k are those of the two results
+define(
+    "scale_backward_twice(Tensor h, Tensor k, Tensor g, Tensor x, Tensor scale) -> (Tensor, Tensor, Tensor)",
+    _new_twice,
+    _scale_backward_twice,
+)
 # zeros between (up), `padding` zeros before, a filter (K, K) times gain, every n-th (down), as many as fit `size`
 define(
     "fir(Tensor x, Tensor kernel, int up, int down, int padding, float gain, int[] size) -> Tensor",
@@ -172,6 +195,20 @@ define(
 define("prepare_backward(Tensor gv, Tensor? gq, Tensor w, Tensor c) -> Tensor", _new_weight, _prepare_backward)
 
 
+def _new_shifted(w: Tensor, gain: float, flipped: bool, size: int, dtype: torch.dtype) -> Tensor:
+    return w.new_empty((*w.shape[:2], size, size), dtype=dtype)
+
+
+def _shifts(w: Tensor, gain: float, flipped: bool, size: int, dtype: torch.dtype) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.shifts(w, gain, flipped, _new_shifted(w, gain, flipped, size, dtype))
+
+
+# prepared.four_shifts from 3 x 3 to size 4, and its adjoint from 4 x 4 to size 3
+define("shifts(Tensor w, float gain, bool flipped, int size, ScalarType dtype) -> Tensor", _new_shifted, _shifts)
+
+
 # ------------------------------------------------------------------------------------------------ pixel norm
 def _pixel_norm(x: Tensor) -> Tensor:
     from . import triton_kernels
@@ -188,3 +225,14 @@ def _pixel_norm_backward(g: Tensor, x: Tensor) -> Tensor:
 # layers.normalize_second_moment, and the gradient of x
 define("pixel_norm(Tensor x) -> Tensor", _new_like, _pixel_norm)
 define("pixel_norm_backward(Tensor g, Tensor x) -> Tensor", _new_like, _pixel_norm_backward)
+
+
+# ------------------------------------------------------------------------------------------------ descent
+def _make_finite(flat: Tensor) -> Tensor:
+    from . import triton_kernels
+
+    return triton_kernels.make_finite(flat, flat.new_empty(triton_kernels.tiles(flat), dtype=torch.int64)).sum()
+
+
+# NaN to 0 and infinity to +-1e5, in place; how many there were
+define("make_finite(Tensor(a!) flat) -> Tensor", lambda flat: flat.new_empty((), dtype=torch.int64), _make_finite)

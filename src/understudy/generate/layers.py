@@ -1,7 +1,7 @@
 """Layers that the style-based generators share, in plain PyTorch: nothing to compile, gradients of any order.
 
-Sources: equalised learning rate and minibatch standard deviation, Karras et al. 2018 (sections 4.1, 3); FIR resampling
-and modulated convolution, Karras et al. 2020 (StyleGAN 2, section 2.2 and appendix B).
+Sources: equalised learning rate, Karras et al. 2018 (section 4.1); FIR resampling and modulated convolution, Karras et
+al. 2020 (StyleGAN 2, section 2.2 and appendix B).
 """
 
 import functools
@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import activation, kernels
+from .first_gradient import of_parameters
 from .kernels import NORM_EPSILON, SLOPE
 from .modulation import conv, scaled_conv
-from .prepared import LARGEST, UNCHANGED, demodulation, weights_and_squares, weights_for
+from .prepared import LARGEST, UNCHANGED, demodulation, four_shifts, weights_and_squares, weights_for
 
 GAIN = math.sqrt(2)  # what the leaky ReLU takes from a signal's standard deviation, nearly
 _FIR = {2: (1.0, 2.0, 1.0), 3: (1.0, 3.0, 3.0, 1.0)}  # by order: binomial, separable, the same in both axes
@@ -212,8 +213,9 @@ class Dense(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
         self.bias = nn.Parameter(torch.full((outputs,), float(bias)))
 
-    def forward(self, x_NK: Tensor) -> Tensor:
-        y = _Affine.apply(x_NK, self.weight, self.bias, self.weight_gain, self.bias_gain)
+    def forward(self, x_NK: Tensor, gain: float = 1.0) -> Tensor:
+        """`gain` multiplies what comes before the activation."""
+        y = _Affine.apply(x_NK, self.weight, self.bias, self.weight_gain * gain, self.bias_gain * gain)
         return activation.activate(y) if self.active else y
 
 
@@ -232,7 +234,8 @@ class _Affine(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g_NO: Tensor):
         (x_NI, w_OI), (weight_gain, bias_gain) = ctx.saved_tensors, ctx.gains
-        x_wanted, w_wanted, b_wanted = ctx.needs_input_grad[:3]
+        x_wanted, *others = ctx.needs_input_grad[:3]
+        w_wanted, b_wanted = (wanted and of_parameters() for wanted in others)
         b_O = g_NO.sum(0) if b_wanted else None
         return (
             _product(g_NO, w_OI, weight_gain) if x_wanted else None,
@@ -244,7 +247,27 @@ class _Affine(torch.autograd.Function):
 
 
 def _product(a: Tensor, b: Tensor, gain: float) -> Tensor:
-    return torch.addmm(a.new_empty(1), a, b, beta=0, alpha=gain)
+    return _Product.apply(a, b, gain)
+
+
+class _Product(torch.autograd.Function):
+    """a b gain, the gain inside the products of all orders: PyTorch's own gradient multiplies by it once more."""
+
+    @staticmethod
+    def forward(a: Tensor, b: Tensor, gain: float) -> Tensor:
+        return torch.addmm(a.new_empty(1), a, b, beta=0, alpha=gain)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b, ctx.gain = inputs
+        ctx.save_for_backward(a, b)
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        a, b = ctx.saved_tensors
+        a_wanted, b_wanted = ctx.needs_input_grad[:2]
+        gradient_a = _product(g, b.T, ctx.gain) if a_wanted else None
+        return gradient_a, _product(a.T, g, ctx.gain) if b_wanted else None, None
 
 
 class Conv(nn.Module):
@@ -311,26 +334,20 @@ class ResizingConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        w = self.weight * self.weight_gain
+        dtype = x_NCHW.dtype
         if self.resize == "up":
-            w_IO44 = _four_shifts(w.flip(2, 3)).transpose(0, 1)
+            w_IO44 = four_shifts(dtype, self.weight, self.weight_gain, flipped=True).transpose(0, 1)
             y_NCHW = F.conv_transpose2d(x_NCHW, w_IO44, stride=2, padding=1)
         elif self.resize == "down":
-            y_NCHW = F.conv2d(x_NCHW, _four_shifts(w) / 4, stride=2, padding=1)
+            y_NCHW = conv(x_NCHW, four_shifts(dtype, self.weight, self.weight_gain / 4), padding=1, stride=2)
         else:
-            y_NCHW = F.conv2d(x_NCHW, w, padding=w.shape[2] // 2)
+            w = weights_for(dtype, self.weight, self.weight_gain)
+            y_NCHW = conv(x_NCHW, w, padding=w.shape[2] // 2)
         if self.bias is None:
             return y_NCHW
         if self.active:
             return activation.activate(y_NCHW, self.bias, gain=1.0)
-        return y_NCHW + self.bias[:, None, None]
-
-
-def _four_shifts(w_OI33: Tensor) -> Tensor:
-    """(O, I, 4, 4): the sum of the kernel at the four places that it has there."""
-    w = F.pad(w_OI33, (1, 1, 1, 1))
-    w = w[..., 1:] + w[..., :-1]
-    return w[..., 1:, :] + w[..., :-1, :]
+        return y_NCHW + self.bias.to(dtype)[:, None, None]
 
 
 def leaky(x: Tensor) -> Tensor:
@@ -350,23 +367,9 @@ def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, up: bool = F
     half = dtype == torch.float16
     w, squares_OI = weights_and_squares(dtype, w_OIKK, LARGEST if half else UNCHANGED)
     if half:  # undone by demodulation, as the scale of the weights is
-        s_NI = s_NI / s_NI.detach().abs().amax(1, keepdim=True)
+        s_NI = s_NI / torch.linalg.vector_norm(s_NI.detach(), math.inf, 1, keepdim=True)
     if up:
-        y = blur(scaled_conv(x_NIHW, s_NI.to(dtype), w.transpose(0, 1), up=True), padding=1, gain=4.0)
+        y = blur(scaled_conv(x_NIHW, s_NI, w.transpose(0, 1), up=True), padding=1, gain=4.0)
     else:
-        y = scaled_conv(x_NIHW, s_NI.to(dtype), w, padding=w.shape[2] // 2)
+        y = scaled_conv(x_NIHW, s_NI, w, padding=w.shape[2] // 2)
     return y, demodulation(s_NI, squares_OI)
-
-
-def append_minibatch_stddev(x_NCHW: Tensor, group: int) -> Tensor:
-    """(N, C, H, W) -> (N, C + 1, H, W): the last map tells how much the images of a group differ, one number a group.
-
-    A group is every (N / group)-th image: image n belongs to group n mod (N / group).
-    """
-    N, C, H, W = x_NCHW.shape
-    group = min(group, N)
-    assert N % group == 0, (N, group)
-    x_GMCHW = x_NCHW.reshape(group, N // group, C, H, W)
-    deviation_M = (x_GMCHW.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
-    map_N1HW = deviation_M.repeat(group).view(N, 1, 1, 1).expand(N, 1, H, W)
-    return torch.cat((x_NCHW, map_N1HW), 1)

@@ -7,8 +7,10 @@ each layer's input one map stays in memory and not two.
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from . import kernels
+from .first_gradient import of_parameters
 
 
 def scaled_conv(x_NIHW: Tensor, s_NI: Tensor, w: Tensor, *, padding: int = 0, up: bool = False) -> Tensor:
@@ -16,16 +18,17 @@ def scaled_conv(x_NIHW: Tensor, s_NI: Tensor, w: Tensor, *, padding: int = 0, up
     return _ScaledConv.apply(x_NIHW, s_NI, w, padding, up)
 
 
-def scaled_1x1(x_NIHW: Tensor, s_NI: Tensor, w_OI11: Tensor) -> Tensor:
+def scaled_1x1(x_NIHW: Tensor, s_NI: Tensor, w_OI11: Tensor, bias_O: Tensor) -> Tensor:
     """The same of 1 x 1 kernels to few outputs, a product for each image: its weights are fewer to scale."""
     w_NOI = (w_OI11.flatten(1) * s_NI[:, None]).to(x_NIHW.dtype)
-    return (w_NOI @ x_NIHW.flatten(2)).unflatten(2, x_NIHW.shape[2:])
+    y_NOP = torch.baddbmm(bias_O.to(x_NIHW.dtype)[:, None], w_NOI, x_NIHW.flatten(2))
+    return y_NOP.unflatten(2, x_NIHW.shape[2:])
 
 
 class _ScaledConv(torch.autograd.Function):
     @staticmethod
     def forward(x_NIHW: Tensor, s_NI: Tensor, w: Tensor, padding: int, up: bool) -> Tensor:
-        y = x_NIHW * s_NI[:, :, None, None]
+        y = _scaled(x_NIHW, s_NI)
         return F.conv_transpose2d(y, w, stride=2, padding=padding) if up else F.conv2d(y, w, padding=padding)
 
     @staticmethod
@@ -37,7 +40,9 @@ class _ScaledConv(torch.autograd.Function):
     def backward(ctx, g: Tensor):
         x_NIHW, s_NI, w = ctx.saved_tensors
         x_wanted, s_wanted, w_wanted = ctx.needs_input_grad[:3]
-        y = x_NIHW * s_NI[:, :, None, None]
+        w_wanted = w_wanted and of_parameters()
+        # its shape is asked for where the weights' gradient is not, and not what is in it
+        y = _scaled(x_NIHW, s_NI) if w_wanted else g.new_empty(1).expand(x_NIHW.shape)
         stride, padding = [2 if ctx.up else 1] * 2, [ctx.padding] * 2
         wanted = [x_wanted or s_wanted, w_wanted, False]
         h, gradient_w, _ = torch.ops.aten.convolution_backward(
@@ -48,12 +53,39 @@ class _ScaledConv(torch.autograd.Function):
         return *scale_gradients(h, x_NIHW, s_NI), gradient_w, None, None
 
 
+def _scaled(x_NIHW: Tensor, s_NI: Tensor) -> Tensor:
+    if kernels.fused(x_NIHW) and not torch.is_grad_enabled():
+        return torch.ops.understudy.scale(x_NIHW.contiguous(), s_NI)
+    return x_NIHW * s_NI.to(x_NIHW.dtype)[:, :, None, None]
+
+
 def scale_gradients(g: Tensor, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Of x and of s where y = x * s: one kernel on a GPU, unless they are differentiated again."""
-    if kernels.fused(g) and not torch.is_grad_enabled():
-        gradient, sums_NC = torch.ops.understudy.scale_backward(g.contiguous(), x.contiguous(), s)
+    """Of x and of s where y = x * s: one kernel on a GPU, and one for their own gradients."""
+    if kernels.fused(g):
+        gradient, sums_NC = _ScaleGradients.apply(g, x, s)
         return gradient, sums_NC.to(s.dtype)
-    return g * s[:, :, None, None], (g * x).sum((2, 3))
+    return _scaled(g, s), (g * x).sum((2, 3)).to(s.dtype)
+
+
+class _ScaleGradients(torch.autograd.Function):
+    """g * s, and the sums of g * x over pixels."""
+
+    @staticmethod
+    def forward(g: Tensor, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.ops.understudy.scale_backward(g.contiguous(), x.contiguous(), s)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, h: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        g, x, s = ctx.saved_tensors
+        gradient_g, gradient_x, sums_NC = torch.ops.understudy.scale_backward_twice(
+            h.contiguous(), k, g.contiguous(), x.contiguous(), s
+        )
+        return gradient_g, gradient_x, sums_NC.to(s.dtype)
 
 
 def mean_squares(x_NCHW: Tensor, dtype: torch.dtype) -> Tensor:

@@ -15,7 +15,6 @@ from .layers import (
     GAIN,
     Dense,
     ResizingConv,
-    append_minibatch_stddev,
     blur,
     double,
     feature_maps,
@@ -24,6 +23,7 @@ from .layers import (
     normalize_second_moment,
     resolutions,
 )
+from .minibatch_deviation import append_minibatch_stddev
 
 
 class ToImages(nn.ModuleDict):

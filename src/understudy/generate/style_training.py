@@ -64,12 +64,16 @@ class StyleTraining(gan.Adversarial):
         """All random numbers of a batch at once, so that micro-batches see those of the whole batch; `z` (N, K)."""
 
     @abstractmethod
-    def _images(self, draw: NamedTuple, chosen: Tensor) -> Tensor:
+    def _images(self, draw: NamedTuple, chosen: gan.Rows) -> Tensor:
         """The fakes (N, C, H, W) of the chosen rows of a draw."""
 
-    def _images_to_judge(self, draw: NamedTuple, chosen: Tensor) -> Tensor:
+    def _images_to_judge(self, draw: NamedTuple, chosen: gan.Rows) -> Tensor:
         """The same for the discriminator's step, without a gradient: whoever follows statistics does it here."""
         return self._images(draw, chosen)
+
+    def _mapped(self, draw: NamedTuple) -> tuple[Tensor, NamedTuple]:
+        """w (N, K) of a draw, and the draw, which may keep them."""
+        return self.networks["generator"].mapping(draw.z), draw
 
     def _score(self, image_NCHW: Tensor, maps_N23: Tensor | None = None) -> Tensor:
         """Logits (N,), larger for what looks real, of images that are augmented by these maps."""
@@ -115,11 +119,12 @@ class StyleTraining(gan.Adversarial):
 
     def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """softplus(D(G(z))) + softplus(-D(x)); the mean w is followed here."""
-        o, generator = self.options, self.networks["generator"]
+        o = self.options
         draw, fakes, reals = self._draw(o.batch, rng), [], []
         fake_maps, real_maps = (self.augmentation.draw(o.batch, rng) for _ in range(2))
         with torch.no_grad():
-            generator.w_mean_K.lerp_(generator.mapping(draw.z).mean(0), 1 - o.mapping_ema)
+            w_NK, draw = self._mapped(draw)
+            self.networks["generator"].w_mean_K.lerp_(w_NK.mean(0), 1 - o.mapping_ema)
 
         def part(score_N: Tensor, scores: list[Tensor], sign: int) -> Tensor:
             scores.append(score_N.detach())
@@ -157,7 +162,7 @@ class StyleTraining(gan.Adversarial):
         nonfinite = training_step.descend(self.optimizers["discriminator"], losses())
         return {"r1_penalty": torch.cat(penalties).mean(), "nonfinite_gradients": nonfinite}
 
-    def _rounds(self) -> list[Tensor]:
+    def _rounds(self) -> list[gan.Rows]:
         o = self.options
         return gan.rounds(o.batch, o.minibatch_std_group, o.microbatch, self.device)
 

@@ -110,7 +110,7 @@ class StyleGAN1(GrowingGAN):
             network.w_mean_K.lerp_(network.mapping(draw.z).mean(0), 1 - o.mapping_ema)
         return draw
 
-    def _fake(self, draw: gan.Draw, chosen: Tensor, phase: Phase) -> Tensor:
+    def _fake(self, draw: gan.Draw, chosen: gan.Rows, phase: Phase) -> Tensor:
         network = self.networks["generator"]
         w_NLK = draw.styles(network.mapping, chosen, len(draw.noises))
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises], phase)

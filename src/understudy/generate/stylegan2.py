@@ -24,6 +24,7 @@ from understudy.run import distributed
 from understudy.run.flops import count_flops
 
 from . import gan, style_training, training_step
+from .first_gradient import first_gradient
 from .style_training import StyleTraining
 from .style_training import r1_penalty as r1_penalty  # part of this module for its readers
 from .stylegan2_networks import Discriminator, Generator
@@ -34,8 +35,7 @@ def path_lengths(image_NCHW: Tensor, w_NLK: Tensor, y_NCHW: Tensor) -> Tensor:
     """||J_w^T y|| of equation 4, (N,), with y ~ N(0, 1), as the root mean square over layers. J is of the synthesis
     alone; y is scaled by 1 / sqrt(H W), so that lengths do not grow with the size."""
     y_NCHW = y_NCHW / math.sqrt(image_NCHW.shape[2] * image_NCHW.shape[3])
-    (g_NLK,) = torch.autograd.grad((image_NCHW * y_NCHW).sum(), w_NLK, create_graph=True)
-    return g_NLK.square().sum(2).mean(1).sqrt()
+    return first_gradient((image_NCHW * y_NCHW).sum(), w_NLK).square().sum(2).mean(1).sqrt()
 
 
 # ------------------------------------------------------------------------------------------------ training
@@ -74,42 +74,61 @@ class StyleGAN2(StyleTraining):
         """Equation 4: (||J_w^T y|| - a)^2 with a the running mean of the lengths, on half a batch."""
         o = self.options
         n = max(o.batch // 2, 1)
-        draw, lengths = self._draw(n, rng), []
+        draw = self._draw(n, rng)
         y_NCHW = torch.randn(n, self.channels, self.size, self.size, device=self.device, generator=rng)
         weight = o.path_length_weight * o.path_length_interval
 
+        def lengths_of(chosen: gan.Rows) -> Tensor:
+            image_NCHW, w_NLK = self._fake(draw, chosen)
+            return path_lengths(image_NCHW, w_NLK, y_NCHW[chosen])
+
+        rounds, lengths, mean = self._path_length_rounds(n), [], None
+        if len(rounds) > 1:  # each slope depends on the lengths of all: computed first, and once more with a graph
+            mean = distributed.mean(torch.cat([lengths_of(chosen).detach() for chosen in rounds]))
+
         def losses() -> Iterator[Tensor]:
-            rounds = math.ceil(o.batch / (o.microbatch or o.batch))
-            for chosen in distributed.share(torch.arange(n, device=self.device)).chunk(rounds):
-                image_NCHW, w_NLK = self._fake(draw, chosen)
-                length_N = path_lengths(image_NCHW, w_NLK, y_NCHW[chosen])
+            nonlocal mean
+            for chosen in rounds:
+                length_N = lengths_of(chosen)
                 lengths.append(length_N.detach())
-                yield (self._path_length_slope(length_N) * length_N).sum() / n * weight
+                mean = distributed.mean(length_N) if mean is None else mean
+                yield (self._path_length_slope(lengths[-1], mean) * length_N).sum() / n * weight
 
         nonfinite = training_step.descend(self.optimizers["generator"], losses())
         length_N = torch.cat(lengths)
-        self.path_length_mean = self.path_length_mean.lerp(distributed.mean(length_N), o.path_length_decay)
+        self.path_length_mean = self.path_length_mean.lerp(mean, o.path_length_decay)
         penalty = (length_N - self.path_length_mean).square().mean()
         return {"path_length": length_N.mean(), "path_length_penalty": penalty, "nonfinite_gradients": nonfinite}
 
-    def _path_length_slope(self, length_N: Tensor) -> Tensor:
+    def _path_length_rounds(self, n: int) -> list[gan.Rows]:
+        """Of n images, as many micro-batches as the whole batch has."""
+        rounds = math.ceil(self.options.batch / (self.options.microbatch or self.options.batch))
+        if distributed.world_size() == rounds == 1:
+            return [slice(None)]
+        return list(distributed.share(torch.arange(n, device=self.device)).chunk(rounds))
+
+    def _path_length_slope(self, length_N: Tensor, batch_mean: Tensor) -> Tensor:
         """The derivative of sum (l - m)^2 by each l. As in the original, the gradient flows through the batch's part of
         m = (1 - d) a + d mean(l) too; the mean is over all processes, and through it each l moves every m."""
-        decay, batch_mean = self.options.path_length_decay, distributed.mean(length_N)
+        decay = self.options.path_length_decay
         mean = self.path_length_mean.lerp(batch_mean, decay)
-        return 2 * (length_N.detach() - mean - decay * (batch_mean - mean))
+        return 2 * (length_N - mean - decay * (batch_mean - mean))
 
     def _draw(self, n: int, rng: torch.Generator | None) -> gan.Draw:
         o, network = self.options, self.networks["generator"]
         return gan.Draw.of(n, o.latent_size, network.layers, o.style_mixing, network.noise_sizes, self.device, rng)
 
-    def _fake(self, draw: gan.Draw, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def _mapped(self, draw: gan.Draw) -> tuple[Tensor, gan.Draw]:
+        w_2NK = self.networks["generator"].mapping(torch.cat((draw.z, draw.z_mix))).unflatten(0, (2, -1))
+        return w_2NK[0], draw._replace(w=w_2NK)
+
+    def _fake(self, draw: gan.Draw, chosen: gan.Rows) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) with mixed styles, and their w (N, layers, K)."""
         network = self.networks["generator"]
         w_NLK = draw.styles(network.mapping, chosen, network.layers)
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises]), w_NLK
 
-    def _images(self, draw: gan.Draw, chosen: Tensor) -> Tensor:
+    def _images(self, draw: gan.Draw, chosen: gan.Rows) -> Tensor:
         return self._fake(draw, chosen)[0]
 
     def _regularisation_flops(self) -> float:

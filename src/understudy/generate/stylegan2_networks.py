@@ -16,13 +16,13 @@ from .layers import (
     Conv,
     Dense,
     activate,
-    append_minibatch_stddev,
     feature_maps,
     modulated_conv,
     normalize_second_moment,
     resolutions,
     upsample,
 )
+from .minibatch_deviation import append_minibatch_stddev
 from .modulation import scaled_1x1
 
 REDUCED_RESOLUTIONS = 4  # that many, the highest ones, compute in reduced precision
@@ -108,9 +108,8 @@ class ToImage(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor) -> Tensor:
-        style_NC = self.affine(w_NK) / math.sqrt(self.weight.shape[1])
-        y = scaled_1x1(x_NCHW, style_NC, self.weight)
-        y = y + self.bias.to(y.dtype)[:, None, None]
+        style_NC = self.affine(w_NK, 1 / math.sqrt(self.weight.shape[1]))
+        y = scaled_1x1(x_NCHW, style_NC, self.weight, self.bias)
         return (y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)).to(w_NK.dtype)
 
 

@@ -89,12 +89,12 @@ class StyleGAN3(StyleTraining):
     def _draw(self, n: int, rng: torch.Generator) -> Draw:
         return Draw(torch.randn(n, self.options.latent_size, device=self.device, generator=rng))
 
-    def _images(self, draw: Draw, chosen: Tensor, squares: list[Tensor] | None = None) -> Tensor:
+    def _images(self, draw: Draw, chosen: gan.Rows, squares: list[Tensor] | None = None) -> Tensor:
         network = self.networks["generator"]
         w_NLK = network.mapping(draw.z[chosen])[:, None].expand(-1, network.layers, -1)
         return network.synthesis(w_NLK, squares=squares)
 
-    def _images_to_judge(self, draw: Draw, chosen: Tensor) -> Tensor:
+    def _images_to_judge(self, draw: Draw, chosen: gan.Rows) -> Tensor:
         return self._images(draw, chosen, self.squares)
 
     def _discriminator_step(self, real_NCHW: Tensor, rng: torch.Generator) -> dict[str, Tensor]:

@@ -162,8 +162,7 @@ class ToImage(nn.Module):
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, gain: Tensor) -> Tensor:
         s_NC = self.affine(w_NK) * (gain / math.sqrt(self.weight.shape[1]))
-        y = scaled_1x1(x_NCHW, s_NC, self.weight)
-        y = y + self.bias.to(y.dtype)[:, None, None]
+        y = scaled_1x1(x_NCHW, s_NC, self.weight, self.bias)
         return y if self.clamp is None else F.hardtanh(y, -self.clamp, self.clamp)
 
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from understudy.run import distributed
 
+from . import kernels
+
 
 def mirrored(x_NCHW: Tensor, rng: torch.Generator | None) -> Tensor:
     """Each image left to right with probability 1/2, all channels together."""
@@ -45,12 +47,20 @@ def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tenso
             new |= zip(again, torch._foreach_add([sums[i] for i in again], [new[i] for i in again]), strict=True)
         sums |= new
     flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
-    nonfinite = flat.numel() - flat.isfinite().count_nonzero()
-    flat.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)
+    nonfinite = make_finite(flat)
     for i, gradient in zip(sums, flat.split([g.numel() for g in sums.values()]), strict=True):
         parameters[i].grad = gradient.view_as(parameters[i])
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    return nonfinite
+
+
+def make_finite(flat: Tensor) -> Tensor:
+    """In place; how many were not."""
+    if kernels.fused(flat):
+        return torch.ops.understudy.make_finite(flat)
+    nonfinite = flat.numel() - flat.isfinite().count_nonzero()
+    flat.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)
     return nonfinite
 
 

@@ -128,6 +128,25 @@ def activate_backward(g, y, x, scale, noise, gain: float, limit: float, out: Ten
 
 # ------------------------------------------------------------------------------------------------ modulation
 @triton.jit
+def _scale_kernel(x_ptr, scale_ptr, y_ptr, rows, P, R: tl.constexpr, B: tl.constexpr):
+    row = (tl.program_id(0) * R + tl.arange(0, R)).to(tl.int64)
+    p = tl.program_id(1) * B + tl.arange(0, B)
+    inside = (row < rows)[:, None] & (p < P)[None, :]
+    at = row[:, None] * P + p[None, :]
+    scale = tl.load(scale_ptr + row, mask=row < rows, other=0.0).to(tl.float32)[:, None]
+    y = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32) * scale
+    tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=inside)
+
+
+def scale(x: Tensor, by: Tensor, y: Tensor) -> Tensor:
+    rows, _, P = rows_of(x)
+    tile = _tile(P)
+    grid = (triton.cdiv(rows, tile["R"]), triton.cdiv(P, tile["B"]))
+    _scale_kernel[grid](x, by.contiguous(), y, rows, P, **tile)
+    return y
+
+
+@triton.jit
 def _scale_backward_kernel(
     g_ptr, x_ptr, scale_ptr, out_ptr, sums_ptr, rows, P, R: tl.constexpr, B: tl.constexpr
 ):  # fmt: skip
@@ -149,6 +168,36 @@ def scale_backward(g: Tensor, x: Tensor, scale: Tensor, out: Tensor, sums: Tenso
     tile = _tile(P)
     _scale_backward_kernel[(triton.cdiv(rows, tile["R"]),)](g, x, scale.contiguous(), out, sums, rows, P, **tile)
     return out, sums
+
+
+@triton.jit
+def _scale_backward_twice_kernel(
+    h_ptr, k_ptr, g_ptr, x_ptr, scale_ptr, g_out_ptr, x_out_ptr, sums_ptr, rows, P, R: tl.constexpr, B: tl.constexpr
+):  # fmt: skip
+    row = (tl.program_id(0) * R + tl.arange(0, R)).to(tl.int64)
+    scale = tl.load(scale_ptr + row, mask=row < rows, other=0.0).to(tl.float32)[:, None]
+    k = tl.load(k_ptr + row, mask=row < rows, other=0.0).to(tl.float32)[:, None]
+    total = tl.zeros((R, B), tl.float32)
+    for first in range(0, P, B):
+        p = first + tl.arange(0, B)
+        inside = (row < rows)[:, None] & (p < P)[None, :]
+        at = row[:, None] * P + p[None, :]
+        h = tl.load(h_ptr + at, mask=inside, other=0.0).to(tl.float32)
+        g = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
+        x = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
+        total += h * g
+        tl.store(g_out_ptr + at, (h * scale + k * x).to(g_out_ptr.dtype.element_ty), mask=inside)
+        tl.store(x_out_ptr + at, (k * g).to(x_out_ptr.dtype.element_ty), mask=inside)
+    tl.store(sums_ptr + row, tl.sum(total, 1), mask=row < rows)
+
+
+def scale_backward_twice(h, k, g, x, scale, g_out: Tensor, x_out: Tensor, sums: Tensor):
+    rows, _, P = rows_of(g)
+    tile = _tile(P)
+    _scale_backward_twice_kernel[(triton.cdiv(rows, tile["R"]),)](
+        h, k.contiguous(), g, x, scale.contiguous(), g_out, x_out, sums, rows, P, **tile
+    )  # fmt: skip
+    return g_out, x_out, sums
 
 
 @triton.jit
@@ -264,6 +313,30 @@ def prepare_backward(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor, out: T
     return out
 
 
+@triton.jit
+def _shifts_kernel(
+    w_ptr, v_ptr, count, gain, FLIPPED: tl.constexpr, K: tl.constexpr, SIZE: tl.constexpr, B: tl.constexpr
+):  # fmt: skip
+    """v[a, b] is the sum of w over two rows and two columns: a - 1 and a where it grows, a and a + 1 where it shrinks."""
+    at = tl.program_id(0).to(tl.int64) * B + tl.arange(0, B)
+    kernel, a, b = at // (SIZE * SIZE), at // SIZE % SIZE, at % SIZE
+    total = tl.zeros((B,), tl.float32)
+    for s in tl.static_range(2):
+        for t in tl.static_range(2):
+            i, j = a + s - (SIZE - 3), b + t - (SIZE - 3)
+            inside = (at < count) & (i >= 0) & (i < K) & (j >= 0) & (j < K)
+            if FLIPPED:
+                i, j = K - 1 - i, K - 1 - j
+            total += tl.load(w_ptr + kernel * (K * K) + i * K + j, mask=inside, other=0.0).to(tl.float32)
+    tl.store(v_ptr + at, (total * gain).to(v_ptr.dtype.element_ty), mask=at < count)
+
+
+def shifts(w: Tensor, gain: float, flipped: bool, v: Tensor) -> Tensor:
+    count, K, SIZE = v.numel(), w.shape[2], v.shape[2]
+    _shifts_kernel[(triton.cdiv(count, ENTRIES),)](w, v, count, gain, FLIPPED=flipped, K=K, SIZE=SIZE, B=ENTRIES)
+    return v
+
+
 # ------------------------------------------------------------------------------------------------ pixel norm
 @triton.jit
 def _pixel_norm_kernel(
@@ -301,3 +374,24 @@ def pixel_norm(x: Tensor, g: Tensor | None, y: Tensor) -> Tensor:
     grid = (len(x), triton.cdiv(P, PIXELS))
     _pixel_norm_kernel[grid](x, _or(g, x), y, C, P, DIRECTED=g is not None, CB=CHANNELS, PB=PIXELS)
     return y
+
+
+# ------------------------------------------------------------------------------------------------ descent
+@triton.jit
+def _make_finite_kernel(x_ptr, counts_ptr, count, B: tl.constexpr):
+    tile = tl.program_id(0).to(tl.int64)
+    at = tile * B + tl.arange(0, B)
+    x = tl.load(x_ptr + at, mask=at < count, other=0.0)
+    none, endless = x != x, tl.abs(x) == float("inf")
+    x = tl.where(none, 0.0, tl.where(endless, tl.where(x > 0, 1e5, -1e5), x))
+    tl.store(x_ptr + at, x, mask=at < count)
+    tl.store(counts_ptr + tile, tl.sum((none | endless).to(tl.int64)))
+
+
+def tiles(flat: Tensor) -> int:
+    return triton.cdiv(flat.numel(), ENTRIES)
+
+
+def make_finite(flat: Tensor, counts: Tensor) -> Tensor:
+    _make_finite_kernel[(tiles(flat),)](flat, counts, flat.numel(), B=ENTRIES)
+    return counts
