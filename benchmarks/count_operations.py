@@ -122,7 +122,8 @@ def variants(name: str) -> dict[str, dict]:
     if name == "stylegan3":
         return {"stylegan3 T": {}, "stylegan3 R": {"variant": "r"}}
     if name in ("progressive_gan", "stylegan1"):
-        return {f"{name} at {r}": {"resolution": r} for r in (SIZE, 8)}
+        found = {f"{name} at {r}": {"resolution": r} for r in (SIZE, 8)}
+        return found | {f"{name} at {SIZE}, bf16": {"resolution": SIZE, "precision": "bf16"}}
     return {name: {}}
 
 

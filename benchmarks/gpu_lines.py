@@ -14,7 +14,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from understudy.generate.activation import activate
 from understudy.generate.filtered_lrelu import filtered_lrelu, filtered_lrelu_reference
 from understudy.generate.stylegan3 import Options as StyleGAN3Options
 from understudy.generate.weights import describe, publish_weights
-from understudy.run.machine import use_device
+from understudy.run.machine import tensor_float_32, use_device
 from understudy.run.measure import device_name, matmul_rate, pace, peak_memory_mb
 
 FLOPS = Path(__file__).with_name("flops.json")  # of an image at full size: PyTorch before 2.13 cannot count them
@@ -92,16 +92,6 @@ class Bench:
         if not self.full:
             return None
         return self.flops[model]["training"] * 1000 / seconds_per_kimg / self.rate(precision)
-
-
-@contextlib.contextmanager
-def tensor_float_32(on: bool) -> Iterator[None]:
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = on
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 # ------------------------------------------------------------------------------------------------ the card

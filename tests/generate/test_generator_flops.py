@@ -30,9 +30,12 @@ def test_bytes_are_those_of_the_parameters():
     assert full.checkpoint_bytes == pytest.approx(4 * (4 * generator + 3 * discriminator), rel=0.01)
 
 
-def test_micro_batches_change_nothing():
-    whole = demand("stylegan2", 5, 16, SMALL).training_flops
-    assert demand("stylegan2", 5, 16, {**SMALL, "microbatch": 4}).training_flops == pytest.approx(whole, rel=1e-6)
+def test_micro_batches_cost_path_lengths_twice_alone():
+    def flops(**options):
+        return demand("stylegan2", 5, 16, {**SMALL, **options}).training_flops
+
+    assert flops(microbatch=4, path_length_weight=0) == pytest.approx(flops(path_length_weight=0), rel=1e-6)
+    assert 1 < flops(microbatch=4) / flops() < 1.05
 
 
 def test_every_generator_of_the_registry_says_what_it_needs():

@@ -11,6 +11,7 @@ from torch import nn
 from understudy.generate import gan, growing
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.growing import Phase
+from understudy.generate.precision import Precision
 from understudy.generate.weights import seeded_build
 from understudy.run import distributed
 from understudy.run.device_images import DeviceImages
@@ -76,6 +77,33 @@ def test_a_gradient_at_full_size_is_smaller_by_the_factor_of_the_phase(name, old
     at_native = gan.squared_gradients(discriminator(native, phase), native)
     torch.testing.assert_close(at_full, at_native / gan1._enlarged(phase) ** 2, rtol=1e-12, atol=0)
     assert gan1._enlarged(phase) == phase.enlarged and tiny(name, penalty_resolution="native")._enlarged(phase) == 1
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
+def test_reduced_precision_stays_near_full(name, precision, monkeypatch):
+    """8 x 8 and up compute in the type, fp16 on a CPU too if one insists; all phases of a step, in a fade."""
+    if precision == "fp16":
+        monkeypatch.setattr(Precision, "at", lambda self, r, full: (r >= self.lowest and self.reduced) or full.dtype)
+    full, reduced = tiny(name, precision="fp32"), tiny(name, precision=precision)
+    fading = next(n for n in range(0, 128, 4) if full.schedule.phase_at(n).old > 0 and full.batch_at(n) == 8)
+    for images_seen in (0, fading, 124):
+        statistics = reduced.step(grey_images(reduced.batch_at(images_seen)), images_seen, rng())
+        assert all(value.isfinite() for value in statistics.values()) and statistics["nonfinite_gradients"] == 0
+    full.networks["generator"].load_state_dict(reduced.networks["generator"].state_dict())
+    x, y = full.sample(4, seed=0), reduced.sample(4, seed=0)
+    assert y.dtype == torch.float32
+    largest = (x - y).abs().max()
+    assert largest == 0 if precision == "tf32" else 0 < largest < 0.1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_tensor_float_32_is_on_during_steps_alone(precision, monkeypatch):
+    gan1, seen, before = tiny("stylegan1", precision=precision), [], torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr(gan1, "_generator_step", lambda *_: seen.append(torch.backends.cudnn.allow_tf32) or {})
+    with pytest.raises(KeyError):
+        gan1.step(grey_images(8), 0, rng())
+    assert seen == [precision == "tf32"] and torch.backends.cudnn.allow_tf32 == before
 
 
 # ------------------------------------------------------------------------------------------------ steps

@@ -271,7 +271,7 @@ def test_parameters_and_flops_are_those_of_the_diffusion_model():
     [
         ({"sampler": "dpm_solver"}, "rectified_flow: sampler: found 'dpm_solver'; allowed: 'heun', 'euler'"),
         ({"time_sampling": "even"}, "rectified_flow: time_sampling: found 'even'; allowed: 'uniform', 'logit_normal'"),
-        ({"precision": "fp16"}, "rectified_flow: precision: found 'fp16'; allowed: 'fp32', 'bf16'"),
+        ({"precision": "fp16"}, "rectified_flow: precision: found 'fp16'; allowed: 'fp32', 'tf32', 'bf16'"),
         ({"evaluations": 0}, "rectified_flow: evaluations: found 0; allowed: at least 1"),
         ({"batch": 0}, "rectified_flow: batch: found 0; allowed: at least 1"),
         ({"microbatch": 0}, "rectified_flow: microbatch: found 0; allowed: at least 1"),

@@ -168,7 +168,7 @@ def test_losses_of_a_linear_discriminator(monkeypatch, phase, factor):
     optimizer = gan1.optimizers["discriminator"] = torch.optim.SGD(network.parameters(), 1.0)
     monkeypatch.setattr(optimizer, "step", lambda: found.update(v=network.v.grad.clone()))
     b = torch.randn(shape, generator=rng(6), requires_grad=True)
-    monkeypatch.setattr(gan1, "_fake", lambda draw, chosen, phase: b.expand(len(chosen), -1, -1, -1))
+    monkeypatch.setattr(gan1, "_fake", lambda draw, chosen, phase: b.expand(4, -1, -1, -1))
     x, v = torch.randn(4, *shape, generator=rng(1)), network.v.detach()
     statistics = gan1._discriminator_step(x, phase, rng())
     fake, real_N = (v * b).sum().detach(), (x * v).sum((1, 2, 3))

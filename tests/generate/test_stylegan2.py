@@ -71,7 +71,7 @@ def test_size_must_be_a_power_of_two(size):
     ("options", "message"),
     [
         ({"r1_gama": 1}, "found unknown key `r1_gama` .did you mean `r1_gamma`"),
-        ({"precision": "fp8"}, "precision: found 'fp8'; allowed: 'fp32', 'bf16', 'fp16'"),
+        ({"precision": "fp8"}, "precision: found 'fp8'; allowed: 'fp32', 'tf32', 'bf16', 'fp16'"),
         ({"batch": 6}, "batch: found 6; allowed: a multiple of minibatch_std_group, 4"),
         ({"microbatch": 2}, "microbatch: found 2; allowed: a divisor of batch 8 and a multiple of 4"),
         ({"r1_interval": 0}, "r1_interval: found 0; allowed: at least 1"),

@@ -39,6 +39,7 @@ AdamEpsilon = Annotated[Number, key(meaning="added to the denominator", gt=0)]
 EmaKimg = Annotated[Number, key(meaning="half-life of the averaged generator at batch 32", gt=0)]
 EmaRampup = Annotated[Number | None, key(meaning="the half-life is at most this share of the images seen", gt=0)]
 MappingEma = Annotated[Probability, key(meaning="decay of the mean w, per iteration")]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 FirstResolution = Annotated[int, key(meaning="the training begins here", ge=4)]
 StdGroup = Annotated[int, key(meaning="images whose deviation the discriminator sees together", ge=1)]
 TruncationPsi = Annotated[Number, key(meaning="of sampling: w is drawn towards its mean; 1: not at all"), Use(SAMPLING)]
@@ -112,6 +113,9 @@ class Adversarial(Generator):
     )
     augmentation_kimg: Number = key(500, "thousand images in which the probability can move by 1", gt=0)
     augmentation_limit: Probability = key(0.8, "the probability is never larger")
+    fp32_layers: Literal["fp32", "tf32"] = key(
+        "fp32", "products of the layers that bf16 and fp16 leave in fp32; tf32: on a GPU's tensor cores"
+    )
 
 
 class Style(Adversarial):
@@ -138,6 +142,11 @@ class Growing(Adversarial):
     first_resolution: FirstResolution = 4
     stable_kimg: Number = key(600, "thousand images of every resolution", ge=0)
     fade_kimg: Number = key(600, "thousand images that the next resolution fades in over", ge=0)
+    precision: Precision = key(
+        "tf32",
+        "on a GPU; bf16, fp16: of the four highest resolutions",
+        remark="the study: fp32; tf32 stores the same, and tensor cores multiply 10 bits of mantissa",
+    )
     schedule_interval: int = key(4, "iterations between two looks at this schedule", ge=1)
     penalty_resolution: Literal["full", "native"] = key(
         "full",
@@ -192,7 +201,7 @@ class Denoising(Generator):
     learning_rate: Number = key(0.0001, "of AdamW", gt=0)
     weight_decay: Number = key(0, "of AdamW", ge=0)
     ema_decay: Number = key(0.9999, "of the averaged network, per iteration", ge=0, lt=1)
-    precision: Literal["fp32", "bf16"] = key(
+    precision: Literal["fp32", "tf32", "bf16"] = key(
         "bf16", "of the network on a GPU (V100: fp32, it has no bf16); a CPU uses fp32", remark="the study: fp32"
     )
     compile: bool = key(True, "the network is compiled, on a GPU", use=MACHINE)

@@ -18,6 +18,7 @@ from understudy.run.flops import count_flops
 
 from . import training_step
 from .diffusion_networks import Denoiser
+from .precision import own_products
 
 CHUNK = 16  # images of one forward pass when sampling
 
@@ -84,6 +85,7 @@ class Denoising:
     def learned_at(self, t_N: Tensor, loss_N: Tensor) -> None:
         """Called after an iteration with its losses, those of all processes."""
 
+    @own_products
     def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator | None) -> dict[str, Tensor]:
         """One iteration on real images in [-1, 1], a function of its arguments and of the state."""
         o, n = self.options, len(real_NCHW)
@@ -115,6 +117,7 @@ class Denoising:
             return network(x_NCHW, t_N).float()
 
     # -------------------------------------------------------------------------------------------- sampling
+    @own_products
     def from_noise(self, solve: Callable[[Tensor, range], Tensor], n: int, seed: int, first: int) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only. `solve` makes images of standard
         normal noise, given the indices that they have."""

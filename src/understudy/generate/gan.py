@@ -109,7 +109,7 @@ class Draw(NamedTuple):
 
 def rounds(batch: int, group: int, microbatch: int | None, device: torch.device) -> list[Rows]:
     """This process's micro-batches; groups of the minibatch deviation stay those of the full batch."""
-    if distributed.world_size() == 1 and (microbatch or batch) >= batch:
+    if (microbatch or batch) >= batch == len(distributed.share(range(batch))):
         return [slice(None)]
     group = min(group, batch)
     members_GM = distributed.share(torch.arange(batch, device=device).view(group, -1).T).T

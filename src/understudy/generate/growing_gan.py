@@ -18,6 +18,7 @@ from understudy.run.flops import count_flops
 
 from . import gan, training_step
 from .growing import Phase, Schedule, full_size, shown
+from .precision import own_products
 
 
 class GrowingGAN(gan.Adversarial):
@@ -51,6 +52,7 @@ class GrowingGAN(gan.Adversarial):
         """Images of the iteration that begins at `images_seen`."""
         return self.schedule.batch_at(images_seen)
 
+    @own_products
     def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One iteration on full-size real images in [-1, 1], a function of its arguments and of the state.
 
@@ -111,6 +113,7 @@ class GrowingGAN(gan.Adversarial):
         """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
         return self._sampled(n, seed, first, truncated=False)
 
+    @own_products
     def _sampled(self, n: int, seed: int, first: int, truncated: bool) -> Tensor:
         network = self.networks["generator"].eval()
         phase = Phase.of(float(network.lod), self.size)

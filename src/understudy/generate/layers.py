@@ -157,7 +157,8 @@ def normalize_second_moment(x_NK: Tensor) -> Tensor:
 
 
 def _normalized(x_NK: Tensor) -> Tensor:
-    return x_NK * (x_NK.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()
+    exact_NK = x_NK.float() if x_NK.dtype in (torch.float16, torch.bfloat16) else x_NK
+    return (exact_NK * (exact_NK.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()).to(x_NK.dtype)
 
 
 class _PixelNorm(torch.autograd.Function):
@@ -312,6 +313,7 @@ class ResizingConv(nn.Module):
 
     Args:
         active: adds the activation; it needs the bias.
+        clamp: limit of the activation, for reduced precision.
         resize: "up" doubles the size first (`double`), "down" halves it before the bias (`halve`). Both are one strided
             convolution of the 3 x 3 kernel added up over four shifts: the same, at less than half the operations.
     """
@@ -325,10 +327,11 @@ class ResizingConv(nn.Module):
         gain: float = GAIN,
         bias: bool = True,
         active: bool = False,
+        clamp: float | None = None,
         resize: str = "",
     ):
         super().__init__()
-        self.resize, self.active = resize, active
+        self.resize, self.active, self.clamp = resize, active, clamp
         self.weight_gain = gain / math.sqrt(inputs * kernel**2)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
@@ -346,7 +349,7 @@ class ResizingConv(nn.Module):
         if self.bias is None:
             return y_NCHW
         if self.active:
-            return activation.activate(y_NCHW, self.bias, gain=1.0)
+            return activation.activate(y_NCHW, self.bias, 1.0, self.clamp)
         return y_NCHW + self.bias.to(dtype)[:, None, None]
 
 

@@ -2,7 +2,7 @@
 
 Table 2 of Karras et al., ICLR 2018, and the text's sections. Both networks are built at their full size; a Phase
 (growing.py) says which layers are used. `options` are progressive_gan.Options, or any object with their channel_base,
-channel_max, latent_size and minibatch_std_group.
+channel_max, latent_size, minibatch_std_group and precision.
 """
 
 import math
@@ -24,6 +24,7 @@ from .layers import (
     resolutions,
 )
 from .minibatch_deviation import append_minibatch_stddev
+from .precision import Precision
 
 
 class ToImages(nn.ModuleDict):
@@ -32,12 +33,13 @@ class ToImages(nn.ModuleDict):
     def __init__(self, channels: int, maps: dict[int, int]):
         super().__init__({f"r{r}": ResizingConv(m, channels, 1, gain=1) for r, m in maps.items()})
 
-    def forward(self, x_NCHW: Tensor, before_NCHW: Tensor | None, phase: Phase) -> Tensor:
-        """The image of a resolution; while it fades in, mixed with that of the layers before (figure 2)."""
-        image_NCHW = self[f"r{phase.resolution}"](x_NCHW)
+    def forward(self, x_NCHW: Tensor, before_NCHW: Tensor | None, phase: Phase, full: torch.dtype) -> Tensor:
+        """The image of a resolution, in the type `full`; while it fades in, mixed with that of the layers before
+        (figure 2)."""
+        image_NCHW = self[f"r{phase.resolution}"](x_NCHW).to(full)
         if not phase.old:
             return image_NCHW
-        return image_NCHW.lerp(double(self[f"r{phase.resolution // 2}"](before_NCHW)), phase.old)
+        return image_NCHW.lerp(double(self[f"r{phase.resolution // 2}"](before_NCHW).to(full)), phase.old)
 
 
 class FirstBlock(nn.Module):
@@ -58,10 +60,10 @@ class FirstBlock(nn.Module):
 class GeneratorBlock(nn.Module):
     """One resolution: doubles the size, two convolutions, each with pixelwise normalisation (section 4.2)."""
 
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int, clamp: float | None):
         super().__init__()
-        self.conv0 = ResizingConv(inputs, outputs, 3, active=True, resize="up")
-        self.conv1 = ResizingConv(outputs, outputs, 3, active=True)
+        self.conv0 = ResizingConv(inputs, outputs, 3, active=True, clamp=clamp, resize="up")
+        self.conv1 = ResizingConv(outputs, outputs, 3, active=True, clamp=clamp)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         x_NCHW = normalize_second_moment(self.conv0(x_NCHW))
@@ -76,26 +78,28 @@ class Generator(nn.Module):
         o = options
         maps = {r: feature_maps(r, o.channel_base, o.channel_max) for r in resolutions(size)}
         inputs = dict(zip(resolutions(size)[1:], maps.values(), strict=False))
+        self.precision = Precision.of(o.precision, size)
+        clamp = self.precision.clamp_of_fp16
         self.blocks = nn.ModuleDict({"b4": FirstBlock(o.latent_size, maps[4])})
-        self.blocks.update({f"b{r}": GeneratorBlock(i, maps[r]) for r, i in inputs.items()})
+        self.blocks.update({f"b{r}": GeneratorBlock(i, maps[r], clamp) for r, i in inputs.items()})
         self.to_image = ToImages(channels, maps)
         self.register_buffer("lod", torch.tensor(float(lod), dtype=torch.float64))  # level of detail that it is at
 
     def forward(self, z_NK: Tensor, phase: Phase) -> Tensor:
         x_NCHW, before_NCHW = normalize_second_moment(z_NK), None
         for r in resolutions(phase.resolution):
-            before_NCHW, x_NCHW = x_NCHW, self.blocks[f"b{r}"](x_NCHW)
-        return self.to_image(x_NCHW, before_NCHW, phase)
+            before_NCHW, x_NCHW = x_NCHW, self.blocks[f"b{r}"](x_NCHW.to(self.precision.at(r, z_NK)))
+        return self.to_image(x_NCHW, before_NCHW, phase, z_NK.dtype)
 
 
 class DiscriminatorBlock(nn.Module):
     """One resolution: two convolutions, the second halves the size; StyleGAN 1 blurs before it."""
 
-    def __init__(self, inputs: int, outputs: int, blurs: bool):
+    def __init__(self, inputs: int, outputs: int, blurs: bool, clamp: float | None):
         super().__init__()
         self.blurs = blurs
-        self.conv0 = ResizingConv(inputs, inputs, 3, active=True)
-        self.conv1 = ResizingConv(inputs, outputs, 3, active=True, resize="down")
+        self.conv0 = ResizingConv(inputs, inputs, 3, active=True, clamp=clamp)
+        self.conv1 = ResizingConv(inputs, outputs, 3, active=True, clamp=clamp, resize="down")
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         x_NCHW = self.conv0(x_NCHW)
@@ -108,22 +112,30 @@ class Discriminator(nn.Module):
     def __init__(self, channels: int, size: int, options, blurs: bool = False):
         super().__init__()
         o = options
-        self.group = o.minibatch_std_group
+        self.group, self.precision = o.minibatch_std_group, Precision.of(o.precision, size)
+        clamp = self.precision.clamp_of_fp16
         maps = {r: feature_maps(r, o.channel_base, o.channel_max) for r in resolutions(size)}
-        self.from_image = nn.ModuleDict({f"r{r}": ResizingConv(channels, m, 1, active=True) for r, m in maps.items()})
+        self.from_image = nn.ModuleDict(
+            {f"r{r}": ResizingConv(channels, m, 1, active=True, clamp=clamp) for r, m in maps.items()}
+        )
         self.blocks = nn.ModuleDict(
-            {f"b{r}": DiscriminatorBlock(maps[r], maps[r // 2], blurs) for r in resolutions(size)[:0:-1]}
+            {f"b{r}": DiscriminatorBlock(maps[r], maps[r // 2], blurs, clamp) for r in resolutions(size)[:0:-1]}
         )
         self.conv = ResizingConv(maps[4] + 1, maps[4], 3, active=True)
         self.dense = Dense(maps[4] * 16, maps[4], gain=GAIN)
         self.out = Dense(maps[4], 1)
 
     def forward(self, image_NCHW: Tensor, phase: Phase) -> Tensor:
-        x_NCHW = self.from_image[f"r{phase.resolution}"](image_NCHW)
+        x_NCHW = self._seen(image_NCHW, phase.resolution)
         for r in resolutions(phase.resolution)[:0:-1]:
-            x_NCHW = self.blocks[f"b{r}"](x_NCHW)
+            x_NCHW = self.blocks[f"b{r}"](x_NCHW.to(self.precision.at(r, image_NCHW)))
             if phase.old and r == phase.resolution:  # as the generator, section 2, figure 2
-                old_NCHW = self.from_image[f"r{r // 2}"](halve(image_NCHW))
-                x_NCHW = x_NCHW.lerp(old_NCHW, phase.old)
+                old_NCHW = self._seen(halve(image_NCHW), r // 2)
+                x_NCHW = x_NCHW.to(old_NCHW.dtype).lerp(old_NCHW, phase.old)
+        x_NCHW = x_NCHW.to(image_NCHW.dtype)
         x_NCHW = self.conv(append_minibatch_stddev(x_NCHW, self.group))
         return self.out(leaky(self.dense(x_NCHW.flatten(1)))).squeeze(1)
+
+    def _seen(self, image_NCHW: Tensor, resolution: int) -> Tensor:
+        """The first maps of an image of a resolution."""
+        return self.from_image[f"r{resolution}"](image_NCHW.to(self.precision.at(resolution, image_NCHW)))

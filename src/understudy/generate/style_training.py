@@ -18,6 +18,7 @@ from understudy.run.flops import count_flops
 
 from . import gan, training_step
 from .augmentation import warp
+from .precision import own_products
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real_NCHW: Tensor) -> Tensor:
@@ -84,6 +85,7 @@ class StyleTraining(gan.Adversarial):
         return None
 
     # -------------------------------------------------------------------------------------------- the step
+    @own_products
     def step(self, real_NCHW: Tensor, images_seen: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One iteration on real images in [-1, 1], a function of its arguments and of the state.
 
@@ -175,6 +177,7 @@ class StyleTraining(gan.Adversarial):
         """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
         return self._sampled(n, seed, first, 1.0, None)
 
+    @own_products
     def _sampled(self, n: int, seed: int, first: int, psi: float, cutoff: int | None) -> Tensor:
         network = self.networks["generator"].eval()
 

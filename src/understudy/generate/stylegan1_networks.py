@@ -2,7 +2,7 @@
 blur. Losses: stylegan1.py.
 
 Figures and sections are those of Karras et al., CVPR 2019. `options` are stylegan1.Options, or any object with their
-channel_base, channel_max, latent_size and mapping_layers.
+channel_base, channel_max, latent_size, mapping_layers and precision.
 """
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .activation import activate
 from .growing import Phase
 from .layers import GAIN, Dense, ResizingConv, blur, feature_maps, leaky, normalize_second_moment, resolutions
+from .precision import Precision
 from .progressive_gan_networks import ToImages
 
 
@@ -35,15 +36,16 @@ class Epilogue(nn.Module):
     its gradient is rounding errors, which Adam makes steps of, here as in the original.
     """
 
-    def __init__(self, maps: int, latent_size: int):
+    def __init__(self, maps: int, latent_size: int, clamp: float | None):
         super().__init__()
+        self.clamp = clamp
         self.noise_strength = nn.Parameter(torch.zeros(maps))
         self.bias = nn.Parameter(torch.zeros(maps))
         self.affine = Dense(latent_size, 2 * maps)
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor) -> Tensor:
         noise = {"noise_N1HW": noise_N1HW, "strength": self.noise_strength}
-        x_NCHW = activate(x_NCHW, self.bias, gain=1.0, **noise)
+        x_NCHW = activate(x_NCHW, self.bias, 1.0, self.clamp, **noise)
         scale_NC, shift_NC = self.affine(w_NK).chunk(2, 1)
         # instance normalisation is batch normalisation where each map of each image is a channel with its own style
         maps_1RHW = x_NCHW.reshape(1, -1, *x_NCHW.shape[2:])
@@ -54,20 +56,22 @@ class Epilogue(nn.Module):
 class SynthesisBlock(nn.Module):
     """One resolution, two layers. The first begins at a learned constant, or doubles the size and blurs."""
 
-    def __init__(self, inputs: int, outputs: int, latent_size: int, resolution: int):
+    def __init__(self, inputs: int, outputs: int, latent_size: int, resolution: int, precision: Precision):
         super().__init__()
+        self.resolution, self.precision, clamp = resolution, precision, precision.clamp_of_fp16
         if resolution == 4:
             self.constant_CHW = nn.Parameter(torch.ones(outputs, 4, 4))
         else:
             self.conv0 = ResizingConv(inputs, outputs, 3, bias=False, resize="up")
-        self.epilogue0 = Epilogue(outputs, latent_size)
+        self.epilogue0 = Epilogue(outputs, latent_size, clamp)
         self.conv1 = ResizingConv(outputs, outputs, 3, bias=False)
-        self.epilogue1 = Epilogue(outputs, latent_size)
+        self.epilogue1 = Epilogue(outputs, latent_size, clamp)
 
     def forward(self, x_NCHW: Tensor | None, w_2NK: Tensor, noises: list[Tensor]) -> Tensor:
         if x_NCHW is None:
             x_NCHW = self.constant_CHW.expand(len(noises[0]), -1, -1, -1)
         else:
+            x_NCHW = x_NCHW.to(self.precision.at(self.resolution, w_2NK))
             x_NCHW = blur(self.conv0(x_NCHW), padding=1, order=2)
         x_NCHW = self.epilogue0(x_NCHW, w_2NK[0], noises[0])
         return self.epilogue1(self.conv1(x_NCHW), w_2NK[1], noises[1])
@@ -80,10 +84,13 @@ class Generator(nn.Module):
         super().__init__()
         o = options
         maps = {r: feature_maps(r, o.channel_base, o.channel_max) for r in resolutions(size)}
-        inputs = [0, *maps.values()]
+        inputs, precision = [0, *maps.values()], Precision.of(o.precision, size)
         self.mapping = Mapping(o.latent_size, o.mapping_layers)
         self.blocks = nn.ModuleDict(
-            {f"b{r}": SynthesisBlock(i, m, o.latent_size, r) for (r, m), i in zip(maps.items(), inputs, strict=False)}
+            {
+                f"b{r}": SynthesisBlock(i, m, o.latent_size, r, precision)
+                for (r, m), i in zip(maps.items(), inputs, strict=False)
+            }
         )
         self.to_image = ToImages(channels, maps)
         self.register_buffer("w_mean_K", torch.zeros(o.latent_size))
@@ -101,7 +108,7 @@ class Generator(nn.Module):
             two = slice(2 * i, 2 * i + 2)
             block = self.blocks[f"b{r}"]
             before_NCHW, x_NCHW = x_NCHW, block(x_NCHW, w_NLK[:, two].transpose(0, 1), noises[two])
-        return self.to_image(x_NCHW, before_NCHW, phase)
+        return self.to_image(x_NCHW, before_NCHW, phase, w_NLK.dtype)
 
     def truncate(self, w_NK: Tensor, psi: float, cutoff: int | None, layers: int) -> Tensor:
         """(N, layers, K): the first `cutoff` layers, or all, are drawn to the mean w (section B; psi 1: not at all)."""

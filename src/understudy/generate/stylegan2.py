@@ -103,7 +103,7 @@ class StyleGAN2(StyleTraining):
     def _path_length_rounds(self, n: int) -> list[gan.Rows]:
         """Of n images, as many micro-batches as the whole batch has."""
         rounds = math.ceil(self.options.batch / (self.options.microbatch or self.options.batch))
-        if distributed.world_size() == rounds == 1:
+        if rounds == 1 and len(distributed.share(range(n))) == n:
             return [slice(None)]
         return list(distributed.share(torch.arange(n, device=self.device)).chunk(rounds))
 

@@ -6,7 +6,6 @@ channel_base, channel_max, latent_size, mapping_layers, minibatch_std_group and 
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,28 +23,7 @@ from .layers import (
 )
 from .minibatch_deviation import append_minibatch_stddev
 from .modulation import scaled_1x1
-
-REDUCED_RESOLUTIONS = 4  # that many, the highest ones, compute in reduced precision
-CLAMP = 256.0  # of activations, where anything is in reduced precision
-REDUCED = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class Precision(NamedTuple):
-    """Which resolutions compute in which type, and what activations are clamped to."""
-
-    reduced: torch.dtype | None
-    lowest: int  # resolution from which on the reduced type applies
-    clamp: float | None
-
-    @classmethod
-    def of(cls, name: str, size: int) -> "Precision":
-        lowest = max(size >> (REDUCED_RESOLUTIONS - 1), 8)
-        return cls(REDUCED[name], lowest, None if name == "fp32" else CLAMP)
-
-    def at(self, resolution: int, full: Tensor) -> torch.dtype:
-        """The type of a resolution: where it is not reduced, that of `full`."""
-        slow = self.reduced == torch.float16 and full.device.type == "cpu"
-        return full.dtype if self.reduced is None or resolution < self.lowest or slow else self.reduced
+from .precision import Precision
 
 
 class Mapping(nn.Sequential):

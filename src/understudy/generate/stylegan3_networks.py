@@ -16,8 +16,9 @@ from .filtered_lrelu import Form, filtered_lrelu
 from .filters import lowpass, radial_lowpass
 from .layers import Dense
 from .modulation import mean_squares, scaled_1x1, scaled_conv
+from .precision import CLAMP, REDUCED
 from .prepared import LENGTH, demodulation, weights_and_squares
-from .stylegan2_networks import CLAMP, REDUCED, Mapping, StyleGenerator
+from .stylegan2_networks import Mapping, StyleGenerator
 
 IMAGE_GAIN = 0.25  # of the last layer, to an image of about unit range
 OVERSAMPLING = 2  # of the activation's rate over the higher one of its layer's two
@@ -175,7 +176,8 @@ class Generator(StyleGenerator):
         o = options
         planned = signals(size, o)
         self.layers = o.layers + 2  # number of w that an image takes: the input's, and one for each layer
-        self.reduced, clamp = REDUCED[o.precision], None if o.precision == "fp32" else CLAMP
+        self.reduced = REDUCED[o.precision]
+        clamp = CLAMP if self.reduced else None
         self.mapping = Mapping(o.latent_size, o.mapping_layers)
         self.input = FourierInput(planned[0], o.latent_size)
         kernel, blocks, before = (1 if o.variant == "r" else 3), [], planned[0]

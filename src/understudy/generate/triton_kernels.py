@@ -317,7 +317,7 @@ def prepare_backward(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor, out: T
 def _shifts_kernel(
     w_ptr, v_ptr, count, gain, FLIPPED: tl.constexpr, K: tl.constexpr, SIZE: tl.constexpr, B: tl.constexpr
 ):  # fmt: skip
-    """v[a, b] is the sum of w over two rows and two columns: a - 1 and a where it grows, a and a + 1 where it shrinks."""
+    """v[a, b] is the sum of w over two rows and two columns: a - 1 and a if it grows, a and a + 1 if it shrinks."""
     at = tl.program_id(0).to(tl.int64) * B + tl.arange(0, B)
     kernel, a, b = at // (SIZE * SIZE), at // SIZE % SIZE, at % SIZE
     total = tl.zeros((B,), tl.float32)

@@ -102,7 +102,7 @@ def mean(x: Tensor) -> Tensor:
     return all_reduce_sum(x.detach().mean()) / world_size()
 
 
-def share(x: Tensor) -> Tensor:
+def share(x: Tensor | range) -> Tensor | range:
     """This process's part of a batch: every world_size-th element."""
     return x[rank() :: world_size()]
 

@@ -94,6 +94,20 @@ def require_gpus(args: argparse.Namespace) -> None:
         )
 
 
+@contextmanager
+def tensor_float_32(on: bool) -> Iterator[None]:
+    """Meanwhile products of fp32 on a GPU round what they multiply to 10 bits of mantissa, or don't."""
+    kinds = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [kind.allow_tf32 for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.allow_tf32 = on
+        yield
+    finally:
+        for kind, was in zip(kinds, before, strict=True):
+            kind.allow_tf32 = was
+
+
 def use_device(name: str, threads: int = 0) -> torch.device:
     """The device `auto`, `cpu` or `cuda`; TensorFloat-32 is off, so that fp32 means fp32, and cuDNN chooses by timing.
 

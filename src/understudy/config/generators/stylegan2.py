@@ -1,6 +1,6 @@
 """The options of StyleGAN 2."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from understudy.config import generator as common
 from understudy.config.fields import Number, Probability, key
@@ -38,4 +38,4 @@ class StyleGAN2(common.Style):
     minibatch_std_group: common.StdGroup = 4
     truncation_psi: common.TruncationPsi = 1
     truncation_cutoff: common.TruncationCutoff = None
-    precision: Literal["fp32", "bf16", "fp16"] = key("fp16", "of the four highest resolutions")
+    precision: common.Precision = key("fp16", "of the four highest resolutions")

@@ -49,7 +49,7 @@ class StyleGAN3(common.Style):
     minibatch_std_group: common.StdGroup = 4
     truncation_psi: common.TruncationPsi = 1
     truncation_cutoff: common.TruncationCutoff = None
-    precision: Literal["fp32", "bf16", "fp16"] = key("fp16", "of layers at rates above 1/16 of the image's")
+    precision: common.Precision = key("fp16", "of layers at rates above 1/16 of the image's")
 
     smallest: ClassVar[int] = 16
 
