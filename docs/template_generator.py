@@ -21,7 +21,7 @@ from understudy.config.fields import Number, Problem, key
 from understudy.config.generator import Batch, Generator, Kimg, LatentSize
 from understudy.config.reading import read_options
 from understudy.run import distributed, seeds
-from understudy.run.flops import count_flops
+from understudy.run.flops import Work, count_work
 
 from . import training_step
 
@@ -132,14 +132,14 @@ class Template:
         """As `sample`, for the training's own looks: fast, and a function of no option in SAMPLING."""
         return self.sample(n, seed, first)
 
-    def flops(self) -> dict[str, float]:
+    def work(self) -> dict[str, Work]:
         """FLOPs of one image, counted by running both; for networks on the meta device."""
         o = self.options
         real_NCHW = torch.empty(o.batch, self.channels, self.size, self.size, device=self.device)
         latent_NK = torch.empty(CHUNK, o.latent_size, device=self.device)
         with torch.no_grad():
-            sampling = count_flops(lambda: self.networks["decoder"](latent_NK)) / CHUNK
-        return {"training": count_flops(lambda: self.step(real_NCHW, 0, None)) / o.batch, "sampling": sampling}
+            sampling = count_work(lambda: self.networks["decoder"](latent_NK)) / CHUNK
+        return {"training": count_work(lambda: self.step(real_NCHW, 0, None)) / o.batch, "sampling": sampling}
 
 
 # ------------------------------------------------------------------------------------------------ networks

@@ -6,10 +6,10 @@ import re
 import pytest
 
 from understudy.forecast.costs import SCORING_SECONDS, START_SECONDS, Study, cost_of, speedup, validation_images
-from understudy.forecast.gpus import GPUS, SHARE
+from understudy.forecast.gpus import COPY_RANGE, COPY_SHARE, GPUS, LAUNCH_RANGE, LAUNCH_SECONDS, SHARE
 from understudy.forecast.jobs import Job
 from understudy.forecast.sizes import Size
-from understudy.forecast.speed import STEP_SECONDS, Speed, measured, modelled, read_record
+from understudy.forecast.speed import Speed, measured, modelled, read_record
 from understudy.forecast.text import as_dict, duration, number, size, table, text_of
 from understudy.forecast.totals import forecast, wall_seconds
 from understudy.run.demand import Demand
@@ -193,9 +193,23 @@ def test_the_flop_model_is_flops_over_a_share_of_the_peak():
     assert speed.fastest == pytest.approx(0.1 / 0.3) and speed.slowest == pytest.approx(0.1 / 0.09)
 
 
-def test_a_small_network_is_limited_by_its_steps():
-    speed = modelled(Demand(1e6, 1e6, 1, 1), {"precision": "fp32", "batch": 4}, GPUS["h200"])
-    assert speed.training == pytest.approx(1000 * STEP_SECONDS / 4) and "small network" in speed.source
+def test_a_small_network_is_limited_by_its_kernels():
+    demand = Demand(1e6, 1e6, 1, 1, training_kernels=400, inference_kernels=100)
+    speed = modelled(demand, {"precision": "fp32", "batch": 4}, GPUS["h200"])
+    assert speed.training == pytest.approx(1000 * 400 * LAUNCH_SECONDS, rel=1e-3) and "400 kernels" in speed.source
+    assert speed.inference == pytest.approx(1000 * 100 * LAUNCH_SECONDS, rel=1e-3)
+    assert speed.fastest == pytest.approx(LAUNCH_RANGE[0] / LAUNCH_SECONDS, rel=1e-3)
+    assert speed.slowest == pytest.approx(LAUNCH_RANGE[1] / LAUNCH_SECONDS, rel=1e-3)
+
+
+def test_the_larger_of_computing_and_moving_counts_and_launches_on_top():
+    demand = Demand(1e9, 1e9, 1, 1, training_moved=10e9, training_kernels=50)
+    speed = modelled(demand, {"precision": "bf16", "batch": 4}, GPUS["a100"])
+    moved = 10e9 / (COPY_SHARE * 1555e9)
+    assert speed.training == pytest.approx(1000 * (moved + 50 * LAUNCH_SECONDS))
+    assert "10.0 GB moved an image at 0.8 of 1555 GB/s" in speed.source
+    slowest = 10e9 / (COPY_RANGE[0] * 1555e9) + 50 * LAUNCH_RANGE[1]
+    assert speed.slowest == pytest.approx(1000 * slowest / speed.training)
 
 
 RECORD = {

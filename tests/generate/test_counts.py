@@ -13,10 +13,10 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks/count_operations.py"
 
 # kernels; GB of pointwise operations, reductions and FIR; GB of all; GB of the largest phase's tensors
 LIMITS = {
-    "stylegan2": (2150, 130, 190, 8.0),
-    "stylegan3": (1700, 175, 250, 14.5),
-    "progressive_gan": (1300, 37, 58, 2.0),
-    "stylegan1": (1550, 62, 96, 4.2),
+    "stylegan2": (1800, 120, 178, 7.6),
+    "stylegan3": (1600, 172, 249, 14.1),
+    "progressive_gan": (900, 25.5, 46, 1.9),
+    "stylegan1": (1210, 52, 85, 3.6),
     "diffusion": (2100, 107, 148, 19.6),
     "unet": (310, 32, 50, 7.0),
     "dynunet": (480, 24, 33, 3.4),

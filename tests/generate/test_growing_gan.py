@@ -265,7 +265,10 @@ def test_every_size_trains(name, size):
 @pytest.mark.parametrize("name", BOTH)
 def test_flops_are_the_mean_over_the_phases(name):
     with torch.device("meta"):
-        counted, low, high = (tiny(name, 8, **o).flops() for o in ({}, {"kimg": 0.012}, {"first_resolution": 8}))
+        counted, low, high = (
+            {key: one.flops for key, one in tiny(name, 8, **o).work().items()}
+            for o in ({}, {"kimg": 0.012}, {"first_resolution": 8})
+        )
     assert 0 < low["training"] < counted["training"] < high["training"]
     assert low["sampling"] < counted["sampling"] == high["sampling"]
 

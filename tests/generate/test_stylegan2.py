@@ -296,29 +296,49 @@ def test_steps_leave_the_global_random_state_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("phase", ["_generator_step", "_discriminator_step", "_r1_step", "_path_length_step"])
+PHASES = ["_generator_step", "_discriminator_step", "_r1_step", "_path_length_step"]
+
+
+def gradient_of(phase, monkeypatch, **options):
+    """(what plain gradient descent in place of Adam would step by, statistics), in double precision."""
+    gradients, gan2 = [], tiny(**options)
+    gan2.networks["generator"].double(), gan2.networks["discriminator"].double()
+    gan2.path_length_mean = torch.tensor(0.4, dtype=torch.float64)
+    draw = gan2._draw
+
+    def in_double(n, rng):
+        d = draw(n, rng)
+        return d._replace(z=d.z.double(), z_mix=d.z_mix.double(), noises=[noise.double() for noise in d.noises])
+
+    monkeypatch.setattr(gan2, "_draw", in_double)
+    for optimizer in gan2.optimizers.values():
+        monkeypatch.setattr(optimizer, "step", lambda o=optimizer: gradients.append(kept(o)))
+    arguments = [real_images().double()] if phase in ("_discriminator_step", "_r1_step") else []
+    statistics = getattr(gan2, phase)(*arguments, rng())
+    return gradients[0], statistics
+
+
+@pytest.mark.parametrize("phase", PHASES)
 def test_microbatches_give_the_gradient_of_the_whole_batch(phase, monkeypatch):
     """Latents, noise, crossover, groups of the minibatch deviation and the mean path length are those of the whole
     batch, so all phases agree up to rounding."""
-    gradients = {}
-    for microbatch in (None, 4):
-        gan2 = tiny(microbatch=microbatch)
-        gan2.networks["generator"].double(), gan2.networks["discriminator"].double()
-        gan2.path_length_mean = torch.tensor(0.4, dtype=torch.float64)
-        draw = gan2._draw
+    whole, _ = gradient_of(phase, monkeypatch)
+    parts, _ = gradient_of(phase, monkeypatch, microbatch=4)
+    assert (parts - whole).norm() / whole.norm() < 1e-5
 
-        def in_double(n, rng, draw=draw):
-            d = draw(n, rng)
-            return d._replace(z=d.z.double(), z_mix=d.z_mix.double(), noises=[noise.double() for noise in d.noises])
 
-        monkeypatch.setattr(gan2, "_draw", in_double)
-        for optimizer in gan2.optimizers.values():  # plain gradient descent in place of Adam shows the gradient
-            monkeypatch.setattr(optimizer, "step", lambda o=optimizer: gradients.setdefault(microbatch, kept(o)))  # noqa: B023
-        step = getattr(gan2, phase)
-        arguments = [real_images().double()] if phase in ("_discriminator_step", "_r1_step") else []
-        step(*arguments, rng())
-    relative = (gradients[4] - gradients[None]).norm() / gradients[None].norm()
-    assert relative < 1e-5
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("microbatch", [None, 2])
+def test_processes_share_the_gradient_of_the_whole_batch_in_groups_of_one(phase, microbatch, monkeypatch):
+    whole, statistics = gradient_of(phase, monkeypatch, minibatch_std_group=1)
+    means, parts = [], []
+    for rank in (0, 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(distributed, "share", lambda x, rank=rank: x[rank::2])
+            patch.setattr(distributed, "mean", lambda x: means.append(x) or statistics["path_length"])
+            parts.append(gradient_of(phase, patch, minibatch_std_group=1, microbatch=microbatch)[0])
+    assert (sum(parts) - whole).norm() / whole.norm() < 1e-5
+    assert len(means) == 2 * (phase == "_path_length_step")  # a collective of each process, whatever its micro-batches
 
 
 def kept(optimizer):

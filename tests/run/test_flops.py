@@ -6,7 +6,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from understudy.forecast.gpus import GPUS, SHARE, SHARE_RANGE, gpu_of
-from understudy.run.flops import bytes_of, count_flops
+from understudy.run.flops import bytes_of, count_flops, count_work, counts_steps
+from understudy.run.operations import count_operations
 
 
 def test_a_convolution():
@@ -52,6 +53,26 @@ def test_it_counts_on_a_real_device_too():
     assert found[0].equal(4 * x) and found[1].equal(8 * x)  # numbers are computed each time
 
 
+def test_bytes_and_kernels_are_those_of_the_other_counter():
+    """benchmarks/count_operations.py and the forecast agree, an optimizer's step included."""
+    with torch.device("meta"):
+        network, x_NCHW = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)), torch.empty(2, 3, 16, 16)
+    adam = torch.optim.Adam(network.parameters())
+
+    def step() -> None:
+        network(x_NCHW).sum().backward()
+        adam.step()
+        adam.zero_grad()
+
+    seen = count_operations(step, [adam])
+    counts_steps(adam)
+    for _ in range(2):
+        work = count_work(step)
+        assert (work.bytes, work.kernels) == (seen.bytes.total(), seen.kernels)
+        assert work.flops == count_flops(step) > 0
+    assert work + work == work * 2 and (work / 2).bytes == work.halved().bytes == work.bytes / 2
+
+
 def test_bytes():
     assert bytes_of([torch.empty(3, 5), torch.empty(2, dtype=torch.float16)]) == 64
 
@@ -80,5 +101,6 @@ def test_other_devices_are_not_taken_for_a_gpu():
 
 def test_peaks():
     assert GPUS["a100"].peak("fp16") == 312e12 and GPUS["a100"].peak("fp32") == 19.5e12
-    assert GPUS["v100"].peak("bf16") == GPUS["v100"].peak("fp32")
+    assert GPUS["v100"].peak("bf16") == GPUS["v100"].peak("tf32") == GPUS["v100"].peak("fp32")
+    assert GPUS["a100"].peak("tf32") == 156e12
     assert SHARE_RANGE[0] < SHARE < SHARE_RANGE[1]

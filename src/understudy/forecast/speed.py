@@ -1,4 +1,5 @@
-"""How fast a model trains and is used: measured, or else from its FLOPs and the data sheet of a GPU."""
+"""How fast a model trains and is used: measured, or else from its FLOPs, the bytes that it moves, its kernels, and the
+data sheet of a GPU."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from understudy.files.json_forms import Open
 from understudy.files.outside import read_json_as
 from understudy.run.demand import Demand
 
-from .gpus import FP32_FACTOR, SHARE, SHARE_RANGE, Gpu, gpu_of
+from .gpus import COPY_RANGE, COPY_SHARE, FP32_FACTOR, LAUNCH_RANGE, LAUNCH_SECONDS, SHARE, SHARE_RANGE, Gpu, gpu_of
 
 FORMAT = 1
 
@@ -32,9 +33,6 @@ class Record(Open):
     seconds_per_kimg: PerKimg
 
 
-STEP_SECONDS = 0.02  # a GPU's step takes at least about this: starting its kernels, however small the network
-
-
 @dataclass(frozen=True)
 class Speed:
     """Seconds are per thousand images, on one device."""
@@ -51,22 +49,56 @@ class Speed:
     share: float | None = None  # of the GPU's peak that was assumed
 
 
+@dataclass(frozen=True)
+class _Rates:
+    """Of a GPU at one end of what is assumed, or in its middle."""
+
+    flops: float  # a second
+    copied: float  # bytes a second
+    launch: float  # seconds a kernel
+
+    def seconds(self, flops: float, moved: float, kernels: float) -> float:
+        """Computing and moving overlap, starting kernels does not."""
+        return max(flops / self.flops, moved / self.copied) + kernels * self.launch
+
+
 def modelled(demand: Demand, options: Mapping, gpu: Gpu, share: float = SHARE) -> Speed:
-    """From FLOPs per image, at a share of the GPU's peak in the model's precision, a larger one where that is
-    fp32; no step is shorter than STEP_SECONDS."""
+    """From FLOPs, bytes moved and kernels of an image, at shares of the GPU's peaks in the model's precision, a larger
+    one where that is fp32."""
     precision, flops = options.get("precision", "fp32"), demand.training_flops
-    batch = options["batch"][-1] if isinstance(options["batch"], list) else options["batch"]  # that of most images
-    peak, least = gpu.peak(precision), 1000 * STEP_SECONDS / batch
+    peak, memory = gpu.peak(precision), gpu.memory * 1e9
     factor = FP32_FACTOR if peak == gpu.peak("fp32") else 1.0
     used, (low, high) = min(factor * share, 1.0), (min(factor * end, 1.0) for end in SHARE_RANGE)
-    training, inference = (1000 * count / (used * peak) for count in (flops, demand.inference_flops))
+    middle = _Rates(used * peak, COPY_SHARE * memory, LAUNCH_SECONDS)
+    slow = _Rates(min(low, used) * peak, COPY_RANGE[0] * memory, LAUNCH_RANGE[1])
+    fast = _Rates(max(high, used) * peak, COPY_RANGE[1] * memory, LAUNCH_RANGE[0])
+    training, longest, shortest = (
+        rates.seconds(flops, demand.training_moved, demand.training_kernels) for rates in (middle, slow, fast)
+    )
+    inference = middle.seconds(demand.inference_flops, demand.inference_moved, demand.inference_kernels)
     told = f"{flops / 1e12:.2f} TFLOP" if flops >= 1e11 else f"{flops / 1e9:.2f} GFLOP"
     source = f"FLOP model: {told} an image at {used:g} of {peak / 1e12:g} TFLOP/s ({precision})"
-    factors = {"fastest": min(used / high, 1.0), "slowest": max(used / low, 1.0)}
-    if training < least:
-        training, factors = least, {"fastest": 0.5, "slowest": 2.0}
-        source = f"MODEL: a small network, {1000 * STEP_SECONDS:g} ms a step of {batch} images"
-    return Speed(training, inference, gpu.board_watt, False, gpu.name, source, False, share=share, **factors)
+    parts = {
+        source: flops / middle.flops,
+        f"MODEL: {demand.training_moved / 1e9:.1f} GB moved an image at {COPY_SHARE:g} of {gpu.memory:g} GB/s": (
+            demand.training_moved / middle.copied
+        ),
+        f"MODEL: {demand.training_kernels:.0f} kernels an image of {1e6 * LAUNCH_SECONDS:g} us": (
+            demand.training_kernels * LAUNCH_SECONDS
+        ),
+    }
+    return Speed(
+        1000 * training,
+        1000 * inference,
+        gpu.board_watt,
+        False,
+        gpu.name,
+        max(parts, key=parts.get),
+        False,
+        share=share,
+        fastest=shortest / training,
+        slowest=longest / training,
+    )
 
 
 def measured(record: Mapping) -> Speed:

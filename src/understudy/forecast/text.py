@@ -149,10 +149,10 @@ class _Page:
         if f.total.done < f.total.jobs and f.running_bytes:
             lines.append(f"  While {f.gpus} {self.many} train, {size(f.running_bytes)} more for older checkpoints.")
         if self.unmeasured:
-            lines.append(
-                "FLOP model: convolutions and matrix products alone. Published shares of an A100's peak: StyleGAN 2 in"
-            )
-            lines.append("  the study 0.09, 2D nnU-Net 0.12, StyleGAN3 0.17.")
+            lines += [
+                "FLOP model: convolutions and matrix products, or bytes moved where they take longer, and launches.",
+                "  Published shares of an A100's peak: StyleGAN 2 in the study 0.09, 2D nnU-Net 0.12, StyleGAN3 0.17.",
+            ]
         if f.total.cost.joules is not None and not all(s.watt_measured for s in self.all):
             lines.append("Energy where no power was measured: board power all the time, which is an upper limit.")
         if f.total.cost.joules is not None:

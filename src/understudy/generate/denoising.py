@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from understudy.run import distributed, seeds
 from understudy.run.compiling import can_compile
-from understudy.run.flops import count_flops
+from understudy.run.flops import Work, count_work
 
 from . import training_step
 from .diffusion_networks import Denoiser
@@ -130,16 +130,18 @@ class Denoising:
 
         return training_step.sample_by_index(draw, n, first, CHUNK)
 
-    def flops(self) -> dict[str, float]:
-        """FLOPs of one image, counted by running an iteration; for networks on the meta device."""
+    def work(self) -> dict[str, Work]:
+        """Of one image, counted by running an iteration; for networks on the meta device. It has no autocast: bf16
+        halves the bytes."""
         o, network = self.options, self.networks["denoiser"]
         real_NCHW = torch.empty(o.batch, self.channels, self.size, self.size, device=self.device)
-        training = count_flops(lambda: self.step(real_NCHW, 0, None)) / o.batch
+        training = count_work(lambda: self.step(real_NCHW, 0, None)) / o.batch
         with torch.no_grad():
             t_N = torch.zeros(CHUNK, dtype=torch.int64, device=self.device)
             x_NCHW = torch.empty(CHUNK, self.channels, self.size, self.size, device=self.device)
-            evaluation = count_flops(lambda: network(x_NCHW, t_N)) / CHUNK
-        return {"training": training, "sampling": evaluation * o.evaluations}
+            evaluation = count_work(lambda: network(x_NCHW, t_N)) / CHUNK
+        found = {"training": training, "sampling": evaluation * o.evaluations}
+        return {key: one.halved() if o.precision == "bf16" else one for key, one in found.items()}
 
 
 @contextmanager

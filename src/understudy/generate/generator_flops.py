@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from understudy.run.demand import Demand
-from understudy.run.flops import bytes_of
+from understudy.run.flops import bytes_of, counts_steps
 
 from . import build
 from .annotation_channel import coded_channels
@@ -22,11 +22,11 @@ def demand(name: str, channels: int, size: int, options: Mapping, labels: int = 
         coded = coded_channels(options.get("annotation", "grey"), channels, labels)
         generator = build(name, coded, size, **options)
     for optimizer in generator.optimizers.values():
-        optimizer.step = lambda: None  # a third of all operations, none of which counts
-    flops = generator.flops()
+        counts_steps(optimizer)
+    work = generator.work()
     networks = {name: bytes_of(network.state_dict().values()) for name, network in generator.networks.items()}
     weights = networks[generator.averaged]
     trained = [p for o in generator.optimizers.values() for group in o.param_groups for p in group["params"]]
     averages = 1 if generator.options.memorization_action == "log" else 2  # the running one, the chosen one
     checkpoint = sum(networks.values()) + averages * weights + MOMENTS * bytes_of(trained)
-    return Demand(flops["training"], flops["sampling"], weights, checkpoint)
+    return Demand.of(work["training"], work["sampling"], weights, checkpoint)

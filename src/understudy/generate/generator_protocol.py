@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from understudy.config.generator import Generator as Options
+from understudy.run.flops import Work
 
 
 @runtime_checkable
@@ -51,9 +52,9 @@ class Generator(Protocol):
         """The same for the looks of a training at its own samples: fast, and no function of any option of
         `use=SAMPLING`."""
 
-    def flops(self) -> dict[str, float]:
+    def work(self) -> dict[str, Work]:
         """{"training": ..., "sampling": ...} of one image, on average over the training; called with the networks on
-        the meta device, so `run.flops.count_flops` of the real steps is exact and fast."""
+        the meta device, so `run.flops.count_work` of the real steps is exact and fast."""
 
     def state_extra(self) -> dict:
         """State that is in no network and no optimizer: tensors and JSON values."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from understudy.config.generator import at_resolution
 from understudy.config.reading import read_options
 from understudy.run import distributed
-from understudy.run.flops import count_flops
+from understudy.run.flops import Work, count_work
 
 from . import gan, training_step
 from .growing import Phase, Schedule, full_size, shown
@@ -128,27 +128,27 @@ class GrowingGAN(gan.Adversarial):
 
         return training_step.sample_by_index(draw, n, first, gan.CHUNK)
 
-    def flops(self) -> dict[str, float]:
-        """FLOPs of one image, counted by running an iteration of every resolution; for networks on the meta device. A
+    def work(self) -> dict[str, Work]:
+        """Of one image, counted by running an iteration of every resolution; for networks on the meta device. A
         fade counts as the resolution that it ends in: what is left of the one before are 1 x 1 convolutions."""
         images, shares = self.options.kimg * 1000, Counter()
         for phase, share in self.schedule.shares(images):
             shares[phase._replace(old=0.0)] += share
-        training = sum(share * self._training_flops(phase) for phase, share in shares.items())
+        training = sum((self._training_work(phase) * share for phase, share in shares.items()), Work())
         last = Phase.of(self.schedule.lod(images), self.size)
         numbers = (self.options.latent_size, self._noise_numbers(last))
         z_NK, noise_NP = (torch.empty(gan.CHUNK, size, device=self.device) for size in numbers)
         with torch.no_grad():
             return {
                 "training": training,
-                "sampling": count_flops(lambda: self._images(z_NK, noise_NP, last, True)) / gan.CHUNK,
+                "sampling": count_work(lambda: self._images(z_NK, noise_NP, last, True)) / gan.CHUNK,
             }
 
-    def _training_flops(self, phase: Phase) -> float:
+    def _training_work(self, phase: Phase) -> Work:
         n = at_resolution(self.options.batch, phase.resolution)
         real_NCHW = torch.empty(n, self.channels, phase.resolution, phase.resolution, device=self.device)
-        count = count_flops(lambda: self._discriminator_step(real_NCHW, phase, None))
-        return (count + count_flops(lambda: self._generator_step(n, phase, None))) / n
+        count = count_work(lambda: self._discriminator_step(real_NCHW, phase, None))
+        return (count + count_work(lambda: self._generator_step(n, phase, None))) / n
 
 
 def _check_processes(name: str, schedule: Schedule, o) -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.run import distributed
-from understudy.run.flops import count_flops
+from understudy.run.flops import Work, count_work
 
 from . import gan, training_step
 from .augmentation import warp
@@ -186,23 +186,22 @@ class StyleTraining(gan.Adversarial):
 
         return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device)
 
-    def flops(self) -> dict[str, float]:
-        """FLOPs of one image, counted by running every phase of an iteration; for networks on the meta device."""
+    def work(self) -> dict[str, Work]:
+        """Of one image, counted by running every phase of an iteration; for networks on the meta device."""
         o, network = self.options, self.networks["generator"]
         real_NCHW = torch.empty(o.batch, self.channels, self.size, self.size, device=self.device)
-        batch = count_flops(lambda: self._generator_step(None))
-        batch += count_flops(lambda: self._discriminator_step(real_NCHW, None))
-        batch += self._regularisation_flops()
+        batch = count_work(lambda: self._generator_step(None))
+        batch = batch + count_work(lambda: self._discriminator_step(real_NCHW, None)) + self._regularisation_work()
         if o.r1_gamma:
-            batch += count_flops(lambda: self._r1_step(real_NCHW, None)) / o.r1_interval
+            batch = batch + count_work(lambda: self._r1_step(real_NCHW, None)) / o.r1_interval
         with torch.no_grad():
             z_NK = torch.empty(gan.CHUNK, o.latent_size, device=self.device)
-            sampling = count_flops(lambda: network(z_NK)) / gan.CHUNK
+            sampling = count_work(lambda: network(z_NK)) / gan.CHUNK
         return {"training": batch / o.batch, "sampling": sampling}
 
-    def _regularisation_flops(self) -> float:
-        """FLOPs of `_regularise_generator`, on average over the iterations."""
-        return 0.0
+    def _regularisation_work(self) -> Work:
+        """Of `_regularise_generator`, on average over the iterations."""
+        return Work()
 
 
 def check_processes(name: str, o) -> None:

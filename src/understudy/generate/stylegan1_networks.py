@@ -36,7 +36,7 @@ class Epilogue(nn.Module):
     its gradient is rounding errors, which Adam makes steps of, here as in the original.
     """
 
-    def __init__(self, maps: int, latent_size: int, clamp: float | None):
+    def __init__(self, maps: int, latent_size: int, clamp: float | None = None):
         super().__init__()
         self.clamp = clamp
         self.noise_strength = nn.Parameter(torch.zeros(maps))

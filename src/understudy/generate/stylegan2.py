@@ -21,7 +21,7 @@ from torch import Tensor
 from understudy.config.generators.stylegan2 import StyleGAN2 as Options
 from understudy.config.reading import read_options
 from understudy.run import distributed
-from understudy.run.flops import count_flops
+from understudy.run.flops import Work, count_work
 
 from . import gan, style_training, training_step
 from .first_gradient import first_gradient
@@ -131,6 +131,8 @@ class StyleGAN2(StyleTraining):
     def _images(self, draw: gan.Draw, chosen: gan.Rows) -> Tensor:
         return self._fake(draw, chosen)[0]
 
-    def _regularisation_flops(self) -> float:
+    def _regularisation_work(self) -> Work:
         o = self.options
-        return count_flops(lambda: self._path_length_step(None)) / o.path_length_interval if o.path_length_weight else 0
+        if not o.path_length_weight:
+            return Work()
+        return count_work(lambda: self._path_length_step(None)) / o.path_length_interval

@@ -11,3 +11,15 @@ class Demand:
     inference_flops: float  # a generator: of a sample; a segmenter: of a prediction
     weights_bytes: int  # published
     checkpoint_bytes: int
+    training_moved: float = 0  # bytes that kernels read and write, of one image
+    inference_moved: float = 0
+    training_kernels: float = 0  # of an iteration, shared by its images
+    inference_kernels: float = 0
+
+    @classmethod
+    def of(cls, training, inference, weights_bytes: int, checkpoint_bytes: int) -> "Demand":
+        """Of two counts of flops.Work."""
+        flops, moved, kernels = zip(
+            *((one.flops, one.bytes, one.kernels) for one in (training, inference)), strict=True
+        )
+        return cls(*flops, weights_bytes, checkpoint_bytes, *moved, *kernels)

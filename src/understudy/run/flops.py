@@ -1,6 +1,8 @@
-"""Counting floating point operations without doing them: on the meta device, which has shapes and no numbers."""
+"""Counting floating point operations, the bytes that kernels move, and kernels, without doing them: on the meta device,
+which has shapes and no numbers. What counts as a kernel and as moved, operations.py says."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tag, Tensor
@@ -8,16 +10,45 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from .operations import bytes_moved, optimizer_bytes
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is asked of a device: FLOPs of convolutions and matrix products, those of backward passes too; bytes that
+    kernels read and write; kernels."""
+
+    flops: float = 0
+    bytes: float = 0
+    kernels: float = 0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.flops + other.flops, self.bytes + other.bytes, self.kernels + other.kernels)
+
+    def __mul__(self, factor: float) -> "Work":
+        return Work(factor * self.flops, factor * self.bytes, factor * self.kernels)
+
+    def halved(self) -> "Work":
+        """Counted in fp32, where maps would be of 16 bits."""
+        return Work(self.flops, self.bytes / 2, self.kernels)
+
+    def __truediv__(self, divisor: float) -> "Work":
+        return self * (1 / divisor)
+
 
 class _Counter(TorchDispatchMode):
-    """Adds up what torch's table of FLOPs says of each operation. (FlopCounterMode also keeps track of modules, at
-    three times the cost, and fails where a view of a parameter is an input of a module.)
+    """Adds up what torch's table of FLOPs and operations.py say of each operation. (FlopCounterMode also keeps track of
+    modules, at three times the cost, and fails where a view of a parameter is an input of a module.)
 
     On the meta device an operation is Python's work, a fraction of a millisecond, and a training step asks for the same
-    few hundred thousands of times. Its result and its FLOPs are a function of the shapes that it is given, so that each
-    is asked for once (`_SEEN`), and later its result is only allocated."""
+    few hundred thousands of times. Its result and what it counts are functions of the shapes that it is given, so that
+    each is asked for once (`_SEEN`), and later its result is only allocated."""
 
-    total = 0
+    active: "_Counter | None" = None
+
+    def __init__(self):
+        super().__init__()
+        self.total = [0, 0, 0]  # of Work
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -32,16 +63,22 @@ class _Counter(TorchDispatchMode):
         if (seen := _SEEN.get(key)) is None:
             result = function(*args, **kwargs)
             formula = flop_registry.get(function._overloadpacket)
-            seen = formula(*args, **kwargs, out_val=result) if formula else 0, _recipe(function, result, args)
+            flops = formula(*args, **kwargs, out_val=result) if formula else 0
+            moved = bytes_moved(function, args, kwargs, result)
+            seen = (flops, moved or 0, moved is not None), _recipe(function, result, args)
             if seen[1] is None:
-                self.total += seen[0]
+                self.add(seen[0])
                 return result
             _SEEN[key] = seen
-        self.total += seen[0]
+        self.add(seen[0])
         return _made(seen[1], args)
 
+    def add(self, counts: tuple[int, int, int]) -> None:
+        for i, count in enumerate(counts):
+            self.total[i] += count
 
-_SEEN: dict[tuple, tuple[int, object]] = {}  # operation on the meta device, arguments -> FLOPs, recipe of the result
+
+_SEEN: dict[tuple, tuple[tuple[int, int, int], object]] = {}  # operation, arguments -> counts, recipe of the result
 _FIRST = "the first argument, changed in place"
 
 
@@ -75,12 +112,30 @@ def _made(recipe: object, args: tuple) -> object:
     return torch.empty_strided(shape, strides, dtype=dtype, device="meta")
 
 
-def count_flops(function: Callable[[], object]) -> int:
-    """FLOPs of convolutions and matrix products, those of backward passes too. Everything else is not counted: it is
-    limited by memory, and part of what keeps a GPU from its peak."""
+def count_work(function: Callable[[], object]) -> Work:
+    """Of a run of the function. An optimizer's step counts where `counts_steps` said so."""
     with _Counter() as counter:
-        function()
-    return counter.total
+        before, _Counter.active = _Counter.active, counter
+        try:
+            function()
+        finally:
+            _Counter.active = before
+    return Work(*counter.total)
+
+
+def count_flops(function: Callable[[], object]) -> int:
+    return count_work(function).flops
+
+
+def counts_steps(optimizer: torch.optim.Optimizer) -> None:
+    """A step of it is one kernel from now on, and a count alone: on the meta device it would be a third of all
+    operations."""
+
+    def step() -> None:
+        if _Counter.active:
+            _Counter.active.add((0, optimizer_bytes(optimizer), 1))
+
+    optimizer.step = step
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:

@@ -59,9 +59,10 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
-        name = function._schema.name.split("::")[1]
-        if not _is_view(function) and name not in NO_KERNEL:
-            self.seen.note(name, _kind(function, name, args), _moved(function, name, args, kwargs or {}, result))
+        moved = bytes_moved(function, args, kwargs or {}, result)
+        if moved is not None:
+            name = _name(function)
+            self.seen.note(name, _kind(function, name, args), moved)
         for tensor in _tensors(result):
             self._follow(tensor)
         return result
@@ -86,7 +87,7 @@ def count_operations(function: Callable[[], object], optimizers: Iterable[torch.
     optimizers = list(optimizers)
     with _Recorder() as recorder:
         for optimizer in optimizers:
-            optimizer.step = lambda o=optimizer: recorder.seen.note("optimizer", "optimizer", _optimizer_bytes(o))
+            optimizer.step = lambda o=optimizer: recorder.seen.note("optimizer", "optimizer", optimizer_bytes(o))
         try:
             function()
         finally:
@@ -95,9 +96,21 @@ def count_operations(function: Callable[[], object], optimizers: Iterable[torch.
     return recorder.seen
 
 
-def _optimizer_bytes(optimizer: torch.optim.Optimizer) -> int:
+def optimizer_bytes(optimizer: torch.optim.Optimizer) -> int:
     """Adam's: parameter, gradient, two moments are read, all but the gradient are written."""
     return 7 * sum(_bytes(p) for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
+
+
+def bytes_moved(function, args, kwargs, result) -> int | None:
+    """By an operation's kernel; None: it has none."""
+    name = _name(function)
+    if _is_view(function) or name in NO_KERNEL:
+        return None
+    return _moved(function, name, args, kwargs, result)
+
+
+def _name(function) -> str:
+    return function._schema.name.split("::")[1]
 
 
 def _is_view(function) -> bool:

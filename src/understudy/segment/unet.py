@@ -4,8 +4,8 @@ Akbar, Larsson, Blystad, Eklund, Scientific Data 11:259 (2024); shape of their r
 filters; per block two 3x3 convolutions, each followed by leaky ReLU 0.01 and then affine instance norm; max pooling;
 bilinear x2 and a 1x1 convolution on the way up; an output without bias at every decoder level. 116,014,272 parameters.
 
-`valid` (the released form) pads no convolution: the input is 636 x 636 for an output of 256 x 256, 303 GFLOP.
-`same` (default) pads by zeros: 256 x 256 in and out, 119 GFLOP, the same parameters.
+`valid` (the released form) pads no convolution: the input is 636 x 636 for an output of 256 x 256, 297 GFLOP.
+`same` (default) pads by zeros: 256 x 256 in and out, 115 GFLOP, the same parameters.
 """
 
 import torch
@@ -58,8 +58,8 @@ class UNet(nn.Module):
             skips.append(x_NCHW)
         features = []
         for level in reversed(range(len(self.decoder))):
+            x_NCHW = self.reduce[level](x_NCHW)  # commutes with what comes next, and is cheaper before it
             x_NCHW = F.interpolate(x_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
-            x_NCHW = self.reduce[level](x_NCHW)
             skip_NCHW = _crop(skips[level], x_NCHW.shape[-1])
             x_NCHW = self.decoder[level](torch.cat([skip_NCHW, x_NCHW], 1))
             features.append(x_NCHW)
