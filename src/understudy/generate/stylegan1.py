@@ -11,7 +11,7 @@ Departs   images stay at the phase's resolution, with penalties as if they were 
           generator's step (the original: the discriminator's, so it is one iteration behind); single gradients that
           are not finite are replaced (the original leaves out the whole update); Adam's epsilon is added after the bias
           correction; one style-mixing cutoff an iteration (the original: one for each GPU); batches are those of the
-          original's schedule for 4 GPUs, which is the one that ends at 16.
+          original's schedule for 4 GPUs, which is the one that ends at 16; products in TensorFloat-32 on a GPU.
 """
 
 from collections.abc import Iterator
