@@ -76,7 +76,7 @@ def test_stability_of_ranks():
     names = [key[2] for key in found]
     values = pd.DataFrame({"dataset": "d", "generator": names, "criterion": "unet_plain_dice", "ascending": False})
     values["value"] = [x["dice"].mean() for x in found.values()]
-    table = ranking(values, drawn(found, 500)).set_index("generator")
+    table = ranking(values, drawn(found, 500, {})).set_index("generator")
     assert table.loc["best", ["rank_low", "rank_high", "first"]].tolist() == [1, 1, 1]
     assert (table.loc[["same", "twin"], "rank_low"] == 2).all() and (
         table.loc[["same", "twin"], "rank_high"] == 3
@@ -91,9 +91,19 @@ def test_a_draw_of_subjects_is_shared_and_metrics_share_their_repeats():
     draws = drawn(
         {("d", "u", "a", "plain"): {"dice": x_SR, "hausdorff": x_SR}, ("d", "u", "b", "plain"): {"dice": x_SR + 0.01}},
         300,
+        {},
     )
     np.testing.assert_allclose(draws["d", "b", "u_plain_dice"] - draws["d", "a", "u_plain_dice"], 0.01)
     np.testing.assert_array_equal(draws["d", "a", "u_plain_dice"], draws["d", "a", "u_plain_hausdorff"])
+
+
+def test_trainings_of_a_generator_are_drawn_once_for_all_that_learned_from_them():
+    host = np.random.default_rng(2)
+    x_SR = 0.05 * host.standard_normal((1, 3)) + 1e-9 * host.standard_normal((6, 3))
+    found = {("d", segmenter, "a", "plain"): {"dice": x_SR} for segmenter in ("u", "v")}
+    shared, own = (drawn(found, 300, spread) for spread in (dict.fromkeys(found, (1, 2, 3)), {}))
+    np.testing.assert_array_equal(shared["d", "a", "u_plain_dice"], shared["d", "a", "v_plain_dice"])
+    assert abs(np.corrcoef(own["d", "a", "u_plain_dice"], own["d", "a", "v_plain_dice"])[0, 1]) < 0.2
 
 
 def test_ranks_over_datasets_have_draws_of_both():
@@ -101,7 +111,7 @@ def test_ranks_over_datasets_have_draws_of_both():
     both = one | {("e", *key[1:]): x for key, x in one.items()}
     rows = [(key[0], key[2], "unet_plain_dice", x["dice"].mean(), False) for key, x in both.items()]
     values = pd.DataFrame(rows, columns=["dataset", "generator", "criterion", "value", "ascending"])
-    table = ranking(values, drawn(both, 200)).set_index(["dataset", "generator"])
+    table = ranking(values, drawn(both, 200, {})).set_index(["dataset", "generator"])
     assert table.loc[("all", "a"), "first"] == 1 and table.loc[("all", "b"), "rank_low"] == 2
 
 

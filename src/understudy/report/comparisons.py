@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from understudy.statistics.intervals import Difference, difference, holm
-from understudy.study.sources import REAL, generators_of, is_control
+from understudy.study.sources import REAL, bases_of, generators_of, is_control
 
 from .ranking import ranks_alone
 from .score_arrays import KEYS
@@ -23,10 +23,11 @@ COMPARISONS = [
     "dataset", "segmenter", "question", "training_set", "augmentation", "against", "against_augmentation",
     "difference", "low", "high", "p", "p_holm",
 ]  # fmt: skip
-EQUIVALENCE = [*KEYS, "difference", "low", "high", "margin", "p", "p_holm", "verdict"]
+EQUIVALENCE = [*KEYS, "trainings", "difference", "low", "high", "margin", "p", "p_holm", "verdict"]
 
 Key = tuple[str, str, str, str]
 Matrices = Mapping[Key, np.ndarray]  # setting -> x_SR of mean Dice
+Spread = Mapping[Key, tuple[int, ...]]  # setting -> the trainings of its generators that are R; none: R are repeats
 
 
 def questions(settings: list[Key]) -> Iterator[tuple[str, Key, Key]]:
@@ -54,23 +55,29 @@ def questions(settings: list[Key]) -> Iterator[tuple[str, Key, Key]]:
             yield "augmentation", key, by_name[key[2], "plain"]
 
 
-def comparisons(dice: Matrices) -> pd.DataFrame:
+def same_trainings(a: Key, b: Key, spread: Spread) -> bool:
+    """Whether both have learned from the same trainings of the same generators, so that their luck is shared."""
+    return bool(spread.get(a)) and spread[a] == spread.get(b) and bases_of(a[2]) == bases_of(b[2])
+
+
+def comparisons(dice: Matrices, spread: Spread) -> pd.DataFrame:
     """Columns COMPARISONS: difference of mean Dice with its 95 % interval, p, and p corrected within its question."""
     rows = []
     for own in _branches(dice).values():
         for question, key, other in questions(own):
-            found = difference(dice[key], dice[other])
+            found = difference(dice[key], dice[other], paired=same_trainings(key, other, spread))
             rows.append((*key[:2], question, *key[2:], *other[2:], *_numbers(found, LEVEL), found.p, np.nan))
     table = pd.DataFrame(rows, columns=COMPARISONS)
     return _corrected(table, ["dataset", "segmenter", "question"])
 
 
-def equivalence(dice: Matrices, margin: float) -> pd.DataFrame:
+def equivalence(dice: Matrices, margin: float, spread: Spread) -> pd.DataFrame:
     """Columns EQUIVALENCE: is training on it as good as training on real images with augmentation, to the margin?
 
     p is that of two one-sided tests, corrected over the training sets; low and high are the 90 % interval that belongs
     to them. The verdict is "equivalent" where the corrected p is below 0.05, "worse" or "better" where the 95 %
     interval of the difference lies beyond the margin, and "undecided" otherwise: too few subjects or repeats to say.
+    `trainings` is how many of each generator are behind it: 1, and the row is about these images alone; 0 of real ones.
     """
     rows = []
     for own in _branches(dice).values():
@@ -80,7 +87,8 @@ def equivalence(dice: Matrices, margin: float) -> pd.DataFrame:
                 low, high = found.interval(LEVEL)
                 beyond = "worse" if high < -margin else "better" if low > margin else "undecided"
                 numbers = _numbers(found, 1 - 2 * ALPHA)
-                rows.append((*key, *numbers, margin, found.p_equivalent(margin), np.nan, beyond))
+                trainings = len(spread.get(key, "1")) if generators_of(key[2]) else 0
+                rows.append((*key, trainings, *numbers, margin, found.p_equivalent(margin), np.nan, beyond))
     table = _corrected(pd.DataFrame(rows, columns=EQUIVALENCE), ["dataset", "segmenter"])
     return table.assign(verdict=table["verdict"].where(~(table["p_holm"] < ALPHA), "equivalent"))
 

@@ -18,12 +18,16 @@ VALIDATION = {
 }
 
 
+FEWEST_TRAININGS = 3  # benchmarks/conclusions.md: from here on intervals cover 93 to 97 % whatever a training's luck
+
+
 class Known(Protocol):
     """What a note may ask for, of a material that tables are built from, or of the report, which reads them."""
 
     policy: str  # config `evaluation.empties`
     validation: str  # config `experiments.validation`
     published: Mapping[str, str]
+    generator_seeds: int  # config `experiments.generator_seeds`; 0: a study without generators
 
     def table(self, name: str) -> pd.DataFrame: ...
 
@@ -59,6 +63,23 @@ def empties_note(empties: pd.DataFrame, policy: str, of: str) -> str:
 def power(known: Known, name: str) -> str:
     """What so few generators can show."""
     return " ".join(dict.fromkeys(known.table(name)["power"]))
+
+
+def about_generators(known: Known) -> str:
+    """What conclusions are about: images of one training each, or the generators that were trained several times."""
+    if not (trainings := known.generator_seeds):
+        return ""
+    if trainings == 1:
+        return (
+            "Each generator was trained once: this is about these images, not about the generator, whose next training "
+            "may do better or worse."
+        )
+    few = "So few trainings leave intervals that promise more than they keep (docs/evaluation.md). "
+    return (
+        f"Each generator was trained {trainings} times, and intervals, p and ranks hold the luck of its training. "
+        f"{few * (trainings < FEWEST_TRAININGS)}Ensembles, generators of a part of the subjects and others' images are "
+        "of one training: what is said of them is about these images."
+    )
 
 
 def unanswered(known: Known, name: str) -> str:

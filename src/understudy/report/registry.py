@@ -38,13 +38,16 @@ class Table:
     when: Callable[[Mapping], bool] = always  # whether a study has it, by its config
     section: str = ""  # of the report that lists its tables
     folded: bool = True  # there, until a reader opens it
+    concludes: bool = False  # about generators, so its note says how often these were trained
 
     def build(self, material: Any) -> "pd.DataFrame":
         return function(self.built_by)(*self.of(material))
 
     def note(self, known: Any) -> str:
         """The line above it: the caption, and what notes.Known has to say of this study."""
-        return f"{self.caption} {function(self.noted_by)(known, self.name)}".strip() if self.noted_by else self.caption
+        counted = function(self.noted_by)(known, self.name) if self.noted_by else ""
+        about = function("notes:about_generators")(known) if self.concludes else ""
+        return " ".join(part for part in (self.caption, counted, about) if part)
 
 
 def function(name: str) -> Callable:
@@ -64,7 +67,7 @@ MEANS = {
 }
 
 
-of_scores = partial(Table, rule="make_tables", section="tables")
+of_scores = partial(Table, rule="make_tables", section="tables", concludes=True)
 
 
 def of_labels(metric: Metric) -> Table:
@@ -99,9 +102,9 @@ SCORES = [
         title="As good as real images?",
         caption="Is training on it as good as training on real images with augmentation? Difference of mean Dice "
         "with its 90 % interval, two one-sided tests against the margin, corrected for their number (Holm). Undecided: "
-        "too few subjects or repeats to say.",
+        "too few subjects or repeats to say. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
-        of=lambda study: (study.dice, study.margin),
+        of=lambda study: (study.dice, study.margin, study.trainings),
         folded=False,
     ),
     of_scores(
@@ -129,7 +132,7 @@ SCORES = [
         caption="Differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is corrected for "
         "the number of comparisons of the same question, data set and segmenter.",
         built_by="comparisons:comparisons",
-        of=lambda study: (study.dice,),
+        of=lambda study: (study.dice, study.trainings),
     ),
     *[of_labels(metric) for metric in METRICS if metric.name != "dice"],
     of_regions("regions", "Dice of regions", "Dice of the regions", METRIC["dice"]),
@@ -156,6 +159,7 @@ SCORES = [
         "as real ones; noise and shuffled annotations of little use. `interval`: 95 % interval of the Dice.",
         built_by="controls:controls",
         of=lambda study: (study.dice, study.margin, study.ceiling, study.draws),
+        concludes=False,
     ),
     of_scores(
         "empties",
@@ -165,6 +169,7 @@ SCORES = [
         built_by="score_tables:empties",
         of=lambda study: (study.scores,),
         decimals=0,
+        concludes=False,
     ),
     Table(
         "missing",
@@ -202,6 +207,7 @@ def of_experiment(experiment: Experiment) -> Table:
         noted_by="experiment_sentences:note",
         when=lambda config: bool(config["experiments"].get(experiment.name, {}).get("generators")),
         section="experiments",
+        concludes=True,
     )
 
 

@@ -12,8 +12,8 @@ from understudy.study.grid import Setting
 
 from .comparisons import BASELINE
 from .published import published_relative_dice, published_scores
-from .score_arrays import KEYS, REPEATS, Cells, means_of, means_of_repeats
-from .study_scores import StudyScores, key_of
+from .score_arrays import KEYS, REPEATS, TRAININGS, Cells, key_of, means_of, means_of_repeats
+from .study_scores import StudyScores
 
 
 def of_labels(study: StudyScores, metric: str) -> pd.DataFrame:
@@ -40,12 +40,14 @@ def score_table(
     for setting in settings:
         values_LSR = cells.get(key_of(setting), {}).get(metric, np.empty((len(labels), 0, 0)))
         repeats = cells.get(key_of(setting), {}).get(REPEATS, np.empty(0, int))
+        trainings = cells.get(key_of(setting), {}).get(TRAININGS)
         row, undefined = dict(zip(KEYS, key_of(setting), strict=True)), np.zeros(len(repeats), bool)
         for name in columns:
             of_name = values_LSR if name == "mean" else values_LSR[[labels.index(name)]]
             means_R = means_of_repeats(of_name, metric)
             undefined |= np.isnan(means_R)
-            row |= {f"{name}_{key}": value for key, value in summary(of_name, means_R, metric, draws).items()}
+            found = summary(of_name, means_R, metric, draws, trainings)
+            row |= {f"{name}_{key}": value for key, value in found.items()}
         row["repeats"] = len(repeats)
         row["failed"] = _listed(r for r in range(1, setting.repeats + 1) if r not in repeats)
         row["undefined"] = _listed(repeats[undefined])
@@ -57,12 +59,14 @@ def score_table(
 SUMMARY = ("mean", "sd", "low", "high", "median")
 
 
-def summary(values_LSR: np.ndarray, means_R: np.ndarray, metric: str, draws: int) -> dict[str, float]:
-    """Of the means of the repeats, and of the subjects behind them."""
+def summary(
+    values_LSR: np.ndarray, means_R: np.ndarray, metric: str, draws: int, trainings_R: np.ndarray | None
+) -> dict[str, float]:
+    """Of the means of the repeats, and of the subjects and trainings of generators behind them."""
     defined = means_R[~np.isnan(means_R)]
     if not len(defined):
         return dict.fromkeys(SUMMARY, np.nan)
-    low, high = np.clip(interval(means_of(values_LSR, metric), draws=draws), *METRIC[metric].bounds)
+    low, high = np.clip(interval(means_of(values_LSR, metric, trainings_R), draws=draws), *METRIC[metric].bounds)
     numbers = defined.mean(), defined.std(), low, high, np.median(defined)
     return dict(zip(SUMMARY, map(float, numbers), strict=True))
 
