@@ -18,6 +18,7 @@ from understudy.study.grid import Setting, grid
 GENERATORS = ["progressive_gan", "stylegan2", "diffusion"]
 EVALUATION = {
     "slices": "included", "empties": "study", "equivalence_margin": 0.03, "control_ceiling": 0.5, "bootstrap": 500,
+    "primary": ["synthetic"],
 }  # fmt: skip
 # mean Dice of training on it; with real images 0.8
 USE = {"progressive_gan": 0.55, "stylegan2": 0.765, "diffusion": 0.8, "copies": 0.8, "noise": 0.02, "shuffled": 0.2}

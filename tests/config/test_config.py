@@ -316,3 +316,9 @@ def test_a_release_of_subjects_that_everybody_can_draw():
     seeded = {**config, "datasets": {"made": {**SMALL["datasets"]["made"], "draw": "seed"}}}
     with pytest.raises(ValueError, match="datasets.made.draw: found seed, so everybody can draw"):
         complete(seeded)
+
+
+def test_the_question_is_something_that_is_trained():
+    config = with_value("evaluation.primary", ["synthetic", "real-20percent"])
+    with pytest.raises(ValueError, match="evaluation.primary: found real-20percent; allowed: what is trained, real"):
+        complete(config)

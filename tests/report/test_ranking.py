@@ -21,7 +21,7 @@ def test_only_training_on_one_generator_alone_counts():
 @pytest.mark.parametrize("name", ["brats2020", "brats2021"])
 def test_all_cells_of_table_5_follow_from_tables_3_and_4(name):
     dice = published_scores("dice", name).assign(dataset=name)
-    table = relative_dice(dice, {name: name}).dropna(subset="published_percent")
+    table = relative_dice(dice, {}, {name: name}).dropna(subset="published_percent")
     assert len(table) == len(published_relative_dice(name)) == 40
     assert (table["percent"] - table["published_percent"]).abs().max() < 0.15
 

@@ -144,10 +144,13 @@ def test_failures_and_controls_that_do_not_behave_are_said(tmp_path):
 
 
 def equivalence(*verdicts, generator="g"):
-    rows = [("d", f"s{i}", generator, "augmented", -0.1, -0.2, 0.0, 0.02, 0.5, 0.5, v) for i, v in enumerate(verdicts)]
+    rows = [
+        ("d", f"s{i}", generator, "augmented", "primary", -0.1, -0.2, 0.0, 0.02, 0.5, 0.5, v)
+        for i, v in enumerate(verdicts)
+    ]
     columns = [
         "dataset", "segmenter", "training_set", "augmentation",
-        "difference", "low", "high", "margin", "p", "p_holm", "verdict",
+        "question", "difference", "low", "high", "margin", "p", "p_holm", "verdict",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 

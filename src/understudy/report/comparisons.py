@@ -4,7 +4,7 @@ Every comparison is of mean Dice over the same test subjects (intervals.differen
 question for one data set and segmenter are corrected together for their number (Holm).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -23,7 +23,9 @@ COMPARISONS = [
     "dataset", "segmenter", "question", "training_set", "augmentation", "against", "against_augmentation",
     "difference", "low", "high", "p", "p_holm",
 ]  # fmt: skip
-EQUIVALENCE = [*KEYS, "trainings", "difference", "low", "high", "margin", "p", "p_holm", "verdict"]
+EQUIVALENCE = [*KEYS, "question", "trainings", "difference", "low", "high", "margin"]
+EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict"]
+PRIMARY, EXPLORATORY = "primary", "exploratory"
 
 Key = tuple[str, str, str, str]
 Matrices = Mapping[Key, np.ndarray]  # setting -> x_SR of mean Dice
@@ -68,29 +70,39 @@ def comparisons(dice: Matrices, spread: Spread) -> pd.DataFrame:
             found = difference(dice[key], dice[other], paired=same_trainings(key, other, spread))
             rows.append((*key[:2], question, *key[2:], *other[2:], *_numbers(found, LEVEL), found.p, np.nan))
     table = pd.DataFrame(rows, columns=COMPARISONS)
-    return _corrected(table, ["dataset", "segmenter", "question"])
+    return _corrected(table, ["dataset", "segmenter", "question"], table["p"])
 
 
-def equivalence(dice: Matrices, margin: float, spread: Spread) -> pd.DataFrame:
+def is_primary(key: Key, primary: Sequence[str]) -> bool:
+    """Whether its comparison with real images is one that was named beforehand: `primary` are training sets."""
+    return key[2] in primary and key[3] == BASELINE[1]
+
+
+def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence[str]) -> pd.DataFrame:
     """Columns EQUIVALENCE: is training on it as good as training on real images with augmentation, to the margin?
 
-    p is that of two one-sided tests, corrected over the training sets; low and high are the 90 % interval that belongs
-    to them. The verdict is "equivalent" where the corrected p is below 0.05, "worse" or "better" where the 95 %
-    interval of the difference lies beyond the margin, and "undecided" otherwise: too few subjects or repeats to say.
-    `trainings` is how many of each generator are behind it: 1, and the row is about these images alone; 0 of real ones.
+    p is that of two one-sided tests, whose 90 % interval is low to high; p_beyond that of a difference larger than
+    the margin, which the 95 % interval would show. Of a true difference one of the claims "equivalent", "worse",
+    "better" is right, so a comparison has one chance to be wrong, and p_holm corrects the smaller p of each for the
+    number of comparisons: the primary ones of a data set and segmenter together, and the exploratory ones. The verdict
+    is a claim where p_holm is below 0.05, and "undecided" otherwise: too few subjects or repeats to say. `trainings` is
+    how many of each generator are behind it: 1, and the row is about these images alone; 0 of real ones.
     """
     rows = []
     for own in _branches(dice).values():
         for question, key, other in questions(own):
             if question == "against real":
                 found = difference(dice[key], dice[other])
-                low, high = found.interval(LEVEL)
-                beyond = "worse" if high < -margin else "better" if low > margin else "undecided"
-                numbers = _numbers(found, 1 - 2 * ALPHA)
+                named = PRIMARY if is_primary(key, primary) else EXPLORATORY
                 trainings = len(spread.get(key, "1")) if generators_of(key[2]) else 0
-                rows.append((*key, trainings, *numbers, margin, found.p_equivalent(margin), np.nan, beyond))
-    table = _corrected(pd.DataFrame(rows, columns=EQUIVALENCE), ["dataset", "segmenter"])
-    return table.assign(verdict=table["verdict"].where(~(table["p_holm"] < ALPHA), "equivalent"))
+                numbers = (*_numbers(found, 1 - 2 * ALPHA), margin, found.p_equivalent(margin), found.p_beyond(margin))
+                rows.append((*key, named, trainings, *numbers, np.nan, "undecided"))
+    table = pd.DataFrame(rows, columns=EQUIVALENCE)
+    smaller = table[["p", "p_beyond"]].astype(float).min(axis=1)
+    table = _corrected(table, ["dataset", "segmenter", "question"], smaller)
+    beyond = np.where(table["difference"] > 0, "better", "worse")
+    claim = np.where(table["p"] < table["p_beyond"], "equivalent", beyond)
+    return table.assign(verdict=table["verdict"].where(~(table["p_holm"] < ALPHA), claim))
 
 
 def _branches(dice: Matrices) -> dict[tuple, list[Key]]:
@@ -106,7 +118,9 @@ def _numbers(found: Difference, level: float) -> tuple[float, float, float]:
     return float(found.value), float(low), float(high)
 
 
-def _corrected(table: pd.DataFrame, family: list[str]) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame, family: list[str], p: pd.Series) -> pd.DataFrame:
+    """With p_holm: `p` of each row, corrected within its family."""
     if not len(table):
         return table
-    return table.assign(p_holm=table.groupby(family, sort=False)["p"].transform(lambda p: holm(p.to_numpy(float))))
+    of_families = p.groupby([table[name] for name in family], sort=False)
+    return table.assign(p_holm=of_families.transform(lambda p: holm(p.to_numpy(float))))

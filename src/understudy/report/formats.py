@@ -15,7 +15,7 @@ from .notes import Known
 from .registry import TABLES, Table, function
 
 NOTHING = "–"
-PROBABILITIES = ("p", "p_holm", "p_kendall")
+PROBABILITIES = ("p", "p_beyond", "p_holm", "p_kendall")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
         elif kind == "low" and f"{name.removesuffix('low')}high" in table:
             whole = name == "rank_low"
             high = table[f"{name.removesuffix('low')}high"]
-            said = "interval" if name == "low" else f"{title(stem)} in 95 %"
+            said = "interval" if name in ("low", "percent_low") else f"{title(stem)} in 95 %"
             columns[said] = _range(table[name], high, 0 if whole else decimals)
         elif not (kind == "high" and f"{name.removesuffix('high')}low" in table) and name != "power":
             columns[title(name)] = _column(table[name], decimals, name)
@@ -85,7 +85,7 @@ def _range(low: pd.Series, high: pd.Series, decimals: int) -> list[str]:
 
 def title(name: str) -> str:
     known = {"et": "ET", "ed": "ED", "ncr_net": "NCR/NET", "percent": "%", "published_percent": "published %"}
-    known |= {"p_holm": "p Holm", "p_kendall": "p of Kendall"}
+    known |= {"p_holm": "p Holm", "p_kendall": "p of Kendall", "p_beyond": "p beyond"}
     known["progressive_gan"] = "progressive_gan"  # a name, not words
     return known.get(name, name.replace("_", " "))
 

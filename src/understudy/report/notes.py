@@ -77,8 +77,8 @@ def about_generators(known: Known) -> str:
     few = "So few trainings leave intervals that promise more than they keep (docs/evaluation.md). "
     return (
         f"Each generator was trained {trainings} times, and intervals, p and ranks hold the luck of its training. "
-        f"{few * (trainings < FEWEST_TRAININGS)}Ensembles, generators of a part of the subjects and others' images are "
-        "of one training: what is said of them is about these images."
+        f"{few * (trainings < FEWEST_TRAININGS)}Of ensembles, parts of the subjects and others' images it is about "
+        "these images."
     )
 
 

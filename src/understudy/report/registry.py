@@ -101,18 +101,31 @@ SCORES = [
         "equivalence",
         title="As good as real images?",
         caption="Is training on it as good as training on real images with augmentation? Difference of mean Dice "
-        "with its 90 % interval, two one-sided tests against the margin, corrected for their number (Holm). Undecided: "
-        "too few subjects or repeats to say. `trainings`: of each generator behind a row.",
+        "with its 90 % interval. `p`: two one-sided tests against the margin; `p beyond`: a difference beyond it. "
+        "`p Holm` corrects the smaller one for the number of primary comparisons, which were named beforehand (config "
+        "`evaluation.primary`), or of exploratory ones, which may suggest and do not show. Undecided: too few subjects "
+        "or repeats to say. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
-        of=lambda study: (study.dice, study.margin, study.trainings),
+        of=lambda study: (study.dice, study.margin, study.trainings, study.primary),
         folded=False,
+    ),
+    of_scores(
+        "power",
+        title="What could have been found?",
+        caption="How likely the primary comparisons find a training set equivalent that is as good as real images "
+        "(`power if equal`), by the study's own standard deviations, and what 80 % take: the largest true difference, "
+        "the largest deviation of the difference by subject, or the number of subjects or columns alone. Columns are "
+        "repeats, or trainings of a generator where it has several. At the first, strictest step of Holm's correction.",
+        built_by="power_table:power_table",
+        of=lambda study: (study.dice, study.margin, study.primary),
     ),
     of_scores(
         "relative_dice",
         title="Relative Dice",
-        caption="Mean Dice in percent of that of the same network trained on real images with augmentation.",
+        caption="Mean Dice in percent of that of the same network trained on real images with augmentation, with its "
+        "95 % interval over subjects and repeats of both.",
         built_by="score_tables:relative_dice",
-        of=lambda study: (study.table("dice"), study.published),
+        of=lambda study: (study.table("dice"), study.dice, study.published),
         decimals=2,
         folded=False,
     ),
@@ -129,8 +142,9 @@ SCORES = [
     of_scores(
         "comparisons",
         title="Paired comparisons",
-        caption="Differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is corrected for "
-        "the number of comparisons of the same question, data set and segmenter.",
+        caption="Exploratory: differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is "
+        "corrected for the number of comparisons of the same question, data set and segmenter. What was asked "
+        "beforehand is in the table of equivalence.",
         built_by="comparisons:comparisons",
         of=lambda study: (study.dice, study.trainings),
     ),

@@ -7,10 +7,10 @@ import pandas as pd
 
 from understudy.evaluate.metrics import METRIC
 from understudy.evaluate.scores import count_empties
-from understudy.statistics.intervals import interval
+from understudy.statistics.intervals import difference, interval
 from understudy.study.grid import Setting
 
-from .comparisons import BASELINE
+from .comparisons import BASELINE, LEVEL, Matrices
 from .published import published_relative_dice, published_scores
 from .score_arrays import KEYS, REPEATS, TRAININGS, Cells, key_of, means_of, means_of_repeats
 from .study_scores import StudyScores
@@ -100,11 +100,27 @@ def published_of(table: pd.DataFrame, dataset: str) -> pd.DataFrame | None:
     return theirs if len(theirs) else None
 
 
-def relative_dice(dice: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame:
-    """Mean Dice in percent of that of the same dataset and segmenter trained on real images with augmentation."""
+def relative_dice(dice: pd.DataFrame, matrices: Matrices, published: Mapping[str, str]) -> pd.DataFrame:
+    """Mean Dice in percent of that of the same dataset and segmenter trained on real images with augmentation, and its
+    95 % interval. To first order (delta method) a ratio errs as the difference a - ratio * b, over the mean of b."""
     is_baseline = (dice["training_set"] == BASELINE[0]) & (dice["augmentation"] == BASELINE[1])
     baseline = dice[is_baseline].set_index(KEYS[:2])["mean_mean"]
     of_row = baseline.reindex(pd.MultiIndex.from_frame(dice[KEYS[:2]])).to_numpy(float)
-    table = dice[KEYS].assign(percent=100 * dice["mean_mean"].to_numpy(float) / of_row)
+    percent = 100 * dice["mean_mean"].to_numpy(float) / of_row
+    keys = dice[KEYS].itertuples(index=False, name=None)
+    halves = [
+        _half_of_ratio(matrices.get(key), matrices.get((*key[:2], *BASELINE)), key[2:] == BASELINE) for key in keys
+    ]
+    table = dice[KEYS].assign(percent=percent, percent_low=percent - halves, percent_high=percent + halves)
     theirs = {dataset: published_relative_dice(name) for dataset, name in published.items()}
     return _beside(table, theirs, ["percent"])
+
+
+def _half_of_ratio(a_SR: np.ndarray | None, b_SR: np.ndarray | None, itself: bool) -> float:
+    """Half of the interval of 100 a / b; nan where there is none."""
+    if itself or a_SR is None or b_SR is None or not a_SR.size or not b_SR.size or b_SR.mean() == 0:
+        return np.nan
+    ratio = a_SR.mean() / b_SR.mean()
+    found = difference(100 * a_SR / b_SR.mean(), 100 * ratio * b_SR / b_SR.mean())
+    low, high = found.interval(LEVEL)
+    return float(high - low) / 2

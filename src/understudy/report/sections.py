@@ -17,6 +17,7 @@ from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of
 
 from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
+from .comparisons import PRIMARY
 from .controls import NO, UNDECIDED, sentences
 from .correlations import power_sentence
 from .costs_so_far import costs_so_far
@@ -27,6 +28,7 @@ from .formats import display, title
 from .missing import missing_trainings
 from .notes import about_generators
 from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
+from .power_table import sentences as power_sentences
 from .reader_sentences import reader_sentences
 from .registry import TABLES, Table, shown_in
 from .score_arrays import KEYS
@@ -56,6 +58,7 @@ READINGS = (
     "Right: balanced accuracy, with chance dashed. Intervals of 95 %."
 )
 ONE_TRAINING = ", images of one training"
+EXPLORED = " (exploratory: not named beforehand)"
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
     "Difference of mean Dice from training on real images with augmentation, and its 90 % interval: inside the band, "
@@ -151,8 +154,11 @@ def answers(m: Material) -> list[Block]:
         which = f", training {source.seed}" * (source.seed > 1)
         said = f"{a['dataset']}{which}{', filtered' * a['filtered']}: {finding(a)}."
         shared.setdefault(replace(source, seed=1).name, []).append(said)
-    named = {g: f"{spoken(g)}{ONE_TRAINING * (m.generator_seeds == 1)}" for g in m.generators}
-    found = [answer(g, m.table("equivalence"), m.table("relative_dice"), named[g]) for g in m.generators]
+    compared = m.table("equivalence")
+    explored = set(m.generators) - set(compared.loc[compared["question"] == PRIMARY, "training_set"])
+    one = ONE_TRAINING * (m.generator_seeds == 1)
+    named = {g: f"{spoken(g)}{one}{EXPLORED * (g in explored)}" for g in m.generators}
+    found = [answer(g, compared, m.table("relative_dice"), named[g]) for g in m.generators]
     blocks = [Answers([Answer(a.verdict, a.word, a.sentence, shared.get(a.generator, ())) for a in found])]
     blocks.append(Paragraph(about_generators(m), look="warning" if m.generator_seeds == 1 else ""))
     if not m.audits:
@@ -182,13 +188,16 @@ def belief(m: Material) -> list[Block]:
         f"{int(dice['repeats'].sum())} trainings are in the tables; "
         + ("none failed." if not failed else f"{failed} have no scores and are listed below.")
     )
-    undecided = (m.table("equivalence")["verdict"] == UNDECIDED).sum()
-    if undecided:
+    asked = m.table("equivalence")
+    asked = asked[asked["question"] == PRIMARY]
+    if undecided := (asked["verdict"] == UNDECIDED).sum():
         said.append(
-            f"{undecided} of {len(m.table('equivalence'))} comparisons with real images are undecided: more repeats or "
-            "test subjects would be needed."
+            f"{undecided} of {len(asked)} primary comparisons with real images are undecided: more repeats or test "
+            "subjects would be needed."
         )
-    said.append(power_sentence(len(m.generators)))
+    said += power_sentences(m.table("power"), m.evaluation["equivalence_margin"], m.generator_seeds)
+    corrected = m.table("correlations").groupby(["dataset", "source"]).size()
+    said.append(power_sentence(len(m.generators), int(corrected.max()) if len(corrected) else 1))
     warning = [Paragraph("A control did not behave: do not believe the other numbers.", look="warning")] * bool(wrong)
     without = [Paragraph("No control was trained (config `experiments.controls`).")] * (not len(m.table("controls")))
     return [*warning, *without, Bullets(said)]
@@ -307,8 +316,9 @@ def methods(m: Material) -> list[Block]:
         f"happens to go{generator}. They come from {e['bootstrap']} resamplings of test subjects and repeats.",
         *([about_generators(m)] if m.generator_seeds else []),
         f"Two training sets are called equivalent where their mean Dice surely differs by less than "
-        f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), and a difference is of the same subjects. Where "
-        "many questions are asked, p is corrected for their number (Holm).",
+        f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), worse or better where it surely differs by more. "
+        "A difference is of the same subjects. The primary comparisons were named beforehand, and their p is corrected "
+        "for their number (Holm) in each data set and network; all others are exploratory.",
         "Failed trainings are in no mean, and listed; a label that no repeat could score is listed as undefined.",
     ]
     if m.published:

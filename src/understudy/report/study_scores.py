@@ -17,11 +17,12 @@ import pandas as pd
 from understudy.evaluate.metrics import METRIC, METRICS, with_derived
 from understudy.evaluate.scores import COLUMNS, LABEL, REGION, apply_policy, read_scores
 from understudy.statistics.intervals import DRAWS
-from understudy.study.grid import Setting, published_names, trainings_of_generators
+from understudy.study.grid import Setting, primary_sets, published_names, trainings_of_generators
 
 from . import ranking
 from .metrics_of_images import averaged_over_trainings
 from .notes import Material
+from .ranking import ranks_alone
 from .score_arrays import KEYS, TRAININGS, Cells, cells_of, key_of, matrix_of
 
 
@@ -90,6 +91,7 @@ class StudyScores(Material):
     draws: int = DRAWS  # of the bootstrap
     validation: str = "study"  # what chose the weights
     generator_seeds: int = 1  # trainings of each generator; 0: there are none
+    named: Sequence[str] | None = None  # training sets that are the question; None: each generator alone
 
     @classmethod
     def of_config(cls, config: Mapping, settings: Sequence[Setting], fidelity: pd.DataFrame | None) -> "StudyScores":
@@ -106,6 +108,7 @@ class StudyScores(Material):
             options["bootstrap"],
             config["experiments"]["validation"],
             trainings_of_generators(config),
+            primary_sets(config),
         )
 
     def __post_init__(self):
@@ -137,6 +140,12 @@ class StudyScores(Material):
         keys = [key_of(setting) for setting in self.settings]
         return {key: matrix_of(cells[key], "dice") for key in keys if key in cells}
 
+    @property
+    def primary(self) -> Sequence[str]:
+        """The training sets whose comparison with real images is the question."""
+        alone = [s.training_set for s in self.settings if ranks_alone(s.training_set)]
+        return alone if self.named is None else self.named
+
     @cached_property
     def trainings(self) -> dict[tuple, tuple[int, ...]]:
         """Setting -> the trainings of its generators that are the columns of its x_SR; none: repeats are."""
@@ -152,7 +161,7 @@ class StudyScores(Material):
     def drawn(self) -> dict[tuple, np.ndarray]:
         """The criteria in every draw of the bootstrap."""
         _, cells = self.labels
-        alone = {key: values for key, values in cells.items() if ranking.ranks_alone(key[2])}
+        alone = {key: values for key, values in cells.items() if ranks_alone(key[2])}
         means = {k: {m.name: matrix_of(cell, m.name) for m in METRICS if m.ranks} for k, cell in alone.items()}
         return ranking.drawn(means, self.draws, spread=self.trainings)
 

@@ -201,6 +201,11 @@ class Difference:
         above = stats.t.sf(self._in_errors(margin - self.value), self.freedom)  # of >= margin
         return np.maximum(below, above)
 
+    def p_beyond(self, margin: float) -> np.ndarray:
+        """Of the difference being within the margin, two-sided: where it is below alpha, the whole interval at that
+        level lies beyond the margin on one side."""
+        return np.minimum(2 * stats.t.sf(self._in_errors(np.abs(self.value) - margin), self.freedom), 1)
+
     def _in_errors(self, distance: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))

@@ -110,6 +110,12 @@ def turns_of(config: Mapping, training_set: str) -> tuple[str, ...]:
     return turns if len(turns) > 1 else ()
 
 
+def primary_sets(config: Mapping) -> list[str]:
+    """The training sets whose comparison with real images is the question of the study."""
+    named = training_sets(known_sources(config), config["evaluation"]["primary"], negative_control=False)
+    return [name for name in named if name in _names(config) and name != REAL]
+
+
 def settings(config: Mapping) -> list[Setting]:
     """Every setting that is trained: those of the grid, and those that experiments add."""
     of_experiments = (s for name in experiments(config) for s in settings_of(config, name))
