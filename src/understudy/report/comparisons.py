@@ -21,10 +21,10 @@ LEVEL = 0.95
 ALPHA = 0.05
 COMPARISONS = [
     "dataset", "segmenter", "question", "training_set", "augmentation", "against", "against_augmentation",
-    "difference", "low", "high", "p", "p_holm",
+    "difference", "low", "high", "p", "p_holm", "far",
 ]  # fmt: skip
 EQUIVALENCE = [*KEYS, "question", "trainings", "difference", "low", "high", "margin"]
-EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict"]
+EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict", "far"]
 PRIMARY, EXPLORATORY = "primary", "exploratory"
 
 Key = tuple[str, str, str, str]
@@ -57,18 +57,38 @@ def questions(settings: list[Key]) -> Iterator[tuple[str, Key, Key]]:
             yield "augmentation", key, by_name[key[2], "plain"]
 
 
+Far = Mapping[Key, Sequence[int]]  # setting -> its repeats that lie far from the others
+
+
+def far_of(a: Key, b: Key, far: Far) -> str:
+    """Which repeats of the two lie apart, so that the interval is not one of 95 %: "3 10", "against: 2"."""
+    said = [" ".join(map(str, far.get(key, ()))) for key in (a, b)]
+    return "; ".join(text for text in (said[0], said[1] and f"against: {said[1]}") if text)
+
+
 def same_trainings(a: Key, b: Key, spread: Spread) -> bool:
     """Whether both have learned from the same trainings of the same generators, so that their luck is shared."""
     return bool(spread.get(a)) and spread[a] == spread.get(b) and bases_of(a[2]) == bases_of(b[2])
 
 
-def comparisons(dice: Matrices, spread: Spread) -> pd.DataFrame:
+def comparisons(dice: Matrices, spread: Spread, far: Far) -> pd.DataFrame:
     """Columns COMPARISONS: difference of mean Dice with its 95 % interval, p, and p corrected within its question."""
     rows = []
     for own in _branches(dice).values():
         for question, key, other in questions(own):
             found = difference(dice[key], dice[other], paired=same_trainings(key, other, spread))
-            rows.append((*key[:2], question, *key[2:], *other[2:], *_numbers(found, LEVEL), found.p, np.nan))
+            rows.append(
+                (
+                    *key[:2],
+                    question,
+                    *key[2:],
+                    *other[2:],
+                    *_numbers(found, LEVEL),
+                    found.p,
+                    np.nan,
+                    far_of(key, other, far),
+                )
+            )
     table = pd.DataFrame(rows, columns=COMPARISONS)
     return _corrected(table, ["dataset", "segmenter", "question"], table["p"])
 
@@ -78,7 +98,7 @@ def is_primary(key: Key, primary: Sequence[str]) -> bool:
     return key[2] in primary and key[3] == BASELINE[1]
 
 
-def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence[str]) -> pd.DataFrame:
+def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence[str], far: Far) -> pd.DataFrame:
     """Columns EQUIVALENCE: is training on it as good as training on real images with augmentation, to the margin?
 
     p is that of two one-sided tests, whose 90 % interval is low to high; p_beyond that of a difference larger than
@@ -96,7 +116,7 @@ def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence
                 named = PRIMARY if is_primary(key, primary) else EXPLORATORY
                 trainings = len(spread.get(key, "1")) if generators_of(key[2]) else 0
                 numbers = (*_numbers(found, 1 - 2 * ALPHA), margin, found.p_equivalent(margin), found.p_beyond(margin))
-                rows.append((*key, named, trainings, *numbers, np.nan, "undecided"))
+                rows.append((*key, named, trainings, *numbers, np.nan, "undecided", far_of(key, other, far)))
     table = pd.DataFrame(rows, columns=EQUIVALENCE)
     smaller = table[["p", "p_beyond"]].astype(float).min(axis=1)
     table = _corrected(table, ["dataset", "segmenter", "question"], smaller)

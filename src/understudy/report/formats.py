@@ -65,14 +65,14 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
             columns[title(stem)] = [_with_sd(mean, sd, decimals) for mean, sd in pairs]
         elif summarised and kind in ("low", "high", "sd", "median"):
             if name == "mean_low":
-                columns["95 %"] = _range(table["mean_low"], table["mean_high"], decimals)
+                columns["95 %"] = _marked(_range(table["mean_low"], table["mean_high"], decimals), table)
             if name == "mean_median":
                 columns["median"] = _column(table[name], decimals)
         elif kind == "low" and f"{name.removesuffix('low')}high" in table:
             whole = name == "rank_low"
             high = table[f"{name.removesuffix('low')}high"]
             said = "interval" if name in ("low", "percent_low") else f"{title(stem)} in 95 %"
-            columns[said] = _range(table[name], high, 0 if whole else decimals)
+            columns[said] = _marked(_range(table[name], high, 0 if whole else decimals), table)
         elif not (kind == "high" and f"{name.removesuffix('high')}low" in table) and name != "power":
             columns[title(name)] = _column(table[name], decimals, name)
     return pd.DataFrame(columns, dtype=object)
@@ -81,6 +81,12 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
 def _range(low: pd.Series, high: pd.Series, decimals: int) -> list[str]:
     pairs = zip(low, high, strict=True)
     return [NOTHING if pd.isna(a) else f"{rounded(a, decimals)} to {rounded(b, decimals)}" for a, b in pairs]
+
+
+def _marked(intervals: list[str], table: pd.DataFrame) -> list[str]:
+    """With an asterisk where a repeat lies far from the others: then the interval is not what its column says."""
+    far = table["far"].fillna("").astype(str) if "far" in table else [""] * len(table)
+    return [f"{text} *" if listed and text != NOTHING else text for text, listed in zip(intervals, far, strict=True)]
 
 
 def title(name: str) -> str:

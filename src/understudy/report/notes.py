@@ -65,7 +65,7 @@ def power(known: Known, name: str) -> str:
     return " ".join(dict.fromkeys(known.table(name)["power"]))
 
 
-def about_generators(known: Known) -> str:
+def about_generators(known: Known, name: str = "") -> str:
     """What conclusions are about: images of one training each, or the generators that were trained several times."""
     if not (trainings := known.generator_seeds):
         return ""
@@ -79,6 +79,17 @@ def about_generators(known: Known) -> str:
         f"Each generator was trained {trainings} times, and intervals, p and ranks hold the luck of its training. "
         f"{few * (trainings < FEWEST_TRAININGS)}Of ensembles, parts of the subjects and others' images it is about "
         "these images."
+    )
+
+
+def about_far(known: Known, name: str) -> str:
+    """That intervals of settings with a repeat far from the others are not of 95 %; nothing where there is none."""
+    table = known.table(name)
+    if "far" not in table or not (count := int(table["far"].fillna("").astype(str).ne("").sum())):
+        return ""
+    return (
+        f"In {count} row{'s' * (count > 1)} a repeat lies further from the others than 5 median deviations (`far`): an "
+        "interval marked * is not one of 95 %, as so few trainings do not show how often one crashes."
     )
 
 

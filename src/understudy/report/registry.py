@@ -46,8 +46,9 @@ class Table:
     def note(self, known: Any) -> str:
         """The line above it: the caption, and what notes.Known has to say of this study."""
         counted = function(self.noted_by)(known, self.name) if self.noted_by else ""
-        about = function("notes:about_generators")(known) if self.concludes else ""
-        return " ".join(part for part in (self.caption, counted, about) if part)
+        more = ("notes:about_far", "notes:about_generators") if self.concludes else ()
+        about = (function(name)(known, self.name) for name in more)
+        return " ".join(part for part in (self.caption, counted, *about) if part)
 
 
 def function(name: str) -> Callable:
@@ -106,7 +107,7 @@ SCORES = [
         "`evaluation.primary`), or of exploratory ones, which may suggest and do not show. Undecided: too few subjects "
         "or repeats to say. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
-        of=lambda study: (study.dice, study.margin, study.trainings, study.primary),
+        of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far),
         folded=False,
     ),
     of_scores(
@@ -146,7 +147,7 @@ SCORES = [
         "corrected for the number of comparisons of the same question, data set and segmenter. What was asked "
         "beforehand is in the table of equivalence.",
         built_by="comparisons:comparisons",
-        of=lambda study: (study.dice, study.trainings),
+        of=lambda study: (study.dice, study.trainings, study.far),
     ),
     *[of_labels(metric) for metric in METRICS if metric.name != "dice"],
     of_regions("regions", "Dice of regions", "Dice of the regions", METRIC["dice"]),

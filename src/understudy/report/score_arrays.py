@@ -7,12 +7,14 @@ import pandas as pd
 
 from understudy.evaluate.metrics import METRIC
 from understudy.statistics.intervals import linearised, nanmean
+from understudy.statistics.outliers import far_from_others
 from understudy.study.grid import Setting
 
 KEYS = ["dataset", "segmenter", "training_set", "augmentation"]
 REPEATS, TRAININGS = "repeats", "trainings"
 # setting -> metric -> values_LSR (labels, subjects, repeats), nan where undefined; REPEATS -> their numbers; and where
 # they are spread over several trainings of generators, TRAININGS -> which of these each has learned from
+LEAST = 0.02  # of Dice: repeats that are nearer to each other harm no interval
 Cell = dict[str, np.ndarray]
 Cells = dict[tuple, Cell]
 
@@ -49,6 +51,11 @@ def means_of(values_LSR: np.ndarray, metric: str, trainings_R: np.ndarray | None
 def matrix_of(cell: Cell, metric: str) -> np.ndarray:
     """The same of one setting."""
     return means_of(cell[metric], metric, cell.get(TRAININGS))
+
+
+def far_repeats(cell: Cell) -> list[int]:
+    """The repeats whose mean Dice lies far from that of the others, by their numbers."""
+    return list(map(int, cell[REPEATS][far_from_others(means_of_repeats(cell["dice"], "dice"), LEAST)]))
 
 
 def means_of_repeats(values_LSR: np.ndarray, metric: str) -> np.ndarray:

@@ -36,7 +36,7 @@ from .shareable import chart_of_readers, check_chart, numbered, without_reasons
 from .spoken_names import spoken
 from .verdicts import answer
 
-TEXTS = {"failed": str, "undefined": str, "why": str}  # lists of repeats, which look like numbers
+TEXTS = {"failed": str, "undefined": str, "far": str, "why": str}  # lists of repeats, which look like numbers
 FIGURES = {
     "samples": "One real image and one of each generator, channel by channel: of those that show the most labels, the "
     "one with the median tumor. Nobody chose them.",
@@ -188,6 +188,12 @@ def belief(m: Material) -> list[Block]:
         f"{int(dice['repeats'].sum())} trainings are in the tables; "
         + ("none failed." if not failed else f"{failed} have no scores and are listed below.")
     )
+    apart = dice.dropna(subset="far")
+    said += [
+        f"{r.dataset}, {r.segmenter}, {r.training_set}, {r.augmentation}: repeat {r.far} lies far from the others, so "
+        "that the interval is not one of 95 %."
+        for r in apart.itertuples()
+    ]
     asked = m.table("equivalence")
     asked = asked[asked["question"] == PRIMARY]
     if undecided := (asked["verdict"] == UNDECIDED).sum():
@@ -243,7 +249,7 @@ def beyond(m: Material) -> list[Block]:
 def compact(whole: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Without columns that say nothing, or the same in every row: a phone has no room for them. And what they say."""
     alike = [k for k in KEYS if k in whole and k != "training_set" and len(whole) > 1 and whole[k].nunique() == 1]
-    empty = [name for name in ("failed", "undefined") if name in whole and whole[name].isna().all()]
+    empty = [name for name in ("failed", "undefined", "far") if name in whole and whole[name].isna().all()]
     said = ", ".join(f"{title(k)} {whole[k].iloc[0]}" for k in alike)
     return whole.drop(columns=[*alike, *empty]), f"In all rows: {said}." if said else ""
 

@@ -23,7 +23,7 @@ from . import ranking
 from .metrics_of_images import averaged_over_trainings
 from .notes import Material
 from .ranking import ranks_alone
-from .score_arrays import KEYS, TRAININGS, Cells, cells_of, key_of, matrix_of
+from .score_arrays import KEYS, TRAININGS, Cells, cells_of, far_repeats, key_of, matrix_of
 
 
 def load_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -145,6 +145,12 @@ class StudyScores(Material):
         """The training sets whose comparison with real images is the question."""
         alone = [s.training_set for s in self.settings if ranks_alone(s.training_set)]
         return alone if self.named is None else self.named
+
+    @cached_property
+    def far(self) -> dict[tuple, list[int]]:
+        """Setting -> its repeats that lie far from the others in mean Dice."""
+        _, cells = self.labels
+        return {key: found for key, cell in cells.items() if (found := far_repeats(cell))}
 
     @cached_property
     def trainings(self) -> dict[tuple, tuple[int, ...]]:
