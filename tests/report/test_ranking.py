@@ -41,10 +41,15 @@ def test_published_numbers_are_ranked_as_ours():
 
 
 def test_what_five_generators_say_about_fid():
-    """The study: FID does not predict usefulness. With five generators nothing short of a perfect order could."""
+    """The study: FID does not predict usefulness. With five generators and 8 tests not even a perfect order could."""
     table = correlations(published_criteria("d", "brats2020"), None, {"d": "brats2020"})
     assert set(table["metric"]) == {"frechet", "inception_score"} and (table["generators"] == 5).all()
-    assert len(table) == 8 and (table["p"] > 0.05).all() and table["power"].str.contains("a perfect order alone").all()
+    assert len(table) == 8 and (table["p"] > 0.05).all()
+    assert (
+        table["power"]
+        .str.contains("after correction for 8 tests, not even a perfect one (p = 0.133)", regex=False)
+        .all()
+    )
     row = table[(table["metric"] == "frechet") & (table["criterion"] == "unet_augmented_dice")].iloc[0]
     # use 4 5 2 3 1 (ranks), FID 2 3 5 4 1: squared differences 4 + 4 + 9 + 1 + 0 = 18, both ascending in rank
     assert row["spearman"] == pytest.approx(-(1 - 6 * 18 / (5 * 24)))
