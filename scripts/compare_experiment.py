@@ -13,14 +13,15 @@ from understudy.files.outside import read_json_as
 from understudy.report.experiment_figure import draw_curves
 from understudy.report.experiment_sentences import published_ends
 from understudy.report.experiment_tables import Trained
+from understudy.report.figure_note import note_trainings
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import cells_of
-from understudy.report.study_scores import load_scores
+from understudy.report.study_scores import scores_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.experiment_registry import EXPERIMENTS, Curves, curves
-from understudy.study.grid import Setting, published_names
+from understudy.study.grid import Setting, published_names, setting_of, trainings_of_generators
 from understudy.study.result_paths import stacks_folder
 
 
@@ -33,10 +34,11 @@ def main() -> None:
         config = config_argument(a.config)
         results, published = Path(config["results"]), published_names(config)
         found = list(curves(config, a.experiment))
-        scores = load_scores(path for c in found for path in files_of(c, config))
+        trained_settings = list(dict.fromkeys(setting for c in found for setting in settings_of_curves(c, config)))
+        scores = scores_of(trained_settings, results)
         counted = apply_policy(scores, config["evaluation"]["empties"])
         counted = counted[counted["kind"] == LABEL]
-        cells = cells_of(counted, ["dice"], list(dict.fromkeys(counted["label"])))
+        cells = cells_of(counted, ["dice"], list(dict.fromkeys(counted["label"])), trained_settings)
         subjects = {c.dataset: training_subjects(results, c.dataset) for c in found}
         trained = Trained(
             a.experiment,
@@ -47,18 +49,17 @@ def main() -> None:
             subjects,
             config["experiments"]["validation"],
             published,
+            trainings_of_generators(config),
         )
         write_tables(results / "tables", [TABLES[a.experiment]], trained)
         table = trained.table(a.experiment)
         figure = draw_curves(a.experiment, table, published_ends(a.experiment, table, published))
-        save(figure, results / "figures" / a.experiment)
+        save(note_trainings(figure, trained.generator_seeds), results / "figures" / a.experiment)
 
 
-def files_of(found: Curves, config: dict) -> list[str]:
+def settings_of_curves(found: Curves, config: dict) -> list[Setting]:
     names = dict.fromkeys(point.training_set for point in found.points)
-    repeats = config["experiments"]["repeats"]
-    settings = (Setting(found.dataset, found.segmenter, n, found.augmentation, repeats) for n in names)
-    return [path for setting in settings for path in setting.files(config["results"], "scores.csv")]
+    return [setting_of(config, found.dataset, found.segmenter, n, found.augmentation) for n in names]
 
 
 def training_subjects(results: Path, dataset: str) -> int:

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from understudy.config.study import complete, load_yaml
+from understudy.files.csv_files import read_csv
 from understudy.forecast.costs import Study
 from understudy.forecast.gpus import GPUS, SHARE, gpu_of
 from understudy.forecast.jobs import ask
@@ -17,9 +18,10 @@ from understudy.forecast.sizes import dataset_size
 from understudy.forecast.speed import measured, modelled, read_record
 from understudy.forecast.text import as_dict, text_of
 from understudy.forecast.totals import forecast
+from understudy.report.power_table import planned, sentences
 from understudy.run.command_line import named_os_errors, run
 from understudy.run.taken_so_far import read_actual
-from understudy.study.grid import models
+from understudy.study.grid import models, primary_sets
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_GPU = "a100"  # the study's
@@ -88,6 +90,14 @@ def actual_of(planned: list, config: dict) -> dict:
     return {job: actual for job, actual in read.items() if actual}
 
 
+def power_of(config: dict, subjects: dict[str, int]) -> list[str]:
+    """What the study could find, by its own deviations where its table of power is there."""
+    table, margin = Path(config["results"]) / "tables/power.csv", config["evaluation"]["equivalence_margin"]
+    known = read_csv(table) if table.is_file() else planned(config, subjects, primary_sets(config))
+    source = f"Power, by {table}" if table.is_file() else "Power, by deviations that are assumed"
+    return [f"{source}: {said}" for said in sentences(known, margin, config["experiments"]["generator_seeds"])]
+
+
 def main() -> None:
     a = arguments()
     with named_os_errors():
@@ -105,6 +115,7 @@ def main() -> None:
         study = Study(config, sizes, speeds, demands, KEEP, a.gpus_of)
         told = forecast(planned, study, actual_of(planned, config), a.gpus)
         disk = Path(config["results"]) if Path(config["results"]).is_dir() else Path()
+        remarks += power_of(config, {name: size.test_subjects for name, size in sizes.items()})
         print(text_of(told, str(a.config), shutil.disk_usage(disk).free, remarks), end="", flush=True)
         if a.json:
             a.json.parent.mkdir(parents=True, exist_ok=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 from understudy.config.study import config_argument
 from understudy.evaluate.scores import apply_policy
 from understudy.files.csv_files import read_csv
+from understudy.report.figure_note import note_trainings
 from understudy.report.figures import REPEATS_SHOWN, Example, draw_dice, draw_predictions, draw_samples, save
 from understudy.report.score_tables import published_of
-from understudy.report.study_scores import load_scores, repeat_means
+from understudy.report.study_scores import repeat_means, scores_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.stack import Stack
-from understudy.study.grid import Setting, base_sources, grid
+from understudy.study.grid import Setting, base_sources, grid, trainings_of_generators
 
 
 def main() -> None:
@@ -37,7 +38,8 @@ def main() -> None:
         for segmenter in dict.fromkeys(s.segmenter for s in settings):
             examples = [e for s in settings if s.segmenter == segmenter for e in examples_of(s, results)]
             save(draw_predictions(examples, real.meta["labels"]), args.output / f"predictions_{segmenter}")
-        save(dice_figure(args, config, settings), args.output / "dice")
+        figure = note_trainings(dice_figure(args, config, settings), trainings_of_generators(config))
+        save(figure, args.output / "dice")
 
 
 def examples_of(setting: Setting, results: Path) -> list[Example]:
@@ -46,7 +48,7 @@ def examples_of(setting: Setting, results: Path) -> list[Example]:
 
 
 def dice_figure(args: argparse.Namespace, config: dict, settings: list[Setting]):
-    scores = load_scores(path for s in settings for path in s.files(config["results"], "scores.csv"))
+    scores = scores_of(settings, config["results"])
     counted = apply_policy(scores, config["evaluation"]["empties"])
     published = published_of(read_csv(args.table), args.dataset) if args.table else None
     return draw_dice(repeat_means(counted, "dice"), settings, published)

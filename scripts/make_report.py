@@ -11,7 +11,7 @@ from understudy.report.page import page
 from understudy.report.sections import Material, lead, sections
 from understudy.report.shareable import banner, check_page
 from understudy.run.command_line import named_os_errors, run
-from understudy.study.grid import known_sources, published_names, settings
+from understudy.study.grid import known_sources, published_names, settings, trainings_of_generators
 from understudy.study.result_paths import stacks_folder
 
 TITLE = "Can synthetic images stand in for real patients?"
@@ -38,6 +38,7 @@ def main() -> None:
             config["evaluation"],
             config["experiments"]["validation"],
             published_names(config),
+            trainings_of_generators(config),
             a.fidelity,
             a.audits,
             a.experiments,

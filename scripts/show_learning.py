@@ -85,8 +85,7 @@ def segmenters_table(config: dict, dataset: str) -> tuple[list[str], int]:
     missed = 0
     for setting in (s for s in grid(config) if s.dataset == dataset):
         values = [mean_dice(path) for path in setting.files(config["results"], "scores.csv")]
-        runs = Path(setting.folder(config["runs"]))
-        minutes = sum(training_minutes(runs / f"repeat{r}") for r in range(1, setting.repeats + 1)) / setting.repeats
+        minutes = sum(training_minutes(Path(run)) for run in setting.files(config["runs"], "")) / setting.repeats
         passed = min(values) >= SEGMENTER_DICE
         missed += not passed
         each = ", ".join(f"{value:.3f}" for value in values)

@@ -18,6 +18,7 @@ from understudy.study.grid import Setting, grid
 GENERATORS = ["progressive_gan", "stylegan2", "diffusion"]
 EVALUATION = {
     "slices": "included", "empties": "study", "equivalence_margin": 0.03, "control_ceiling": 0.5, "bootstrap": 500,
+    "primary": ["synthetic"],
 }  # fmt: skip
 # mean Dice of training on it; with real images 0.8
 USE = {"progressive_gan": 0.55, "stylegan2": 0.765, "diffusion": 0.8, "copies": 0.8, "noise": 0.02, "shuffled": 0.2}
@@ -26,11 +27,11 @@ USE = {"progressive_gan": 0.55, "stylegan2": 0.765, "diffusion": 0.8, "copies": 
 class Invented:
     """`folder`/results and `folder`/runs of a study of two networks on one data set."""
 
-    def __init__(self, folder: Path, use: dict | None = None, repeats: int = 6, subjects: int = 24):
+    def __init__(self, folder: Path, use: dict | None = None, repeats: int = 6, subjects: int = 24, seeds: int = 1):
         self.folder, self.results, self.runs = folder, folder / "results", folder / "runs"
         self.use = {**USE, **(use or {})}
         self.config = self.results / "config.yaml"
-        asked = self._asked(repeats)
+        asked = self._asked(repeats, seeds)
         write_text_atomically(self.config, yaml.safe_dump(asked, sort_keys=False))
         self.settings = list(grid(complete(asked)))
         self.subjects = [f"s{i:02d}" for i in range(subjects)]
@@ -39,9 +40,14 @@ class Invented:
         self._scores()
         self._runs()
 
-    def _asked(self, repeats: int) -> dict:
+    def _asked(self, repeats: int, seeds: int) -> dict:
         experiments = {"training_sets": ["real", "synthetic", "real+synthetic"], "augmentations": ["augmented"]}
-        experiments |= {"repeats": repeats, "negative_control": True, "controls": ["copies", "noise"]}
+        experiments |= {
+            "repeats": repeats,
+            "negative_control": True,
+            "controls": ["copies", "noise"],
+            "generator_seeds": seeds,
+        }
         return {
             "results": str(self.results),
             "runs": str(self.runs),

@@ -180,6 +180,14 @@ def test_a_file_serves_as_the_segmenter_of_a_feature_space():
             "experiments.few_subjects.subjects_of: found unseen with stylegan2; generators have to leave",
         ),
         (
+            {"generator_seeds": 4},
+            "experiments.generator_seeds: found 4 with 10 repeats; allowed: a divisor of repeats",
+        ),
+        (
+            {"generator_seeds": 5, "share_job": True},
+            "experiments.share_job: found true with 5 generator_seeds; allowed: false, as repeats then",
+        ),
+        (
             {"training_sets": ["real-20percent", "stylegan2+other-seed2"]},
             "experiments.training_sets: found stylegan2+other-seed2 with other-seed2; allowed: real, stylegan2",
         ),
@@ -308,3 +316,9 @@ def test_a_release_of_subjects_that_everybody_can_draw():
     seeded = {**config, "datasets": {"made": {**SMALL["datasets"]["made"], "draw": "seed"}}}
     with pytest.raises(ValueError, match="datasets.made.draw: found seed, so everybody can draw"):
         complete(seeded)
+
+
+def test_the_question_is_something_that_is_trained():
+    config = with_value("evaluation.primary", ["synthetic", "real-20percent"])
+    with pytest.raises(ValueError, match="evaluation.primary: found real-20percent; allowed: what is trained, real"):
+        complete(config)

@@ -165,13 +165,13 @@ def test_the_report_has_a_section_with_sentences_figure_and_numbers(tmp_path):
     made = trained("few_subjects", asked, cells({**DICE, "real-40subjects": 0.7501}))
     write_tables(tmp_path / "tables", [TABLES["few_subjects"]], made)
     save(draw_curves("few_subjects", made.table("few_subjects")), tmp_path / "figures/few_subjects")
-    material = Material(tmp_path, tmp_path, [], ["gan"], {}, "study", {}, experiments=["few_subjects"])
+    material = Material(tmp_path, tmp_path, [], ["gan"], {}, "study", {}, 1, experiments=["few_subjects"])
     words = html(beyond(material))
     assert "How many patients are synthetic images worth?" in words and "data:image/png;base64," in words
     assert words.count("whole training set, do not differ") == 2  # in the sentences, and in the note of the table
     assert "are worth 14 real patients" in words and "real-10subjects-after-gan" in words
     assert TABLES["few_subjects"].note(material) == TABLES["few_subjects"].note(made)
-    assert beyond(Material(tmp_path, tmp_path, [], [], {}, "study", {})) == []
+    assert beyond(Material(tmp_path, tmp_path, [], [], {}, "study", {}, 0)) == []
 
 
 def test_the_studys_ends_of_the_sweep_are_its_tables():

@@ -7,7 +7,7 @@ import pytest
 
 from understudy.report.registry import TABLES, function, made_by, tables_of
 
-ASKED = {"training_sets": ["real"], "negative_control": False, "controls": []}
+ASKED = {"training_sets": ["real"], "negative_control": False, "controls": [], "generator_seeds": 1}
 HEAVY = ("torch", "scipy", "matplotlib", "jinja2", "cv2")
 
 

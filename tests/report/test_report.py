@@ -66,8 +66,28 @@ def test_one_sentence_for_each_generator(report):
     items = re.findall(r'<li class="(\w+)"><span class="verdict">(.*?)</span> (.*?)</li>', report)
     assert [kind for kind, _, _ in items][::2] == ["no", "yes"] and len(items) == 3
     assert items[2][1] == "As useful as real images." and items[0][1] == "Less useful than real images."
-    assert items[2][2].startswith("diffusion: segmenters trained on its images alone reached 100 %")
+    assert items[2][2].startswith(
+        "diffusion, images of one training: segmenters trained on its images alone reached 100 %"
+    )
     assert "2 equivalent to real images (within 0.03 of Dice)" in items[2][2]
+
+
+def test_what_is_said_is_about_images_or_about_generators(report, tmp_path):
+    said = "Each generator was trained once: this is about these images, not about the generator"
+    assert report.count(said) >= 12  # the answer, figures, methods, every table of conclusions
+    twice = Invented(tmp_path, seeds=2)
+    page = twice.make()
+    assert said not in page and ", images of one training" not in page
+    assert "Each generator was trained 2 times" in page and "promise more than they keep" in page
+    once, table = (pd.read_csv(tmp_path / "results/tables/equivalence.csv") for _ in range(2))
+    assert set(table.loc[table["training_set"] == "stylegan2", "trainings"]) == {2}
+    row, p = table.set_index(["segmenter", "training_set"]).loc[("unet", "stylegan2")], twice.folder / "results"
+    files = p.glob("made/segmenters/unet/stylegan2*/augmented/repeat*/scores.csv")
+    assert sorted(str(f.parent.relative_to(p / "made/segmenters/unet")) for f in files) == [
+        *(f"stylegan2-seed2/augmented/repeat{r}" for r in (2, 4, 6)),
+        *(f"stylegan2/augmented/repeat{r}" for r in (1, 3, 5)),
+    ]
+    assert row["low"] < row["difference"] < row["high"] and len(once)
 
 
 def test_nothing_comes_from_a_network(report):
@@ -124,10 +144,13 @@ def test_failures_and_controls_that_do_not_behave_are_said(tmp_path):
 
 
 def equivalence(*verdicts, generator="g"):
-    rows = [("d", f"s{i}", generator, "augmented", -0.1, -0.2, 0.0, 0.02, 0.5, 0.5, v) for i, v in enumerate(verdicts)]
+    rows = [
+        ("d", f"s{i}", generator, "augmented", "primary", -0.1, -0.2, 0.0, 0.02, 0.5, 0.5, v)
+        for i, v in enumerate(verdicts)
+    ]
     columns = [
         "dataset", "segmenter", "training_set", "augmentation",
-        "difference", "low", "high", "margin", "p", "p_holm", "verdict",
+        "question", "difference", "low", "high", "margin", "p", "p_holm", "verdict",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -220,7 +243,7 @@ def readers_of(study, answered: bool) -> str:
     made = reader_tables(pd.DataFrame(rows).assign(confidence=1, seconds=1.0), {}) if answered else {}
     for name, table in made.items():
         write_table(study.results / "tables", name, table)
-    return html(readers(Material(study.results, study.runs, study.settings, [], {}, "study", {}, readers=True)))
+    return html(readers(Material(study.results, study.runs, study.settings, [], {}, "study", {}, 0, readers=True)))
 
 
 def test_readers_have_a_section_once_there_is_a_study(study):

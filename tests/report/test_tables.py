@@ -71,6 +71,25 @@ def test_distance_is_averaged_over_labels_of_a_subject_first():
     assert row["undefined"] == "2"  # no distance of ET is defined in repeat 2: said, not dropped in silence
 
 
+def test_a_crashed_repeat_is_marked_and_its_interval_is_not_called_95_percent(tmp_path):
+    other = Setting("d", "unet", "a", "augmented", 5)
+    setting = Setting("d", "unet", "real", "augmented", 5)
+    crashed = [0.80, 0.81, 0.1, 0.80, 0.79]
+    two = lambda dice: {"ed": [(dice, 1.0), (dice + 0.01, 2.0)]}  # noqa: E731 of two subjects
+    scores = frame(
+        *((setting, r, two(dice)) for r, dice in enumerate(crashed, start=1)),
+        *((other, r, two(0.8 + 0.001 * r)) for r in range(1, 6)),
+    )
+    study = StudyScores(scores, [setting, other])
+    assert study.table("dice")["far"].tolist() == ["3", ""]
+    assert study.table("equivalence")["far"].tolist() == ["against: 3"]
+    write_tables(tmp_path, made_by("make_tables"), study)
+    said = (tmp_path / "dice.md").read_text()
+    real, a = (next(line for line in said.splitlines() if f"| {name} " in line) for name in ("real", "a"))
+    assert " *" in real.replace("\\", "") and "*" not in a
+    assert "In 1 row a repeat lies further from the others than 5 median deviations" in said
+
+
 def test_policy_changes_what_undefined_counts_as():
     (row,) = make_tables(BY_HAND, [SETTING], policy="challenge")["dice"].to_dict("records")
     assert row["et_mean"] == pytest.approx(((0.9 + 1) / 2 + (0 + 1) / 2) / 2)
@@ -217,7 +236,7 @@ def test_intervals_and_medians_stand_beside_the_means():
     assert 0 <= row["mean_low"] < 0.4 and row["mean_high"] > 0.9  # the next training may crash, or not
     text = display(tables["dice"], 3)
     assert {"ED", "mean", "95 %", "median", "failed"} <= set(text) and "ed low" not in text
-    assert text["95 %"][0] == f"{row['mean_low']:.3f} to {row['mean_high']:.3f}"
+    assert text["95 %"][0] == f"{row['mean_low']:.3f} to {row['mean_high']:.3f} *"  # and not called 95 %
 
 
 def test_regions_have_tables_of_their_own():

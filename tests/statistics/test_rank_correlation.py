@@ -66,6 +66,9 @@ def test_the_sentence_says_what_could_have_been_found():
     assert "not even a perfect one (p = 0.0833)" in power_sentence(4)
     assert "a perfect order alone (|rho| = 1)" in power_sentence(5)
     assert "|rho| of 0.886 or more" in power_sentence(6)
+    # corrected for 16 metrics and networks, five generators show nothing: 16 * 2 / 5! = 0.27
+    assert "at 0.05 after correction for 16 tests, not even a perfect one (p = 0.267)" in power_sentence(5, 16)
+    assert f"{power(7, 0.8, 0.05 / 4):.0%}" in power_sentence(7, 4)
     assert "no order to compare" in power_sentence(1)
     assert power(4, 0.99) == 0 and power(5, 0.999) > 0.8 and power(5, 0.0) == pytest.approx(2 / 120, abs=0.004)
     assert f"{power(5, 0.8):.0%}" in power_sentence(5)

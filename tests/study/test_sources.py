@@ -1,6 +1,7 @@
 """Names of image sources: what each says, that it is written as it is read, and what has to be trained for it."""
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from understudy.study.grid import (
     start_of,
     trained,
 )
-from understudy.study.sources import PART, Source, bases_of, file_of, generators_of, learned_before, parts
+from understudy.study.sources import PART, Source, bases_of, file_of, generators_of, learned_before, of_training, parts
 
 OFF = {"generators": [], "datasets": None, "segmenters": None, "augmentation": None}
 FEW = {**OFF, "subjects": [10, 5], "kinds": ["real+synthetic", "fine-tuned"], "subjects_of": "all"}
@@ -36,6 +37,7 @@ def config(**experiments):
             "training_sets": ["real", "synthetic"],
             "augmentations": ["augmented", "plain"],
             "repeats": 3,
+            "generator_seeds": 1,
             "negative_control": False,
             **experiments,
         },
@@ -154,3 +156,12 @@ def test_parts_of_the_subjects_are_by_lot_and_the_few_are_nested():
     assert first_percent(subjects, 20, 7) != first_percent(subjects, 20, 7, training=2)
     assert len(first_percent(subjects, 1, 7)) == 1 == len(first_percent(subjects[:3], 1, 7))
     assert first_percent(subjects, 100, 7) == set(subjects)
+
+
+def test_the_images_of_another_training_by_name():
+    of = partial(of_training, seed=2, generators={"stylegan2": {}})
+    assert of("real+stylegan2") == "real+stylegan2-seed2" and of("stylegan2-filtered") == "stylegan2-seed2-filtered"
+    assert of("real=5+stylegan2=95") == "real=5+stylegan2-seed2=95"
+    assert of("real-10subjects-after-stylegan2") == "real-10subjects-after-stylegan2-seed2"
+    for name in ("real", "stylegan2-seed3", "stylegan2-ensemble4", "stylegan2-20percent", "theirs", "noise"):
+        assert of(name) == name

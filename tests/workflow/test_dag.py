@@ -54,6 +54,15 @@ def test_a_config_on_the_command_line_replaces_the_default(project):
     assert project.planned("--configfile", "config/tiny.yaml")["train_segmenter"] == 16
 
 
+def test_several_trainings_of_a_generator_are_planned_with_what_they_cost(project):
+    project.write("config/once.yaml", TINY)
+    project.write("config/twice.yaml", TINY.replace("repeats: 2", "repeats: 2, generator_seeds: 2"))
+    once, twice = (project.planned("--configfile", f"config/{name}.yaml") for name in ("once", "twice"))
+    for rule in ("train_generator", "sample_generator", "audit_samples"):
+        assert twice[rule] == once[rule] + 1 == 2
+    assert twice["train_segmenter"] == once["train_segmenter"]  # the repeats are spread, not multiplied
+
+
 def test_a_mistake_in_the_config_is_one_line(project):
     project.write("config/wrong.yaml", TINY.replace("repeats: 2", "repeat: 2"))
     done = project.run("-n", "--configfile", "config/wrong.yaml")

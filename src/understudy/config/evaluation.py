@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from understudy.study.grid import sources
+from understudy.study.grid import KINDS, primary_sets, sources
 from understudy.study.sources import REAL
 
+from .experiments import TrainingSet
 from .fields import Block, File, Number, Once, Problem, key, section, word
 from .images import LABEL_CHANNEL
 
@@ -104,6 +105,14 @@ class Evaluation(Block):
         gt=0,
         lt=1,
     )
+    primary: Annotated[list[TrainingSet], Once()] = key(
+        ["synthetic"],
+        "training sets whose comparison with real images, both augmented, is the question of the study: kinds or names "
+        "as in experiments.training_sets. Their p are corrected together; all other comparisons are exploratory "
+        "(docs/evaluation.md)",
+        remark="the question: each generator alone; all else is exploratory",
+        min_length=1,
+    )
     control_ceiling: Number = key(
         0.5,
         "share of the Dice of real images that controls of noise and shuffled annotations must stay below",
@@ -122,6 +131,14 @@ class Evaluation(Block):
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_regions(config["evaluation"]["regions"], config["images"]["labels"])
     yield from _of_fidelity(config)
+    yield from _of_primary(config)
+
+
+def _of_primary(config: Mapping) -> Iterator[Problem]:
+    trained = config["experiments"]["training_sets"]
+    named = [name for name in config["evaluation"]["primary"] if name not in KINDS]
+    if unknown := [name for name in named if name not in trained and name not in primary_sets(config)]:
+        yield "evaluation.primary", f"found {', '.join(unknown)}; allowed: what is trained, {', '.join(trained)}"
 
 
 def _of_fidelity(config: Mapping) -> Iterator[Problem]:

@@ -110,6 +110,13 @@ class Experiments(Block):
         ["augmented", "plain"], "with and without augmentation of the segmenters' training images", min_length=1
     )
     repeats: int = key(10, "trainings of each setting with other seeds", ge=1)
+    generator_seeds: int = key(
+        1,
+        "trainings of each generator with other seeds; the repeats of segmenters are spread over them, so it has to "
+        "divide repeats. With 1, conclusions are about these images, not about the generator (docs/evaluation.md)",
+        remark="trainings of each generator; 3 or more to speak of the generator",
+        ge=1,
+    )
     validation: Literal["study", "apart"] = key(
         "study",
         "apart: the held-out real subjects validate every training set, and no generator sees them; "
@@ -155,6 +162,7 @@ class Experiments(Block):
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_training_sets(config)
+    yield from _of_generator_seeds(config["experiments"])
     yield from _of_curves(config)
 
 
@@ -182,6 +190,17 @@ def _of_training_sets(config: Mapping) -> Iterator[Problem]:
         yield (
             "experiments.validation",
             f"found apart with validation fractions {sorted(fractions)}; generators can leave out one set of subjects",
+        )
+
+
+def _of_generator_seeds(asked: Mapping) -> Iterator[Problem]:
+    seeds, repeats = asked["generator_seeds"], asked["repeats"]
+    if repeats % seeds:
+        yield "experiments.generator_seeds", f"found {seeds} with {repeats} repeats; allowed: a divisor of repeats"
+    if seeds > 1 and asked["share_job"]:
+        yield (
+            "experiments.share_job",
+            f"found true with {seeds} generator_seeds; allowed: false, as repeats then learn from other images",
         )
 
 

@@ -4,14 +4,14 @@ Every comparison is of mean Dice over the same test subjects (intervals.differen
 question for one data set and segmenter are corrected together for their number (Holm).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from understudy.statistics.intervals import Difference, difference, holm
-from understudy.study.sources import REAL, generators_of, is_control
+from understudy.study.sources import REAL, bases_of, generators_of, is_control
 
 from .ranking import ranks_alone
 from .score_arrays import KEYS
@@ -21,12 +21,15 @@ LEVEL = 0.95
 ALPHA = 0.05
 COMPARISONS = [
     "dataset", "segmenter", "question", "training_set", "augmentation", "against", "against_augmentation",
-    "difference", "low", "high", "p", "p_holm",
+    "difference", "low", "high", "p", "p_holm", "far",
 ]  # fmt: skip
-EQUIVALENCE = [*KEYS, "difference", "low", "high", "margin", "p", "p_holm", "verdict"]
+EQUIVALENCE = [*KEYS, "question", "trainings", "difference", "low", "high", "margin"]
+EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict", "far"]
+PRIMARY, EXPLORATORY = "primary", "exploratory"
 
 Key = tuple[str, str, str, str]
 Matrices = Mapping[Key, np.ndarray]  # setting -> x_SR of mean Dice
+Spread = Mapping[Key, tuple[int, ...]]  # setting -> the trainings of its generators that are R; none: R are repeats
 
 
 def questions(settings: list[Key]) -> Iterator[tuple[str, Key, Key]]:
@@ -54,35 +57,72 @@ def questions(settings: list[Key]) -> Iterator[tuple[str, Key, Key]]:
             yield "augmentation", key, by_name[key[2], "plain"]
 
 
-def comparisons(dice: Matrices) -> pd.DataFrame:
+Far = Mapping[Key, Sequence[int]]  # setting -> its repeats that lie far from the others
+
+
+def far_of(a: Key, b: Key, far: Far) -> str:
+    """Which repeats of the two lie apart, so that the interval is not one of 95 %: "3 10", "against: 2"."""
+    said = [" ".join(map(str, far.get(key, ()))) for key in (a, b)]
+    return "; ".join(text for text in (said[0], said[1] and f"against: {said[1]}") if text)
+
+
+def same_trainings(a: Key, b: Key, spread: Spread) -> bool:
+    """Whether both have learned from the same trainings of the same generators, so that their luck is shared."""
+    return bool(spread.get(a)) and spread[a] == spread.get(b) and bases_of(a[2]) == bases_of(b[2])
+
+
+def comparisons(dice: Matrices, spread: Spread, far: Far) -> pd.DataFrame:
     """Columns COMPARISONS: difference of mean Dice with its 95 % interval, p, and p corrected within its question."""
     rows = []
     for own in _branches(dice).values():
         for question, key, other in questions(own):
-            found = difference(dice[key], dice[other])
-            rows.append((*key[:2], question, *key[2:], *other[2:], *_numbers(found, LEVEL), found.p, np.nan))
+            found = difference(dice[key], dice[other], paired=same_trainings(key, other, spread))
+            rows.append(
+                (
+                    *key[:2],
+                    question,
+                    *key[2:],
+                    *other[2:],
+                    *_numbers(found, LEVEL),
+                    found.p,
+                    np.nan,
+                    far_of(key, other, far),
+                )
+            )
     table = pd.DataFrame(rows, columns=COMPARISONS)
-    return _corrected(table, ["dataset", "segmenter", "question"])
+    return _corrected(table, ["dataset", "segmenter", "question"], table["p"])
 
 
-def equivalence(dice: Matrices, margin: float) -> pd.DataFrame:
+def is_primary(key: Key, primary: Sequence[str]) -> bool:
+    """Whether its comparison with real images is one that was named beforehand: `primary` are training sets."""
+    return key[2] in primary and key[3] == BASELINE[1]
+
+
+def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence[str], far: Far) -> pd.DataFrame:
     """Columns EQUIVALENCE: is training on it as good as training on real images with augmentation, to the margin?
 
-    p is that of two one-sided tests, corrected over the training sets; low and high are the 90 % interval that belongs
-    to them. The verdict is "equivalent" where the corrected p is below 0.05, "worse" or "better" where the 95 %
-    interval of the difference lies beyond the margin, and "undecided" otherwise: too few subjects or repeats to say.
+    p is that of two one-sided tests, whose 90 % interval is low to high; p_beyond that of a difference larger than
+    the margin, which the 95 % interval would show. Of a true difference one of the claims "equivalent", "worse",
+    "better" is right, so a comparison has one chance to be wrong, and p_holm corrects the smaller p of each for the
+    number of comparisons: the primary ones of a data set and segmenter together, and the exploratory ones. The verdict
+    is a claim where p_holm is below 0.05, and "undecided" otherwise: too few subjects or repeats to say. `trainings` is
+    how many of each generator are behind it: 1, and the row is about these images alone; 0 of real ones.
     """
     rows = []
     for own in _branches(dice).values():
         for question, key, other in questions(own):
             if question == "against real":
                 found = difference(dice[key], dice[other])
-                low, high = found.interval(LEVEL)
-                beyond = "worse" if high < -margin else "better" if low > margin else "undecided"
-                numbers = _numbers(found, 1 - 2 * ALPHA)
-                rows.append((*key, *numbers, margin, found.p_equivalent(margin), np.nan, beyond))
-    table = _corrected(pd.DataFrame(rows, columns=EQUIVALENCE), ["dataset", "segmenter"])
-    return table.assign(verdict=table["verdict"].where(~(table["p_holm"] < ALPHA), "equivalent"))
+                named = PRIMARY if is_primary(key, primary) else EXPLORATORY
+                trainings = len(spread.get(key, "1")) if generators_of(key[2]) else 0
+                numbers = (*_numbers(found, 1 - 2 * ALPHA), margin, found.p_equivalent(margin), found.p_beyond(margin))
+                rows.append((*key, named, trainings, *numbers, np.nan, "undecided", far_of(key, other, far)))
+    table = pd.DataFrame(rows, columns=EQUIVALENCE)
+    smaller = table[["p", "p_beyond"]].astype(float).min(axis=1)
+    table = _corrected(table, ["dataset", "segmenter", "question"], smaller)
+    beyond = np.where(table["difference"] > 0, "better", "worse")
+    claim = np.where(table["p"] < table["p_beyond"], "equivalent", beyond)
+    return table.assign(verdict=table["verdict"].where(~(table["p_holm"] < ALPHA), claim))
 
 
 def _branches(dice: Matrices) -> dict[tuple, list[Key]]:
@@ -98,7 +138,9 @@ def _numbers(found: Difference, level: float) -> tuple[float, float, float]:
     return float(found.value), float(low), float(high)
 
 
-def _corrected(table: pd.DataFrame, family: list[str]) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame, family: list[str], p: pd.Series) -> pd.DataFrame:
+    """With p_holm: `p` of each row, corrected within its family."""
     if not len(table):
         return table
-    return table.assign(p_holm=table.groupby(family, sort=False)["p"].transform(lambda p: holm(p.to_numpy(float))))
+    of_families = p.groupby([table[name] for name in family], sort=False)
+    return table.assign(p_holm=of_families.transform(lambda p: holm(p.to_numpy(float))))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from understudy.files import escape
 
+from .comparisons import EXPLORATORY
 from .spoken_names import spoken
 
 matplotlib.use("Agg")
@@ -39,7 +40,7 @@ def draw_differences(equivalence: pd.DataFrame, margin: float):
 
 def _name(row, several: bool) -> str:
     where = f"{row.dataset}, {row.segmenter}" if several else row.segmenter
-    return f"{spoken(row.training_set)}, {where}, {row.augmentation}"
+    return f"{spoken(row.training_set)}, {where}, {row.augmentation}{', exploratory' * (row.question == EXPLORATORY)}"
 
 
 def png_of(figure) -> bytes:

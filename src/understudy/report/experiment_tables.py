@@ -14,13 +14,13 @@ from understudy.study.grid import Setting
 from .comparisons import LEVEL
 from .notes import Material
 from .patients_equivalent import patients_equivalent
-from .score_arrays import REPEATS, Cells, means_of, means_of_repeats
+from .score_arrays import REPEATS, TRAININGS, Cell, Cells, far_repeats, key_of, matrix_of, means_of_repeats
 from .score_tables import summary
 
 CURVE = ["dataset", "segmenter", "augmentation", "generator", "kind"]
 COLUMNS = [
     *CURVE, "amount", "training_set", "mean_mean", "mean_sd", "mean_low", "mean_high", "mean_median",
-    "repeats", "failed", "change", "change_low", "change_high",
+    "repeats", "failed", "far", "change", "change_low", "change_high",
 ]  # fmt: skip
 WORTH = ["worth", "worth_low", "worth_high"]
 
@@ -37,6 +37,7 @@ class Trained(Material):
     subjects: Mapping[str, int]  # real training subjects of each dataset, the amount of points with 0
     validation: str = "study"
     published: Mapping[str, str] = field(default_factory=dict)
+    generator_seeds: int = 1  # trainings of each generator
 
 
 def experiment_table(
@@ -53,9 +54,9 @@ def experiment_table(
             before = None
             for amount, point in sorted(curve.itertuples(index=False, name=None), key=lambda pair: pair[0]):
                 setting = Setting(c.dataset, c.segmenter, point.training_set, c.augmentation, repeats)
-                row, x_SR = _row(setting, point, amount, cells, draws)
-                rows.append(row | _change(x_SR, before))
-                before = x_SR
+                row, now = _row(setting, point, amount, cells, draws), cells.get(key_of(setting))
+                rows.append(row | _change(now, before))
+                before = now
     table = pd.DataFrame(rows, columns=COLUMNS)
     return with_worth(table, cells, draws) if EXPERIMENTS[name].of_patients else table
 
@@ -64,23 +65,28 @@ def _amount(point: Point, subjects: int, experiment: str) -> int:
     return point.amount or (subjects if EXPERIMENTS[experiment].of_patients and point.kind == REAL else 0)
 
 
-def _row(setting: Setting, point: Point, amount: int, cells: Cells, draws: int) -> tuple[dict, np.ndarray | None]:
-    values = cells.get((setting.dataset, setting.segmenter, setting.training_set, setting.augmentation))
+def _row(setting: Setting, point: Point, amount: int, cells: Cells, draws: int) -> dict:
+    values = cells.get(key_of(setting))
     row = {"dataset": setting.dataset, "segmenter": setting.segmenter, "augmentation": setting.augmentation}
     row |= {"generator": point.generator, "kind": point.kind, "amount": amount, "training_set": point.training_set}
     there = [] if values is None else list(values[REPEATS])
     row |= {"repeats": len(there), "failed": " ".join(str(r) for r in setting.numbers if r not in there)}
     if values is None:
-        return row, None
-    numbers = summary(values["dice"], means_of_repeats(values["dice"], "dice"), "dice", draws)
-    return row | {f"mean_{key}": value for key, value in numbers.items()}, means_of(values["dice"], "dice")
+        return row
+    numbers = summary(values["dice"], means_of_repeats(values["dice"], "dice"), "dice", draws, values.get(TRAININGS))
+    row["far"] = " ".join(map(str, far_repeats(values)))
+    return row | {f"mean_{key}": value for key, value in numbers.items()}
 
 
-def _change(x_SR: np.ndarray | None, before: np.ndarray | None) -> dict[str, float]:
-    """Since the point before, of the same test subjects."""
-    if x_SR is None or before is None or not x_SR.size or not before.size:
+def _change(now: Cell | None, before: Cell | None) -> dict[str, float]:
+    """Since the point before of the curve: of the same test subjects, and of the same trainings of its generator."""
+    if now is None or before is None:
         return {}
-    found = difference(x_SR, before)
+    a_SR, b_SR = matrix_of(now, "dice"), matrix_of(before, "dice")
+    if not a_SR.size or not b_SR.size:
+        return {}
+    shared = TRAININGS in now and TRAININGS in before and set(now[TRAININGS]) == set(before[TRAININGS])
+    found = difference(a_SR, b_SR, paired=shared and a_SR.shape == b_SR.shape)
     low, high = found.interval(LEVEL)
     return {"change": float(found.value), "change_low": float(low), "change_high": float(high)}
 
@@ -105,4 +111,4 @@ def with_worth(table: pd.DataFrame, cells: Cells, draws: int) -> pd.DataFrame:
 
 def _scores(cells: Cells, key: tuple, training_set: str) -> np.ndarray:
     dataset, segmenter, augmentation = key
-    return means_of(cells[dataset, segmenter, training_set, augmentation]["dice"], "dice")
+    return matrix_of(cells[dataset, segmenter, training_set, augmentation], "dice")

@@ -15,7 +15,7 @@ from .notes import Known
 from .registry import TABLES, Table, function
 
 NOTHING = "–"
-PROBABILITIES = ("p", "p_holm", "p_kendall")
+PROBABILITIES = ("p", "p_beyond", "p_holm", "p_kendall")
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def display(table: pd.DataFrame, decimals: int) -> pd.DataFrame:
             columns[title(stem)] = [_with_sd(mean, sd, decimals) for mean, sd in pairs]
         elif summarised and kind in ("low", "high", "sd", "median"):
             if name == "mean_low":
-                columns["95 %"] = _range(table["mean_low"], table["mean_high"], decimals)
+                columns["95 %"] = _marked(_range(table["mean_low"], table["mean_high"], decimals), table)
             if name == "mean_median":
                 columns["median"] = _column(table[name], decimals)
         elif kind == "low" and f"{name.removesuffix('low')}high" in table:
             whole = name == "rank_low"
             high = table[f"{name.removesuffix('low')}high"]
-            said = "interval" if name == "low" else f"{title(stem)} in 95 %"
-            columns[said] = _range(table[name], high, 0 if whole else decimals)
+            said = "interval" if name in ("low", "percent_low") else f"{title(stem)} in 95 %"
+            columns[said] = _marked(_range(table[name], high, 0 if whole else decimals), table)
         elif not (kind == "high" and f"{name.removesuffix('high')}low" in table) and name != "power":
             columns[title(name)] = _column(table[name], decimals, name)
     return pd.DataFrame(columns, dtype=object)
@@ -83,9 +83,15 @@ def _range(low: pd.Series, high: pd.Series, decimals: int) -> list[str]:
     return [NOTHING if pd.isna(a) else f"{rounded(a, decimals)} to {rounded(b, decimals)}" for a, b in pairs]
 
 
+def _marked(intervals: list[str], table: pd.DataFrame) -> list[str]:
+    """With an asterisk where a repeat lies far from the others: then the interval is not what its column says."""
+    far = table["far"].fillna("").astype(str) if "far" in table else [""] * len(table)
+    return [f"{text} *" if listed and text != NOTHING else text for text, listed in zip(intervals, far, strict=True)]
+
+
 def title(name: str) -> str:
     known = {"et": "ET", "ed": "ED", "ncr_net": "NCR/NET", "percent": "%", "published_percent": "published %"}
-    known |= {"p_holm": "p Holm", "p_kendall": "p of Kendall"}
+    known |= {"p_holm": "p Holm", "p_kendall": "p of Kendall", "p_beyond": "p beyond"}
     known["progressive_gan"] = "progressive_gan"  # a name, not words
     return known.get(name, name.replace("_", " "))
 

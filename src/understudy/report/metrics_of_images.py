@@ -1,10 +1,12 @@
 """Metrics of synthetic images, one column each, to rank and correlate with what the images are good for."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from understudy.files.csv_files import read_csv
+from understudy.study.grid import turns_of
 
 ROW = ["dataset", "generator"]
 MEASURES = ["frechet", "kernel_mean", "precision", "recall", "density", "coverage", "inception_score_mean"]
@@ -34,6 +36,15 @@ def read_fidelity(path: str | Path) -> pd.DataFrame:
     wide = long.assign(metric=[_name(*row) for row in long[["measure", "space", "channel"]].itertuples(index=False)])
     order = list(dict.fromkeys(wide["metric"]))
     return wide.pivot(index=ROW, columns="metric", values="value")[order].reset_index().rename_axis(columns=None)
+
+
+def averaged_over_trainings(fidelity: pd.DataFrame, config: Mapping) -> pd.DataFrame:
+    """A row for each generator, the mean over its trainings, which its segmenters have learned from as well."""
+    own = {
+        turn: generator for generator in config["generators"] for turn in turns_of(config, generator) or (generator,)
+    }
+    named = fidelity.assign(generator=[own.get(name, name) for name in fidelity["generator"]])
+    return named.groupby(ROW, sort=False, as_index=False).mean(numeric_only=True)
 
 
 def _name(measure: str, space: str, channel: str) -> str:

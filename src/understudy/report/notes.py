@@ -18,12 +18,16 @@ VALIDATION = {
 }
 
 
+FEWEST_TRAININGS = 3  # benchmarks/conclusions.md: from here on intervals cover 93 to 97 % whatever a training's luck
+
+
 class Known(Protocol):
     """What a note may ask for, of a material that tables are built from, or of the report, which reads them."""
 
     policy: str  # config `evaluation.empties`
     validation: str  # config `experiments.validation`
     published: Mapping[str, str]
+    generator_seeds: int  # config `experiments.generator_seeds`; 0: a study without generators
 
     def table(self, name: str) -> pd.DataFrame: ...
 
@@ -59,6 +63,34 @@ def empties_note(empties: pd.DataFrame, policy: str, of: str) -> str:
 def power(known: Known, name: str) -> str:
     """What so few generators can show."""
     return " ".join(dict.fromkeys(known.table(name)["power"]))
+
+
+def about_generators(known: Known, name: str = "") -> str:
+    """What conclusions are about: images of one training each, or the generators that were trained several times."""
+    if not (trainings := known.generator_seeds):
+        return ""
+    if trainings == 1:
+        return (
+            "Each generator was trained once: this is about these images, not about the generator, whose next training "
+            "may do better or worse."
+        )
+    few = "So few trainings leave intervals that promise more than they keep (docs/evaluation.md). "
+    return (
+        f"Each generator was trained {trainings} times, and intervals, p and ranks hold the luck of its training. "
+        f"{few * (trainings < FEWEST_TRAININGS)}Of ensembles, parts of the subjects and others' images it is about "
+        "these images."
+    )
+
+
+def about_far(known: Known, name: str) -> str:
+    """That intervals of settings with a repeat far from the others are not of 95 %; nothing where there is none."""
+    table = known.table(name)
+    if "far" not in table or not (count := int(table["far"].fillna("").astype(str).ne("").sum())):
+        return ""
+    return (
+        f"In {count} row{'s' * (count > 1)} a repeat lies further from the others than 5 median deviations (`far`): an "
+        "interval marked * is not one of 95 %, as so few trainings do not show how often one crashes."
+    )
 
 
 def unanswered(known: Known, name: str) -> str:

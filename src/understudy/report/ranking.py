@@ -12,7 +12,7 @@ from scipy import stats
 
 from understudy.evaluate.metrics import METRICS
 from understudy.statistics.intervals import resampled_means
-from understudy.study.sources import generators_of, is_control, parts
+from understudy.study.sources import bases_of, generators_of, is_control, parts
 
 from .published import published_fidelity, published_scores
 
@@ -119,15 +119,22 @@ def _drawn_ranks(values: pd.DataFrame, draws: Mapping[tuple, np.ndarray]) -> pd.
     return pd.concat(found) if found else pd.DataFrame(columns=["ranks"])
 
 
-def drawn(cells: Mapping[tuple, Mapping[str, np.ndarray]], draws: int, seed: int = 0) -> dict[tuple, np.ndarray]:
+def drawn(
+    cells: Mapping[tuple, Mapping[str, np.ndarray]], draws: int, spread: Mapping[tuple, tuple[int, ...]], seed: int = 0
+) -> dict[tuple, np.ndarray]:
     """(dataset, generator, criterion) -> the mean in every draw.
 
     Args:
         cells: (dataset, segmenter, training set, augmentation) -> metric -> x_SR (intervals.linearised). The subjects
             that are drawn are the same for all; the repeats are a setting's own, the same for all its metrics.
+        spread: setting -> the trainings of its generator that are R. These are drawn once for all that learned from
+            them, whatever the segmenter.
     """
-    found = {}
-    for own, ((dataset, segmenter, generator, augmentation), metrics) in enumerate(cells.items()):
+    found: dict[tuple, np.ndarray] = {}
+    lots: dict[tuple, int] = {}
+    for key, metrics in cells.items():
+        dataset, segmenter, generator, augmentation = key
+        own = lots.setdefault((dataset, *bases_of(generator)) if key in spread else key, len(lots))
         for metric, x_SR in metrics.items():
             if x_SR.shape[1]:
                 means_B = resampled_means(x_SR, draws, seed, own)

@@ -38,13 +38,17 @@ class Table:
     when: Callable[[Mapping], bool] = always  # whether a study has it, by its config
     section: str = ""  # of the report that lists its tables
     folded: bool = True  # there, until a reader opens it
+    concludes: bool = False  # about generators, so its note says how often these were trained
 
     def build(self, material: Any) -> "pd.DataFrame":
         return function(self.built_by)(*self.of(material))
 
     def note(self, known: Any) -> str:
         """The line above it: the caption, and what notes.Known has to say of this study."""
-        return f"{self.caption} {function(self.noted_by)(known, self.name)}".strip() if self.noted_by else self.caption
+        counted = function(self.noted_by)(known, self.name) if self.noted_by else ""
+        more = ("notes:about_far", "notes:about_generators") if self.concludes else ()
+        about = (function(name)(known, self.name) for name in more)
+        return " ".join(part for part in (self.caption, counted, *about) if part)
 
 
 def function(name: str) -> Callable:
@@ -64,7 +68,7 @@ MEANS = {
 }
 
 
-of_scores = partial(Table, rule="make_tables", section="tables")
+of_scores = partial(Table, rule="make_tables", section="tables", concludes=True)
 
 
 def of_labels(metric: Metric) -> Table:
@@ -98,18 +102,31 @@ SCORES = [
         "equivalence",
         title="As good as real images?",
         caption="Is training on it as good as training on real images with augmentation? Difference of mean Dice "
-        "with its 90 % interval, two one-sided tests against the margin, corrected for their number (Holm). Undecided: "
-        "too few subjects or repeats to say.",
+        "with its 90 % interval. `p`: two one-sided tests against the margin; `p beyond`: a difference beyond it. "
+        "`p Holm` corrects the smaller one for the number of primary comparisons, which were named beforehand (config "
+        "`evaluation.primary`), or of exploratory ones, which may suggest and do not show. Undecided: too few subjects "
+        "or repeats to say. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
-        of=lambda study: (study.dice, study.margin),
+        of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far),
         folded=False,
+    ),
+    of_scores(
+        "power",
+        title="What could have been found?",
+        caption="How likely the primary comparisons find a training set equivalent that is as good as real images "
+        "(`power if equal`), by the study's own standard deviations, and what 80 % take: the largest true difference, "
+        "the largest deviation of the difference by subject, or the number of subjects or columns alone. Columns are "
+        "repeats, or trainings of a generator where it has several. At the first, strictest step of Holm's correction.",
+        built_by="power_table:power_table",
+        of=lambda study: (study.dice, study.margin, study.primary),
     ),
     of_scores(
         "relative_dice",
         title="Relative Dice",
-        caption="Mean Dice in percent of that of the same network trained on real images with augmentation.",
+        caption="Mean Dice in percent of that of the same network trained on real images with augmentation, with its "
+        "95 % interval over subjects and repeats of both.",
         built_by="score_tables:relative_dice",
-        of=lambda study: (study.table("dice"), study.published),
+        of=lambda study: (study.table("dice"), study.dice, study.published),
         decimals=2,
         folded=False,
     ),
@@ -126,10 +143,11 @@ SCORES = [
     of_scores(
         "comparisons",
         title="Paired comparisons",
-        caption="Differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is corrected for "
-        "the number of comparisons of the same question, data set and segmenter.",
+        caption="Exploratory: differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is "
+        "corrected for the number of comparisons of the same question, data set and segmenter. What was asked "
+        "beforehand is in the table of equivalence.",
         built_by="comparisons:comparisons",
-        of=lambda study: (study.dice,),
+        of=lambda study: (study.dice, study.trainings, study.far),
     ),
     *[of_labels(metric) for metric in METRICS if metric.name != "dice"],
     of_regions("regions", "Dice of regions", "Dice of the regions", METRIC["dice"]),
@@ -156,6 +174,7 @@ SCORES = [
         "as real ones; noise and shuffled annotations of little use. `interval`: 95 % interval of the Dice.",
         built_by="controls:controls",
         of=lambda study: (study.dice, study.margin, study.ceiling, study.draws),
+        concludes=False,
     ),
     of_scores(
         "empties",
@@ -165,6 +184,7 @@ SCORES = [
         built_by="score_tables:empties",
         of=lambda study: (study.scores,),
         decimals=0,
+        concludes=False,
     ),
     Table(
         "missing",
@@ -202,6 +222,7 @@ def of_experiment(experiment: Experiment) -> Table:
         noted_by="experiment_sentences:note",
         when=lambda config: bool(config["experiments"].get(experiment.name, {}).get("generators")),
         section="experiments",
+        concludes=True,
     )
 
 

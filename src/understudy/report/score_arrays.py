@@ -7,16 +7,28 @@ import pandas as pd
 
 from understudy.evaluate.metrics import METRIC
 from understudy.statistics.intervals import linearised, nanmean
+from understudy.statistics.outliers import far_from_others
+from understudy.study.grid import Setting
 
 KEYS = ["dataset", "segmenter", "training_set", "augmentation"]
-REPEATS = "repeats"
-# setting -> metric -> values_LSR (labels, subjects, repeats), nan where undefined; and REPEATS -> their numbers
-Cells = dict[tuple, dict[str, np.ndarray]]
+REPEATS, TRAININGS = "repeats", "trainings"
+# setting -> metric -> values_LSR (labels, subjects, repeats), nan where undefined; REPEATS -> their numbers; and where
+# they are spread over several trainings of generators, TRAININGS -> which of these each has learned from
+LEAST = 0.02  # of Dice: repeats that are nearer to each other harm no interval
+Cell = dict[str, np.ndarray]
+Cells = dict[tuple, Cell]
 
 
-def cells_of(counted: pd.DataFrame, metrics: Sequence[str], labels: Sequence[str]) -> Cells:
-    """Of scores to which the policy for empty labels was applied."""
+def key_of(setting: Setting) -> tuple[str, str, str, str]:
+    return setting.dataset, setting.segmenter, setting.training_set, setting.augmentation
+
+
+def cells_of(
+    counted: pd.DataFrame, metrics: Sequence[str], labels: Sequence[str], settings: Sequence[Setting]
+) -> Cells:
+    """Of scores of these settings to which the policy for empty labels was applied."""
     found: Cells = {}
+    spread = {key_of(setting): setting for setting in settings if setting.trainings > 1}
     subjects = {name: sorted(part["subject"].unique()) for name, part in counted.groupby("dataset", sort=False)}
     for key, part in counted.groupby(KEYS, sort=False):
         axes = [list(labels), subjects[key[0]], sorted(part["repeat"].unique())]
@@ -26,12 +38,24 @@ def cells_of(counted: pd.DataFrame, metrics: Sequence[str], labels: Sequence[str
         found[key] = {REPEATS: np.array(axes[2], int)} | {
             m: values[METRIC[m].column].to_numpy(float).reshape(shape) for m in metrics
         }
+        if key in spread:
+            found[key][TRAININGS] = np.array([spread[key].training_of(repeat) for repeat in axes[2]])
     return found
 
 
-def means_of(values_LSR: np.ndarray, metric: str) -> np.ndarray:
-    """x_SR of the mean over labels, taken as the tables take it."""
-    return linearised(values_LSR, subjects_first=METRIC[metric].subjects_first)
+def means_of(values_LSR: np.ndarray, metric: str, trainings_R: np.ndarray | None = None) -> np.ndarray:
+    """x_SR of the mean over labels, taken as the tables take it; with trainings of generators, R counts these."""
+    return linearised(values_LSR, METRIC[metric].subjects_first, trainings_R)
+
+
+def matrix_of(cell: Cell, metric: str) -> np.ndarray:
+    """The same of one setting."""
+    return means_of(cell[metric], metric, cell.get(TRAININGS))
+
+
+def far_repeats(cell: Cell) -> list[int]:
+    """The repeats whose mean Dice lies far from that of the others, by their numbers."""
+    return list(map(int, cell[REPEATS][far_from_others(means_of_repeats(cell["dice"], "dice"), LEAST)]))
 
 
 def means_of_repeats(values_LSR: np.ndarray, metric: str) -> np.ndarray:

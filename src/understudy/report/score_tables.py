@@ -7,13 +7,13 @@ import pandas as pd
 
 from understudy.evaluate.metrics import METRIC
 from understudy.evaluate.scores import count_empties
-from understudy.statistics.intervals import interval
+from understudy.statistics.intervals import difference, interval
 from understudy.study.grid import Setting
 
-from .comparisons import BASELINE
+from .comparisons import BASELINE, LEVEL, Matrices
 from .published import published_relative_dice, published_scores
-from .score_arrays import KEYS, REPEATS, Cells, means_of, means_of_repeats
-from .study_scores import StudyScores, key_of
+from .score_arrays import KEYS, REPEATS, TRAININGS, Cells, far_repeats, key_of, means_of, means_of_repeats
+from .study_scores import StudyScores
 
 
 def of_labels(study: StudyScores, metric: str) -> pd.DataFrame:
@@ -35,34 +35,40 @@ def score_table(
     cells: Cells, metric: str, labels: Sequence[str], settings: Sequence[Setting], draws: int, with_mean: bool = True
 ) -> pd.DataFrame:
     """A row per setting: {label}_mean, _sd, _low, _high, _median of every label and of their mean; repeats, failed,
-    undefined. mean and sd are over the repeats, low and high the 95 % interval over subjects and repeats."""
+    undefined, far. mean and sd are over the repeats, low and high the interval over subjects and repeats: of 95 %, but
+    where a repeat is far from the others in mean Dice."""
     columns, rows = [*labels, *["mean"] * with_mean], []
     for setting in settings:
         values_LSR = cells.get(key_of(setting), {}).get(metric, np.empty((len(labels), 0, 0)))
         repeats = cells.get(key_of(setting), {}).get(REPEATS, np.empty(0, int))
+        trainings = cells.get(key_of(setting), {}).get(TRAININGS)
         row, undefined = dict(zip(KEYS, key_of(setting), strict=True)), np.zeros(len(repeats), bool)
         for name in columns:
             of_name = values_LSR if name == "mean" else values_LSR[[labels.index(name)]]
             means_R = means_of_repeats(of_name, metric)
             undefined |= np.isnan(means_R)
-            row |= {f"{name}_{key}": value for key, value in summary(of_name, means_R, metric, draws).items()}
+            found = summary(of_name, means_R, metric, draws, trainings)
+            row |= {f"{name}_{key}": value for key, value in found.items()}
         row["repeats"] = len(repeats)
         row["failed"] = _listed(r for r in range(1, setting.repeats + 1) if r not in repeats)
         row["undefined"] = _listed(repeats[undefined])
+        row["far"] = _listed(far_repeats(cells[key_of(setting)])) if len(repeats) and with_mean else ""
         rows.append(row)
     numbers = [f"{name}_{key}" for name in columns for key in SUMMARY]
-    return pd.DataFrame(rows, columns=[*KEYS, *numbers, "repeats", "failed", "undefined"])
+    return pd.DataFrame(rows, columns=[*KEYS, *numbers, "repeats", "failed", "undefined", "far"])
 
 
 SUMMARY = ("mean", "sd", "low", "high", "median")
 
 
-def summary(values_LSR: np.ndarray, means_R: np.ndarray, metric: str, draws: int) -> dict[str, float]:
-    """Of the means of the repeats, and of the subjects behind them."""
+def summary(
+    values_LSR: np.ndarray, means_R: np.ndarray, metric: str, draws: int, trainings_R: np.ndarray | None
+) -> dict[str, float]:
+    """Of the means of the repeats, and of the subjects and trainings of generators behind them."""
     defined = means_R[~np.isnan(means_R)]
     if not len(defined):
         return dict.fromkeys(SUMMARY, np.nan)
-    low, high = np.clip(interval(means_of(values_LSR, metric), draws=draws), *METRIC[metric].bounds)
+    low, high = np.clip(interval(means_of(values_LSR, metric, trainings_R), draws=draws), *METRIC[metric].bounds)
     numbers = defined.mean(), defined.std(), low, high, np.median(defined)
     return dict(zip(SUMMARY, map(float, numbers), strict=True))
 
@@ -96,11 +102,27 @@ def published_of(table: pd.DataFrame, dataset: str) -> pd.DataFrame | None:
     return theirs if len(theirs) else None
 
 
-def relative_dice(dice: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame:
-    """Mean Dice in percent of that of the same dataset and segmenter trained on real images with augmentation."""
+def relative_dice(dice: pd.DataFrame, matrices: Matrices, published: Mapping[str, str]) -> pd.DataFrame:
+    """Mean Dice in percent of that of the same dataset and segmenter trained on real images with augmentation, and its
+    95 % interval. To first order (delta method) a ratio errs as the difference a - ratio * b, over the mean of b."""
     is_baseline = (dice["training_set"] == BASELINE[0]) & (dice["augmentation"] == BASELINE[1])
     baseline = dice[is_baseline].set_index(KEYS[:2])["mean_mean"]
     of_row = baseline.reindex(pd.MultiIndex.from_frame(dice[KEYS[:2]])).to_numpy(float)
-    table = dice[KEYS].assign(percent=100 * dice["mean_mean"].to_numpy(float) / of_row)
+    percent = 100 * dice["mean_mean"].to_numpy(float) / of_row
+    keys = dice[KEYS].itertuples(index=False, name=None)
+    halves = [
+        _half_of_ratio(matrices.get(key), matrices.get((*key[:2], *BASELINE)), key[2:] == BASELINE) for key in keys
+    ]
+    table = dice[KEYS].assign(percent=percent, percent_low=percent - halves, percent_high=percent + halves)
     theirs = {dataset: published_relative_dice(name) for dataset, name in published.items()}
     return _beside(table, theirs, ["percent"])
+
+
+def _half_of_ratio(a_SR: np.ndarray | None, b_SR: np.ndarray | None, itself: bool) -> float:
+    """Half of the interval of 100 a / b; nan where there is none."""
+    if itself or a_SR is None or b_SR is None or not a_SR.size or not b_SR.size or b_SR.mean() == 0:
+        return np.nan
+    ratio = a_SR.mean() / b_SR.mean()
+    found = difference(100 * a_SR / b_SR.mean(), 100 * ratio * b_SR / b_SR.mean())
+    low, high = found.interval(LEVEL)
+    return float(high - low) / 2

@@ -2,7 +2,7 @@
 page, or none where the study has nothing to say there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -17,14 +17,18 @@ from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of
 
 from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
+from .comparisons import PRIMARY
 from .controls import NO, UNDECIDED, sentences
 from .correlations import power_sentence
 from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
+from .figure_note import note_trainings
 from .formats import display, title
 from .missing import missing_trainings
+from .notes import about_generators
 from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
+from .power_table import sentences as power_sentences
 from .reader_sentences import reader_sentences
 from .registry import TABLES, Table, shown_in
 from .score_arrays import KEYS
@@ -32,7 +36,7 @@ from .shareable import chart_of_readers, check_chart, numbered, without_reasons
 from .spoken_names import spoken
 from .verdicts import answer
 
-TEXTS = {"failed": str, "undefined": str, "why": str}  # lists of repeats, which look like numbers
+TEXTS = {"failed": str, "undefined": str, "far": str, "why": str}  # lists of repeats, which look like numbers
 FIGURES = {
     "samples": "One real image and one of each generator, channel by channel: of those that show the most labels, the "
     "one with the median tumor. Nobody chose them.",
@@ -53,6 +57,8 @@ READINGS = (
     "Left: the share of each source's images that readers called synthetic; who cannot tell has one level for all. "
     "Right: balanced accuracy, with chance dashed. Intervals of 95 %."
 )
+ONE_TRAINING = ", images of one training"
+EXPLORED = " (exploratory: not named beforehand)"
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
     "Difference of mean Dice from training on real images with augmentation, and its 90 % interval: inside the band, "
@@ -79,6 +85,7 @@ class Material:
     evaluation: Mapping
     validation: str
     published: Mapping[str, str]
+    generator_seeds: int  # trainings of each generator; 0: there are none
     fidelity: Path | None = None  # tables/fidelity.csv, where there is one
     audits: Sequence[Path] = ()  # {dataset}/generators/{generator}/audit.json, of those that were audited
     experiments: Sequence[str] = ()  # beyond the grid: proportions, few_subjects, ...
@@ -143,17 +150,26 @@ def answers(m: Material) -> list[Block]:
         return [Paragraph("No generator was trained, so there is nothing to answer.")]
     shared: dict[str, list[str]] = {}
     for a in audits_of(m):
-        said = f"{a['dataset']}{', filtered' * a['filtered']}: {finding(a)}."
-        shared.setdefault(a["generator"], []).append(said)
-    found = [answer(g, m.table("equivalence"), m.table("relative_dice"), spoken(g)) for g in m.generators]
+        source = Source.of(a["generator"])
+        which = f", training {source.seed}" * (source.seed > 1)
+        said = f"{a['dataset']}{which}{', filtered' * a['filtered']}: {finding(a)}."
+        shared.setdefault(replace(source, seed=1).name, []).append(said)
+    compared = m.table("equivalence")
+    explored = set(m.generators) - set(compared.loc[compared["question"] == PRIMARY, "training_set"])
+    one = ONE_TRAINING * (m.generator_seeds == 1)
+    named = {g: f"{spoken(g)}{one}{EXPLORED * (g in explored)}" for g in m.generators}
+    found = [answer(g, compared, m.table("relative_dice"), named[g]) for g in m.generators]
     blocks = [Answers([Answer(a.verdict, a.word, a.sentence, shared.get(a.generator, ())) for a in found])]
+    blocks.append(Paragraph(about_generators(m), look="warning" if m.generator_seeds == 1 else ""))
     if not m.audits:
         blocks.append(Paragraph(NOT_AUDITED, look="warning"))
     alone = m.table("equivalence")
     alone = alone[alone["training_set"].isin(m.generators)]
     if len(alone):
         figure = draw_differences(alone, float(m.evaluation["equivalence_margin"]))
-        blocks.append(Picture(png_of(figure), DIFFERENCES))
+        blocks.append(
+            Picture(png_of(note_trainings(figure, m.generator_seeds)), f"{DIFFERENCES} {about_generators(m)}")
+        )
     return blocks
 
 
@@ -172,13 +188,22 @@ def belief(m: Material) -> list[Block]:
         f"{int(dice['repeats'].sum())} trainings are in the tables; "
         + ("none failed." if not failed else f"{failed} have no scores and are listed below.")
     )
-    undecided = (m.table("equivalence")["verdict"] == UNDECIDED).sum()
-    if undecided:
+    apart = dice.dropna(subset="far")
+    said += [
+        f"{r.dataset}, {r.segmenter}, {r.training_set}, {r.augmentation}: repeat {r.far} lies far from the others, so "
+        "that the interval is not one of 95 %."
+        for r in apart.itertuples()
+    ]
+    asked = m.table("equivalence")
+    asked = asked[asked["question"] == PRIMARY]
+    if undecided := (asked["verdict"] == UNDECIDED).sum():
         said.append(
-            f"{undecided} of {len(m.table('equivalence'))} comparisons with real images are undecided: more repeats or "
-            "test subjects would be needed."
+            f"{undecided} of {len(asked)} primary comparisons with real images are undecided: more repeats or test "
+            "subjects would be needed."
         )
-    said.append(power_sentence(len(m.generators)))
+    said += power_sentences(m.table("power"), m.evaluation["equivalence_margin"], m.generator_seeds)
+    corrected = m.table("correlations").groupby(["dataset", "source"]).size()
+    said.append(power_sentence(len(m.generators), int(corrected.max()) if len(corrected) else 1))
     warning = [Paragraph("A control did not behave: do not believe the other numbers.", look="warning")] * bool(wrong)
     without = [Paragraph("No control was trained (config `experiments.controls`).")] * (not len(m.table("controls")))
     return [*warning, *without, Bullets(said)]
@@ -190,7 +215,8 @@ def pictures(m: Material) -> list[Block]:
         folder = m.results / "figures" / dataset
         if len(m.datasets) > 1:
             blocks.append(Heading(dataset))
-        whole = [(folder / f"{n}.png", said) for n, said in FIGURES.items() if n == "dice" or not m.shareable]
+        about = {"dice": f"{FIGURES['dice']} {about_generators(m)}"}
+        whole = [(folder / f"{n}.png", s) for n, s in (FIGURES | about).items() if n == "dice" or not m.shareable]
         blocks += [m.picture(path, f"{dataset}. {caption}") for path, caption in whole if path.is_file()]
         for place, name in enumerate([] if m.shareable else m.segmenters):
             path = folder / f"predictions_{name}.png"
@@ -213,9 +239,9 @@ def beyond(m: Material) -> list[Block]:
     """Experiments beyond the grid: sentences, figure, and the table folded."""
     blocks: list[Block] = []
     for name in m.experiments:
-        drawn = m.picture(m.results / "figures" / f"{name}.png", CURVES_SHOWN)
+        drawn = m.picture(m.results / "figures" / f"{name}.png", f"{CURVES_SHOWN} {about_generators(m)}")
         numbers = Folded("The numbers", [m.shown(TABLES[name])])
-        said = Bullets(experiment_sentences(name, m.table(name)))
+        said = Bullets([*experiment_sentences(name, m.table(name)), about_generators(m)])
         blocks += [Heading(EXPERIMENTS[name].title), said, drawn, numbers]
     return blocks
 
@@ -223,7 +249,7 @@ def beyond(m: Material) -> list[Block]:
 def compact(whole: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Without columns that say nothing, or the same in every row: a phone has no room for them. And what they say."""
     alike = [k for k in KEYS if k in whole and k != "training_set" and len(whole) > 1 and whole[k].nunique() == 1]
-    empty = [name for name in ("failed", "undefined") if name in whole and whole[name].isna().all()]
+    empty = [name for name in ("failed", "undefined", "far") if name in whole and whole[name].isna().all()]
     said = ", ".join(f"{title(k)} {whole[k].iloc[0]}" for k in alike)
     return whole.drop(columns=[*alike, *empty]), f"In all rows: {said}." if said else ""
 
@@ -285,15 +311,20 @@ def methods(m: Material) -> list[Block]:
         "study": "real subjects where a training set has some, and by made images otherwise, as in the published study",
         "apart": "real subjects that no generator and no training set had seen",
     }[m.validation]
+    several = m.generator_seeds > 1
+    luck = "three kinds of luck" if several else "two kinds of luck"
+    generator = ", and how the training of a generator happens to go" * several
     said = [
         "The generators learn the modalities and the annotation together, so their images come with a tumor outlined.",
         f"Test volumes are {slices}; scores are computed in 3D for every label. Weights were chosen by {weights}.",
         f"A label that is missing from both volumes, or from one of them, {EMPTIES[e['empties']]}.",
-        f"Intervals are of 95 % and hold two kinds of luck: which patients are in the test set, and how a training "
-        f"happens to go. They come from {e['bootstrap']} resamplings of test subjects and repeats.",
+        f"Intervals are of 95 % and hold {luck}: which patients are in the test set, and how a training of a segmenter "
+        f"happens to go{generator}. They come from {e['bootstrap']} resamplings of test subjects and repeats.",
+        *([about_generators(m)] if m.generator_seeds else []),
         f"Two training sets are called equivalent where their mean Dice surely differs by less than "
-        f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), and a difference is of the same subjects. Where "
-        "many questions are asked, p is corrected for their number (Holm).",
+        f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), worse or better where it surely differs by more. "
+        "A difference is of the same subjects. The primary comparisons were named beforehand, and their p is corrected "
+        "for their number (Holm) in each data set and network; all others are exploratory.",
         "Failed trainings are in no mean, and listed; a label that no repeat could score is listed as undefined.",
     ]
     if m.published:

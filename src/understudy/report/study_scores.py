@@ -17,11 +17,13 @@ import pandas as pd
 from understudy.evaluate.metrics import METRIC, METRICS, with_derived
 from understudy.evaluate.scores import COLUMNS, LABEL, REGION, apply_policy, read_scores
 from understudy.statistics.intervals import DRAWS
-from understudy.study.grid import Setting, published_names
+from understudy.study.grid import Setting, primary_sets, published_names, trainings_of_generators
 
 from . import ranking
+from .metrics_of_images import averaged_over_trainings
 from .notes import Material
-from .score_arrays import KEYS, Cells, cells_of, means_of
+from .ranking import ranks_alone
+from .score_arrays import KEYS, TRAININGS, Cells, cells_of, far_repeats, key_of, matrix_of
 
 
 def load_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -29,10 +31,21 @@ def load_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
 
     Raises ValueError where two files hold the same training, or the trainings of a dataset differ in their subjects.
     """
-    frames = {Path(path): read_scores(path) for path in paths if Path(path).is_file()}
+    return _joined({Path(path): read_scores(path) for path in paths if Path(path).is_file()}.items())
+
+
+def scores_of(settings: Iterable[Setting], results: str | Path) -> pd.DataFrame:
+    """The same of the settings of a study. A repeat that has learned from another training of a generator stands under
+    the name of its setting, by its own number."""
+    files = ((s, Path(path)) for s in settings for path in s.files(str(results), "scores.csv"))
+    return _joined((path, read_scores(path).assign(training_set=s.training_set)) for s, path in files if path.is_file())
+
+
+def _joined(read: Iterable[tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
+    frames = [frame.assign(file=str(path)) for path, frame in read]
     if not frames:
         return pd.DataFrame(columns=COLUMNS)
-    scores = pd.concat([frame.assign(file=str(path)) for path, frame in frames.items()], ignore_index=True)
+    scores = pd.concat(frames, ignore_index=True)
     cell = [*KEYS, "repeat", "subject", "label"]
     if (twice := scores.duplicated(cell)).any():
         row = scores[twice].iloc[0]
@@ -77,21 +90,25 @@ class StudyScores(Material):
     ceiling: float = 0.5  # of controls that must be of little use, as a share of the Dice of real images
     draws: int = DRAWS  # of the bootstrap
     validation: str = "study"  # what chose the weights
+    generator_seeds: int = 1  # trainings of each generator; 0: there are none
+    named: Sequence[str] | None = None  # training sets that are the question; None: each generator alone
 
     @classmethod
     def of_config(cls, config: Mapping, settings: Sequence[Setting], fidelity: pd.DataFrame | None) -> "StudyScores":
         """The scores of these settings below the results folder."""
         options = config["evaluation"]
         return cls(
-            load_scores(path for setting in settings for path in setting.files(config["results"], "scores.csv")),
+            scores_of(settings, config["results"]),
             settings,
             options["empties"],
             published_names(config),
-            fidelity,
+            None if fidelity is None else averaged_over_trainings(fidelity, config),
             options["equivalence_margin"],
             options["control_ceiling"],
             options["bootstrap"],
             config["experiments"]["validation"],
+            trainings_of_generators(config),
+            primary_sets(config),
         )
 
     def __post_init__(self):
@@ -105,7 +122,7 @@ class StudyScores(Material):
     def _of_kind(self, kind: str) -> tuple[list[str], Cells]:
         rows = self._counted[self._counted["kind"] == kind]
         names = list(dict.fromkeys(rows["label"]))
-        return names, cells_of(rows, [metric.name for metric in METRICS], names)
+        return names, cells_of(rows, [metric.name for metric in METRICS], names, self.settings)
 
     @cached_property
     def labels(self) -> tuple[list[str], Cells]:
@@ -121,7 +138,25 @@ class StudyScores(Material):
         """Setting -> x_SR of mean Dice."""
         _, cells = self.labels
         keys = [key_of(setting) for setting in self.settings]
-        return {key: means_of(cells[key]["dice"], "dice") for key in keys if key in cells}
+        return {key: matrix_of(cells[key], "dice") for key in keys if key in cells}
+
+    @property
+    def primary(self) -> Sequence[str]:
+        """The training sets whose comparison with real images is the question."""
+        alone = [s.training_set for s in self.settings if ranks_alone(s.training_set)]
+        return alone if self.named is None else self.named
+
+    @cached_property
+    def far(self) -> dict[tuple, list[int]]:
+        """Setting -> its repeats that lie far from the others in mean Dice."""
+        _, cells = self.labels
+        return {key: found for key, cell in cells.items() if (found := far_repeats(cell))}
+
+    @cached_property
+    def trainings(self) -> dict[tuple, tuple[int, ...]]:
+        """Setting -> the trainings of its generators that are the columns of its x_SR; none: repeats are."""
+        _, cells = self.labels
+        return {key: tuple(np.unique(cell[TRAININGS])) for key, cell in cells.items() if TRAININGS in cell}
 
     @cached_property
     def criteria(self) -> pd.DataFrame:
@@ -132,9 +167,9 @@ class StudyScores(Material):
     def drawn(self) -> dict[tuple, np.ndarray]:
         """The criteria in every draw of the bootstrap."""
         _, cells = self.labels
-        alone = {key: values for key, values in cells.items() if ranking.ranks_alone(key[2])}
-        means = {k: {m.name: means_of(v[m.name], m.name) for m in METRICS if m.ranks} for k, v in alone.items()}
-        return ranking.drawn(means, self.draws)
+        alone = {key: values for key, values in cells.items() if ranks_alone(key[2])}
+        means = {k: {m.name: matrix_of(cell, m.name) for m in METRICS if m.ranks} for k, cell in alone.items()}
+        return ranking.drawn(means, self.draws, spread=self.trainings)
 
 
 def _refuse_unexpected(scores: pd.DataFrame, settings: Sequence[Setting]) -> None:
@@ -144,10 +179,6 @@ def _refuse_unexpected(scores: pd.DataFrame, settings: Sequence[Setting]) -> Non
         raise ValueError(
             f"scores: found {len(extra)} trainings that no setting expects, the first is {' '.join(map(str, extra[0]))}"
         )
-
-
-def key_of(setting: Setting) -> tuple[str, str, str, str]:
-    return setting.dataset, setting.segmenter, setting.training_set, setting.augmentation
 
 
 def repeat_means(counted: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -70,15 +70,14 @@ def wanted(config: Mapping) -> list[Work]:
         where = {rule: run_folder(runs, rule, wildcards) for rule in ("train_generator", "sample_generator")}
         works.append(Work(name, branch_of(wildcards), where["train_generator"], f"{folder}/weights.json"))
         works.append(Work(f"{name} samples", branch_of(wildcards), where["sample_generator"], f"{folder}/samples.zip"))
-    return works + [
-        work_of(setting, repeat, results, runs) for setting in settings(config) for repeat in setting.numbers
-    ]
+    repeats = (work_of(setting, repeat, results, runs) for setting in settings(config) for repeat in setting.numbers)
+    return works + list(dict.fromkeys(repeats))  # settings may share trainings: stylegan2 and stylegan2-seed2
 
 
 def work_of(setting: Setting, repeat: int, results: str, runs: str) -> Work:
     """The training of one repeat."""
-    wildcards = {**setting.as_dict(), "repeat": str(repeat)}
-    s, scores = setting, f"{setting.folder(results)}/repeat{repeat}/scores.csv"
+    s = setting.of_repeat(repeat)
+    wildcards, scores = {**s.as_dict(), "repeat": str(repeat)}, f"{s.folder(results)}/repeat{repeat}/scores.csv"
     name = f"{s.dataset} {s.segmenter} {s.training_set} {s.augmentation} repeat{repeat}"
     run = run_folder(runs, "train_segmenter", wildcards)
     return Work(name, branch_of(wildcards), run, scores)

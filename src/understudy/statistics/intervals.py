@@ -12,7 +12,14 @@ bootstraps subjects and repeats for the shape of the distribution, its skewness,
 above and the quantile of t (the expanded percentile interval of Hesterberg 2015). docs/evaluation.md says how often
 such intervals hold the truth.
 
-Tests of differences pair the subjects; the repeats of two settings have nothing in common and are not paired.
+Where repeats are spread over several trainings of a generator, they are nested in these: repeats that learned from one
+training share its luck. Of such a balanced layout the means over the repeats of each training are a two-way layout of
+subjects and trainings again, and all of the above holds with trainings in the place of repeats: between them varies
+what a training of the generator brings, and the repeats' own luck over their number (Searle, Casella, McCulloch 1992,
+chapter 4). `linearised` takes these means, so R is the number of trainings then.
+
+Tests of differences pair the subjects; repeats of two settings have nothing in common and are not paired. Two settings
+that learned from the same trainings of a generator are paired by these as well.
 """
 
 import functools
@@ -24,7 +31,9 @@ from scipy import stats
 DRAWS = 2000  # resamplings: quantiles at 2.5 % are exact to a tenth of a standard error
 
 
-def linearised(values_LSR: np.ndarray, subjects_first: bool = False) -> np.ndarray:
+def linearised(
+    values_LSR: np.ndarray, subjects_first: bool = False, trainings_R: np.ndarray | None = None
+) -> np.ndarray:
     """x_SR whose mean is the study's mean of scores with gaps (nan), and in which each subject has its weight in it.
 
     A score that is left out (nan) changes what the others weigh. To first order a subject's part in the mean of a
@@ -33,8 +42,10 @@ def linearised(values_LSR: np.ndarray, subjects_first: bool = False) -> np.ndarr
     Args:
         values_LSR: labels, subjects, repeats.
         subjects_first: average over the labels of each subject first (distances); else over subjects first (Dice).
+        trainings_R: of the generator, which each repeat has learned from; None: no generator, or one training alone.
     Returns:
-        x_SR; a repeat in which nothing is defined is left out, so R may be smaller, or 0.
+        x_SR; a repeat in which nothing is defined is left out, so R may be smaller, or 0. With trainings_R, R counts
+        trainings, each the mean of its repeats.
     """
     values = np.asarray(values_LSR, float)
     if subjects_first:
@@ -44,7 +55,11 @@ def linearised(values_LSR: np.ndarray, subjects_first: bool = False) -> np.ndarr
     share = values.shape[1] / np.maximum(known.sum(axis=1, keepdims=True), 1)
     parts = np.where(known, (values - means_L1R) * share, 0) + means_L1R  # nan where a label is nowhere defined
     x_SR = nanmean(parts, 0)
-    return x_SR[:, ~np.isnan(x_SR).any(axis=0)]
+    defined_R = ~np.isnan(x_SR).any(axis=0)
+    if trainings_R is None:
+        return x_SR[:, defined_R]
+    own = [defined_R & (trainings_R == training) for training in np.unique(trainings_R[defined_R])]
+    return np.stack([x_SR[:, of].mean(axis=1) for of in own], axis=1) if own else x_SR[:, :0]
 
 
 def nanmean(x: np.ndarray, axis: int) -> np.ndarray:
@@ -111,7 +126,7 @@ def interval(x_SR: np.ndarray, level: float = 0.95, draws: int = DRAWS, seed: in
     if min(x_SR.shape[-2:]) < 2:
         return (np.full(x_SR.shape[:-2], np.nan),) * 2
     known = parts(x_SR)
-    deviations_B = resampled_means(x_SR, draws, seed) - known.mean[..., None]
+    deviations_B = _resampled(x_SR, draws, seed, 0, np.ones(1)) - known.mean[..., None]
     wide = stats.t.ppf((1 + level) / 2, known.freedom) / stats.norm.ppf((1 + level) / 2)
     sd = deviations_B.std(axis=-1)
     scale = wide * np.sqrt(known.variance) / np.where(sd > 0, sd, 1)
@@ -124,17 +139,33 @@ def resampled_means(x_SR: np.ndarray, draws: int = DRAWS, seed: int = 0, own: in
 
     Subjects drawn by one `seed` are the same for all: settings that are compared share them. Their repeats differ by
     `own`. Deviations are enlarged by n / (n - 1), as a resampled mean of n values varies by that factor too little.
+    Those of repeats have the variance of repeats alone, as their mean square holds the rest that subjects' holds
+    already, and are widened from the normal quantile to that of t: five trainings of a generator are very few.
     """
+    return _resampled(x_SR, draws, seed, own, _widening(x_SR))
+
+
+def _resampled(x_SR: np.ndarray, draws: int, seed: int, own: int, widening: np.ndarray) -> np.ndarray:
     s, r = x_SR.shape[-2:]
     mean = x_SR.mean(axis=(-2, -1))[..., None]
     total = np.broadcast_to(mean, (*x_SR.shape[:-2], draws)).copy()
-    for values, weights in (
-        (x_SR.mean(axis=-1), _weights(s, draws, seed, 0)),
-        (x_SR.mean(axis=-2), _weights(r, draws, seed, own + 1)),
+    for values, weights, wide in (
+        (x_SR.mean(axis=-1), _weights(s, draws, seed, 0), 1),
+        (x_SR.mean(axis=-2), _weights(r, draws, seed, own + 1), widening),
     ):
         n = values.shape[-1]
-        total += (values - mean) @ weights.T * np.sqrt(n / max(n - 1, 1))
+        total += wide * ((values - mean) @ weights.T) * np.sqrt(n / max(n - 1, 1))
     return total
+
+
+def _widening(x_SR: np.ndarray) -> np.ndarray:
+    """(..., 1): what deviations of resampled repeats are multiplied by."""
+    if min(x_SR.shape[-2:]) < 2:
+        return np.ones((*x_SR.shape[:-2], 1))
+    known = parts(x_SR)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alone = np.where(known.repeats > 0, known.repeats_alone / known.repeats, 0)
+    return (np.sqrt(alone) * stats.t.ppf(0.975, known.shape[1] - 1) / stats.norm.ppf(0.975))[..., None]
 
 
 @functools.lru_cache(maxsize=64)
@@ -170,14 +201,20 @@ class Difference:
         above = stats.t.sf(self._in_errors(margin - self.value), self.freedom)  # of >= margin
         return np.maximum(below, above)
 
+    def p_beyond(self, margin: float) -> np.ndarray:
+        """Of the difference being within the margin, two-sided: where it is below alpha, the whole interval at that
+        level lies beyond the margin on one side."""
+        return np.minimum(2 * stats.t.sf(self._in_errors(np.abs(self.value) - margin), self.freedom), 1)
+
     def _in_errors(self, distance: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
             return np.where(self.error == 0, certain, distance / self.error)
 
 
-def difference(a_SR: np.ndarray, b_SR: np.ndarray) -> Difference:
-    """a - b of scores of the same subjects, in the same order; repeats are those of two settings, and not paired.
+def difference(a_SR: np.ndarray, b_SR: np.ndarray, paired: bool = False) -> Difference:
+    """a - b of scores of the same subjects, in the same order; repeats are those of two settings, and not paired,
+    unless `paired`: the columns of both are the same trainings of a generator, in the same order.
 
     nan where there are fewer than two subjects, or fewer than two repeats of either. May have leading axes.
     """
@@ -187,6 +224,9 @@ def difference(a_SR: np.ndarray, b_SR: np.ndarray) -> Difference:
     if min(a.shape[-2], a.shape[-1], b.shape[-1]) < 2:
         value = a.mean(axis=(-2, -1)) - b.mean(axis=(-2, -1)) if a.size and b.size else np.full(a.shape[:-2], np.nan)
         return Difference(value, np.full(a.shape[:-2], np.nan), np.full(a.shape[:-2], np.nan))
+    if paired:
+        of_both = parts(a - b)
+        return Difference(of_both.mean, np.sqrt(of_both.variance), of_both.freedom)
     s, both = a.shape[-2], (parts(a), parts(b))
     subjects = (a.mean(axis=-1) - b.mean(axis=-1)).var(axis=-1, ddof=1) / s
     variance = subjects + sum(p.repeats_alone for p in both)

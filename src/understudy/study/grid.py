@@ -12,7 +12,7 @@ from itertools import product
 
 from . import result_paths
 from .experiment_registry import curves, experiments
-from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, bases_of, learned_before, parts
+from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, bases_of, learned_before, of_training, parts
 
 KINDS = ("real", "synthetic", "real+synthetic", "filtered")  # in a config; anything else there is a mixture by name
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
@@ -20,13 +20,32 @@ FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the tables; `repeats` trainings with other seeds belong to it."""
+    """One line of the tables; `repeats` trainings with other seeds belong to it.
+
+    Where generators are trained several times, the repeats take turns over the trainings: `turns` names the training
+    sets, such as (stylegan2, stylegan2-seed2). A repeat keeps its number and its place whatever the number of turns, so
+    nothing is trained twice when it changes.
+    """
 
     dataset: str
     segmenter: str
     training_set: str
     augmentation: str
     repeats: int
+    turns: tuple[str, ...] = ()  # none: every repeat has the training set itself
+
+    @property
+    def trainings(self) -> int:
+        """Of each generator behind it."""
+        return max(1, len(self.turns))
+
+    def training_of(self, repeat: int) -> int:
+        """Which training of the generators a repeat has learned from, 1 the first."""
+        return (repeat - 1) % self.trainings + 1
+
+    def of_repeat(self, repeat: int) -> "Setting":
+        """The setting whose folder holds a repeat."""
+        return replace(self, training_set=self.turns[self.training_of(repeat) - 1], turns=()) if self.turns else self
 
     def folder(self, results: str) -> str:
         return result_paths.segmenter_folder(
@@ -35,7 +54,7 @@ class Setting:
 
     def files(self, results: str, name: str) -> list[str]:
         """The file `name` of every repeat."""
-        return [f"{self.folder(results)}/repeat{repeat}/{name}" for repeat in self.numbers]
+        return [f"{self.of_repeat(repeat).folder(results)}/repeat{repeat}/{name}" for repeat in self.numbers]
 
     @property
     def numbers(self) -> range:
@@ -43,12 +62,18 @@ class Setting:
         return range(1, self.repeats + 1)
 
     def as_dict(self) -> dict:
-        return asdict(self)
+        """Its names, and its repeats."""
+        return {key: value for key, value in asdict(self).items() if key != "turns"}
 
 
 def published_names(config: Mapping) -> dict[str, str]:
     """dataset -> the published study whose values stand beside ours, where there is one."""
     return {name: dataset["published"] for name, dataset in config["datasets"].items() if dataset["published"]}
+
+
+def trainings_of_generators(config: Mapping) -> int:
+    """How often each generator is trained; 0: there are no synthetic images. Others' images are of one training."""
+    return config["experiments"]["generator_seeds"] if config["generators"] else min(1, len(config["imports"]))
 
 
 def training_sets(
@@ -68,7 +93,27 @@ def grid(config: Mapping) -> Iterator[Setting]:
     asked = config["experiments"]
     for dataset, segmenter in product(config["datasets"], config["segmenters"]):
         for training_set, augmentation in product(_names(config), asked["augmentations"]):
-            yield Setting(dataset, segmenter, training_set, augmentation, asked["repeats"])
+            yield setting_of(config, dataset, segmenter, training_set, augmentation)
+
+
+def setting_of(config: Mapping, dataset: str, segmenter: str, training_set: str, augmentation: str) -> Setting:
+    """With its repeats, and the trainings of generators that these are spread over."""
+    turns = turns_of(config, training_set)
+    return Setting(dataset, segmenter, training_set, augmentation, config["experiments"]["repeats"], turns)
+
+
+def turns_of(config: Mapping, training_set: str) -> tuple[str, ...]:
+    """A training set with the images of each training of its generators; none where there is one of each, or where
+    it names its trainings itself (seeds, ensembles, shares of the subjects, imports)."""
+    seeds = range(1, config["experiments"]["generator_seeds"] + 1)
+    turns = tuple(dict.fromkeys(of_training(training_set, seed, config["generators"]) for seed in seeds))
+    return turns if len(turns) > 1 else ()
+
+
+def primary_sets(config: Mapping) -> list[str]:
+    """The training sets whose comparison with real images is the question of the study."""
+    named = training_sets(known_sources(config), config["evaluation"]["primary"], negative_control=False)
+    return [name for name in named if name in _names(config) and name != REAL]
 
 
 def settings(config: Mapping) -> list[Setting]:
@@ -84,9 +129,7 @@ def settings_of(config: Mapping, experiment: str) -> list[Setting]:
         for point in c.points:
             before = learned_before(point.training_set)
             names = [*([before] if before else []), point.training_set]
-            found += [
-                Setting(c.dataset, c.segmenter, n, c.augmentation, config["experiments"]["repeats"]) for n in names
-            ]
+            found += [setting_of(config, c.dataset, c.segmenter, n, c.augmentation) for n in names]
     return list(dict.fromkeys(found))
 
 
@@ -103,9 +146,10 @@ def _names(config: Mapping) -> list[str]:
 
 
 def all_training_sets(config: Mapping) -> list[str]:
-    """Of the grid and of the experiments, each once."""
+    """Of the grid and of the experiments, each once, with those that repeats take turns over."""
     points = (p for name in experiments(config) for c in curves(config, name) for p in c.points)
-    return list(dict.fromkeys([*_names(config), *(p.training_set for p in points)]))
+    named = dict.fromkeys([*_names(config), *(p.training_set for p in points)])
+    return list(dict.fromkeys([*named, *(turn for name in named for turn in turns_of(config, name))]))
 
 
 # ---- what there are images of ----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ learned from stylegan2 and is then trained further on real images of ten subject
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from understudy.files.outside import shortened
@@ -115,6 +116,22 @@ def generators_of(training_set: str) -> list[str]:
 def bases_of(training_set: str) -> list[str]:
     """The generators, imports or controls of the config behind a training set."""
     return list(dict.fromkeys(Source.of(name).base for name in generators_of(training_set)))
+
+
+def of_training(training_set: str, seed: int, generators: Collection[str]) -> str:
+    """The training set with the images of another training of its generators: stylegan2 -> stylegan2-seed2. Parts that
+    name a training, an ensemble or a share of the subjects stay what they are."""
+    learned = []
+    for stage in training_set.split(AFTER):
+        named = [part.partition("=") for part in stage.split("+")]
+        learned.append("+".join(_of_training(name, seed, generators) + equals + n for name, equals, n in named))
+    return AFTER.join(learned)
+
+
+def _of_training(part: str, seed: int, generators: Collection[str]) -> str:
+    source = Source.of(part)
+    plain = source.base in generators and source == Source(source.base, filtered=source.filtered)
+    return replace(source, seed=seed).name if plain else part
 
 
 def file_of(part: str, suffix: str) -> str:
