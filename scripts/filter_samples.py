@@ -65,7 +65,7 @@ class Further:
     def __init__(self, args: argparse.Namespace, seed: int, train: Stack):
         self.args, self.seed, self.train = args, seed, train
         calibration = read_json_as(Calibration, args.calibration, "a calibration. Calibrate again")
-        self.detector = Detector(**calibration["detector"])
+        self.detector = Detector.of(calibration)
         self.held: dict[int, tuple[Stack, int]] = {}
 
     def flags(self, numbers: range) -> np.ndarray:

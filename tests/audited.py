@@ -28,7 +28,7 @@ AUDIT = {
     "membership_limit": 0.6,
     "most_filtered": 0.05,
     "find_share": 0.2,
-    "find_power": 0.01,
+    "find_power": 0.0,
     "least_subjects": 2,
     "null_images": 20,
     "planted": 5,

@@ -35,6 +35,12 @@ class Detector:
     far: float
     far_rate: float
 
+    @classmethod
+    def of(cls, calibration: Mapping) -> "Detector":
+        """As calibration.json has it, its views in the order of the config."""
+        told = calibration["detector"]
+        return cls(**told | {"usual": {view: told["usual"][view] for view in calibration["views"]}})
+
     def scores(self, found: Mapping[str, Found]) -> tuple[np.ndarray, np.ndarray]:
         """(score (N,), place in `usual` of the view that gives it (N,)). `found`: view -> what its search found."""
         by_view_VN = np.stack([_of_view(found[view], usual) for view, usual in self.usual.items()])

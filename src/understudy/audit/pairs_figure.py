@@ -32,7 +32,7 @@ COLOURS = {"synthetic": "#c0392b", "test": "#2c3e50", "train": "#7f8c8d"}
 
 def draw_distributions(found: Mapping[str, Found], null: Mapping[str, Found], calibration: Mapping, title: str):
     """The scores, and beside them the correlations of the view that is listed."""
-    detector, view = Detector(**calibration["detector"]), calibration["view"]
+    detector, view = Detector.of(calibration), calibration["view"]
     kinds = {"train": (null, "train"), "test": (null, "test"), "synthetic": (found, "train")}
     scores = {
         kind: detector.scores({name: where[f"{name}/{task}"] for name in detector.usual})[0]

@@ -29,8 +29,8 @@ def planted(x_NCHW: np.ndarray, others_MCHW: np.ndarray, seed: int) -> dict[str,
     made = {}
     for kind, copy in KINDS.items():
         places = np.resize(annotated, n) if kind in OF_TUMORS and len(annotated) else np.arange(n)
-        # the next in a shuffled order is seldom of the same subject
-        partners = np.roll(rng.permutation(n), 1)
+        order, partners = rng.permutation(n), np.empty(n, int)
+        partners[order] = np.roll(order, 1)  # somebody else, and seldom a slice of the same subject
         made[kind] = np.stack(
             [
                 copy(x_NCHW[i], x_NCHW[j], others_MCHW[k % len(others_MCHW)], rng)

@@ -1,7 +1,7 @@
 """A release believes no audit.json: the verdict is computed once more from what the searches found."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -22,6 +22,7 @@ from .search_tasks import read_found
 from .verdict import calibrate, summary_of
 from .views import VARIANTS, views_of
 
+LEARNED = ("views", "detector", "false_alarms", "recall", "same_person")  # of a calibration
 AGAIN = 64  # images that are searched again: of copies in one of ten images, all are missed with probability 0.001
 _SAME = 1e-6  # of correlations from sums of integers
 _SAME_IN_FORM = 0.01  # two machines may round a pixel of a form differently
@@ -65,7 +66,7 @@ class Evidence:
         calibration = read_json_as(Calibration, self.calibration, "a calibration. Calibrate again")
         check_calibration(calibration, self.calibration, train, test, self.real, self.audit)
         again = calibrate(null, train, test, self.audit)
-        if not all(_alike(again[key], calibration[key]) for key in again):
+        if not all(_alike(again[key], calibration[key]) for key in LEARNED):
             raise ValueError(
                 f"{self.calibration}: found other thresholds than {self.real} gives: the file was changed. "
                 "Calibrate again."
@@ -112,6 +113,8 @@ def chain_of(samples: Stack, train: Stack, test: Stack, nearest: Path, calibrati
 def _alike(a: object, b: object) -> bool:
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(_alike(a[key], b[key]) for key in a)
+    if isinstance(a, Sequence) and isinstance(b, Sequence) and not isinstance(a, str):
+        return len(a) == len(b) and all(map(_alike, a, b))
     if isinstance(a, Real) and isinstance(b, Real) and not isinstance(a, bool):
         return abs(a - b) <= _CLOSE * max(1, abs(a))
     return a == b

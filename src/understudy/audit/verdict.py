@@ -81,7 +81,7 @@ def judge(
     """The audit of one stack of synthetic images. `about`: dataset, generator, filtered, and the SHA-256 of what the
     audit was made from."""
     summary = summary_of(samples, train, test, found, null, calibration, audit, about)
-    detector, view = Detector(**calibration["detector"]), audit["view"]
+    detector, view = Detector.of(calibration), audit["view"]
     images = _images_table(samples, train, found, detector, audit)
     members_G, others_T = _scores(found, null, view)
     groups, place = _groups(train), {name: i for i, name in enumerate(train.names)}
@@ -106,7 +106,7 @@ def check_tasks(
     needed += [(null, f"{name}/{kind}") for name in names for kind in ("train", "test", "planted")]
     if missing := [task for where, task in needed if task not in where]:
         raise ValueError(f"audit: found no search {missing[0]}, expected one. Run the audit again from its first step.")
-    if list(calibration["detector"]["usual"]) != names:
+    if calibration["views"] != names:
         raise ValueError("audit: found a calibration of other views, expected those of the config. Calibrate again.")
     kinds = len(VARIANTS[audit["variants"]])
     for name in names:
@@ -132,7 +132,7 @@ def summary_of(
 ) -> dict:
     """audit.json: a function of what the searches found, so that a release can compute it once more."""
     check_tasks(found, null, calibration, audit, samples, train)
-    detector, names = Detector(**calibration["detector"]), list(calibration["detector"]["usual"])
+    detector, names = Detector.of(calibration), calibration["views"]
     score_N, view_N = detector.scores(_of_task(found, names, "train"))
     real, owner_N = _unseen(null, names, test, calibration)
     chance = Chance.of(detector, detector.scores(real)[0], owner_N, len(score_N))

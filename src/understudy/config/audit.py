@@ -84,7 +84,7 @@ class Audit(Block):
         gt=0,
         le=1,
     )
-    find_power: Number = key(0.95, "with at least this probability; else the verdict is `cannot say`", gt=0, le=1)
+    find_power: Number = key(0.95, "with at least this probability; else the verdict is `cannot say`", ge=0, le=1)
     least_subjects: int = key(
         10, "training subjects, and test subjects, without whom nobody can say what is usual", ge=2
     )

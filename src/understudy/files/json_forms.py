@@ -264,7 +264,7 @@ class Calibration(Form):
 
     @model_validator(mode="after")
     def _listed(self) -> "Calibration":
-        if self.view not in self.views or self.views != list(self.detector.usual):
+        if self.view not in self.views or set(self.views) != set(self.detector.usual):
             raise ValueError("no calibration of the views")
         return self
 
