@@ -79,10 +79,13 @@ def main() -> None:
 def table(train: Stack, a, calibration: dict, realised: dict, alone: dict, verdicts: dict):
     subjects, height = len(set(train.subjects())), train.meta["height"]
     rate = calibration["detector"]["rate"]
-    yield f"{subjects} training subjects, {a.calibrate} to calibrate on, {height} x {height} pixels, stated rate {rate:.2%}."
     yield (
-        f"People whom nobody has seen: {realised['share']:.2%} flagged ({realised['low']:.2%} to {realised['high']:.2%}), "
-        f"verdict {alone['verdict']}, membership AUC {alone['membership']['auc']:.2f}."
+        f"{subjects} training subjects, {a.calibrate} to calibrate on, {height} x {height} pixels, stated rate "
+        f"{rate:.2%}."
+    )
+    yield (
+        f"People whom nobody has seen: {realised['share']:.2%} flagged ({realised['low']:.2%} to "
+        f"{realised['high']:.2%}), verdict {alone['verdict']}, membership AUC {alone['membership']['auc']:.2f}."
     )
     yield ""
     yield f"| planted copy | found | {alone['count']} images with {a.share:.0%} of them | seen in |"
