@@ -19,10 +19,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from understudy.audit.detector import at_rate, share
-from understudy.audit.search import Images, search
-from understudy.audit.search_tasks import included
-from understudy.audit.views import VARIANTS, View
+from understudy.audit.detector import learned, share
+from understudy.audit.search import Found, Images, search
+from understudy.audit.search_tasks import Forms, included
+from understudy.audit.views import VARIANTS, views_of
+from understudy.config.audit import Audit
 from understudy.config.study import complete, load_yaml
 from understudy.generate.annotation_channel import Coding
 from understudy.generate.generator_training import GeneratorTrainee
@@ -36,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAMES = {"diffusion": "diffusion model", "stylegan2": "StyleGAN 2"}
 WITHOUT = {"mirror": False, "snapshot_samples": 0}
 RATE = 0.01
+VIEWS = Audit().views
 
 
 def main() -> None:
@@ -72,17 +74,23 @@ class Detecting:
     """Flags samples, calibrated on the test subjects against the few training images."""
 
     def __init__(self, train: Stack, test: Stack, few: list[int], device):
-        self.device, self.references = device, Images.of(train, few)
-        self.view = View.of("all", train.channels)
-        self.detector = at_rate(self._search(test.read(included(test))), RATE)
+        self.device, self.views = device, views_of(VIEWS, train.channels)
+        references = Forms(Images.of(train, few))
+        self.references = {view.name: references.form(view.form) for view in self.views}
+        self.detector = learned(self._search(test.read(included(test))), RATE)
 
-    def _search(self, x_NCHW: np.ndarray):
-        return search(self.view, x_NCHW, self.references, kinds=VARIANTS["flip"], device=self.device)
+    def _search(self, x_NCHW: np.ndarray) -> dict[str, Found]:
+        queries = Forms(Images.in_memory(x_NCHW, ""))
+        how = {"kinds": VARIANTS["flip"], "device": self.device}
+        return {
+            view.name: search(view, queries.form(view.form).read(range(len(x_NCHW))), self.references[view.name], **how)
+            for view in self.views
+        }
 
     def look(self, x_NCHW: np.ndarray) -> dict:
         found = self._search(x_NCHW)
-        flagged = int(self.detector.flags(found).sum())
-        return share(flagged, len(x_NCHW)) | {"median": float(np.median(found.r[:, 0]))}
+        flagged = int((self.detector.scores(found)[0] > self.detector.threshold).sum())
+        return share(flagged, len(x_NCHW)) | {"median": float(np.median(found["all"].r[:, 0]))}
 
 
 def training(name: str, options: dict, train: Stack, few: list[int], detect: Detecting, a, device):

@@ -2,6 +2,7 @@
 #
 # `{prefix}` is empty for a generator's samples, and `filtered_` for those that are left when copies have been replaced.
 
+from understudy.config.audit import CALIBRATED, JUDGED, SEARCH
 from understudy.study.grid import audited
 
 AUDITED_SOURCES = one_of([*SOURCES, *config["experiments"]["controls"]])
@@ -11,9 +12,8 @@ AUDITS = [
 ]
 
 
-def audit_options(*more):
-    """What decides a search, and more keys of the section."""
-    keys = ["view", "views", "variants", "shifts", *more]
+def audit_options(*keys):
+    """These keys of the section."""
     return canonical_json({key: config["audit"][key] for key in keys})
 
 
@@ -40,7 +40,7 @@ rule calibrate_audit:
         on_budget="exit",
         device="auto",
     params:
-        audit=audit_options("null_images", "planted", "false_positive_rate"),
+        audit=audit_options(*CALIBRATED, "planted"),
         seed=config["seed"],
         runs=in_runs("{dataset}/audit/calibration"),
     shell:
@@ -85,7 +85,7 @@ rule find_nearest:
         on_budget="exit",
         device="auto",
     params:
-        audit=audit_options("nearest"),
+        audit=audit_options(*SEARCH, "nearest"),
         runs=in_runs("{dataset}/audit/{generator}"),
     shell:
         'python "$UNDERSTUDY/scripts/find_nearest.py" --samples {input.samples:q} --train {input.train:q}'
@@ -132,7 +132,7 @@ rule audit_samples:
         mem_mb=16000,
         runtime=60,
     params:
-        audit=audit_options("false_positive_rate", "limit", "channel", "details"),
+        audit=audit_options(*JUDGED, "channel", "details"),
         filtered=filtered_argument,
     shell:
         'python "$UNDERSTUDY/scripts/audit_samples.py" --dataset {wildcards.dataset:q}'

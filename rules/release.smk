@@ -64,7 +64,7 @@ rule make_release:
         runtime=240,
     params:
         options=release_options,
-        audit=audit_options("false_positive_rate", "limit"),
+        audit=audit_options(*JUDGED),
         salt=SALT,
         more=release_arguments,
         output=subpath(output.sums, parent=True),

@@ -51,7 +51,7 @@ def main() -> None:
         check_calibration(calibration, a.calibration, train, test, a.real, a.audit)
         names = {"dataset": a.dataset, "generator": a.generator, "filtered": a.filtered}
         about = names | chain_of(samples, train, test, a.nearest, a.calibration)
-        judged = judge(samples, train, found, null, calibration, a.audit, about)
+        judged = judge(samples, train, test, found, null, calibration, a.audit, about)
         title = f"{a.dataset}, {a.generator}" + (", filtered" if a.filtered else "")
         save(draw_distributions(found, null, calibration, title), a.figure.with_suffix(""))
         save(draw_pairs(samples, train, judged.images, a.audit), a.pairs.with_suffix(""))

@@ -34,7 +34,7 @@ def main() -> None:
         found = search_all(calibration_tasks(train, test, a.audit, a.seed, a.threads or 4), a)
         about = {"train_sha256": train.sha256, "test_sha256": test.sha256}
         write_found(a.real, found, {**about, "options": a.audit})
-        write_json(a.output, calibrate(found, a.audit) | about | {"real_sha256": sha256_of_file(a.real)})
+        write_json(a.output, calibrate(found, train, test, a.audit) | about | {"real_sha256": sha256_of_file(a.real)})
 
 
 if __name__ == "__main__":

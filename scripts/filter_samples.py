@@ -11,9 +11,9 @@ import numpy as np
 from understudy.audit.chain import check_audited, check_manifest, check_weights
 from understudy.audit.detector import Detector
 from understudy.audit.filter import flagged_images, replacements, write_filtered
-from understudy.audit.resumable_search import Task, search_all
+from understudy.audit.resumable_search import search_all
 from understudy.audit.search import Images
-from understudy.audit.views import View
+from understudy.audit.search_tasks import further_tasks
 from understudy.files.atomic import hash_of
 from understudy.files.json_forms import Audit, Calibration
 from understudy.files.outside import json_argument, read_json_as
@@ -64,10 +64,8 @@ class Further:
 
     def __init__(self, args: argparse.Namespace, seed: int, train: Stack):
         self.args, self.seed, self.train = args, seed, train
-        view = args.audit["view"]
-        self.view = View.of(view, self.train.channels)
         calibration = read_json_as(Calibration, args.calibration, "a calibration. Calibrate again")
-        self.detector = Detector(**calibration["views"][view]["detector"])
+        self.detector = Detector.of(calibration)
         self.held: dict[int, tuple[Stack, int]] = {}
 
     def flags(self, numbers: range) -> np.ndarray:
@@ -76,9 +74,8 @@ class Further:
         images = Images(
             len(numbers), lambda chosen: self._read([numbers[i] for i in chosen]), self.train.shape_CHW, key
         )
-        how = {key: self.args.audit[key] for key in ("variants", "shifts")}
-        task = Task(images, Images.of(self.train, None, self.args.threads or 4), self.view, **how)
-        return self.detector.flags(search_all({"more": task}, self.args)["more"])
+        found = search_all(further_tasks(images, self.train, self.args.audit, self.args.threads or 4), self.args)
+        return self.detector.scores(found)[0] > self.detector.threshold
 
     def png(self, number: int) -> bytes:
         stack, place = self.held[number]

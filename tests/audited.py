@@ -18,13 +18,18 @@ COUNT = 70
 REAL = {"dataset": "made", "drawn": "secret"}
 AUDIT = {
     "view": "all",
-    "views": ["all", "brain"],
+    "views": ["all", "pose", "annotation"],
     "channel": "t1ce",
     "variants": "flip",
     "shifts": 4,
     "nearest": 3,
     "false_positive_rate": 0.05,
     "limit": 0.0,
+    "membership_limit": 0.6,
+    "most_filtered": 0.05,
+    "find_share": 0.2,
+    "find_power": 0.0,
+    "least_subjects": 2,
     "null_images": 20,
     "planted": 5,
     "details": 3,
@@ -38,11 +43,13 @@ def audit_summary(**changes) -> dict:
     median = {"median": 0.5, "q99": 0.7, "largest": 0.8}
     links = ("samples", "train", "test", "nearest", "calibration", "images")
     return {
-        "format": 2, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
+        "format": 3, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
         **{f"{name}_sha256": "0" * 64 for name in links},
         "view": "all", "variants": "flip", "false_positive_rate": 0.01,
-        "thresholds": {"correlation": 0.973, "ratio": 1.4}, "memorized": none, "copies": none, "other_views": {},
-        "limit": 0.0, "recall": {"identical": 1.0, "flipped": 1.0, "rotated": 0.42}, "correlation": median,
+        "thresholds": {"score": 1.4, "far": 2.1}, "memorized": none, "copies": none, "seen_in": {"all": 0},
+        "chance": {"flagged": 1.0, "copies": 1.0}, "dropped": 0, "limit": 0.0,
+        "recall": {"identical": 1.0, "flipped": 1.0, "turned": 0.42},
+        "power": {kind: {"0.05": 1.0} for kind in ("identical", "flipped", "turned")}, "correlation": median,
         "correlation_of_test": median, "membership": {"auc": 0.51, "low": 0.45, "high": 0.57}, "verdict": "pass",
         "reasons": [], **changes,
     }  # fmt: skip

@@ -133,7 +133,7 @@ def test_thresholds_that_somebody_moved(results):
     """Not even where every hash was made to fit: a release computes them once more."""
     path = results / "made/audit/calibration.json"
     calibration = read_json(path)
-    calibration["views"]["all"]["detector"]["correlation"] = 1.0
+    calibration["detector"]["threshold"] = 100.0
     write_json(path, calibration)
     judged = judging(results / "made", "", own(results) / "samples.zip")
     script("audit_samples", **judged)

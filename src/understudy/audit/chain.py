@@ -7,14 +7,12 @@ of them compares here, so that no audit can be taken for that of other images, o
 from collections.abc import Mapping
 from pathlib import Path
 
+from understudy.config.audit import CALIBRATED, SEARCH
 from understudy.files.atomic import sha256_of_file
 from understudy.files.json_forms import StackManifest
 from understudy.files.outside import read_json_as
 from understudy.stack import Stack
 from understudy.stack.lineage import UNKNOWN
-
-SEARCH = ("view", "views", "variants", "shifts")  # keys of the section `audit` that decide what a search finds
-CALIBRATED = (*SEARCH, "false_positive_rate")  # and what the thresholds are
 
 
 def check_manifest(stack: Stack) -> None:

@@ -1,20 +1,18 @@
-"""When is an image a copy? Two thresholds, each at a stated false positive rate, learned from real images of subjects
-that no generator has seen.
+"""When is an image a copy? One score of all views, and a threshold at a stated rate of false alarms, learned from real
+images of subjects whom no generator has seen.
 
-A synthetic image is flagged where
-- it is nearer to a training image than real images of other people are (correlation), and
-- that subject stands out: the distance to it, over the distance to the next subject, is smaller than with real images
-  (Carlini et al. 2023 and Yoon et al. 2023 use such ratios). A smooth image is near to many and copies nobody.
+Of each view two numbers say how near an image comes to a training image: the correlation with the nearest, and how far
+that subject stands out from the next one (Carlini et al. 2023 and Yoon et al. 2023 use such ratios of distances). Each
+is measured in units of what is usual: 0 at the median of real images, 1 where the share `rate` of them lies beyond. The
+score is the largest of all of these, so that a copy needs to be seen in one view alone; the threshold is taken from the
+scores of the real images, so that all views together raise false alarms at the stated rate and not each of them.
 
-A threshold at rate a is the k-th most extreme of n real images, k = floor(a (n + 1)): a further real image exceeds it
-with probability at most a, whatever the distribution (conformal prediction). As both must be exceeded, the rate of
-false alarms is at most a.
-
-A second pair of thresholds, beyond every real image, finds a few copies among very many images, where flags at rate a
+A second threshold, far beyond every real image, finds a few copies among very many images, where flags at the rate
 alone would drown them.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,41 +21,79 @@ from scipy import stats
 from .search import NONE, Found
 
 CONFIDENCE = 0.95
-SEES = 0.95  # of planted training images: a detector that misses more says nothing by finding none
-SURE = 0.01  # probability that chance explains an excess which the verdict is about
+LEAST_WIDTH = 0.01  # of a statistic, both of which lie between 0 and 1: of views in which real images hardly differ
+STATISTICS = ("correlation", "standing_out")
 
 
 @dataclass(frozen=True)
 class Detector:
-    """An image is flagged where its correlation is larger and its ratio of distances smaller than these."""
+    """An image is flagged where its score is larger than `threshold`, and is surely a copy where it is than `far`."""
 
-    correlation: float
-    ratio: float
-    rate: float  # of false alarms, at most
+    usual: Mapping[str, Mapping[str, tuple[float, float]]]  # view -> statistic -> (median, width) of real images
+    threshold: float
+    rate: float  # of false alarms of `threshold`
+    far: float
+    far_rate: float
 
-    def flags(self, found: Found) -> np.ndarray:
-        """bool (N,)."""
-        return (found.r[:, 0] > self.correlation) & (distance_ratio(found) < self.ratio)
+    @classmethod
+    def of(cls, calibration: Mapping) -> "Detector":
+        """As calibration.json has it, its views in the order of the config."""
+        told = calibration["detector"]
+        return cls(**told | {"usual": {view: told["usual"][view] for view in calibration["views"]}})
+
+    def scores(self, found: Mapping[str, Found]) -> tuple[np.ndarray, np.ndarray]:
+        """(score (N,), place in `usual` of the view that gives it (N,)). `found`: view -> what its search found."""
+        by_view_VN = np.stack([_of_view(found[view], usual) for view, usual in self.usual.items()])
+        return by_view_VN.max(0), by_view_VN.argmax(0)
+
+
+def statistics(found: Found) -> dict[str, np.ndarray]:
+    """{name: (N,)}, larger where an image is nearer to one subject."""
+    return dict(zip(STATISTICS, (found.r[:, 0], 1 - distance_ratio(found)), strict=True))
 
 
 def distance_ratio(found: Found) -> np.ndarray:
     """(N,): distance to the nearest image over that to the nearest of another subject; correlations r of standardised
-    images are distances sqrt(2 - 2 r). 0 where there is no other subject."""
+    images are distances sqrt(2 - 2 r). 1 where there is no other subject, or the image is one with both."""
     near_N, next_N = (np.clip(1 - r, 0, None) for r in (found.r[:, 0], found.other_r))
-    # a patient who is there twice, under two names, does not hide the copies of himself
-    alone_N = np.where(near_N > 0, 1.0, 0.0)
-    ratio_N = np.sqrt(np.divide(near_N, next_N, out=alone_N, where=next_N > 0))
-    return np.where(found.other == NONE, 0.0, ratio_N)
+    ratio_N = np.sqrt(np.divide(near_N, next_N, out=np.ones_like(near_N), where=next_N > 0))
+    return np.where(found.other == NONE, 1.0, ratio_N)
 
 
-def at_rate(real: Found, rate: float) -> Detector:
-    """Raises ValueError where the real images are too few for the rate."""
-    place = place_at(len(real.r), rate)
-    return Detector(float(np.sort(real.r[:, 0])[-place]), float(np.sort(distance_ratio(real))[place - 1]), rate)
+def _of_view(found: Found, usual: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    values = statistics(found)
+    return np.max([(values[name] - median) / width for name, (median, width) in usual.items()], axis=0)
+
+
+def learned(real: Mapping[str, Found], rate: float, among: Mapping[str, Found] | None = None) -> Detector:
+    """From images of test subjects (view -> found); training images `among` those of other subjects say as well how far
+    real images may go. Raises ValueError where the test images are too few for the rate."""
+    count = len(next(iter(real.values())).r)
+    place = place_at(count, rate)
+    usual = {view: {name: _usual(x_N, place) for name, x_N in statistics(one).items()} for view, one in real.items()}
+    detector = Detector(usual, np.inf, rate, np.inf, 0.0)
+    score_N, more_N = detector.scores(real)[0], detector.scores(among)[0] if among else np.empty(0)
+    threshold, largest = float(np.sort(score_N)[-place]), float(max(score_N.max(), more_N.max(initial=-np.inf)))
+    beyond_all = 1 / (1 + count + len(more_N))
+    return Detector(
+        usual,
+        threshold,
+        rate,
+        # as far beyond the most extreme real image as that is beyond the threshold; where the tail falls no slower than
+        # an exponential, the rate falls by the same factor once more
+        largest + (largest - threshold),
+        beyond_all * min(1.0, beyond_all / rate),
+    )
+
+
+def _usual(x_N: np.ndarray, place: int) -> tuple[float, float]:
+    median = float(np.median(x_N))
+    return median, max(float(np.sort(x_N)[-place]) - median, LEAST_WIDTH)
 
 
 def place_at(n: int, rate: float) -> int:
-    """Which of n real images, from the most extreme on, is the threshold. Raises ValueError where n are too few."""
+    """Which of n real images, from the most extreme on, is the threshold: a further one exceeds the k-th of n with a
+    probability of k / (n + 1) (conformal prediction). Raises ValueError where n are too few."""
     place = math.floor(rate * (n + 1) + 1e-9)
     if place < 1:
         raise ValueError(
@@ -67,42 +103,7 @@ def place_at(n: int, rate: float) -> int:
     return place
 
 
-def beyond_all(*real: Found) -> Detector:
-    """More extreme than every one of these real images."""
-    correlation = max(float(found.r[:, 0].max()) for found in real)
-    ratio = min(float(distance_ratio(found).min()) for found in real)
-    return Detector(correlation, ratio, 1 / (1 + sum(len(found.r) for found in real)))
-
-
 def share(count: int, n: int) -> dict[str, float]:
     """A share with its 95 % interval (Wilson 1927)."""
     low, high = stats.binomtest(count, n).proportion_ci(CONFIDENCE, "wilson")
     return {"count": count, "share": count / n, "low": max(float(low), 0.0), "high": min(float(high), 1.0)}
-
-
-def excess(count: int, n: int, rate: float) -> float:
-    """Probability that false alarms at this rate alone give so many flags or more."""
-    return float(stats.binom.sf(count - 1, n, rate))
-
-
-def verdict(
-    flagged: int, copies: int, n: int, detector: Detector, sure: Detector, limit: float, identical: float
-) -> list[str]:
-    """Why the images must not be shared; empty: nothing speaks against it. `limit`: share of memorized images that is
-    tolerated beyond false alarms. `identical`: share of planted training images, unchanged, that the detector finds."""
-    reasons = []
-    if not identical >= SEES:
-        reasons.append(
-            f"the detector is blind: it finds {identical:.0%} of training images that were planted unchanged, expected "
-            f"at least {SEES:.0%}. Are there subjects twice, or one subject alone?"
-        )
-    for count, one, what in (
-        (flagged, detector, "nearer to a training image than real images of others are"),
-        (copies, sure, "nearer to a training image than any real image"),
-    ):
-        if excess(count, n, min(one.rate + limit, 1.0)) < SURE:
-            reasons.append(
-                f"{count} of {n} images are {what}: {count / n:.2%}, where false alarms explain {one.rate:.2g}"
-                + (f" and the limit is {limit:.2g}" if limit else "")
-            )
-    return reasons

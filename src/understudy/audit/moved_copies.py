@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .forms import PLAIN
 from .search import NONE, Found, Images, pair_correlations
 from .views import View, exact
 
@@ -21,8 +22,9 @@ CANDIDATES = 8  # of each query that are compared again
 
 
 def reach_of(view: View, width: int, shifts: int) -> int:
-    """Pixels of the images that the view compares. A masked view is not moved: its pixels are the reference's."""
-    return 0 if view.masked else round(shifts * view.width(width) / SIDE)
+    """Pixels of the images that the view compares. A masked view is not moved, as its pixels are the reference's, nor
+    are forms, which are small or moved themselves."""
+    return 0 if view.masked or view.form != PLAIN else round(shifts * width / SIDE)
 
 
 def shifted(view: View, x_NCHW: Tensor, y_CHW: Tensor, moments_N2: Tensor | None, reach: int) -> Tensor:

@@ -1,6 +1,8 @@
-"""Copies with a blemish, planted to see whether the detector finds them: its recall stands beside every result.
+"""Copies in disguise, planted to see whether the detector finds them: its recall stands beside every result.
 
-Amounts are those of 256 pixels a side; of other sizes in proportion, so that the demo plants what the study would.
+Amounts are shares of the width, or of the range of grey levels, so that the demo plants what the study would. What is
+no disguise of a whole image but a part of a training image in somebody else's (a modality, the tumor, the annotation)
+is put into images of test subjects, whom no generator has seen.
 """
 
 from collections.abc import Callable
@@ -8,59 +10,160 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-SIDE = 256
-SHIFT_PIXELS, TURN_DEGREES, BLUR_PIXELS = 3, 10, 1.5
-GAMMA, NOISE = 1.2, 0.05  # sd of the noise as a share of the range
+TURN_DEGREES, SCALE, MOVE = 15, 1.1, 0.1
+ELASTIC, ELASTIC_SMOOTH = 0.03, 0.1  # largest displacement, sd of the smoothing of displacements
+GAMMA, BIAS, BIAS_SMOOTH = 1.5, 0.4, 0.25  # largest change of brightness by the bias field
+BLUR, NOISE = 1.5 / 256, 0.2  # sd of the blur, and of the noise
+AROUND_TUMOR = 0.02  # margin of the tumor that is put into another brain
+
+Kind = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
-def planted(x_NCHW: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """{kind: uint8 (N, C, H, W)} of uint8 images."""
-    rng = np.random.default_rng(seed)
-    return {kind: np.stack([copy(x_CHW, rng) for x_CHW in x_NCHW]) for kind, copy in KINDS.items()}
+def planted(x_NCHW: np.ndarray, others_MCHW: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """{kind: uint8 (N, C, H, W)} of uint8 training images, the annotation last. `others`: of test subjects.
+
+    A kind that needs an annotation is made of the images that have one, again and again; of none, nothing is copied.
+    """
+    rng, n = np.random.default_rng(seed), len(x_NCHW)
+    annotated = np.flatnonzero((x_NCHW[:, -1] > 0).reshape(n, -1).mean(1) >= LEAST_ANNOTATED)
+    made = {}
+    for kind, copy in KINDS.items():
+        places = np.resize(annotated, n) if kind in OF_TUMORS and len(annotated) else np.arange(n)
+        order, partners = rng.permutation(n), np.empty(n, int)
+        partners[order] = np.roll(order, 1)  # somebody else, and seldom a slice of the same subject
+        made[kind] = np.stack(
+            [
+                copy(x_NCHW[i], x_NCHW[j], others_MCHW[k % len(others_MCHW)], rng)
+                for k, (i, j) in enumerate(zip(places, partners, strict=True))
+            ]
+        )
+    return made
 
 
-def _identical(x_CHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return x_CHW
-
-
-def _flipped(x_CHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return x_CHW[:, :, ::-1]
-
-
-def _shifted(x_CHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    pixels = SHIFT_PIXELS * x_CHW.shape[2] / SIDE
-    return _moved(x_CHW, np.array([[1, 0, pixels], [0, 1, pixels]], np.float64))
-
-
-def _turned(x_CHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    centre = (x_CHW.shape[2] - 1) / 2, (x_CHW.shape[1] - 1) / 2
-    return _moved(x_CHW, cv2.getRotationMatrix2D(centre, TURN_DEGREES, 1))
+def _each(x_CHW: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Modalities (grey levels 0 to 1) changed together; the annotation as it is."""
+    changed = 255 * change(x_CHW[:-1].astype(np.float32) / 255)
+    return np.concatenate([changed.round().clip(0, 255).astype(np.uint8), x_CHW[-1:]])
 
 
 def _moved(x_CHW: np.ndarray, matrix_23: np.ndarray) -> np.ndarray:
     size = x_CHW.shape[2], x_CHW.shape[1]
-    return np.stack([cv2.warpAffine(np.ascontiguousarray(x_HW), matrix_23, size) for x_HW in x_CHW])
+    how = [cv2.INTER_LINEAR] * (len(x_CHW) - 1) + [cv2.INTER_NEAREST]
+    images = zip(x_CHW, how, strict=True)
+    return np.stack([cv2.warpAffine(np.ascontiguousarray(x_HW), matrix_23, size, flags=flag) for x_HW, flag in images])
 
 
-def _gamma(x_CHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return (255 * (x_CHW / 255) ** GAMMA).round().astype(np.uint8)
+def _about_centre(x_CHW: np.ndarray, degrees: float, scale: float) -> np.ndarray:
+    centre = (x_CHW.shape[2] - 1) / 2, (x_CHW.shape[1] - 1) / 2
+    return _moved(x_CHW, cv2.getRotationMatrix2D(centre, degrees, scale))
 
 
-def _noisy(x_CHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return (x_CHW + rng.normal(0, NOISE * 255, x_CHW.shape)).round().clip(0, 255).astype(np.uint8)
+def _sign(rng: np.random.Generator) -> int:
+    return int(rng.choice([-1, 1]))
 
 
-def _blurred(x_CHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    sigma = BLUR_PIXELS * x_CHW.shape[2] / SIDE
-    return np.stack([cv2.GaussianBlur(np.ascontiguousarray(x_HW), (0, 0), sigma) for x_HW in x_CHW])
+def identical(x_CHW, partner_CHW, other_CHW, rng):
+    return x_CHW
 
 
-KINDS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    "identical": _identical,
-    "flipped": _flipped,
-    "shifted": _shifted,
-    "rotated": _turned,
-    "gamma": _gamma,
-    "noise": _noisy,
-    "blurred": _blurred,
-}
+def flipped(x_CHW, partner_CHW, other_CHW, rng):
+    return x_CHW[:, :, ::-1]
+
+
+def upside_down(x_CHW, partner_CHW, other_CHW, rng):
+    return x_CHW[:, ::-1]
+
+
+def quarter_turn(x_CHW, partner_CHW, other_CHW, rng):
+    return np.rot90(x_CHW, 1, (1, 2)) if x_CHW.shape[1] == x_CHW.shape[2] else x_CHW[:, ::-1, ::-1]
+
+
+def moved(x_CHW, partner_CHW, other_CHW, rng):
+    pixels = MOVE * x_CHW.shape[2]
+    return _moved(x_CHW, np.array([[1, 0, _sign(rng) * pixels], [0, 1, _sign(rng) * pixels / 2]], np.float64))
+
+
+def turned(x_CHW, partner_CHW, other_CHW, rng):
+    return _about_centre(x_CHW, _sign(rng) * TURN_DEGREES, 1)
+
+
+def scaled(x_CHW, partner_CHW, other_CHW, rng):
+    return _about_centre(x_CHW, 0, SCALE ** _sign(rng))
+
+
+def elastic(x_CHW, partner_CHW, other_CHW, rng):
+    height, width = x_CHW.shape[1:]
+    shifts = [cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), ELASTIC_SMOOTH * width) for _ in range(2)]
+    dx, dy = (ELASTIC * width * shift / np.abs(shift).max() for shift in shifts)
+    y_HW, x_HW = np.mgrid[:height, :width]
+    maps = (x_HW + dx).astype(np.float32), (y_HW + dy).astype(np.float32)
+    how = [cv2.INTER_LINEAR] * (len(x_CHW) - 1) + [cv2.INTER_NEAREST]
+    return np.stack([cv2.remap(np.ascontiguousarray(c), *maps, flag) for c, flag in zip(x_CHW, how, strict=True)])
+
+
+def gamma(x_CHW, partner_CHW, other_CHW, rng):
+    return _each(x_CHW, lambda v: v ** (GAMMA ** _sign(rng)))
+
+
+def bias(x_CHW, partner_CHW, other_CHW, rng):
+    field = cv2.GaussianBlur(rng.normal(size=x_CHW.shape[1:]), (0, 0), BIAS_SMOOTH * x_CHW.shape[2])
+    field -= field.mean()
+    return _each(x_CHW, lambda v: v * (1 + BIAS * field / np.abs(field).max()))
+
+
+def blurred(x_CHW, partner_CHW, other_CHW, rng):
+    sd = BLUR * x_CHW.shape[2]
+    return _each(x_CHW, lambda v: np.stack([cv2.GaussianBlur(np.ascontiguousarray(c), (0, 0), sd) for c in v]))
+
+
+def noise(x_CHW, partner_CHW, other_CHW, rng):
+    return _each(x_CHW, lambda v: v + rng.normal(0, NOISE, v.shape))
+
+
+def inverted(x_CHW, partner_CHW, other_CHW, rng):
+    """Inside the head, where any modality is not 0."""
+    return _each(x_CHW, lambda v: np.where((v > 0).any(0), 1 - v, 0))
+
+
+def permuted(x_CHW, partner_CHW, other_CHW, rng):
+    """Every modality in another's place."""
+    return np.concatenate([np.roll(x_CHW[:-1], 1 + rng.integers(max(1, len(x_CHW) - 2)), 0), x_CHW[-1:]])
+
+
+def mean_of_two(x_CHW, partner_CHW, other_CHW, rng):
+    both = (x_CHW[:-1].astype(np.float32) + partner_CHW[:-1]) / 2
+    return np.concatenate([both.round().astype(np.uint8), x_CHW[-1:]])
+
+
+def halves(x_CHW, partner_CHW, other_CHW, rng):
+    width = x_CHW.shape[2] // 2
+    return np.concatenate([x_CHW[:, :, :width], partner_CHW[:, :, width:]], 2)
+
+
+def one_modality(x_CHW, partner_CHW, other_CHW, rng):
+    place = rng.integers(len(x_CHW) - 1)
+    return np.concatenate([other_CHW[:place], x_CHW[place : place + 1], other_CHW[place + 1 :]])
+
+
+def tumor(x_CHW, partner_CHW, other_CHW, rng):
+    """With a margin, in another's brain, annotation included."""
+    size = 1 + 2 * max(1, round(AROUND_TUMOR * x_CHW.shape[2]))
+    inside_HW = cv2.dilate((x_CHW[-1] > 0).astype(np.uint8), np.ones((size, size), np.uint8)) > 0
+    mixed = np.where(inside_HW, x_CHW, other_CHW)
+    mixed[-1] = x_CHW[-1]
+    return mixed
+
+
+def annotation(x_CHW, partner_CHW, other_CHW, rng):
+    return np.concatenate([other_CHW[:-1], x_CHW[-1:]])
+
+
+KINDS: dict[str, Kind] = {
+    kind.__name__: kind
+    for kind in (
+        identical, flipped, upside_down, quarter_turn, moved, turned, scaled, elastic, gamma, bias, blurred, noise,
+        inverted, permuted, mean_of_two, halves, one_modality, tumor, annotation,
+    )
+}  # fmt: skip
+OF_TUMORS = ("tumor", "annotation")
+LEAST_ANNOTATED = 0.002  # share of the pixels: the outline of a few pixels is that of many people

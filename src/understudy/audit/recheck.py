@@ -1,7 +1,7 @@
 """A release believes no audit.json: the verdict is computed once more from what the searches found."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -15,14 +15,17 @@ from understudy.files.outside import read_json_as
 from understudy.stack import Stack
 
 from .chain import check_calibration, check_found, check_origin
+from .forms import PLAIN
 from .resumable_search import Task
 from .search import Found, Images, sizes
 from .search_tasks import read_found
 from .verdict import calibrate, summary_of
-from .views import VARIANTS, View
+from .views import VARIANTS, views_of
 
+LEARNED = ("views", "detector", "false_alarms", "recall", "same_person")  # of a calibration
 AGAIN = 64  # images that are searched again: of copies in one of ten images, all are missed with probability 0.001
 _SAME = 1e-6  # of correlations from sums of integers
+_SAME_IN_FORM = 0.01  # two machines may round a pixel of a form differently
 _MEMORY_BYTES = 2e9
 _CLOSE = 1e-9  # of numbers that two machines compute
 
@@ -62,7 +65,8 @@ class Evidence:
         check_found(of_real, self.real, None, train, test, self.audit)
         calibration = read_json_as(Calibration, self.calibration, "a calibration. Calibrate again")
         check_calibration(calibration, self.calibration, train, test, self.real, self.audit)
-        if not _alike(calibrate(null, self.audit)["views"], calibration["views"]):
+        again = calibrate(null, train, test, self.audit)
+        if not all(_alike(again[key], calibration[key]) for key in LEARNED):
             raise ValueError(
                 f"{self.calibration}: found other thresholds than {self.real} gives: the file was changed. "
                 "Calibrate again."
@@ -70,7 +74,7 @@ class Evidence:
         _search_again(samples, train, found, self.audit)
         carried = {key: told[key] for key in ("dataset", "generator", "filtered", "images_sha256")}
         made_from = chain_of(samples, train, test, nearest, self.calibration)
-        return summary_of(train, found, null, calibration, self.audit, carried | made_from)
+        return summary_of(samples, train, test, found, null, calibration, self.audit, carried | made_from)
 
 
 def _search_again(samples: Stack, train: Stack, found: Mapping[str, Found], audit: Mapping) -> None:
@@ -78,19 +82,21 @@ def _search_again(samples: Stack, train: Stack, found: Mapping[str, Found], audi
     the file says: a hash ties it to the images only as far as its writer is honest."""
     count = min(AGAIN, len(samples))
     places = sorted(random.SystemRandom().sample(range(len(samples)), count))
-    told = found[f"{audit['view']}/train"]
-    view = View.of(audit["view"], train.channels)
-    how = {"variants": audit["variants"], "shifts": audit["shifts"], "k": told.index.shape[1]}
-    task = Task(Images.of(samples, places), Images.of(train), view, **how)
-    _, block = sizes(view, train.shape_CHW, len(VARIANTS[audit["variants"]]), _MEMORY_BYTES, 4)
-    again = task.search(range(count), torch.device("cpu"), block)
-    wrong = np.flatnonzero(~np.isclose(again.r[:, 0], told.r[places, 0], rtol=0, atol=_SAME))
-    if len(wrong):
-        image, r, said = samples.names[places[wrong[0]]], again.r[wrong[0], 0], told.r[places[wrong[0]], 0]
-        raise ValueError(
-            f"{samples.path}, {image}: found correlation {r:.6f} with the nearest training image, expected {said:.6f} "
-            "as in the search: its file is of other images, or was changed. Run the audit again from its first step."
-        )
+    for view in views_of(audit["views"], train.channels):
+        told, form = found[f"{view.name}/train"], view.form
+        how = {"variants": audit["variants"], "shifts": audit["shifts"], "k": told.index.shape[1]}
+        task = Task(Images.of(samples, places).form(form), Images.of(train).form(form), view, **how)
+        _, block = sizes(view, task.references.shape, len(VARIANTS[audit["variants"]]), _MEMORY_BYTES, 4)
+        again = task.search(range(count), torch.device("cpu"), block)
+        close = _SAME if form == PLAIN else _SAME_IN_FORM
+        wrong = np.flatnonzero(~np.isclose(again.r[:, 0], told.r[places, 0], rtol=0, atol=close))
+        if len(wrong):
+            image, r, said = samples.names[places[wrong[0]]], again.r[wrong[0], 0], told.r[places[wrong[0]], 0]
+            raise ValueError(
+                f"{samples.path}, {image}: found correlation {r:.6f} with the nearest training image in view "
+                f"{view.name}, expected {said:.6f} as in the search: its file is of other images, or was changed. Run "
+                "the audit again from its first step."
+            )
 
 
 def chain_of(samples: Stack, train: Stack, test: Stack, nearest: Path, calibration: Path) -> dict[str, str]:
@@ -107,6 +113,8 @@ def chain_of(samples: Stack, train: Stack, test: Stack, nearest: Path, calibrati
 def _alike(a: object, b: object) -> bool:
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(_alike(a[key], b[key]) for key in a)
+    if isinstance(a, Sequence) and isinstance(b, Sequence) and not isinstance(a, str):
+        return len(a) == len(b) and all(map(_alike, a, b))
     if isinstance(a, Real) and isinstance(b, Real) and not isinstance(a, bool):
         return abs(a - b) <= _CLOSE * max(1, abs(a))
     return a == b

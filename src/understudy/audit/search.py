@@ -8,7 +8,7 @@ searched again in float64.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from understudy.files.atomic import hash_of
 from understudy.stack import Stack
 
+from .forms import PLAIN, in_form, shape_in_form
 from .views import TOLERANCE, View, correlations, exact, moments, turned, variants_of, vectors
 
 NONE = -1  # place of a reference that is not there
@@ -25,6 +26,7 @@ _MORE = 11  # candidates beyond those that are asked for
 _BATCH = 256  # references that are decoded at once for rescoring
 _MOST = 4096  # references of a block
 _LEAST = 16  # images of a block, whatever the memory
+_KEPT_BYTES = 5e8  # of images in a form
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,29 @@ class Images:
 
         key = stack.sha256 if indices is None else hash_of([stack.sha256, chosen.tolist()])
         return cls(len(chosen), read, stack.shape_CHW, key, group)
+
+    @classmethod
+    def in_memory(cls, x_NCHW: np.ndarray, key: str) -> "Images":
+        """Nobody's."""
+        return cls(len(x_NCHW), lambda places: x_NCHW[list(places)], x_NCHW.shape[1:], key)
+
+    def form(self, name: str) -> "Images":
+        """The same images in a form of forms.py; kept, once they were made, where they are few."""
+        if name == PLAIN:
+            return self
+        shape = shape_in_form(name, self.shape)
+        kept: dict[int, np.ndarray] = {}
+        keep = self.count * int(np.prod(shape)) <= _KEPT_BYTES
+
+        def read(places: Sequence[int]) -> np.ndarray:
+            places = [int(place) for place in places]
+            missing = [place for place in dict.fromkeys(places) if place not in kept]
+            made = dict(zip(missing, in_form(name, self.read(missing)), strict=True)) if missing else {}
+            if keep:
+                kept.update(made)
+            return np.stack([made[place] if place in made else kept[place] for place in places])
+
+        return Images(self.count, read, shape, hash_of([self.key, name]), self.group)
 
     @property
     def groups(self) -> int:
@@ -100,6 +125,10 @@ class Found:
                 raise ValueError(f"{where}: found {said}, expected what a search found")
         return found
 
+    def rows(self, chosen_N: np.ndarray) -> "Found":
+        """Of some queries; what is told by group stays that of all."""
+        return replace(self, **{field.name: getattr(self, field.name)[chosen_N] for field in fields(self)[:5]})
+
     @classmethod
     def joined(cls, parts: Sequence["Found"]) -> "Found":
         """Of queries one after the other."""
@@ -132,16 +161,14 @@ def search(
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     x_NCHW = torch.as_tensor(x_NCHW).to(device)
     own = None if own_N is None else torch.as_tensor(own_N, device=device)
-    best = _Best(len(x_NCHW), k + _MORE, references, device)
+    best = _Best(len(x_NCHW), k + _MORE, references, TOLERANCE[dtype], device)
     queries = vectors(view, variants_of(x_NCHW, kinds).flatten(0, 1), dtype, reference=False)
     for start, y_MCHW in _blocks(references, block, device):
-        r_NM = correlations(queries, vectors(view, y_MCHW, dtype, reference=True))
-        if len(kinds) > 1:
-            r_NM = r_NM.unflatten(0, (len(kinds), -1)).amax(0)
+        r_VNM = correlations(queries, vectors(view, y_MCHW, dtype, reference=True)).unflatten(0, (len(kinds), -1))
         if own is not None:
             groups = best.group_M[start : start + len(y_MCHW)]
-            r_NM.masked_fill_(own[:, None] == groups, _NOT)
-        best.take(r_NM, start)
+            r_VNM.masked_fill_((own[:, None] == groups)[None], _NOT)
+        best.take(r_VNM, start)
     del queries
     found, complete_N = _rescored(view, x_NCHW, references, best, kinds, k, TOLERANCE[dtype])
     if dtype != torch.float64 and not complete_N.all():
@@ -166,9 +193,13 @@ def sizes(view: View, shape_CHW: tuple[int, int, int], kinds: int, memory_bytes:
 
 
 class _Best:
-    """The best so far of every query, with correlations from products."""
+    """The best so far of every query, with correlations from products. `ways`: bit v is set where the query, turned in
+    the v-th way, may be as near as in the best one."""
 
-    def __init__(self, n: int, candidates: int, references: Images, device: torch.device):
+    def __init__(self, n: int, candidates: int, references: Images, tolerance: float, device: torch.device):
+        self.tolerance = tolerance
+        self.ways_Nc = torch.zeros((n, candidates), device=device, dtype=torch.int64)
+        self.first_ways_N, self.second_ways_N = (torch.zeros(n, device=device, dtype=torch.int64) for _ in range(2))
         self.r_Nc = torch.full((n, candidates), _NOT, device=device, dtype=torch.float64)
         self.index_Nc = torch.full((n, candidates), NONE, device=device)
         self.group_M = None if references.group is None else torch.as_tensor(references.group, device=device)
@@ -177,27 +208,36 @@ class _Best:
         self.group_r_G = torch.full((references.groups,), _NOT, device=device)
         self.group_query_G = torch.full((references.groups,), NONE, device=device)
 
-    def take(self, r_NM: Tensor, start: int) -> None:
-        """Correlations with the references from `start` on."""
+    def take(self, r_VNM: Tensor, start: int) -> None:
+        """Correlations with the references from `start` on, of every way."""
+        r_NM = r_VNM.amax(0)
         many = min(r_NM.shape[1], self.r_Nc.shape[1])
         if r_NM.dtype == torch.float64:  # equals, but for rounding, are equals here, and the first of them counts
             r_Nc, place_Nc = (a[:, :many] for a in r_NM.round(decimals=10).sort(dim=1, descending=True, stable=True))
         else:
             r_Nc, place_Nc = r_NM.topk(many)
+        ways_Nc = torch.cat([self.ways_Nc, self._ways(r_VNM, place_Nc)], 1)
         r_Nc, index_Nc = torch.cat([self.r_Nc, r_Nc.double()], 1), torch.cat([self.index_Nc, place_Nc + start], 1)
         # stable: of equals the first, and those of earlier blocks stand first
         order_Nc = r_Nc.argsort(dim=1, descending=True, stable=True)[:, : self.r_Nc.shape[1]]
         self.r_Nc, self.index_Nc = r_Nc.gather(1, order_Nc), index_Nc.gather(1, order_Nc)
+        self.ways_Nc = ways_Nc.gather(1, order_Nc)
         if self.group_M is None:
             return
         groups, counts = self.group_M[start : start + r_NM.shape[1]].unique_consecutive(return_counts=True)
         first = 0
         for group, count in zip(groups.tolist(), counts.tolist(), strict=True):
             r_N, place_N = r_NM[:, first : first + count].max(1)
-            self._take_group(group, r_N.to(self.first_r_N.dtype), place_N + first + start)
+            ways_N = self._ways(r_VNM, place_N[:, None] + first)[:, 0]
+            self._take_group(group, r_N.to(self.first_r_N.dtype), place_N + first + start, ways_N)
             first += count
 
-    def _take_group(self, group: int, r_N: Tensor, place_N: Tensor) -> None:
+    def _ways(self, r_VNM: Tensor, place_Nc: Tensor) -> Tensor:
+        r_VNc = r_VNM.gather(2, place_Nc.expand(len(r_VNM), -1, -1))
+        near_VNc = r_VNc >= r_VNc.amax(0) - 2 * self.tolerance
+        return (near_VNc << torch.arange(len(r_VNM), device=r_VNM.device)[:, None, None]).sum(0)
+
+    def _take_group(self, group: int, r_N: Tensor, place_N: Tensor, ways_N: Tensor) -> None:
         best_r, query = r_N.max(0)
         better = best_r > self.group_r_G[group]
         self.group_r_G[group] = torch.where(better, best_r, self.group_r_G[group])
@@ -209,6 +249,8 @@ class _Best:
         moved_N = first_N & ~own_N
         self.second_r_N = torch.where(moved_N, self.first_r_N, torch.where(second_N, r_N, self.second_r_N))
         self.second_N = torch.where(moved_N, self.first_N, torch.where(second_N, place_N, self.second_N))
+        self.second_ways_N = torch.where(moved_N, self.first_ways_N, torch.where(second_N, ways_N, self.second_ways_N))
+        self.first_ways_N = torch.where(first_N, ways_N, self.first_ways_N)
         self.first_r_N = torch.where(first_N, r_N, self.first_r_N)
         self.first_N = torch.where(first_N, place_N, self.first_N)
 
@@ -252,7 +294,9 @@ def _rescored(
     def compare(x_nCHW: Tensor, y_CHW: Tensor, moments_n2: Tensor) -> Tensor:
         return exact(view, x_nCHW, y_CHW, moments_n2)
 
-    r_P, variant_P = pair_correlations(view, x_NCHW, references, pairs, kinds, compare)
+    ways_2N = np.stack([best.first_ways_N.cpu().numpy(), best.second_ways_N.cpu().numpy()])
+    ways_P = np.concatenate([best.ways_Nc.cpu().numpy()[query, place], ways_2N[two, whose]])
+    r_P, variant_P = pair_correlations(view, x_NCHW, references, pairs, kinds, compare, ways_P)
     exact_Nc, variant_Nc = np.full_like(r_Nc, _NOT), np.zeros_like(index_Nc)
     exact_Nc[query, place], variant_Nc[query, place] = r_P[: len(query)], variant_P[: len(query)]
     two_r_2N = np.full(place_2N.shape, _NOT)
@@ -279,10 +323,12 @@ def pair_correlations(
     pairs_2P: np.ndarray,
     kinds: Sequence[tuple[int, bool]],
     compare: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ways_P: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(r, variant) of (query, reference) pairs, each reference decoded once. compare: turned queries, a reference and
-    the queries' moments -> r."""
-    r_P, variant_P = np.empty(pairs_2P.shape[1]), np.zeros(pairs_2P.shape[1], np.int64)
+    the queries' moments -> r. ways_P: the bits of the kinds that are compared; None: all."""
+    r_P, variant_P = np.full(pairs_2P.shape[1], -np.inf), np.zeros(pairs_2P.shape[1], np.int64)
+    ways_P = np.full(len(r_P), 2 ** len(kinds) - 1) if ways_P is None else ways_P
     moments_N2 = moments(view, x_NCHW)
     order = pairs_2P[1].argsort(kind="stable")
     needed, firsts = np.unique(pairs_2P[1][order], return_index=True)
@@ -290,9 +336,12 @@ def pair_correlations(
     for start in range(0, len(needed), _BATCH):
         images = torch.from_numpy(references.read(needed[start : start + _BATCH].tolist())).to(x_NCHW.device)
         for y_CHW, pair in zip(images, rows[start : start + _BATCH], strict=True):
-            chosen = torch.as_tensor(pairs_2P[0][pair], device=x_NCHW.device)
-            x_nCHW, moments_n2 = x_NCHW[chosen], moments_N2[chosen]
-            r_Vn = torch.stack([compare(turned(x_nCHW, kind), y_CHW, moments_n2) for kind in kinds])
-            r_n, variant_n = r_Vn.max(0)
-            r_P[pair], variant_P[pair] = r_n.cpu().numpy(), variant_n.cpu().numpy()
+            for variant, kind in enumerate(kinds):
+                own = pair[(ways_P[pair] >> variant) & 1 == 1]
+                if not len(own):
+                    continue
+                chosen = torch.as_tensor(pairs_2P[0][own], device=x_NCHW.device)
+                r_n = compare(turned(x_NCHW[chosen], kind), y_CHW, moments_N2[chosen]).cpu().numpy()
+                better = r_n > r_P[own]
+                r_P[own[better]], variant_P[own[better]] = r_n[better], variant
     return r_P, variant_P

@@ -6,6 +6,7 @@ training images; training images among those of other subjects, and among the te
 training images.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,52 +18,87 @@ from understudy.files.json_forms import Form
 from understudy.run.seeds import seed_of
 from understudy.stack import Stack, tensors
 
-from .planted import planted
+from .planted import KINDS, planted
 from .resumable_search import Task
 from .search import Found, Images
-from .views import View
+from .views import View, views_of
 
 EXPECTED = "what find_nearest or calibrate_audit wrote"
 
 
 def generator_tasks(samples: Stack, train: Stack, test: Stack, audit: Mapping, threads: int) -> dict[str, Task]:
-    """By name, {view}/train and {view}/test. `audit`: the section of the config.
+    """By name, {view}/train, and {view}/test of the view that is listed. `audit`: the section of the config.
 
     Raises ValueError where the stacks do not show the same channels.
     """
     same_channels(samples, train)
     same_channels(train, test)
-    images, references = Images.of(samples, None, threads), Images.of(train, None, threads)
-    views = {name: View.of(name, train.channels) for name in audit["views"]}
-    how, nearest = {"variants": audit["variants"], "shifts": audit["shifts"]}, min(audit["nearest"], len(train))
-    tasks = {f"{name}/train": Task(images, references, view, k=nearest, **how) for name, view in views.items()}
-    seen = Images.of(test, included(test), threads)
-    tasks[f"{audit['view']}/test"] = Task(images, seen, views[audit["view"]], **how)
+    images, references = Forms(Images.of(samples, None, threads)), Forms(Images.of(train, None, threads))
+    nearest = min(audit["nearest"], len(train))
+    tasks = {
+        f"{view.name}/train": _task(images, references, view, audit, k=nearest)
+        for view in views_of(audit["views"], train.channels)
+    }
+    listed, seen = View.of(audit["view"], train.channels), Forms(Images.of(test, included(test), threads))
+    tasks[f"{listed.name}/test"] = _task(images, seen, listed, audit)
     return tasks
+
+
+def further_tasks(images: Images, train: Stack, audit: Mapping, threads: int) -> dict[str, Task]:
+    """By view: images among the training images."""
+    queries, references = Forms(images), Forms(Images.of(train, None, threads))
+    views = views_of(audit["views"], train.channels)
+    return {view.name: _task(queries, references, view, audit) for view in views}
 
 
 def calibration_tasks(train: Stack, test: Stack, audit: Mapping, seed: int, threads: int) -> dict[str, Task]:
     """By name: {view}/test (test images among the training images), {view}/train (training images among those of other
-    subjects), {view}/planted/{kind}; and {decisive view}/seen (training images among the test images)."""
+    subjects), {view}/planted (copies of every kind, one kind after the other); and, of the view that is listed, /seen
+    (training images among the test images)."""
     same_channels(test, train)
     same_channels(train, test)
     if len(set(train.subjects())) < 2:
         raise ValueError(f"{train.path}: found one subject with images, expected at least two: nobody could stand out")
-    references, unseen = Images.of(train, None, threads), Images.of(test, included(test), threads)
-    some = Images.of(train, evenly(len(train), audit["null_images"]), threads)
-    originals = evenly(len(train), audit["planted"])
-    copies = planted(train.read(originals, threads, checked=True), seed_of(seed, "planted"))
-    tasks, how = {}, {"variants": audit["variants"], "shifts": audit["shifts"]}
-    for name in audit["views"]:
-        view = View.of(name, train.channels)
-        tasks[f"{name}/test"] = Task(unseen, references, view, **how)
-        tasks[f"{name}/train"] = Task(some, references, view, apart=True, **how)
-        for kind, x_NCHW in copies.items():
-            images = _in_memory(x_NCHW, hash_of([train.sha256, originals.tolist(), kind, seed]))
-            tasks[f"{name}/planted/{kind}"] = Task(images, references, view, **how)
-    decisive = View.of(audit["view"], train.channels)
-    tasks[f"{decisive.name}/seen"] = Task(some, unseen, decisive, **how)
+    references, unseen = Forms(Images.of(train, None, threads)), Forms(Images.of(test, included(test), threads))
+    some = Forms(Images.of(train, null_places(train, audit), threads))
+    copies = Forms(_planted(train, test, audit, seed, threads))
+    tasks = {}
+    for view in views_of(audit["views"], train.channels):
+        tasks[f"{view.name}/test"] = _task(unseen, references, view, audit)
+        tasks[f"{view.name}/train"] = _task(some, references, view, audit, apart=True)
+        tasks[f"{view.name}/planted"] = _task(copies, references, view, audit)
+    listed = View.of(audit["view"], train.channels)
+    tasks[f"{listed.name}/seen"] = _task(some, unseen, listed, audit)
     return tasks
+
+
+class Forms:
+    """The same images in every form that is asked for, each made once."""
+
+    def __init__(self, images: Images):
+        self.images = images
+        self.form = functools.cache(images.form)
+
+
+def _task(queries: Forms, references: Forms, view: View, audit: Mapping, **how) -> Task:
+    how |= {"variants": audit["variants"], "shifts": audit["shifts"]}
+    return Task(queries.form(view.form), references.form(view.form), view, **how)
+
+
+def null_places(train: Stack, audit: Mapping) -> np.ndarray:
+    """Training images that are searched for among those of other subjects."""
+    return evenly(len(train), audit["null_images"])
+
+
+def _planted(train: Stack, test: Stack, audit: Mapping, seed: int, threads: int) -> Images:
+    """Copies of every kind of some training images, one kind after the other."""
+    originals = evenly(len(train), audit["planted"])
+    places = included(test)
+    others = [places[i] for i in evenly(len(places), len(originals))]
+    x_NCHW, y_MCHW = train.read(originals, threads, checked=True), test.read(others, threads, checked=True)
+    copies_KNCHW = planted(x_NCHW, y_MCHW, seed_of(seed, "planted")).values()
+    key = hash_of([train.sha256, test.sha256, originals.tolist(), list(KINDS), seed])
+    return Images.in_memory(np.concatenate(list(copies_KNCHW)), key)
 
 
 def same_channels(stack: Stack, train: Stack) -> None:
@@ -92,10 +128,6 @@ def included(test: Stack) -> list[int]:
 def evenly(n: int, count: int) -> np.ndarray:
     """Places of at most `count` of n things."""
     return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))
-
-
-def _in_memory(x_NCHW: np.ndarray, key: str) -> Images:
-    return Images(len(x_NCHW), lambda places: x_NCHW[list(places)], x_NCHW.shape[1:], key)
 
 
 # ------------------------------------------------------------------------------------------------ the file

@@ -1,4 +1,5 @@
-"""What of two images is compared: Pearson's correlation of all modalities, of one of them, or inside the brain.
+"""What of two images is compared: Pearson's correlation of all modalities, of one of them, of a quarter of the image,
+inside the brain, or of the annotation, in a form that takes disguises away (forms.py).
 
     r = sum((x - mean x) (y - mean y)) / (norm(x - mean x) norm(y - mean y))
 
@@ -15,10 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-ALL, BRAIN, COARSE = "all", "brain", "coarse"
-COARSE_PIXELS = 64  # along each side
+from understudy.config.audit import VIEWS
+
+from .forms import PLAIN
+
+ALL, BRAIN, COARSE, DETAIL, POSE = "all", "brain", "coarse", "detail", "pose"
+ALONE, TILES, ANNOTATION = "alone", "tiles", "annotation"
 # (quarter turns, flipped left to right first) of the query
 VARIANTS = {
     "none": [(0, False)],
@@ -32,44 +36,70 @@ _ROWS = 64  # images that are converted at once
 
 @dataclass(frozen=True)
 class View:
-    """`all`: every modality together; `brain`: the same, where the reference is not background (0 in every modality);
-    `coarse`: every modality, averaged down to 64 x 64, which a shift or a turn of a few pixels changes less; otherwise
-    a modality's name.
-
-    Raises ValueError where there is no such modality.
-    """
+    """Channels `places` (one after the other) of images in a form; `masked`: where the reference is not background (0
+    in every modality); `tile`: a quarter of the image, 0 to 3, row by row."""
 
     name: str
-    places: tuple[int, ...]  # of its channels, one after the other
+    places: tuple[int, ...]
+    form: str = PLAIN
+    masked: bool = False
+    tile: int | None = None
+
+    @classmethod
+    def all_of(cls, name: str, channels: Sequence[str]) -> "list[View]":
+        """The views that a name in the config stands for, of images with these channels, the annotation last.
+
+        `all`: every modality together; `brain`: the same, inside the reference's brain; `coarse`, `detail`: every
+        modality in this form; `pose`: in the two forms with the pose; `alone`: the detail of each modality; `tiles`:
+        the detail of each quarter; `annotation`: where it is, and centred; a modality: it alone.
+
+        Raises ValueError where there is no such modality.
+        """
+        modalities = list(channels[:-1])
+        every, last = tuple(range(len(modalities))), (len(modalities),)
+        if name == POSE:
+            return [cls(form, every, form) for form in ("pose", "pose_detail")]
+        if name == ALONE:
+            return [cls(f"{modality}_alone", (place,), DETAIL) for place, modality in enumerate(modalities)]
+        if name == TILES:
+            return [cls(f"tile_{tile + 1}", every, DETAIL, tile=tile) for tile in range(4)]
+        if name == ANNOTATION:
+            return [cls(name, last, COARSE), cls("annotation_centred", last, "centred")]
+        if name in (COARSE, DETAIL):
+            return [cls(name, every, name)]
+        if name in (ALL, BRAIN):
+            return [cls(name, every, masked=name == BRAIN)]
+        if name not in modalities:
+            raise ValueError(f"audit view: found {name!r}, expected one of {', '.join([*VIEWS, *modalities])}")
+        return [cls(name, (modalities.index(name),))]
 
     @classmethod
     def of(cls, name: str, channels: Sequence[str]) -> "View":
-        modalities = list(channels[:-1])
-        if name in (ALL, BRAIN, COARSE):
-            return cls(name, tuple(range(len(modalities))))
-        if name not in modalities:
-            known = ", ".join([ALL, BRAIN, COARSE, *modalities])
-            raise ValueError(f"audit view: found {name!r}, expected one of {known}")
-        return cls(name, (modalities.index(name),))
+        """The first that a name stands for."""
+        return cls.all_of(name, channels)[0]
 
     @property
-    def masked(self) -> bool:
-        return self.name == BRAIN
+    def upright(self) -> bool:
+        """Whether an image turns with its form, so that a variant says how the image was turned."""
+        return "pose" not in self.form
 
     def pixels(self, x_NCHW: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) of the channels that count."""
+        """uint8 (N, C, h, w) of what counts, of images in the view's form."""
         x_NCHW = x_NCHW[:, self.places[0] : self.places[-1] + 1]
-        if self.name != COARSE or x_NCHW.shape[3] <= COARSE_PIXELS:
+        if self.tile is None:
             return x_NCHW
-        return F.adaptive_avg_pool2d(x_NCHW.float(), COARSE_PIXELS).round().to(torch.uint8)
-
-    def width(self, width: int) -> int:
-        """Of what is compared of images so wide."""
-        return min(width, COARSE_PIXELS) if self.name == COARSE else width
+        row, column = divmod(self.tile, 2)
+        height, width = (side // 2 for side in x_NCHW.shape[2:])
+        return x_NCHW[:, :, row * height : (row + 1) * height, column * width : (column + 1) * width]
 
     def plane(self, height: int, width: int) -> int:
-        """Pixels of a channel of images of this size."""
-        return COARSE_PIXELS**2 if self.name == COARSE and width > COARSE_PIXELS else height * width
+        """Pixels of a channel that count, of images of this size."""
+        return height * width if self.tile is None else (height // 2) * (width // 2)
+
+
+def views_of(names: Sequence[str], channels: Sequence[str]) -> list[View]:
+    """All views that the names in the config stand for, each once."""
+    return list({view.name: view for name in names for view in View.all_of(name, channels)}.values())
 
 
 def variants_of(x_NCHW: Tensor, kinds: Sequence[tuple[int, bool]]) -> Tensor:
@@ -105,11 +135,13 @@ def moments(view: View, x_NCHW: Tensor) -> Tensor:
 def exact(view: View, x_NCHW: Tensor, y_CHW: Tensor, moments_N2: Tensor | None = None) -> Tensor:
     """float64 (N,) of uint8 queries with one uint8 reference: sums of whole numbers, which float64 holds exactly up to
     327 680 pixels (327 680^2 x 255^2 < 2^53). `moments_N2`: the queries', where they are known; a masked view has
-    others for every reference."""
+    others for every reference, and a tile for every way to turn the query."""
     x_NK, y_K = view.pixels(x_NCHW).flatten(1), view.pixels(y_CHW[None]).flatten()
     if view.masked:
         inside_K = (view.pixels(y_CHW[None])[0] > 0).any(0).expand(len(view.places), -1, -1).flatten()
         x_NK, y_K, moments_N2 = x_NK[:, inside_K], y_K[inside_K], None
+    if view.tile is not None:
+        moments_N2 = None
     x_NK, y_K, n = x_NK.double(), y_K.double(), len(y_K)
     if moments_N2 is None:
         moments_N2 = torch.stack([x_NK.sum(1), x_NK.square().sum(1)], 1)

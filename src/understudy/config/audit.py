@@ -9,28 +9,40 @@ from understudy.study.grid import sources
 from .fields import Block, Number, Once, Problem, key
 from .images import LABEL_CHANNEL
 
+VIEWS = ("all", "pose", "detail", "alone", "tiles", "annotation", "brain", "coarse")
+SEVERAL = ("pose", "alone", "tiles", "annotation")  # that stand for more than one search
+
+IN_FORM = {"pose": 2, "detail": 1, "alone": 1, "tiles": 1, "coarse": 1}  # searches over all modalities in a small form
+FORM_PIXELS = 64  # along each side of a small form, at most
+
+# Keys that decide what a search finds, what the thresholds are, and what the verdict is
+SEARCH = ("view", "views", "variants", "shifts")
+CALIBRATED = (*SEARCH, "null_images", "false_positive_rate")
+JUDGED = (*CALIBRATED, "limit", "membership_limit", "most_filtered", "find_share", "find_power", "least_subjects")
+
 
 class Audit(Block):
     """Are synthetic images copies of training images (docs/audit.md)."""
 
-    view: str = key(
-        "all",
-        "what decides: all modalities together; brain, the same inside the training image's brain; "
-        "coarse, the same averaged down to 64 x 64; or a modality",
-        remark="decides; others: brain (inside the training image's), coarse (64 x 64), a modality",
-    )
     views: Annotated[list[str], Once()] = key(
-        ["all", "t1ce", "brain", "coarse"], "what is searched and shown, the one that decides among them", min_length=1
+        ["all", "pose", "detail", "alone", "tiles", "annotation"],
+        "what is compared; an image that is a copy in one of them is one. all: all modalities together; pose: the "
+        "same, the head moved, scaled and turned to a standard place; detail: local contrast, whatever the brightness; "
+        "alone: the detail of each modality; tiles: of each quarter; annotation: where it is, and its shape; brain: "
+        "all modalities inside the training image's brain; coarse: all at 64 x 64; or a modality",
+        remark="others: brain, coarse (64 x 64), a modality: docs/audit.md",
+        min_length=1,
     )
+    view: str = key("all", "the view, one of views, of the correlations in tables and of membership")
     channel: str = key("t1ce", "modality of pictures and of mutual information")
     variants: Literal["none", "flip", "dihedral"] = key(
-        "flip",
+        "dihedral",
         "how synthetic images are also compared: flipped left to right, or in all eight ways of flips and"
         " quarter turns",
-        remark="none, flip, dihedral (eight ways, eight times the work)",
+        remark="none, flip (two ways), dihedral (eight)",
     )
     shifts: int = key(
-        4,
+        0,
         "pixels of 256 by which the most similar pairs are moved to where they fit best; 0: not at all",
         remark="pixels that the most similar pairs are moved by to fit",
         ge=0,
@@ -51,6 +63,31 @@ class Audit(Block):
         ge=0,
         le=1,
     )
+    membership_limit: Number = key(
+        0.6,
+        "AUC of telling training from test subjects by the images that is tolerated: the lower end of its 95 % "
+        "interval must not be above",
+        remark="AUC of telling training from test subjects that is tolerated; 0.5: nobody can",
+        ge=0.5,
+        le=1,
+    )
+    most_filtered: Number = key(
+        0.05,
+        "share of copies before a filter dropped them that is tolerated: of more, the filtered images fail, too",
+        remark="copies before a filter dropped them: of more, the filtered images fail, too",
+        ge=0,
+        le=1,
+    )
+    find_share: Number = key(
+        0.05,
+        "a pass says that a set with this share of copies, of any kind that is planted, would have failed",
+        gt=0,
+        le=1,
+    )
+    find_power: Number = key(0.95, "with at least this probability; else the verdict is `cannot say`", ge=0, le=1)
+    least_subjects: int = key(
+        10, "training subjects, and test subjects, without whom nobody can say what is usual", ge=2
+    )
     null_images: int = key(5000, "training images that are searched for among those of other subjects", ge=1)
     planted: int = key(500, "copies of each kind that test the detector", ge=1)
     details: int = key(100, "most similar pairs whose mutual information and patch distance are computed", ge=0)
@@ -61,10 +98,11 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     audit, (*modalities, last) = config["audit"], config["images"]["channels"]
     if not sources(config) or last != LABEL_CHANNEL:  # channels are then wrong themselves
         return
-    known = ["all", "brain", "coarse", *modalities]
+    known = [*VIEWS, *modalities]
     if unknown := [view for view in audit["views"] if view not in known]:
         yield "audit.views", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"
-    if audit["view"] not in audit["views"]:
-        yield "audit.view", f"found {audit['view']!r}; allowed: one of audit.views, {', '.join(audit['views'])}"
+    if audit["view"] not in audit["views"] or audit["view"] in SEVERAL:
+        allowed = [view for view in audit["views"] if view not in SEVERAL]
+        yield "audit.view", f"found {audit['view']!r}; allowed: one of audit.views, {', '.join(allowed)}"
     if audit["channel"] not in modalities:
         yield "audit.channel", f"found {audit['channel']!r}; allowed: one of {', '.join(modalities)}"

@@ -218,36 +218,54 @@ class Measured(Form):
     high: Share
 
 
-class Thresholds(Form):
+class Usual(Form):
+    """Of the statistics of audit.detector: median and width."""
+
+    correlation: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+    standing_out: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+class Detecting(Form):
     """A detector of audit.detector."""
 
-    correlation: FiniteFloat
-    ratio: FiniteFloat
+    usual: Annotated[dict[Name, Usual], Field(min_length=1, max_length=300)]
+    threshold: FiniteFloat
     rate: Share
+    far: FiniteFloat
+    far_rate: Share
 
 
-class ViewCalibration(Form):
-    detector: Thresholds
-    beyond_all: Thresholds
-    false_alarms: dict[Name, Measured]
-    recall: dict[Name, Measured]
+class Recall(Form):
+    flagged: Measured
+    far: Measured
+
+
+class SamePerson(Form):
+    """Subject -> training subject."""
+
+    test: dict[Name, Name]
+    train: dict[Name, Name]
 
 
 class Calibration(Form):
     """calibration.json."""
 
-    format: Literal[2]
+    format: Literal[3]
     view: Name
-    views: Annotated[dict[Name, ViewCalibration], Field(min_length=1, max_length=300)]
+    views: list[Name]
+    detector: Detecting
+    false_alarms: dict[Name, Measured]
+    recall: Annotated[dict[Name, Recall], Field(min_length=1)]
+    same_person: SamePerson
     options: Annotated[dict[Name, object], Field(max_length=MOST_OPTIONS)]
     train_sha256: Sha256
     test_sha256: Sha256
     real_sha256: Sha256
 
     @model_validator(mode="after")
-    def _decides(self) -> "Calibration":
-        if self.view not in self.views:
-            raise ValueError("no calibration of the view that decides")
+    def _listed(self) -> "Calibration":
+        if self.view not in self.views or set(self.views) != set(self.detector.usual):
+            raise ValueError("no calibration of the views")
         return self
 
 
@@ -283,7 +301,7 @@ class Membership(Form):
 class Audit(Form):
     """audit.json."""
 
-    format: Literal[2]
+    format: Literal[3]
     dataset: Name
     generator: Name
     filtered: bool
@@ -300,13 +318,16 @@ class Audit(Form):
     thresholds: dict[Name, FiniteFloat]
     memorized: Measured
     copies: Measured
-    other_views: dict[Name, Measured]
+    seen_in: dict[Name, Count]
+    chance: dict[Name, Share]
+    dropped: Count
     limit: Share
     recall: dict[Name, Share]
+    power: dict[Name, dict[Name, Share]]
     correlation: Quantiles
     correlation_of_test: Quantiles
     membership: Membership
-    verdict: Literal["pass", "fail"]
+    verdict: Literal["pass", "fail", "cannot say"]
     reasons: list[Text]
 
 

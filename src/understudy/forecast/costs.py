@@ -7,6 +7,8 @@ comparing, searching). Everything else takes minutes of cores, by a table of how
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from understudy.audit.planted import KINDS
+from understudy.config.audit import FORM_PIXELS, IN_FORM
 from understudy.run.demand import Demand
 from understudy.study.grid import sample_count, sources
 from understudy.study.sources import MADE_CONTROLS, REAL, SHUFFLED, Source, counts
@@ -19,7 +21,6 @@ from .speed import Speed
 START_SECONDS = 5.0  # of a job: Python, reading images
 SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three regions (benchmarks/README.md)
 CPU_FLOPS = 3e10  # of one core, float32
-PLANTED_KINDS = 7  # of copies, understudy.audit.planted
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 # of a feature space: FLOPs of an image (299 x 299, 256 x 256, ViT-L/14 at 224 x 224), features
 SPACE_FLOPS = {"inception": 11.4e9, "radimagenet": 10.8e9, "dinov2": 162e9, "random": 0.1e9}
@@ -178,7 +179,7 @@ def _work_on_images(job: Job, study: Study) -> Cost:
         return _on_device(job, study, after=after, run_bytes=run_bytes)
     if job.rule == "find_nearest":
         return _on_device(job, study, after=samples * real * _pair_seconds(job, study))
-    queries = one.test_included + min(audit["null_images"], one.train_slices) + PLANTED_KINDS * audit["planted"]
+    queries = one.test_included + min(audit["null_images"], one.train_slices) + len(KINDS) * audit["planted"]
     return _on_device(job, study, after=queries * one.train_slices * _pair_seconds(job, study))
 
 
@@ -204,13 +205,16 @@ def _space_seconds(job: Job, study: Study) -> float:
 
 def _pair_seconds(job: Job, study: Study) -> float:
     """Of comparing two images: matrix products over all pixels, of every view, a masked one with a plane more for each
-    two, and every way to turn an image."""
+    two, one in a form over fewer, and every way to turn an image."""
     audit, images = study.config["audit"], study.config["images"]
     modalities = len(images["channels"]) - 1
-    planes = sum({"all": modalities, "brain": 2 * modalities}.get(view, 1) for view in audit["views"])
+    small = min(images["size"], FORM_PIXELS) ** 2
+    planes = {"all": modalities, "brain": 2 * modalities} | dict.fromkeys(images["channels"][:-1], 1)
+    full = images["size"] ** 2 * sum(planes.get(view, 0) for view in audit["views"])
+    forms = small * sum(modalities * IN_FORM.get(view, 0) + 2 * (view == "annotation") for view in audit["views"])
     ways = {"none": 1, "flip": 2, "dihedral": 8}[audit["variants"]]
     gpu = gpu_of(study.speeds[job.model(study.config)].device)
-    return 2 * ways * planes * images["size"] ** 2 / (SHARE * gpu.peak("bf16") if gpu else CPU_FLOPS)
+    return 2 * ways * (full + forms) / (SHARE * gpu.peak("bf16") if gpu else CPU_FLOPS)
 
 
 # ------------------------------------------------------------------------------------------------ cores

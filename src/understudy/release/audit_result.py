@@ -10,8 +10,8 @@ from understudy.files.outside import read_json_as
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TEXTS = ("dataset", "generator", "view", "variants", "verdict")
-_NUMBERS = ("format", "count", "false_positive_rate", "limit", "filtered")
-_GROUPS = ("thresholds", "memorized", "copies", "recall", "membership")
+_NUMBERS = ("format", "count", "false_positive_rate", "limit", "filtered", "dropped")
+_GROUPS = ("thresholds", "memorized", "copies", "chance", "recall", "membership")
 
 
 def read_audit(path: str | Path) -> dict:

@@ -108,7 +108,13 @@ def _audit(facts: Facts) -> str:
         ends = f" ({between['low']:.3f} to {between['high']:.3f})" if "low" in between else ""
         rows.append(("membership AUC", f"{auc:.3f}{ends}; at 0.5 nobody can tell who was in the training set"))
     recall = [(escape.markdown(kind), _percent(share)) for kind, share in audit["recall"].items()]
-    filtered = "Images above the threshold had been replaced before this audit. " if audit.get("filtered") else ""
+    dropped, count = audit["dropped"], audit["count"]
+    filtered = (
+        f"Before this audit a filter had found {dropped:g} copies and put other images in their place, "
+        f"{_percent(dropped / count)} of as many as are here. "
+        if audit.get("filtered")
+        else ""
+    )
     return f"""## Are they copies of patients?
 
 Every image was compared with every training image. {filtered}Verdict: **{audit["verdict"]}**.

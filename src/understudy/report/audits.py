@@ -11,7 +11,7 @@ from understudy.study.sources import COPIES, MADE_CONTROLS
 
 from .spoken_names import spoken
 
-PASS, FAIL = "pass", "fail"
+PASS, FAIL, CANNOT_SAY = "pass", "fail", "cannot say"
 
 
 def read_audits(paths: Iterable[Path]) -> list[dict]:
@@ -32,15 +32,26 @@ def audit_sentence(a: Mapping) -> tuple[str, bool]:
     if a["generator"] == COPIES:
         found = "found out, as it must be" if failed else "NOT found out: do not believe any audit of this study"
         return f"{name}, a control: {found}.", failed
-    return f"{name}: {finding(a)}.", not failed
+    return f"{name}: {finding(a)}.", a["verdict"] == PASS
 
 
 def finding(a: Mapping) -> str:
     """What an audit says of images, without a name before and a full stop behind."""
     if a["verdict"] == FAIL:
         return f"not to be shared, {'; '.join(a['reasons'])}"
+    if a["verdict"] == CANNOT_SAY:
+        return f"nobody can say whether they may be shared, as {'; '.join(a['reasons'])}"
     flagged, rate = a["memorized"]["count"], a["false_positive_rate"]
-    return f"no sign of copies, {flagged} of {a['count']} flagged where {rate:.0%} of real images of others may be"
+    return (
+        f"no sign of copies, {flagged} of {a['count']} flagged where {rate:.0%} of real images of others may be; "
+        f"{missed(a)}"
+    )
+
+
+def missed(a: Mapping) -> str:
+    """Which planted copies were found least."""
+    kind, share = min(a["recall"].items(), key=lambda one: one[1])
+    return f"of copies that were planted the worst found kind, {kind.replace('_', ' ')}, was found in {share:.0%}"
 
 
 def without_controls(summaries: Sequence[Mapping]) -> list[Mapping]:
@@ -57,8 +68,10 @@ def _row(a: Mapping) -> dict[str, str]:
         "copies": str(a["copies"]["count"]),
         "median correlation": f"{a['correlation']['median']:.3f}",
         "of test images": f"{a['correlation_of_test']['median']:.3f}",
+        "seen in": ", ".join(f"{view} {count}" for view, count in a["seen_in"].items() if count) or "-",
+        "dropped before": str(a["dropped"]),
         "membership AUC": "{auc:.2f} ({low:.2f} to {high:.2f})".format(**a["membership"]),
-        **{f"recall {kind}": f"{share:.2f}" for kind, share in a["recall"].items()},
+        **{f"recall {kind.replace('_', ' ')}": f"{share:.2f}" for kind, share in a["recall"].items()},
         "verdict": a["verdict"],
     }
 

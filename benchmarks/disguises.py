@@ -1,0 +1,127 @@
+"""What the audit sees: recall of copies in every disguise, false alarms of people whom nobody has seen, verdicts.
+
+    python benchmarks/disguises.py --train TRAIN.zip --test TEST.zip --calibrate 30 --output benchmarks/disguises.md
+
+The first --calibrate test subjects calibrate; the others are the images of a generator that copies nobody. The audit
+judges them as they are, and with --share of copies of each kind among them. Two stacks of the rule slice_volumes are
+enough. Ends with 1 where a kind is found in less than --least, where the realised rate of false alarms differs from the
+stated one by more than its 95 % interval, or where a verdict is wrong.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from understudy.audit.detector import Detector, share
+from understudy.audit.planted import KINDS, planted
+from understudy.audit.search_tasks import calibration_tasks, generator_tasks
+from understudy.audit.verdict import FAIL, calibrate, judge
+from understudy.config.audit import Audit
+from understudy.run.machine import use_device
+from understudy.stack import Stack, StackWriter
+
+BLOCK = 2048  # references at once
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--calibrate", type=int, required=True, help="test subjects that calibrate")
+    parser.add_argument("--images", type=int, default=400, help="of a set that is judged")
+    parser.add_argument("--share", type=float, default=0.05, help="of copies among them")
+    parser.add_argument("--planted", type=int, default=60)
+    parser.add_argument("--least", type=float, default=0.95)
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="that are hidden in a set")
+    parser.add_argument("--output", type=Path, help="the table, Markdown")
+    parser.add_argument("--device", default="auto")
+    a = parser.parse_args()
+    device, began = use_device(a.device, 0), time.perf_counter()
+    audit = Audit().model_dump() | {"planted": a.planted, "null_images": 400, "details": 0}
+    train, test = Stack.open(a.train), Stack.open(a.test)
+    host, people = np.random.default_rng(0), list(dict.fromkeys(test.subjects()))
+    with tempfile.TemporaryDirectory() as folder:
+        known = some_subjects(Path(folder, "known.zip"), test, people[: a.calibrate])
+        unseen = some_subjects(Path(folder, "unseen.zip"), test, people[a.calibrate :])
+        null = searched(calibration_tasks(train, known, audit, 0, 1), device)
+        calibration = calibrate(null, train, known, audit)
+        places = np.sort(host.choice(len(unseen), min(a.images, len(unseen)), replace=False))
+        clean = unseen.read(places.tolist())
+
+        def judged(x_NCHW: np.ndarray):
+            samples = nobody(Path(folder, "samples.zip"), train, x_NCHW)
+            found = searched(generator_tasks(samples, train, known, audit, 1), device)
+            return judge(samples, train, known, found, null, calibration, audit, {}), found
+
+        (alone, found), hidden = judged(clean), round(a.share * len(clean))
+        originals = train.read(np.sort(host.choice(len(train), hidden, replace=False)).tolist())
+        copies = planted(originals, clean[:hidden], 1)
+        verdicts = {kind: judged(np.concatenate([copies[kind], clean[hidden:]]))[0].summary for kind in a.kinds}
+    detector = Detector.of(calibration)
+    score_N, _ = detector.scores({view: found[f"{view}/train"] for view in calibration["views"]})
+    realised = share(int((score_N > detector.threshold).sum()), len(score_N))
+    lines = list(table(train, a, calibration, realised, alone.summary, verdicts))
+    print("\n".join(lines), f"\n{time.perf_counter() - began:.0f} s", sep="\n")
+    if a.output:
+        a.output.write_text("\n".join(lines) + "\n")
+    missed = [kind for kind, one in calibration["recall"].items() if one["flagged"]["share"] < a.least]
+    wrong = [kind for kind, one in verdicts.items() if one["verdict"] != FAIL]
+    off = not realised["low"] <= detector.rate <= realised["high"]
+    print(f"found too seldom: {missed}; sets that did not fail: {wrong}; alone: {alone.summary['verdict']}")
+    sys.exit(bool(missed or wrong or off or alone.summary["verdict"] == FAIL))
+
+
+def table(train: Stack, a, calibration: dict, realised: dict, alone: dict, verdicts: dict):
+    subjects, height = len(set(train.subjects())), train.meta["height"]
+    rate = calibration["detector"]["rate"]
+    yield (
+        f"{subjects} training subjects, {a.calibrate} to calibrate on, {height} x {height} pixels, stated rate "
+        f"{rate:.2%}."
+    )
+    yield (
+        f"People whom nobody has seen: {realised['share']:.2%} flagged ({realised['low']:.2%} to "
+        f"{realised['high']:.2%}), verdict {alone['verdict']}, membership AUC {alone['membership']['auc']:.2f}."
+    )
+    yield ""
+    yield f"| planted copy | found | {alone['count']} images with {a.share:.0%} of them | seen in |"
+    yield "| --- | --- | --- | --- |"
+    for kind, one in calibration["recall"].items():
+        summary = verdicts.get(kind)
+        seen = sorted((summary or {"seen_in": {}})["seen_in"].items(), key=lambda item: -item[1])[:2]
+        views = ", ".join(view for view, count in seen if count)
+        verdict = summary["verdict"] if summary else "-"
+        yield f"| {kind.replace('_', ' ')} | {one['flagged']['share']:.2f} | {verdict} | {views} |"
+
+
+def searched(tasks, device) -> dict:
+    return {name: task.search(range(task.queries.count), device, BLOCK) for name, task in tasks.items()}
+
+
+def some_subjects(path: Path, stack: Stack, names: Sequence[str]) -> Stack:
+    """The slices of some subjects that pass the slice rule."""
+    meta = {key: value for key, value in stack.meta.items() if key not in ("count", "format")}
+    meta["subjects"] = {name: meta["subjects"][name] for name in names}
+    meta["lineage"] = [about["identity"] for about in meta["subjects"].values()]
+    with StackWriter(path, meta) as writer:
+        for i in stack.included():
+            if stack.subjects()[i] in meta["subjects"]:
+                writer.add_png(stack.names[i], stack.checked_png(i))
+    return Stack.open(path)
+
+
+def nobody(path: Path, train: Stack, x_NCHW: np.ndarray) -> Stack:
+    """As a generator's images."""
+    meta = {key: value for key, value in train.meta.items() if key not in ("count", "format", "subjects")}
+    with StackWriter(path, meta) as writer:
+        for i, x_CHW in enumerate(x_NCHW):
+            writer.add(f"{i:06d}.png", np.ascontiguousarray(x_CHW))
+    return Stack.open(path)
+
+
+if __name__ == "__main__":
+    main()

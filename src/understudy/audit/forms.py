@@ -1,0 +1,127 @@
+"""What is made of images before they are compared, so that a disguised copy is near to its original again.
+
+A form is a function of one image and of nothing else. It turns with the image: the form of an image that was flipped is
+the flipped form. Correlation of forms tolerates what the form takes away:
+
+| form | takes away |
+| --- | --- |
+| `plain` | nothing |
+| `coarse` | detail: averaged down to 64 x 64 |
+| `detail` | brightness, contrast, inversion: size of the local contrast, relative to what is usual around it |
+| `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
+| `pose_detail` | both |
+| `centred` | place of the annotation: its centre is moved into the middle |
+
+All but the first are at most 64 pixels wide.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from understudy.config.audit import FORM_PIXELS
+
+PLAIN = "plain"
+RADIUS = 0.38  # of a disc with the area of the head in its pose, as a share of the width
+# sds of blurs, in pixels of 64: of the image, of what is subtracted from it, of the contrast that is usual around
+FINE, WIDE, AROUND = 1.5, 4.0, 6.0
+FLOOR = 3.0  # grey levels of contrast that count as nothing
+LEVELS = 64  # of the form, for a contrast as usual
+SOFT = 1.5  # sd of the blur before the outline is found, in pixels of 64
+OUTLINE = 0.8  # of Otsu's threshold
+# An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
+LEAST_ANNOTATED = 8
+
+Form = Callable[[np.ndarray], np.ndarray]  # uint8 (C, H, W), the annotation last -> uint8 (C, h, w)
+
+
+def plain(x_CHW: np.ndarray) -> np.ndarray:
+    return x_CHW
+
+
+def coarse(x_CHW: np.ndarray) -> np.ndarray:
+    """Averaged down; of the annotation the nearest pixel, and nothing where there is little of it."""
+    if max(x_CHW.shape[1:]) > FORM_PIXELS:
+        factor = FORM_PIXELS / max(x_CHW.shape[1:])
+        size = tuple(max(1, round(side * factor)) for side in x_CHW.shape[:0:-1])
+        images = [cv2.resize(x_HW, size, interpolation=cv2.INTER_AREA) for x_HW in x_CHW[:-1]]
+        x_CHW = np.stack([*images, cv2.resize(x_CHW[-1], size, interpolation=cv2.INTER_NEAREST)])
+    if np.count_nonzero(x_CHW[-1]) < LEAST_ANNOTATED * x_CHW[-1].size / FORM_PIXELS**2:
+        x_CHW = np.concatenate([x_CHW[:-1], np.zeros_like(x_CHW[-1:])])
+    return x_CHW
+
+
+def detail(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    scale = small_CHW.shape[2] / FORM_PIXELS
+    contrasts = [_contrast(x_HW.astype(np.float32), scale) for x_HW in small_CHW[:-1]]
+    return np.stack([*contrasts, small_CHW[-1]])
+
+
+def _contrast(x_HW: np.ndarray, scale: float) -> np.ndarray:
+    band_HW = _blurred(x_HW, FINE * scale)
+    band_HW = band_HW - _blurred(band_HW, WIDE * scale)
+    usual_HW = np.sqrt(_blurred(band_HW**2, AROUND * scale))
+    return (LEVELS * np.abs(band_HW) / (usual_HW + FLOOR)).round().clip(0, 255).astype(np.uint8)
+
+
+def pose(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    return _framed(small_CHW, _outline(small_CHW), upright=True)
+
+
+def pose_detail(x_CHW: np.ndarray) -> np.ndarray:
+    return detail(pose(x_CHW))
+
+
+def centred(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    return _framed(small_CHW, small_CHW[-1] > 0, upright=False)
+
+
+FORMS: dict[str, Form] = {form.__name__: form for form in (plain, coarse, detail, pose, pose_detail, centred)}
+
+
+def in_form(name: str, x_NCHW: np.ndarray) -> np.ndarray:
+    """uint8 (N, C, h, w) of uint8 images (N, C, H, W)."""
+    form = FORMS[name]
+    return x_NCHW if form is plain else np.stack([form(np.ascontiguousarray(x_CHW)) for x_CHW in x_NCHW])
+
+
+def shape_in_form(name: str, shape_CHW: tuple[int, int, int]) -> tuple[int, int, int]:
+    return FORMS[name](np.zeros(shape_CHW, np.uint8)).shape
+
+
+def _outline(x_CHW: np.ndarray) -> np.ndarray:
+    """bool (H, W): the largest bright region of the mean of all modalities."""
+    mean_HW = _blurred(x_CHW[:-1].mean(0, dtype=np.float32), SOFT * x_CHW.shape[2] / FORM_PIXELS)
+    mean_HW = mean_HW.round().clip(0, 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(mean_HW, 0, 255, cv2.THRESH_OTSU)
+    count, regions_HW, about, _ = cv2.connectedComponentsWithStats((mean_HW > OUTLINE * threshold).astype(np.uint8))
+    if count < 2:
+        return np.ones(mean_HW.shape, bool)
+    return regions_HW == 1 + about[1:, cv2.CC_STAT_AREA].argmax()
+
+
+def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray, *, upright: bool) -> np.ndarray:
+    """Moved so that the centre of what is inside lies in the middle; `upright`: also turned so that its longer axis is
+    vertical, and scaled to the standard area. Images with nothing inside stay as they are."""
+    y_N, x_N = np.nonzero(inside_HW)
+    if not len(x_N):
+        return x_CHW
+    height, width = inside_HW.shape
+    centre = x_N.mean(), y_N.mean()
+    degrees, scale = 0.0, 1.0
+    if upright:
+        (xx, xy), (_, yy) = np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2)
+        degrees = np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) - 90
+        scale = RADIUS * width / np.sqrt(len(x_N) / np.pi)
+    matrix_23 = cv2.getRotationMatrix2D(centre, degrees, scale)
+    matrix_23[:, 2] += (width - 1) / 2 - centre[0], (height - 1) / 2 - centre[1]
+    moved = [cv2.warpAffine(x_HW, matrix_23, (width, height)) for x_HW in x_CHW[:-1]]
+    return np.stack([*moved, cv2.warpAffine(x_CHW[-1], matrix_23, (width, height), flags=cv2.INTER_NEAREST)])
+
+
+def _blurred(x_HW: np.ndarray, sd: float) -> np.ndarray:
+    return cv2.GaussianBlur(x_HW, (0, 0), sd, borderType=cv2.BORDER_REPLICATE)
