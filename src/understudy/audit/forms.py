@@ -30,6 +30,7 @@ FLOOR = 3.0  # grey levels of contrast that count as nothing
 LEVELS = 64  # of the form, for a contrast as usual
 SOFT = 1.5  # sd of the blur before the outline is found, in pixels of 64
 OUTLINE = 0.8  # of Otsu's threshold
+HEAD, BRIGHT = 0.25, 0.98  # of one modality: share of the grey level that this share of the pixels lies below
 # An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
 LEAST_ANNOTATED = 8
 
@@ -55,15 +56,20 @@ def coarse(x_CHW: np.ndarray) -> np.ndarray:
 def detail(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
     scale = small_CHW.shape[2] / FORM_PIXELS
-    contrasts = [_contrast(x_HW.astype(np.float32), scale) for x_HW in small_CHW[:-1]]
+    contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale) for x_HW in small_CHW[:-1]]
     return np.stack([*contrasts, small_CHW[-1]])
 
 
-def _contrast(x_HW: np.ndarray, scale: float) -> np.ndarray:
-    band_HW = _blurred(x_HW, FINE * scale)
-    band_HW = band_HW - _blurred(band_HW, WIDE * scale)
-    usual_HW = np.sqrt(_blurred(band_HW**2, AROUND * scale))
-    return (LEVELS * np.abs(band_HW) / (usual_HW + FLOOR)).round().clip(0, 255).astype(np.uint8)
+def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float) -> np.ndarray:
+    """0 outside the head, whose edge is strong in everybody: means are those of pixels inside."""
+
+    def mean(y_HW: np.ndarray, sd: float) -> np.ndarray:
+        return _blurred(y_HW * inside_HW, sd * scale) / np.maximum(_blurred(inside_HW, sd * scale), 1e-3)
+
+    band_HW = mean(x_HW, FINE)
+    band_HW = band_HW - mean(band_HW, WIDE)
+    usual_HW = np.sqrt(mean(band_HW**2, AROUND))
+    return (inside_HW * LEVELS * np.abs(band_HW) / (usual_HW + FLOOR)).round().clip(0, 255).astype(np.uint8)
 
 
 def pose(x_CHW: np.ndarray) -> np.ndarray:
@@ -93,15 +99,28 @@ def shape_in_form(name: str, shape_CHW: tuple[int, int, int]) -> tuple[int, int,
     return FORMS[name](np.zeros(shape_CHW, np.uint8)).shape
 
 
+def _head(x_HW: np.ndarray) -> np.ndarray:
+    """float32 (H, W), 0 or 1: the head in one modality, by a low threshold, as some of it is dark in each."""
+    soft_HW = _blurred(x_HW.astype(np.float32), SOFT * x_HW.shape[1] / FORM_PIXELS)
+    return _largest(soft_HW > HEAD * np.quantile(soft_HW, BRIGHT)).astype(np.float32)
+
+
 def _outline(x_CHW: np.ndarray) -> np.ndarray:
     """bool (H, W): the largest bright region of the mean of all modalities."""
     mean_HW = _blurred(x_CHW[:-1].mean(0, dtype=np.float32), SOFT * x_CHW.shape[2] / FORM_PIXELS)
     mean_HW = mean_HW.round().clip(0, 255).astype(np.uint8)
     threshold, _ = cv2.threshold(mean_HW, 0, 255, cv2.THRESH_OTSU)
-    count, regions_HW, about, _ = cv2.connectedComponentsWithStats((mean_HW > OUTLINE * threshold).astype(np.uint8))
+    return _largest(mean_HW > OUTLINE * threshold)
+
+
+def _largest(bright_HW: np.ndarray) -> np.ndarray:
+    """bool (H, W): the largest connected region with its holes; everything, where there is none."""
+    count, regions_HW, about, _ = cv2.connectedComponentsWithStats(bright_HW.astype(np.uint8))
     if count < 2:
-        return np.ones(mean_HW.shape, bool)
-    return regions_HW == 1 + about[1:, cv2.CC_STAT_AREA].argmax()
+        return np.ones(bright_HW.shape, bool)
+    region_HW = (regions_HW == 1 + about[1:, cv2.CC_STAT_AREA].argmax()).astype(np.uint8)
+    contours, _ = cv2.findContours(region_HW, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(region_HW, contours, -1, 1, cv2.FILLED) > 0
 
 
 def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray, *, upright: bool) -> np.ndarray:
