@@ -109,9 +109,8 @@ def test_chance_is_that_of_people():
             score_N = person_40 + host.normal(0, 0.1, 400)
             calibrated, clean = score_N[:300], score_N[300:]
             threshold = np.sort(calibrated)[-place_at(300, 0.02)]
-            chance = Chance.of(
-                Detector({}, threshold, 0.02, 9, 0.001), calibrated, np.repeat(np.arange(30), 10), 100, study
-            )
+            one = Detector({}, threshold, 0.02, 9, 0.001)
+            chance = Chance.of(one, calibrated, np.repeat(np.arange(30), 10), 100, study, draws=500)
             failed[cluster] += chance.of_flags(int((clean > threshold).sum())) < 0.05
     assert max(failed.values()) <= 12, failed  # of 100 at 5 %: 5, and three standard errors
     loose = Chance.of(Detector({}, threshold, 0.02, 9, 1e-6), calibrated, np.repeat(np.arange(30), 10), 100_000)

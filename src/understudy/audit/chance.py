@@ -21,14 +21,16 @@ SURE = 0.01  # probability that a clean set fails, all reasons together
 
 @dataclass(frozen=True)
 class Chance:
-    """Of a set of n images: shares of flags that a clean one would have had, (DRAWS,), ascending."""
+    """Of a set of n images: shares of flags that a clean one would have had, ascending."""
 
     shares: np.ndarray
     n: int
     detector: Detector
 
     @classmethod
-    def of(cls, detector: Detector, score_N: np.ndarray, owner_N: np.ndarray, n: int, seed: int = 0) -> "Chance":
+    def of(
+        cls, detector: Detector, score_N: np.ndarray, owner_N: np.ndarray, n: int, seed: int = 0, draws: int = DRAWS
+    ) -> "Chance":
         """score_N, owner_N: of the test images, and whose they are."""
         rng = np.random.default_rng(seed)
         owner_N = np.unique(owner_N[np.argsort(-score_N, kind="stable")], return_inverse=True)[1]
@@ -36,14 +38,14 @@ class Chance:
         # a set of n images is one of so many people
         many, equal = max(1, round(n * people / len(score_N))), np.full(people, 1 / people)
         shares = []
-        for _ in range(0, DRAWS, step := max(1, int(_AT_ONCE / len(score_N)))):
+        for _ in range(0, draws, step := min(draws, max(1, int(_AT_ONCE / len(score_N))))):
             learned_BN, judged_BN = (
                 rng.multinomial(size, equal, step)[:, owner_N].cumsum(1) for size in (people, many)
             )
             place_B1 = (learned_BN <= detector.rate * (learned_BN[:, -1:] + 1)).sum(1, keepdims=True)
             flagged_B = np.where(place_B1 > 0, np.take_along_axis(judged_BN, np.maximum(place_B1 - 1, 0), 1), 0)[:, 0]
             shares.append(flagged_B / np.maximum(1, judged_BN[:, -1]))
-        return cls(np.sort(np.concatenate(shares)[:DRAWS]), n, detector)
+        return cls(np.sort(np.concatenate(shares)[:draws]), n, detector)
 
     def of_flags(self, count: int | np.ndarray) -> np.ndarray:
         """Probability that a clean set has so many flags or more."""
