@@ -21,7 +21,7 @@ NEEDS = {
     "generate": [*CORE, "safetensors", "torch"],
     "segment": [*CORE, *NETWORKS, "pandas"],
     "evaluate": [*CORE, *NETWORKS, "pandas", "pytorch-fid", "tabulate", "timm", "torchvision"],
-    "forecast": [*CORE, *NETWORKS, "snakemake"],
+    "forecast": [*CORE, *NETWORKS, "pandas", "snakemake"],
     "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "tabulate", "torch"],
     "report": [*CORE, "jinja2", "markupsafe", "matplotlib", "pandas", "scipy", "tabulate"],
     "release": [*CORE, "pandas", "safetensors", "scipy", "torch"],  # it computes verdicts once more
