@@ -41,7 +41,7 @@ def study():
         "imports": {"theirs": {"stack": nasty("stack")}},
         "samples": {"count": 30},
         "segmenters": {"swin": {**SWIN, "pretrained": nasty("backbone")}},
-        "audit": {"false_positive_rate": 0.1, "planted": 10, "null_images": 20},
+        "audit": {"false_positive_rate": 0.1, "planted": 10, "null_images": 20, "find_power": 0, "least_subjects": 2},
         "experiments": {"repeats": 1, "augmentations": ["plain"], "training_sets": ["real"], "keep_weights": True},
         "evaluation": {"fidelity": {"spaces": ["random", "segmenter"], "weights": {"segmenter": nasty("weights")}}},
         "release": {**RELEASE, "licence_file": nasty("licence"), "salt_file": nasty("salt")},
