@@ -35,7 +35,7 @@ def test_default_regions_hold_as_far_as_there_are_their_labels():
         ("generators.stylegan2.r1_gama", 1, "generators.stylegan2: found unknown key `r1_gama` (did you mean"),
         ("generators.stylegan2.batch", "32", "generators.stylegan2.batch: found '32' (str); allowed: an integer"),
         ("generators.stylegan2.batch", 0, "generators.stylegan2.batch: found 0; allowed: at least 1"),
-        ("generators.stylegan2.precision", "fp8", "found 'fp8'; allowed: 'fp32', 'bf16', 'fp16'"),
+        ("generators.stylegan2.precision", "fp8", "found 'fp8'; allowed: 'fp32', 'tf32', 'bf16', 'fp16'"),
         ("generators.stylegan5", {}, "found unknown key `stylegan5` (did you mean `stylegan3`?)"),
         ("experiments.augmentations", ["augmentd"], "found 'augmentd'; allowed: 'augmented', 'plain' (did you mean"),
         ("experiments.repeats", 2.5, "experiments.repeats: found 2.5 (float); allowed: an integer"),

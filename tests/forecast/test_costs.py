@@ -36,6 +36,7 @@ CONFIG = {
         "training_sets": ["real", "synthetic", "real+synthetic"],
         "augmentations": ["plain"],
         "repeats": 3,
+        "generator_seeds": 1,
         "negative_control": False,
     },
     "release": {"generators": [], "images": "filtered", "folders": False},
