@@ -13,8 +13,8 @@ AUDITS = [
 
 
 def audit_options(*keys):
-    """These keys of the section."""
-    return canonical_json({key: config["audit"][key] for key in keys})
+    """What decides a search, and more keys of the section."""
+    return canonical_json({key: config["audit"][key] for key in [*SEARCH, *keys]})
 
 
 rule calibrate_audit:
@@ -85,7 +85,7 @@ rule find_nearest:
         on_budget="exit",
         device="auto",
     params:
-        audit=audit_options(*SEARCH, "nearest"),
+        audit=audit_options("nearest"),
         runs=in_runs("{dataset}/audit/{generator}"),
     shell:
         'python "$UNDERSTUDY/scripts/find_nearest.py" --samples {input.samples:q} --train {input.train:q}'

@@ -27,7 +27,7 @@ def demo(cluster, tmp_path_factory):
         "negative_control": True,
         "few_subjects": {"generators": ["stylegan2"], "subjects": [5]},
     }
-    config["audit"] |= {"false_positive_rate": 0.05, "planted": 10, "find_power": 0}
+    config["audit"] |= {"false_positive_rate": 0.05, "planted": 10, "find_power": 0, "least_subjects": 2}
     config["release"]["generators"] = ["stylegan2"]
     config["reader_study"]["generators"] = ["stylegan2"]
     study.write("config/study.yaml", yaml.safe_dump(config))
