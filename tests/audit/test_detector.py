@@ -100,6 +100,13 @@ def test_twins_are_found_and_strangers_are_not():
     assert twins.of_test == {7: 12, 21: 5, 22: 5, 23: 5}
 
 
+def test_as_few_images_as_the_rate_allows_are_enough_to_look_for_twins():
+    host = np.random.default_rng(5)
+    r_N, owner_N = 0.5 + host.normal(0, 0.05, 100), np.repeat(np.arange(20), 5)
+    real = {"all": found(r_N, r_N - 0.01)}
+    assert find_twins(real, owner_N, real, owner_N, owner_N, 0.01).of_test == {}
+
+
 def test_chance_is_that_of_people():
     """100 clean sets of 10 people each, judged by 30: as few fail as are stated; of independent images, too."""
     host, failed = np.random.default_rng(3), {0.0: 0, 0.15: 0}

@@ -41,7 +41,9 @@ def find_twins(
     people = np.unique(owner_N)
     typical = np.array([np.median(score_N[owner_N == one]) for one in people])
     suspects = people[np.argsort(-typical, kind="stable")[: round(TRIMMED * len(people))]]
-    detector = learned(rows(real, ~np.isin(owner_N, suspects)), rate)
+    others_N = ~np.isin(owner_N, suspects)
+    # where the rate asks for nearly all images, those of the others are too few for it
+    detector = learned(rows(real, others_N), max(rate, 1 / (1 + int(others_N.sum()))))
     return Twins(_twins(detector, real, owner_N, group_G), _twins(detector, among, of_M, group_G))
 
 
