@@ -71,7 +71,7 @@ def draw_pairs(samples: Stack, train: Stack, images: pd.DataFrame, audit: Mappin
     channel, rows = train.channels.index(audit["channel"]), images.head(PAIRS)
     place_of = {name: i for i, name in enumerate(train.names)}
     index_of = {name: i for i, name in enumerate(samples.names)}
-    figure, axes = plt.subplots(2, len(rows), figsize=(1.9 * len(rows) + 0.4, 4.6), squeeze=False)
+    figure, axes = plt.subplots(2, len(rows), figsize=(1.9 * len(rows) + 0.4, 4.9), squeeze=False)
     for (above, below), row in zip(axes.T, rows.itertuples(), strict=True):
         x_CHW = turned_array(samples[index_of[row.image]], kinds.get(row.turned, (0, False)))
         for axis, image_CHW in ((above, x_CHW), (below, train[place_of[row.nearest]])):
@@ -87,5 +87,5 @@ def draw_pairs(samples: Stack, train: Stack, images: pd.DataFrame, audit: Mappin
     axes[0, 0].set_ylabel("synthetic")
     axes[1, 0].set_ylabel("training")
     figure.suptitle("The most similar pairs. Shows training images: not to be released.", fontsize=10)
-    figure.tight_layout()
+    figure.tight_layout(h_pad=1.6)
     return figure
