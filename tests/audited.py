@@ -134,6 +134,7 @@ def judging(made: Path, prefix: str, samples: Path) -> dict:
         "summary": own / f"{prefix}audit.json",
         "images": own / f"{prefix}memorization.csv",
         "subjects": own / f"{prefix}audit_subjects.csv",
+        "privacy": own / f"{prefix}privacy.html",
         "figure": own / f"{prefix}memorization.png",
         "pairs": own / f"{prefix}pairs.png",
     }
