@@ -153,6 +153,8 @@ def summary_of(
         calibration,
         audit,
     )
+    if failure := samples.meta["source"].get("failure"):
+        fails, limits = [], [f"there are no images: the training of the generator failed ({failure})"]
     one = found[f"{view}/train"]
     return {
         "format": FORMAT,

@@ -186,9 +186,29 @@ SCORES = [
         decimals=0,
         concludes=False,
     ),
+    of_scores(
+        "failures",
+        title="Failed trainings",
+        caption="The trainings that collapsed or diverged, and why. They count in all other tables by what they find, "
+        "with Dice 0 where they have left no network.",
+        built_by="failed_trainings:failures",
+        of=lambda study: (study.scores,),
+        decimals=0,
+        section="failed",
+        concludes=False,
+    ),
+    of_scores(
+        "without_failed",
+        title="With and without failed trainings",
+        caption="Mean Dice, and difference from real images with augmentation with its 90 % interval, of all trainings "
+        "and `without failed` ones. The verdict of the study is the one with all of them: who trains again may meet a "
+        "collapse, too.",
+        built_by="failed_trainings:beside_survivors",
+        section="failed",
+    ),
     Table(
         "missing",
-        title="Failed trainings",
+        title="Trainings without scores",
         caption="The trainings that are in no mean of the other tables, and why.",
         rule="tables_so_far",
         built_by="missing:missing_trainings",
