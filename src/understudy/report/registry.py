@@ -105,7 +105,8 @@ SCORES = [
         "with its 90 % interval. `p`: two one-sided tests against the margin; `p beyond`: a difference beyond it. "
         "`p Holm` corrects the smaller one for the number of primary comparisons, which were named beforehand (config "
         "`evaluation.primary`), or of exploratory ones, which may suggest and do not show. Undecided: too few subjects "
-        "or repeats to say. `trainings`: of each generator behind a row.",
+        "or repeats to say. `false claim`: the probability that the verdict is false, given these scores alone (flat "
+        "prior, Student's t), not corrected for the number of claims. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
         of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far),
         folded=False,
@@ -144,7 +145,8 @@ SCORES = [
         "comparisons",
         title="Paired comparisons",
         caption="Exploratory: differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is "
-        "corrected for the number of comparisons of the same question, data set and segmenter. What was asked "
+        "corrected for the number of comparisons of the same question, data set and segmenter; `false claim`: the "
+        "probability that the one with the higher Dice is no better (flat prior, Student's t). What was asked "
         "beforehand is in the table of equivalence.",
         built_by="comparisons:comparisons",
         of=lambda study: (study.dice, study.trainings, study.far),

@@ -35,7 +35,7 @@ from .registry import TABLES, Table, shown_in
 from .score_arrays import KEYS
 from .shareable import chart_of_readers, check_chart, numbered, without_reasons
 from .spoken_names import spoken
-from .verdicts import answer
+from .verdicts import RULE, answer
 
 TEXTS = {
     "failed": str,
@@ -167,6 +167,7 @@ def answers(m: Material) -> list[Block]:
     named = {g: f"{spoken(g)}{one}{EXPLORED * (g in explored)}" for g in m.generators}
     found = [answer(g, compared, m.table("relative_dice"), named[g]) for g in m.generators]
     blocks = [Answers([Answer(a.verdict, a.word, a.sentence, shared.get(a.generator, ())) for a in found])]
+    blocks.append(Paragraph(RULE))
     blocks.append(Paragraph(about_generators(m), look="warning" if m.generator_seeds == 1 else ""))
     if not m.audits:
         blocks.append(Paragraph(NOT_AUDITED, look="warning"))
