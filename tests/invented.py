@@ -94,6 +94,7 @@ class Invented:
                     "kind": kind,
                     "dice": value,
                     "surface_dice": value,
+                    "failure": "",
                 } | (mm | voxels)
 
     def _example(self, path: Path) -> None:

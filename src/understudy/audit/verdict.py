@@ -130,6 +130,8 @@ def summary_of(
         {"training": len(training), "test": unseen}, len(same["test"]),
     )  # fmt: skip
     fails, unclear = failures(findings, audit), limits(findings, audit)
+    if failure := samples.meta["source"].get("failure"):
+        fails, unclear = [], [f"there are no images: the training of the generator failed ({failure})"]
     one = found[f"{view}/train"]
     return {
         "format": FORMAT,
