@@ -8,6 +8,7 @@ the flipped form. Correlation of forms tolerates what the form takes away:
 | `plain` | nothing |
 | `coarse` | detail: averaged down to 64 x 64 |
 | `detail` | brightness, contrast, inversion: size of the local contrast, relative to what is usual around it |
+| `merged` | as `detail`, and which modality is which: the mean of all |
 | `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
 | `pose_detail` | both |
 | `centred` | place of the annotation: its centre is moved into the middle |
@@ -34,6 +35,7 @@ OUTLINE = 0.8  # of Otsu's threshold
 HEAD, BRIGHT = 0.25, 0.98  # of one modality: share of the grey level that this share of the pixels lies below
 # An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
 LEAST_ANNOTATED = 8
+LEAST_CENTRED = 24  # moved into the middle, also those of so few are alike
 AROUND_TUMOR = 0.04  # margin that is hidden with the tumor, as a share of the width
 
 Form = Callable[[np.ndarray], np.ndarray]  # uint8 (C, H, W), the annotation last -> uint8 (C, h, w)
@@ -62,6 +64,12 @@ def detail(x_CHW: np.ndarray) -> np.ndarray:
     return np.stack([*contrasts, small_CHW[-1]])
 
 
+def merged(x_CHW: np.ndarray) -> np.ndarray:
+    detail_CHW = detail(x_CHW)
+    mean_HW = detail_CHW[:-1].mean(0, dtype=np.float32).round().astype(np.uint8)
+    return np.stack([mean_HW, detail_CHW[-1]])
+
+
 def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float) -> np.ndarray:
     """0 outside the head, whose edge is strong in everybody: means are those of pixels inside."""
 
@@ -85,6 +93,8 @@ def pose_detail(x_CHW: np.ndarray) -> np.ndarray:
 
 def centred(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
+    if np.count_nonzero(small_CHW[-1]) < LEAST_CENTRED * small_CHW[-1].size / FORM_PIXELS**2:
+        return np.zeros_like(small_CHW)
     return _framed(small_CHW, small_CHW[-1] > 0, upright=False)
 
 
@@ -101,7 +111,9 @@ def hidden(x_CHW: np.ndarray) -> np.ndarray:
     return np.concatenate([images, np.zeros_like(small_CHW[-1:])])
 
 
-FORMS: dict[str, Form] = {form.__name__: form for form in (plain, coarse, detail, pose, pose_detail, centred, hidden)}
+FORMS: dict[str, Form] = {
+    form.__name__: form for form in (plain, coarse, detail, merged, pose, pose_detail, centred, hidden)
+}
 
 
 def in_form(name: str, x_NCHW: np.ndarray) -> np.ndarray:

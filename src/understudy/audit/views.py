@@ -21,7 +21,7 @@ from understudy.config.audit import VIEWS
 
 from .forms import PLAIN
 
-ALL, BRAIN, COARSE, DETAIL, POSE = "all", "brain", "coarse", "detail", "pose"
+ALL, BRAIN, COARSE, DETAIL, MERGED, POSE = "all", "brain", "coarse", "detail", "merged", "pose"
 ALONE, TILES, ANNOTATION = "alone", "tiles", "annotation"
 # (quarter turns, flipped left to right first) of the query
 VARIANTS = {
@@ -49,9 +49,10 @@ class View:
     def all_of(cls, name: str, channels: Sequence[str]) -> "list[View]":
         """The views that a name in the config stands for, of images with these channels, the annotation last.
 
-        `all`: every modality together; `brain`: the same, inside the reference's brain; `coarse`, `detail`: every
-        modality in this form; `pose`: in the two forms with the pose; `alone`: the detail of each modality; `tiles`:
-        the detail of each quarter; `annotation`: where it is, and centred; a modality: it alone.
+        `all`: every modality together; `brain`: the same, inside the reference's brain; `coarse`: each in this form;
+        `detail`: the same, and the mean of their details; `pose`: in the two forms with the pose; `alone`: the detail
+        of each modality; `tiles`: the detail of each quarter; `annotation`: where it is, and centred; a modality: it
+        alone.
 
         Raises ValueError where there is no such modality.
         """
@@ -65,7 +66,9 @@ class View:
             return [cls(f"tile_{tile + 1}", every, DETAIL, tile=tile) for tile in range(4)]
         if name == ANNOTATION:
             return [cls(name, last, COARSE), cls("annotation_centred", last, "centred")]
-        if name in (COARSE, DETAIL):
+        if name == DETAIL:
+            return [cls(name, every, name), cls(MERGED, (0,), MERGED)]
+        if name == COARSE:
             return [cls(name, every, name)]
         if name in (ALL, BRAIN):
             return [cls(name, every, masked=name == BRAIN)]

@@ -10,7 +10,7 @@ from .fields import Block, Number, Once, Problem, key
 from .images import LABEL_CHANNEL
 
 VIEWS = ("all", "pose", "detail", "alone", "tiles", "annotation", "brain", "coarse")
-SEVERAL = ("pose", "alone", "tiles", "annotation")  # that stand for more than one search
+SEVERAL = ("pose", "detail", "alone", "tiles", "annotation")  # that stand for more than one search
 
 IN_FORM = {"pose": 2, "detail": 1, "alone": 1, "tiles": 1, "coarse": 1}  # searches over all modalities in a small form
 FORM_PIXELS = 64  # along each side of a small form, at most
@@ -30,9 +30,10 @@ class Audit(Block):
     views: Annotated[list[str], Once()] = key(
         ["all", "pose", "detail", "alone", "tiles", "annotation"],
         "what is compared; an image that is a copy in one of them is one. all: all modalities together; pose: the "
-        "same, the head moved, scaled and turned to a standard place; detail: local contrast, whatever the brightness; "
-        "alone: the detail of each modality; tiles: of each quarter; annotation: where it is, and its shape; brain: "
-        "all modalities inside the training image's brain; coarse: all at 64 x 64; or a modality",
+        "same, the head moved, scaled and turned to a standard place; detail: local contrast, whatever the brightness, "
+        "in each modality and on average; alone: the detail of each modality; tiles: of each quarter; annotation: where "
+        "it is, and its shape; brain: all modalities inside the training image's brain; coarse: all at 64 x 64; or a "
+        "modality",
         remark="others: brain, coarse (64 x 64), a modality: docs/audit.md",
         min_length=1,
     )

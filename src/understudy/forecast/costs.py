@@ -211,7 +211,9 @@ def _pair_seconds(job: Job, study: Study) -> float:
     small = min(images["size"], FORM_PIXELS) ** 2
     planes = {"all": modalities, "brain": 2 * modalities} | dict.fromkeys(images["channels"][:-1], 1)
     full = images["size"] ** 2 * sum(planes.get(view, 0) for view in audit["views"])
-    forms = small * sum(modalities * IN_FORM.get(view, 0) + 2 * (view == "annotation") for view in audit["views"])
+    forms = small * sum(
+        modalities * IN_FORM.get(view, 0) + 2 * (view == "annotation") + (view == "detail") for view in audit["views"]
+    )
     ways = {"none": 1, "flip": 2, "dihedral": 8}[audit["variants"]]
     gpu = gpu_of(study.speeds[job.model(study.config)].device)
     return 2 * ways * (full + forms) / (SHARE * gpu.peak("bf16") if gpu else CPU_FLOPS)
