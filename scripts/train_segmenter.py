@@ -71,6 +71,7 @@ def arguments() -> argparse.Namespace:
 def identity(a: argparse.Namespace, stacks: dict[str, Stack], place: int) -> dict:
     """What the result of a repeat depends on; it names the run directory."""
     repeat, left_out = a.repeats[place], block(a.segmenter).of_use(MACHINE)
+    left_out |= {"patience"} if a.options.get("patience") is None else set()  # as trainings of before there was any
     return {
         "segmenter": a.segmenter,
         "options": {key: value for key, value in a.options.items() if key not in left_out},
