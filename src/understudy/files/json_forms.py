@@ -254,11 +254,11 @@ class SamePerson(Form):
 class Calibration(Form):
     """calibration.json."""
 
-    format: Literal[3]
+    format: Literal[4]
     view: Name
     views: list[Name]
     detector: Detecting
-    false_alarms: dict[Name, Measured]
+    false_alarms: Measured
     recall: Annotated[dict[Name, Recall], Field(min_length=1)]
     same_person: SamePerson
     options: Annotated[dict[Name, object], Field(max_length=MOST_OPTIONS)]
@@ -296,16 +296,27 @@ class Quantiles(Form):
     largest: FiniteFloat
 
 
-class Membership(Form):
+class Apart(Form):
+    """How well training and test subjects are told apart: AUC with its interval."""
+
     auc: Share
     low: Share
     high: Share
 
 
+class Membership(Apart):
+    wrong: Share
+    found: Share
+    found_low: Share
+    found_high: Share
+    advantage: Share
+    advantage_p: Share
+
+
 class Audit(Form):
     """audit.json."""
 
-    format: Literal[3]
+    format: Literal[4]
     dataset: Name
     generator: Name
     filtered: bool
@@ -331,6 +342,7 @@ class Audit(Form):
     correlation: Quantiles
     correlation_of_test: Quantiles
     membership: Membership
+    disclosure: dict[Name, Apart]
     verdict: Literal["pass", "fail", "cannot say"]
     reasons: list[Text]
 
