@@ -100,8 +100,9 @@ def test_the_study_ends_with_all_that_happened_in_tables_and_page(study):
     page = (study.folder / "results/report.html").read_text()
     for said in (
         "Each generator was trained 2 times", "4 of them failed, and they count", COLLAPSE, DIVERGED,
-        "Repeats were added in looks", "unet, stylegan2: undecided after 4 of 4 repeats", "there are no images: the training of the generator failed",
-        "With and without failed trainings", "Every training of the study has scores",
+        "Repeats were added in looks", "unet, stylegan2: undecided after 4 of 4 repeats",
+        "there are no images: the training of the generator failed", "With and without failed trainings",
+        "Every training of the study has scores",
     ):  # fmt: skip
         assert said in " ".join(page.split()), said
 
