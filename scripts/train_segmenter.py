@@ -165,9 +165,9 @@ def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machi
 
 def record_failure(a: argparse.Namespace, place: int, failure: str, device) -> str:
     """Publishes a training that has left no network: it finds nothing, so its Dice is 0."""
-    print(f"repeat {a.repeats[place]} failed, which counts with Dice 0: {failure}", flush=True)
     if distributed.rank():
         return "finished"
+    print(f"repeat {a.repeats[place]} failed, which counts with Dice 0: {failure}", flush=True)
     stacks, test = opened(a)
     network = FindsNothing(len(test.meta["labels"]) + 1)
     if a.weights:
