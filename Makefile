@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE = snakemake --profile profiles/local
-CONFIGS = config/config.yaml config/demo.yaml config/learn.yaml config/learn_segmenters.yaml
+CONFIGS = config/config.yaml config/demo.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml
 
 .PHONY: setup demo learn test test-slurm check fuzz clean-demo
 

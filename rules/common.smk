@@ -45,6 +45,7 @@ from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
 from understudy.study.grid import all_training_sets, ensembles, grid, models, settings
 from understudy.study.grid import sources, trained
+from understudy.study.looks import after_looks, look_file, looks_of, primary_settings
 from understudy.study.result_paths import generator_folder, stacks_folder
 from understudy.prepare.splits import check_split_file
 from understudy.report.registry import made_by
@@ -93,6 +94,7 @@ STUDY = in_results("config.yaml")  # what was asked for, defaults included
 SALT = config["release"]["salt_file"] or in_runs("salt")  # the study's secret
 SETTINGS = settings(config)  # all that is trained
 GRID = list(grid(config))  # of these, what the main tables hold
+LOOKS = looks_of(config)  # repeats at each look; one look where they are fixed
 SOURCES = sources(config)  # of synthetic images: generators, imports, more trainings
 EXPERIMENTS = experiments(config)
 # the options of generators/{generator} and segmenters/{segmenter}/{augmentation}: hundreds of jobs share a text
@@ -131,11 +133,24 @@ def option(name, values):
     return [name, *map(str, values)] if values else []
 
 
-def every(name, settings=SETTINGS):
+def files_of(name, settings):
     """The file `name` of every training of the settings."""
-    return [
-        path for setting in settings for path in setting.files(config["results"], name)
-    ]
+    files = (setting.files(config["results"], name) for setting in settings)
+    return list(dict.fromkeys(path for paths in files for path in paths))
+
+
+def with_looks(settings, until=len(LOOKS)):
+    """The settings with the repeats that looks before look `until` ask for; these looks are made first."""
+    for look in range(1, until):
+        checkpoints.decide_look.get(look=look)
+    return after_looks(settings, config, until)
+
+
+def every(name, settings=SETTINGS):
+    """The file `name` of every training of the settings that is wanted."""
+    if len(LOOKS) == 1:
+        return files_of(name, settings)
+    return lambda wildcards: files_of(name, with_looks(settings))
 
 
 def table_file(table):

@@ -35,6 +35,39 @@ rule record_config:
         " > {log:q} 2>&1"
 
 
+def scores_at_look(wildcards):
+    """Of what looks decide about, with the repeats that are there at this one."""
+    return files_of(
+        "scores.csv", with_looks(primary_settings(config), int(wildcards.look))
+    )
+
+
+# which primary comparisons go on to the next look; a single look needs no decision
+checkpoint decide_look:
+    input:
+        scores=scores_at_look,
+    output:
+        look_file(config["results"], "{look}"),
+    log:
+        in_logs("decide_look/{look}.log"),
+    benchmark:
+        in_benchmarks("decide_look/{look}.tsv")
+    wildcard_constraints:
+        look=one_of(map(str, range(1, len(LOOKS)))),
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(),
+    shell:
+        'python "$UNDERSTUDY/scripts/decide_look.py" --config {params.config:q} --look {wildcards.look:q}'
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule make_tables:
     input:
         scores=every("scores.csv", GRID),
@@ -115,7 +148,7 @@ rule tables_so_far:
 
 def figure_examples(wildcards):
     """The example predictions of the first trainings of every setting of a dataset."""
-    own = [s for s in GRID if s.dataset == wildcards.dataset]
+    own = [s for s in with_looks(GRID) if s.dataset == wildcards.dataset]
     return [
         path
         for s in own
@@ -168,7 +201,7 @@ rule make_figures:
 
 
 def experiment_scores(wildcards):
-    return every("scores.csv", settings_of(config, wildcards.experiment))
+    return files_of("scores.csv", settings_of(config, wildcards.experiment))
 
 
 def experiment_stacks(wildcards):

@@ -99,6 +99,17 @@ for generator in config["generators"]:
         localrule: True
 
 
+# one target per look before the last: its trainings, and what it decides
+for look in range(1, len(LOOKS)):
+
+    rule:
+        name:
+            f"look{look}"
+        input:
+            look_file(config["results"], look),
+        localrule: True
+
+
 onsuccess:
     if Path(in_results("tables")).is_dir():
         print(

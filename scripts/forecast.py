@@ -22,6 +22,7 @@ from understudy.report.power_table import planned, sentences
 from understudy.run.command_line import named_os_errors, run
 from understudy.run.taken_so_far import read_actual
 from understudy.study.grid import models, primary_sets
+from understudy.study.looks import looks_of
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_GPU = "a100"  # the study's
@@ -115,6 +116,11 @@ def main() -> None:
         study = Study(config, sizes, speeds, demands, KEEP, a.gpus_of)
         told = forecast(planned, study, actual_of(planned, config), a.gpus)
         disk = Path(config["results"]) if Path(config["results"]).is_dir() else Path()
+        if len(looks := looks_of(config)) > 1:
+            said = ", ".join(map(str, looks[:-1]))
+            remarks.append(
+                f"Stopping is sequential: this is the most, all {looks[-1]} repeats. Looks are after {said}."
+            )
         remarks += power_of(config, {name: size.test_subjects for name, size in sizes.items()})
         print(text_of(told, str(a.config), shutil.disk_usage(disk).free, remarks), end="", flush=True)
         if a.json:

@@ -17,6 +17,7 @@ from understudy.report.study_scores import repeat_means, scores_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.stack import Stack
 from understudy.study.grid import Setting, base_sources, grid, trainings_of_generators
+from understudy.study.looks import after_looks
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     args = parser.parse_args()
     with named_os_errors():
         config = config_argument(args.config)
-        settings = [s for s in grid(config) if s.dataset == args.dataset]
+        settings = [s for s in after_looks(grid(config), config) if s.dataset == args.dataset]
         results = Path(config["results"])
         folder = results / args.dataset
         real = Stack.open(folder / "stacks" / "train.zip")

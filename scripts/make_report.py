@@ -12,6 +12,7 @@ from understudy.report.sections import Material, lead, sections
 from understudy.report.shareable import banner, check_page
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.grid import known_sources, published_names, settings, trainings_of_generators
+from understudy.study.looks import after_looks
 from understudy.study.result_paths import stacks_folder
 
 TITLE = "Can synthetic images stand in for real patients?"
@@ -33,7 +34,7 @@ def main() -> None:
         material = Material(
             results,
             Path(config["runs"]),
-            settings(config),
+            after_looks(settings(config), config),
             known_sources(config),
             config["evaluation"],
             config["experiments"]["validation"],

@@ -13,6 +13,7 @@ from understudy.report.registry import TABLES, made_by
 from understudy.report.study_scores import StudyScores, load_scores, settings_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.grid import grid, settings
+from understudy.study.looks import after_looks
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
         fidelity = read_fidelity(args.fidelity) if args.fidelity else None
         if args.config:
             config = config_argument(args.config)
-            trained = settings(config) if args.so_far else list(grid(config))
+            trained = after_looks(settings(config) if args.so_far else grid(config), config)
             study = StudyScores.of_config(config, trained, fidelity)
         else:
             listed = args.scores_list.read_text().split("\n") if args.scores_list else []

@@ -76,7 +76,7 @@ def main() -> None:
         if distributed.rank():
             return
         about = {"dataset": args.dataset, "seed": seed, "images_seen": images_seen}
-        snapshots = trainee.snapshots.told() if trainee.snapshots else []
+        snapshots = trainee.snapshots.told() if trainee.snapshots and not failure else []
         meta = stack.meta if args.percent == 100 else stack.meta | {"lineage": lineage_of(stack, subjects)}
         about |= {"left_out": len(left_out), "snapshots": snapshots, "training_sha256": trained_on}
         about |= {"failure": failure} if failure else {}

@@ -71,6 +71,7 @@ def arguments() -> argparse.Namespace:
 def identity(a: argparse.Namespace, stacks: dict[str, Stack], place: int) -> dict:
     """What the result of a repeat depends on; it names the run directory."""
     repeat, left_out = a.repeats[place], block(a.segmenter).of_use(MACHINE)
+    left_out |= {"patience"} if a.options.get("patience") is None else set()  # as trainings of before there was any
     return {
         "segmenter": a.segmenter,
         "options": {key: value for key, value in a.options.items() if key not in left_out},
@@ -164,9 +165,9 @@ def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machi
 
 def record_failure(a: argparse.Namespace, place: int, failure: str, device) -> str:
     """Publishes a training that has left no network: it finds nothing, so its Dice is 0."""
-    print(f"repeat {a.repeats[place]} failed, which counts with Dice 0: {failure}", flush=True)
     if distributed.rank():
         return "finished"
+    print(f"repeat {a.repeats[place]} failed, which counts with Dice 0: {failure}", flush=True)
     stacks, test = opened(a)
     network = FindsNothing(len(test.meta["labels"]) + 1)
     if a.weights:

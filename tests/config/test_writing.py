@@ -15,7 +15,7 @@ from understudy.config.study import Study, complete, load_yaml
 from understudy.config.writing import flow, schema
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ["config", "demo", "learn", "learn_segmenters"]
+CONFIGS = ["config", "demo", "lean", "learn", "learn_segmenters"]
 
 
 def run(folder, *arguments):

@@ -16,6 +16,7 @@ from understudy.generate import generator_training as stage
 from understudy.generate import sample as sampling
 from understudy.generate import weights as published
 from understudy.generate.annotation_channel import Coding
+from understudy.generate.snapshots import Snapshots
 from understudy.run import distributed
 from understudy.run.attempts import FailedRunError, read
 from understudy.run.device_images import DeviceImages
@@ -175,6 +176,32 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
     train[-1] = '{"r1_gama": 1}'
     assert script(monkeypatch, *train, "--output", tmp_path / "w", "--runs", tmp_path / "r") == 1
     assert "found unknown key `r1_gama` (did you mean `r1_gamma`?)" in capsys.readouterr().err
+
+
+def test_a_generator_that_collapses_or_ends_without_numbers_is_a_result(stack_path, tmp_path, monkeypatch, capsys):
+    """A file without weights that says why, the same one whenever it is asked for again; an error stays an error."""
+    train = ["train_generator", "--dataset", "phantom", "--generator", "stylegan2", "--stack", stack_path]
+    train += ["--device", "cpu", "--options", json.dumps(OPTIONS)]
+
+    def collapse(self):
+        raise FailedRunError("the generator has collapsed: its samples are all alike")
+
+    with monkeypatch.context() as planted:
+        planted.setattr(Snapshots, "_refuse_collapse", collapse)
+        for name in ("first", "again"):
+            assert script(monkeypatch, *train, "--runs", tmp_path / "runs", "--output", tmp_path / name) == 0
+    assert "failed, which counts: the generator has collapsed" in capsys.readouterr().out
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
+    assert published.read_metadata(tmp_path / "first")["failure"].startswith("the generator has collapsed")
+    with pytest.raises(ValueError, match="found no weights, as their training failed"):
+        published.load_generator(tmp_path / "first")
+    trained = trainee()
+    next(trained.ema.parameters()).data.fill_(float("nan"))
+    with pytest.raises(FailedRunError, match="diverged: at 8 images, its end, weights are no numbers"):
+        trained.published(8)
+    nowhere = [*train[:-4], "--stack", tmp_path / "nowhere.zip", *train[-4:]]
+    assert script(monkeypatch, *nowhere, "--runs", tmp_path / "none", "--output", tmp_path / "none") == 1
+    assert "no such stack" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_another_training_has_another_seed_and_sees_its_part_of_the_subjects(tmp_path, monkeypatch):

@@ -146,6 +146,12 @@ def test_what_a_failed_generator_made_teaches_nothing(folder):
     assert not attempts(folder, "untaught", 1)
 
 
+def test_processes_of_one_training_fail_together_now_and_when_asked_again(folder):
+    for _ in range(2):
+        done = trained(folder, "spread", "--gpus", 2, learning_rate=1e30, gradient_clip=None)
+        assert done.returncode == 0 and len(published(folder, "spread")) == 4 * len(REPEATS), done.stderr[-2000:]
+
+
 def test_an_error_of_the_user_is_no_result(folder):
     given = words(folder, "wrong")
     given[given.index("--test") + 1] = folder / "nowhere.zip"

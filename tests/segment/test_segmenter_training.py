@@ -108,6 +108,21 @@ def test_it_learns_and_keeps_the_best_weights(path, tmp_path):
     assert (tmp_path / "h.csv").read_text().splitlines()[0] == "epoch,images_seen,learning_rate,loss,dice"
 
 
+def test_a_training_ends_early_where_it_does_not_get_better(path):
+    segmenter = trainee(path, augmented=False, patience=2)
+    assert not segmenter.done
+    for head in segmenter.network.heads:
+        head.weight.requires_grad_(False).zero_()
+    run(segmenter, 0, 240)  # two epochs, both at 0: the first is the best, as nothing was before
+    assert not segmenter.done
+    run(segmenter, 240, 360)
+    assert segmenter.done and len(segmenter.history) == 3
+    again = trainee(path, augmented=False, patience=2)
+    again.load_state(segmenter.state())
+    assert again.done
+    assert not trainee(path, augmented=False).done
+
+
 def test_a_network_that_never_finds_a_label_has_failed_and_can_be_scored(path):
     """Heads of zeros that learn nothing: all classes are as likely, and the first one is background."""
     segmenter = trainee(path, augmented=False)

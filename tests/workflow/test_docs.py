@@ -79,7 +79,7 @@ def test_a_picture_is_xml(picture):
 
 def test_the_table_of_rules_has_their_resources():
     text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-    blocks = re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
     found = {}
     for name, block in blocks:
         if "shell:" in block:

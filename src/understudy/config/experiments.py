@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from understudy.study.experiment_registry import TUNED, experiments
-from understudy.study.grid import KINDS, known_sources, sources
+from understudy.study.grid import KINDS, known_sources, primary_sets, sources
+from understudy.study.looks import looks_of
 from understudy.study.sources import FILTERED, REAL, Source, counts
 
 from .fields import Block, Number, Once, Problem, key, section
@@ -117,6 +118,19 @@ class Experiments(Block):
         remark="trainings of each generator; 3 or more to speak of the generator",
         ge=1,
     )
+    stopping: Literal["fixed", "sequential"] = key(
+        "fixed",
+        "sequential: repeats are added in looks until each primary comparison is decided (equivalent, worse, better) "
+        "or would stay open (futile), with the error of the tests spent over the looks; other training sets stop with "
+        "the first look (docs/evaluation.md)",
+        remark="`sequential`: fewer trainings, the same error",
+    )
+    looks: Annotated[list[Annotated[int, Field(ge=2)]], Once()] | None = key(
+        None,
+        "repeats at the looks before the last, ascending, multiples of generator_seeds; null: 2, 3 and 5 times "
+        "generator_seeds, as far as they are below repeats",
+        remark="2, 3, 5, for `sequential`",
+    )
     validation: Literal["study", "apart"] = key(
         "study",
         "apart: the held-out real subjects validate every training set, and no generator sees them; "
@@ -163,6 +177,7 @@ class Experiments(Block):
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_training_sets(config)
     yield from _of_generator_seeds(config["experiments"])
+    yield from _of_looks(config)
     yield from _of_curves(config)
 
 
@@ -202,6 +217,29 @@ def _of_generator_seeds(asked: Mapping) -> Iterator[Problem]:
             "experiments.share_job",
             f"found true with {seeds} generator_seeds; allowed: false, as repeats then learn from other images",
         )
+
+
+def _of_looks(config: Mapping) -> Iterator[Problem]:
+    asked = config["experiments"]
+    if asked["stopping"] == "fixed":
+        return
+    if asked["share_job"]:
+        yield "experiments.share_job", "found true with stopping sequential; allowed: false, as looks add repeats"
+    if not primary_sets(config) or REAL not in asked["training_sets"] or "augmented" not in asked["augmentations"]:
+        yield (
+            "experiments.stopping",
+            "found sequential without a primary comparison (evaluation.primary) of trainings with augmentation; "
+            "allowed: fixed",
+        )
+    given, seeds = asked["looks"] or [], asked["generator_seeds"]
+    if given != sorted(given) or any(n >= asked["repeats"] or n % seeds for n in given):
+        yield (
+            "experiments.looks",
+            f"found {given} with {asked['repeats']} repeats and {seeds} generator_seeds; allowed: ascending numbers "
+            "below repeats, multiples of generator_seeds",
+        )
+    elif len(looks_of(config)) == 1:
+        yield "experiments.repeats", f"found {asked['repeats']}, too few for a look before the last; allowed: more"
 
 
 def _is_part_of_known(name: str, config: Mapping) -> bool:

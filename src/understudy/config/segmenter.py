@@ -103,6 +103,12 @@ class Segmenter(Block):
         "what a training is called that finds no pixel of any label in any validation: failed, or (keep) a training "
         "like any other, as shuffled ones are; its scores count either way",
     )
+    patience: int | None = key(
+        None,
+        "epochs without a better validation after which the training ends; null: it sees all samples",
+        ge=1,
+        remark="epochs; ends early",
+    )
     validation_fraction: Number = key(0.2, "of the subjects (real) or images (synthetic)", gt=0, lt=1)
     validation_samples: int = key(20000, "at most so many synthetic images per validation", ge=1)
     precision: Literal["fp32", "bf16"] = key(

@@ -31,7 +31,10 @@ def dry_run(snakefile: Path, config: Path, target: str) -> list[dict]:
     with SnakemakeApi(OutputSettings(dryrun=True, enable_file_logging=False)) as api:
         for handler in list(logger.handlers):  # the terminal's
             logger.removeHandler(handler)
-        asked = api.workflow(ResourceSettings(cores=CORES), ConfigSettings(configfiles=[config]), snakefile=snakefile)
+        # all repeats, the most that there may be: how many looks will ask for nobody knows; a look's own target is sure
+        most = {} if target.startswith("look") else {"experiments": {"stopping": "fixed"}}
+        settings = ConfigSettings(config=most, configfiles=[config])
+        asked = api.workflow(ResourceSettings(cores=CORES), settings, snakefile=snakefile)
         try:
             asked.dag(DAGSettings(targets={target}, rerun_triggers=TRIGGERS))
             workflow = asked._workflow

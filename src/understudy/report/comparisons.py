@@ -4,8 +4,9 @@ Every comparison is of mean Dice over the same test subjects (intervals.differen
 question for one data set and segmenter are corrected together for their number (Holm).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ COMPARISONS = [
 EQUIVALENCE = [*KEYS, "question", "trainings", "difference", "low", "high", "margin"]
 EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict", "false_claim", "far"]
 PRIMARY, EXPLORATORY = "primary", "exploratory"
+UNDECIDED = "undecided"
 
 Key = tuple[str, str, str, str]
 Matrices = Mapping[Key, np.ndarray]  # setting -> x_SR of mean Dice
@@ -100,7 +102,23 @@ def is_primary(key: Key, primary: Sequence[str]) -> bool:
     return key[2] in primary and key[3] == BASELINE[1]
 
 
-def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence[str], far: Far) -> pd.DataFrame:
+class Found(NamedTuple):
+    """A difference, the level of its interval, and p of equivalence and of a difference beyond the margin."""
+
+    difference: Difference
+    level: float
+    p: float
+    p_beyond: float
+
+
+def equivalence(
+    dice: Matrices,
+    margin: float,
+    spread: Spread,
+    primary: Sequence[str],
+    far: Far,
+    over_looks: Callable[[Key, Key], Found | None] | None = None,
+) -> pd.DataFrame:
     """Columns EQUIVALENCE: is training on it as good as training on real images with augmentation, to the margin?
 
     p is that of two one-sided tests, whose 90 % interval is low to high; p_beyond that of a difference larger than
@@ -109,17 +127,19 @@ def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence
     number of comparisons: the primary ones of a data set and segmenter together, and the exploratory ones. The verdict
     is a claim where p_holm is below 0.05, and "undecided" otherwise: too few subjects or repeats to say. false_claim is
     the posterior probability that the claim of this row is false; nan where nothing is claimed. `trainings` is
-    how many of each generator are behind it: 1, and the row is about these images alone; 0 of real ones.
+    how many of each generator are behind it: 1, and the row is about these images alone; 0 of real ones. `over_looks`
+    gives the primary ones where repeats were added in looks.
     """
     rows, beyond = [], []  # the probabilities of a difference beyond the margin, below and above
     for own in _branches(dice).values():
         for question, key, other in questions(own):
             if question == "against real":
-                found = difference(dice[key], dice[other])
                 named = PRIMARY if is_primary(key, primary) else EXPLORATORY
+                looked = over_looks(key, other) if over_looks and named == PRIMARY else None
+                found, level, *p = looked or _found(dice[key], dice[other], margin)
                 trainings = len(spread.get(key, "1")) if generators_of(key[2]) else 0
-                numbers = (*_numbers(found, 1 - 2 * ALPHA), margin, found.p_equivalent(margin), found.p_beyond(margin))
-                rows.append((*key, named, trainings, *numbers, np.nan, "undecided", np.nan, far_of(key, other, far)))
+                numbers = (*_numbers(found, level), margin, *p)
+                rows.append((*key, named, trainings, *numbers, np.nan, UNDECIDED, np.nan, far_of(key, other, far)))
                 beyond.append((found.probability_below(-margin), 1 - found.probability_below(margin)))
     table = pd.DataFrame(rows, columns=EQUIVALENCE)
     smaller = table[["p", "p_beyond"]].astype(float).min(axis=1)
@@ -131,6 +151,11 @@ def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence
     false = {"better": 1 - above, "worse": 1 - below, "equivalent": below + above}
     claims = [table["verdict"] == verdict for verdict in false]
     return table.assign(false_claim=np.select(claims, list(false.values()), np.nan))
+
+
+def _found(a_SR: np.ndarray, b_SR: np.ndarray, margin: float) -> Found:
+    found = difference(a_SR, b_SR)
+    return Found(found, 1 - 2 * ALPHA, found.p_equivalent(margin), found.p_beyond(margin))
 
 
 def _false_sign(found: Difference) -> float:

@@ -82,6 +82,16 @@ def about_generators(known: Known, name: str = "") -> str:
     )
 
 
+def about_looks(known: Known, name: str) -> str:
+    """How p and intervals hold where repeats were added in looks; nothing where they were not."""
+    if not len(known.table("stops")):
+        return ""
+    return (
+        "Repeats were added in looks: p of the primary comparisons holds over all looks, and the interval is that of "
+        "the look at which a comparison stopped, wider than 90 % (`stops` says when each did)."
+    )
+
+
 def about_far(known: Known, name: str) -> str:
     """That intervals of settings with a repeat far from the others are not of 95 %; nothing where there is none."""
     table = known.table(name)

@@ -108,8 +108,19 @@ SCORES = [
         "or repeats to say. `false claim`: the probability that the verdict is false, given these scores alone (flat "
         "prior, Student's t), not corrected for the number of claims. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
-        of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far),
+        of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far, study.over_looks),
+        noted_by="notes:about_looks",
         folded=False,
+    ),
+    of_scores(
+        "stops",
+        title="When trainings stopped",
+        caption="After how many of the planned repeats each primary comparison was decided, or was given up as futile: "
+        "then all repeats would have decided it in less than 2 %.",
+        built_by="stopping:stops",
+        of=lambda study: (study.decisions, (study.repeats_at_looks or [0])[-1], study.table("equivalence")),
+        decimals=0,
+        concludes=False,
     ),
     of_scores(
         "power",

@@ -50,6 +50,13 @@ def means_of(values_LSR: np.ndarray, metric: str, trainings_R: np.ndarray | None
     return linearised(values_LSR, METRIC[metric].subjects_first, trainings_R)
 
 
+def first(cell: Cell, repeats: int) -> Cell:
+    """The scores of the first repeats, by their numbers."""
+    kept = cell[REPEATS] <= repeats
+    metrics = {name: x[..., kept] for name, x in cell.items() if name != FAILED}
+    return metrics | {FAILED: cell[FAILED][cell[FAILED] <= repeats]}
+
+
 def matrix_of(cell: Cell, metric: str) -> np.ndarray:
     """The same of one setting."""
     return means_of(cell[metric], metric, cell.get(TRAININGS))

@@ -194,10 +194,14 @@ def belief(m: Material) -> list[Block]:
     failed, missing = (int(dice[name].fillna("").str.split().str.len().sum()) for name in ("failed", "missing"))
     said.append(
         f"{int(dice['repeats'].sum())} trainings are in the tables; "
-        + (f"{failed} of them failed, and count" if failed else "none failed")
+        + (f"{failed} of them failed, and they count" if failed else "none failed")
         + (f"; {missing} have no scores and are listed below." if missing else ".")
     )
     said += changed_by_failures(m.table("without_failed"))
+    said += [
+        f"{r.dataset}, {r.segmenter}, {r.training_set}: {r.outcome} after {r.repeats} of {r.of} repeats."
+        for r in m.table("stops").itertuples()
+    ]
     apart = dice.dropna(subset="far")
     said += [
         f"{r.dataset}, {r.segmenter}, {r.training_set}, {r.augmentation}: repeat {r.far} lies far from the others, so "
@@ -373,7 +377,7 @@ def failed(m: Material) -> list[Block]:
     undefined = m.table("dice").dropna(subset="undefined")
     blocks: list[Block] = [m.shown(TABLES["failures"], counted)] if len(counted) else []
     if len(beside := m.table("without_failed")):
-        blocks.append(m.shown(TABLES["without_failed"], beside))
+        blocks += [Heading(TABLES["without_failed"].title), m.shown(TABLES["without_failed"], beside)]
     none = Paragraph("Every training of the study has scores.")
     blocks.append(Cells(display(lost, 0), TABLES["missing"].caption) if len(lost) else none)
     if len(undefined):

@@ -7,7 +7,7 @@ repeats. Nothing is averaged silently: a repeat whose training failed counts wit
 and the empty labels behind undefined scores are counted in their own table.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,14 @@ from understudy.evaluate.metrics import METRIC, METRICS, with_derived
 from understudy.evaluate.scores import COLUMNS, LABEL, REGION, apply_policy, read_scores
 from understudy.statistics.intervals import DRAWS
 from understudy.study.grid import Setting, primary_sets, published_names, trainings_of_generators
+from understudy.study.looks import looks_of, read_looks
 
 from . import ranking
 from .metrics_of_images import averaged_over_trainings
 from .notes import Material
 from .ranking import ranks_alone
-from .score_arrays import KEYS, TRAININGS, Cells, cells_of, far_repeats, key_of, matrix_of
+from .score_arrays import KEYS, REPEATS, TRAININGS, Cell, Cells, cells_of, far_repeats, first, key_of, matrix_of
+from .stopping import Looks
 
 
 def load_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -92,6 +94,8 @@ class StudyScores(Material):
     draws: int = DRAWS  # of the bootstrap
     validation: str = "study"  # what chose the weights
     generator_seeds: int = 1  # trainings of each generator; 0: there are none
+    repeats_at_looks: Sequence[int] = ()  # where repeats were added in looks
+    decisions: Sequence[Mapping] = ()  # of the looks so far
     named: Sequence[str] | None = None  # training sets that are the question; None: each generator alone
 
     @classmethod
@@ -109,6 +113,8 @@ class StudyScores(Material):
             options["bootstrap"],
             config["experiments"]["validation"],
             trainings_of_generators(config),
+            looks if len(looks := looks_of(config)) > 1 else (),
+            read_looks(config),
             primary_sets(config),
         )
 
@@ -140,6 +146,28 @@ class StudyScores(Material):
         _, cells = self.labels
         keys = [key_of(setting) for setting in self.settings]
         return {key: matrix_of(cells[key], "dice") for key in keys if key in cells}
+
+    @cached_property
+    def looks(self) -> Looks | None:
+        """The same at every look, of the settings that have come to it; None where repeats were not added in looks."""
+        if not self.repeats_at_looks:
+            return None
+        _, cells = self.labels
+        known = {key: cells[key] for key in self.dice}
+        dice = [
+            {
+                key: x_SR
+                for key, cell in known.items()
+                if cell[REPEATS].max() >= n
+                if (x_SR := _first(cell, n)).shape[1] > 1
+            }
+            for n in self.repeats_at_looks
+        ]
+        return Looks(self.repeats_at_looks, dice, self.margin)
+
+    @property
+    def over_looks(self) -> Callable | None:
+        return self.looks.found if self.looks else None
 
     @cached_property
     def survivors(self) -> "StudyScores":
@@ -176,6 +204,11 @@ class StudyScores(Material):
         alone = {key: values for key, values in cells.items() if ranks_alone(key[2])}
         means = {k: {m.name: matrix_of(cell, m.name) for m in METRICS if m.ranks} for k, cell in alone.items()}
         return ranking.drawn(means, self.draws, spread=self.trainings)
+
+
+def _first(cell: Cell, repeats: int) -> np.ndarray:
+    """x_SR of mean Dice of the first repeats."""
+    return matrix_of(first(cell, repeats), "dice")
 
 
 def _refuse_unexpected(scores: pd.DataFrame, settings: Sequence[Setting]) -> None:

@@ -39,8 +39,8 @@ def answer(generator: str, equivalence: pd.DataFrame, relative: pd.DataFrame, na
         return Answer(generator, OPEN, "Not decided", f"{name}: {reason}.")
     verdicts = set(rows["verdict"])
     found = "; ".join(_of_network(row, rows["dataset"].nunique() > 1) for row in rows.itertuples())
-    share = f", with {_range(percent)} of the Dice that real images give" if len(percent) else ""
-    said = f"{name}: segmenters trained on its images alone{share} were compared, and {found}."
+    share = f" reached {_range(percent)} of the Dice that real images give" if len(percent) else " were compared"
+    said = f"{name}: segmenters trained on its images alone{share}; {found}."
     return Answer(generator, *combined(verdicts), said)
 
 

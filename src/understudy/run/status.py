@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from understudy.study.grid import Setting, branch_of, run_folder, settings, trained
+from understudy.study.looks import after_looks
 from understudy.study.result_paths import generator_folder
 
 from . import attempts, progress
@@ -70,7 +71,8 @@ def wanted(config: Mapping) -> list[Work]:
         where = {rule: run_folder(runs, rule, wildcards) for rule in ("train_generator", "sample_generator")}
         works.append(Work(name, branch_of(wildcards), where["train_generator"], f"{folder}/weights.json"))
         works.append(Work(f"{name} samples", branch_of(wildcards), where["sample_generator"], f"{folder}/samples.zip"))
-    repeats = (work_of(setting, repeat, results, runs) for setting in settings(config) for repeat in setting.numbers)
+    asked = after_looks(settings(config), config)
+    repeats = (work_of(setting, repeat, results, runs) for setting in asked for repeat in setting.numbers)
     return works + list(dict.fromkeys(repeats))  # settings may share trainings: stylegan2 and stylegan2-seed2
 
 

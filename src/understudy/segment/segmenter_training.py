@@ -36,8 +36,6 @@ WARMUP_START = 1e-6  # of the learning rate
 class SegmenterTrainee:
     """Adapts a segmenter and its training set to run.training_loop."""
 
-    done = False  # it is trained to the end; the best weights are chosen then
-
     def __init__(
         self,
         name: str,
@@ -72,6 +70,12 @@ class SegmenterTrainee:
         self.history: list[dict] = []
         self.best: dict = {"dice": -1.0, "epoch": 0, "weights": {}}
         self._losses: list[torch.Tensor] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether so many epochs were no better than the best one that none is expected to be."""
+        patience = self.options["patience"]
+        return patience is not None and len(self.history) - self.best["epoch"] >= patience
 
     def step(self, images_seen: int) -> dict[str, torch.Tensor]:
         epoch = images_seen // self.options["epoch_samples"]
