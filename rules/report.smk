@@ -6,6 +6,8 @@ from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
 
+EXTERNAL = config["evaluation"]["external"]
+
 FIGURES = (
     ["samples"] * bool(base_sources(config))
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
@@ -89,6 +91,30 @@ rule compare_generators:
         output=subpath(output[0], parent=True),
     shell:
         'python "$UNDERSTUDY/scripts/compare_generators.py" --config {params.config:q} --output {params.output:q}'
+        " > {log:q} 2>&1"
+
+
+rule compare_external:
+    input:
+        [path for s, _, name in external_files(config) for path in every(name, [s])],
+    output:
+        tables_made_by("compare_external") or in_results("tables/external.csv"),
+    log:
+        in_logs("compare_external.log"),
+    benchmark:
+        in_benchmarks("compare_external.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(),
+        output=subpath(output[0], parent=True),
+    shell:
+        'python "$UNDERSTUDY/scripts/compare_external.py" --config {params.config:q} --output {params.output:q}'
         " > {log:q} 2>&1"
 
 
@@ -220,6 +246,7 @@ rule make_report:
         fidelity=FIDELITY_TABLE,
         audits=AUDITS,
         experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
+        external=rules.compare_external.output if EXTERNAL else [],
         readers=READERS,
     output:
         report(

@@ -33,6 +33,7 @@ rule tables:
         rules.make_tables.output,
         rules.compare_generators.output if config["generators"] else [],
         rules.compare_fidelity.output if SOURCES else [],
+        rules.compare_external.output if EXTERNAL else [],
 
 
 rule figures:

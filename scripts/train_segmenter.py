@@ -14,7 +14,7 @@ import torch
 
 from understudy.config.fields import MACHINE
 from understudy.config.segmenters import block
-from understudy.evaluate.scores import score_volume, write_scores
+from understudy.evaluate.scores import score_subjects, write_scores
 from understudy.evaluate.surface import TOLERANCE_MM
 from understudy.files.atomic import sha256_of_file
 from understudy.files.outside import json_argument
@@ -99,12 +99,9 @@ def score(a: argparse.Namespace, place: int, trainee: SegmenterTrainee, test: St
     network = trainee.network
     network.load_state_dict(trainee.best["weights"])
     keys = {key: getattr(a, key) for key in ("dataset", "segmenter", "training_set", "augmentation")}
-    labels = label_names(test.meta["labels"])
-    rows = [
-        {**keys, "repeat": a.repeats[place], "subject": subject, **one}
-        for subject, predicted, reference, spacing_mm in predicted_volumes(network, test, a.slices, device, a.options)
-        for one in score_volume(predicted, reference, labels, spacing_mm, a.regions, a.tolerance_mm)
-    ]
+    keys["repeat"] = a.repeats[place]
+    predicted = predicted_volumes(network, test, a.slices, device, a.options)
+    rows = score_subjects(keys, predicted, label_names(test.meta["labels"]), a.regions, a.tolerance_mm)
     write_example(network, test, a.example[place], device, a.options)
     write_scores(a.scores[place], rows)
 

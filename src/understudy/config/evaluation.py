@@ -9,6 +9,7 @@ from pydantic import Field
 from understudy.study.grid import KINDS, primary_sets, sources
 from understudy.study.sources import REAL
 
+from .datasets import sites_apart
 from .experiments import TrainingSet
 from .fields import Block, File, Number, Once, Problem, key, section, word
 from .images import LABEL_CHANNEL
@@ -94,6 +95,12 @@ class Evaluation(Block):
         "labels taken together and scored beside them, name -> labels; the default, those of BraTS, holds"
         " as far as images.labels has their labels",
     )
+    external: Annotated[list[str], Once()] = key(
+        [],
+        "datasets on whose test subjects segmenters of the other datasets are scored too, all training sets of the "
+        "grid but controls; needs experiments.keep_weights (docs/evaluation.md)",
+        remark="other hospitals' patients: names of datasets; needs keep_weights",
+    )
     surface_tolerance_mm: Number = key(
         1, "edges so near to each other agree, in surface Dice; 1 mm is a voxel of BraTS", ge=0
     )
@@ -132,6 +139,7 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_regions(config["evaluation"]["regions"], config["images"]["labels"])
     yield from _of_fidelity(config)
     yield from _of_primary(config)
+    yield from _of_external(config)
 
 
 def _of_primary(config: Mapping) -> Iterator[Problem]:
@@ -139,6 +147,18 @@ def _of_primary(config: Mapping) -> Iterator[Problem]:
     named = [name for name in config["evaluation"]["primary"] if name not in KINDS]
     if unknown := [name for name in named if name not in trained and name not in primary_sets(config)]:
         yield "evaluation.primary", f"found {', '.join(unknown)}; allowed: what is trained, {', '.join(trained)}"
+
+
+def _of_external(config: Mapping) -> Iterator[Problem]:
+    external, datasets, place = config["evaluation"]["external"], config["datasets"], "evaluation.external"
+    if unknown := [name for name in external if name not in datasets]:
+        yield place, f"found {', '.join(unknown)}; allowed: {', '.join(datasets)}"
+    elif external and len(datasets) < 2:
+        yield place, f"found {external[0]}, which is the only dataset; allowed: one of two or more"
+    if external and not config["experiments"]["keep_weights"]:
+        yield place, "found datasets; it needs experiments.keep_weights, as weights are scored once more"
+    pairs = [(a, b) for b in external for a in datasets if a != b and b in datasets]
+    yield from sites_apart(datasets, pairs, place)
 
 
 def _of_fidelity(config: Mapping) -> Iterator[Problem]:

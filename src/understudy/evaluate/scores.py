@@ -30,6 +30,20 @@ POLICIES = ("study", "challenge", "nan")
 CHALLENGE_MM = 373.12866  # diagonal of 240 x 240 x 155 voxels of 1 mm: the BraTS challenge's distance to nothing
 
 
+Predicted = tuple[str, np.ndarray, np.ndarray, Sequence[float]]  # subject, prediction, reference, spacing_mm
+
+
+def score_subjects(
+    keys: Mapping, predicted: Iterable[Predicted], labels: Sequence[str], regions: Mapping, tolerance_mm: float
+) -> list[dict]:
+    """The rows of a scores file: of every subject what score_volume gives, with the names of the training."""
+    return [
+        {**keys, "subject": subject, **row}
+        for subject, prediction_ZYX, reference_ZYX, spacing_mm in predicted
+        for row in score_volume(prediction_ZYX, reference_ZYX, labels, spacing_mm, regions, tolerance_mm)
+    ]
+
+
 def score_volume(
     prediction_ZYX: np.ndarray,
     reference_ZYX: np.ndarray,

@@ -211,11 +211,18 @@ WORTH = (
 )
 
 
+FROM_OWN = (
+    " `from own`: the difference from the site's own real images alone, over the same test subjects, with its 95 % "
+    "interval. `generator`: whose images, `-from-` the site that shares them."
+)
+
+
 def of_experiment(experiment: Experiment) -> Table:
     return Table(
         experiment.name,
         title=experiment.title,
-        caption=f"Mean Dice by {experiment.by}, {POINTS}{WORTH if experiment.of_patients else ''}",
+        caption=f"Mean Dice by {experiment.by}, {POINTS}"
+        f"{WORTH * experiment.of_patients}{FROM_OWN * experiment.of_sites}",
         rule="compare_experiment",
         built_by="experiment_tables:experiment_table",
         of=lambda m: (m.name, m.curves, m.cells, m.repeats, m.draws, m.subjects),
@@ -224,6 +231,24 @@ def of_experiment(experiment: Experiment) -> Table:
         section="experiments",
         concludes=True,
     )
+
+
+# ---- other hospitals' patients ---------------------------------------------------------------------------------------
+
+EXTERNAL = [
+    Table(
+        "external",
+        title="Other hospitals' patients",
+        caption="Dice on the test subjects of another data set (`tested on`), whom neither the network nor its "
+        "generator has seen: mean ± standard deviation over the repeats; `mean` is the average of the labels. `from "
+        "own`: the difference from the same network trained on real images of the data set that is tested, with "
+        "augmentation, over the same subjects, with its 95 % interval.",
+        rule="compare_external",
+        built_by="external:external_table",
+        when=lambda config: bool(config["evaluation"]["external"]),
+        concludes=True,
+    )
+]
 
 
 # ---- images, generators, readers -------------------------------------------------------------------------------------
@@ -344,7 +369,8 @@ READERS = [
     ),
 ]
 
-TABLES = {table.name: table for table in [*SCORES, *map(of_experiment, EXPERIMENTS.values()), *IMAGES, *READERS]}
+OF_EXPERIMENTS = [of_experiment(experiment) for experiment in EXPERIMENTS.values()]
+TABLES = {table.name: table for table in [*SCORES, *EXTERNAL, *OF_EXPERIMENTS, *IMAGES, *READERS]}
 
 
 def tables_of(config: Mapping) -> list[Table]:

@@ -23,6 +23,7 @@ from .correlations import power_sentence
 from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
+from .external import external_sentences
 from .figure_note import note_trainings
 from .formats import display, title
 from .missing import missing_trainings
@@ -235,6 +236,14 @@ def tables(m: Material) -> list[Block]:
     return blocks
 
 
+def external(m: Material) -> list[Block]:
+    """Networks of one data set on the test subjects of another."""
+    if not m.evaluation["external"]:
+        return []
+    table = TABLES["external"]
+    return [Bullets(external_sentences(m.table("external"))), m.shown(table)]
+
+
 def beyond(m: Material) -> list[Block]:
     """Experiments beyond the grid: sentences, figure, and the table folded."""
     blocks: list[Block] = []
@@ -387,6 +396,7 @@ ORDER: list[tuple[str, str, Callable[[Material], list[Block]]]] = [
     ("audit", TABLES["audit"].title, audit),
     ("pictures", "Pictures", pictures),
     ("tables", "Tables", tables),
+    ("external", TABLES["external"].title, external),
     ("experiments", "How much is needed?", beyond),
     ("fidelity", TABLES["fidelity"].title, fidelity),
     ("readers", "Can people tell?", readers),
