@@ -7,6 +7,11 @@ from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
 
 EXTERNAL = config["evaluation"]["external"]
+STRATA = config["evaluation"]["strata"]
+DATASETS_WITH_ATTRIBUTES = {
+    name: {"attributes": dataset["attributes"]}
+    for name, dataset in config["datasets"].items()
+}
 
 FIGURES = (
     ["samples"] * bool(base_sources(config))
@@ -92,6 +97,47 @@ rule compare_generators:
     shell:
         'python "$UNDERSTUDY/scripts/compare_generators.py" --config {params.config:q} --output {params.output:q}'
         " > {log:q} 2>&1"
+
+
+def attribute_files():
+    """What is known of test subjects: the index of every dataset, and the user's files."""
+    named = [dataset["attributes"] for dataset in config["datasets"].values()]
+    index = expand(in_dataset("subjects.csv"), dataset=config["datasets"])
+    return index + [file for file in named if file]
+
+
+# who it works for: Dice by group of the test subjects
+rule compare_strata:
+    input:
+        scores=every("scores.csv", GRID),
+        attributes=attribute_files(),
+    output:
+        csv=report(
+            in_results("tables/strata.csv"),
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+        ),
+        png=report(
+            in_results("figures/strata.png"),
+            caption="../workflow/report/figures.rst",
+            category="Figures",
+        ),
+        pdf=in_results("figures/strata.pdf"),
+    log:
+        in_logs("compare_strata.log"),
+    benchmark:
+        in_benchmarks("compare_strata.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(datasets=DATASETS_WITH_ATTRIBUTES),
+    shell:
+        'python "$UNDERSTUDY/scripts/compare_strata.py" --config {params.config:q} > {log:q} 2>&1'
 
 
 rule compare_external:
@@ -247,6 +293,7 @@ rule make_report:
         audits=AUDITS,
         experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
         external=rules.compare_external.output if EXTERNAL else [],
+        strata=rules.compare_strata.output if STRATA else [],
         readers=READERS,
     output:
         report(

@@ -34,6 +34,7 @@ rule tables:
         rules.compare_generators.output if config["generators"] else [],
         rules.compare_fidelity.output if SOURCES else [],
         rules.compare_external.output if EXTERNAL else [],
+        rules.compare_strata.output.csv if STRATA else [],
 
 
 rule figures:

@@ -69,6 +69,7 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "pool_samples",
         "compare_experiment",
         "compare_external",
+        "compare_strata",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:

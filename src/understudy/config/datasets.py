@@ -47,6 +47,11 @@ class Dataset(Block):
         "can repeat; or the seed alone, which everybody can, so such a study is never released",
     )
     identities: File | None = key(None, "CSV, a column per dataset, a row per patient: who is who across datasets")
+    attributes: File | None = key(
+        None,
+        "CSV, a row per subject: column subject, and any others, such as site, scanner, sex, age, grade, for "
+        "evaluation.strata; nothing is made again when it changes but their table",
+    )
     published: Literal[None, "brats2020", "brats2021"] = key(None, "the study's table to print beside ours")
     phantom: Phantom | None = key(None, "made subjects instead of a root")
 
@@ -65,7 +70,7 @@ def _of_dataset(place: str, dataset: Mapping, labels: Mapping, root: Path) -> It
         )
     if (dataset["root"] is None) == (dataset["phantom"] is None):
         yield place, "allowed: one of `root` (a folder of NIfTI files) and `phantom` (made data)"
-    for file in ("split", "identities"):
+    for file in ("split", "identities", "attributes"):
         if dataset[file] is not None and not (root / dataset[file]).is_file():
             yield f"{place}.{file}", f"found {dataset[file]!r}, which is no file; allowed: a CSV (see config/README.md)"
     if unknown := sorted(set((dataset["labels"] or {}).values()) - set(labels)):

@@ -101,6 +101,16 @@ class Evaluation(Block):
         "grid but controls; needs experiments.keep_weights (docs/evaluation.md)",
         remark="other hospitals' patients: names of datasets; needs keep_weights",
     )
+    strata: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Once()] = key(
+        ["tumor_ml"],
+        "Dice by group of the test subjects: columns of subjects.csv or of datasets.NAME.attributes, such as sex, age, "
+        "scanner; tumor_ml is the reference volume of all labels (docs/evaluation.md)",
+        remark="who it works for; also columns of datasets.NAME.attributes",
+    )
+    strata_cuts: dict[str, Annotated[list[Number], Field(min_length=1)]] = key(
+        {}, "cut points of numeric strata, ascending, such as {age: [50, 65]}; others are cut at their terciles"
+    )
+    strata_fewest: int = key(5, "subjects of a group; fewer are shown and marked, and never the worst group", ge=2)
     surface_tolerance_mm: Number = key(
         1, "edges so near to each other agree, in surface Dice; 1 mm is a voxel of BraTS", ge=0
     )
@@ -140,6 +150,7 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_fidelity(config)
     yield from _of_primary(config)
     yield from _of_external(config)
+    yield from _of_strata(config["evaluation"])
 
 
 def _of_primary(config: Mapping) -> Iterator[Problem]:
@@ -147,6 +158,14 @@ def _of_primary(config: Mapping) -> Iterator[Problem]:
     named = [name for name in config["evaluation"]["primary"] if name not in KINDS]
     if unknown := [name for name in named if name not in trained and name not in primary_sets(config)]:
         yield "evaluation.primary", f"found {', '.join(unknown)}; allowed: what is trained, {', '.join(trained)}"
+
+
+def _of_strata(evaluation: Mapping) -> Iterator[Problem]:
+    for name, cuts in evaluation["strata_cuts"].items():
+        if name not in evaluation["strata"]:
+            yield f"evaluation.strata_cuts.{name}", f"found cut points; allowed: of {', '.join(evaluation['strata'])}"
+        if list(cuts) != sorted(set(cuts)):
+            yield f"evaluation.strata_cuts.{name}", f"found {cuts}; allowed: ascending numbers"
 
 
 def _of_external(config: Mapping) -> Iterator[Problem]:

@@ -233,6 +233,25 @@ def of_experiment(experiment: Experiment) -> Table:
     )
 
 
+# ---- who it works for ------------------------------------------------------------------------------------------------
+
+STRATA = [
+    Table(
+        "strata",
+        title="Who it works for",
+        caption="Mean Dice by group of the test subjects (`stratum`, `group`): mean ± standard deviation over the "
+        "repeats and its 95 % interval over the subjects of the group and repeats. `worst`: the group of the lowest "
+        "Dice; of several groups the worst one looks worse than it is, by chance. `too few`: too few subjects to "
+        "compare. Numbers are cut at stated points or at terciles of the test subjects.",
+        rule="compare_strata",
+        built_by="strata:strata_table",
+        shown_by="strata:strata_parts",
+        when=lambda config: bool(config["evaluation"]["strata"]),
+        concludes=True,
+    )
+]
+
+
 # ---- other hospitals' patients ---------------------------------------------------------------------------------------
 
 EXTERNAL = [
@@ -370,7 +389,7 @@ READERS = [
 ]
 
 OF_EXPERIMENTS = [of_experiment(experiment) for experiment in EXPERIMENTS.values()]
-TABLES = {table.name: table for table in [*SCORES, *EXTERNAL, *OF_EXPERIMENTS, *IMAGES, *READERS]}
+TABLES = {table.name: table for table in [*SCORES, *STRATA, *EXTERNAL, *OF_EXPERIMENTS, *IMAGES, *READERS]}
 
 
 def tables_of(config: Mapping) -> list[Table]:
