@@ -3,11 +3,13 @@ import json
 
 from understudy.study.experiment_registry import curves
 from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
+from understudy.study.sources import is_control
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
 
 EXTERNAL = config["evaluation"]["external"]
 STRATA = config["evaluation"]["strata"]
+CALIBRATION = config["evaluation"]["calibration"]
 DATASETS_WITH_ATTRIBUTES = {
     name: {"attributes": dataset["attributes"]}
     for name, dataset in config["datasets"].items()
@@ -138,6 +140,38 @@ rule compare_strata:
         config=asked(datasets=DATASETS_WITH_ATTRIBUTES),
     shell:
         'python "$UNDERSTUDY/scripts/compare_strata.py" --config {params.config:q} > {log:q} 2>&1'
+
+
+rule compare_calibration:
+    input:
+        every("calibration.csv", [s for s in GRID if not is_control(s.training_set)]),
+    output:
+        csv=report(
+            in_results("tables/calibration.csv"),
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+        ),
+        png=report(
+            in_results("figures/calibration.png"),
+            caption="../workflow/report/figures.rst",
+            category="Figures",
+        ),
+        pdf=in_results("figures/calibration.pdf"),
+    log:
+        in_logs("compare_calibration.log"),
+    benchmark:
+        in_benchmarks("compare_calibration.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(),
+    shell:
+        'python "$UNDERSTUDY/scripts/compare_calibration.py" --config {params.config:q} > {log:q} 2>&1'
 
 
 rule compare_external:
@@ -294,6 +328,7 @@ rule make_report:
         experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
         external=rules.compare_external.output if EXTERNAL else [],
         strata=rules.compare_strata.output if STRATA else [],
+        calibration=rules.compare_calibration.output if CALIBRATION else [],
         readers=READERS,
     output:
         report(

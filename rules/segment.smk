@@ -121,6 +121,33 @@ rule train_segmenter:
         " --example {output.example:q} --at-once {resources.at_once:q}" + RESUMABLE
 
 
+# how sure a finished segmenter is of its test subjects, and how often it is right
+rule score_calibration:
+    input:
+        weights=in_dataset(f"{SETTING}/repeat{{repeat}}/weights.safetensors"),
+        test=ancient(in_stacks("test.zip")),
+        test_manifest=in_stacks("stacks.json"),
+    output:
+        in_dataset(f"{SETTING}/repeat{{repeat}}/calibration.csv"),
+    log:
+        in_logs(f"score_calibration/{{dataset}}/{SETTING}/repeat{{repeat}}.log"),
+    benchmark:
+        in_benchmarks(f"score_calibration/{{dataset}}/{SETTING}/repeat{{repeat}}.tsv")
+    conda:
+        "../envs/segment.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+        device="auto",
+    params:
+        slices=config["evaluation"]["slices"],
+    shell:
+        'python "$UNDERSTUDY/scripts/score_calibration.py" --weights {input.weights:q} --test {input.test:q}'
+        " --slices {params.slices:q} --output {output:q}" + DEVICE
+
+
 # another hospital's patients: a finished segmenter, scored on the test subjects of another dataset
 rule score_external:
     input:

@@ -35,6 +35,7 @@ rule tables:
         rules.compare_fidelity.output if SOURCES else [],
         rules.compare_external.output if EXTERNAL else [],
         rules.compare_strata.output.csv if STRATA else [],
+        rules.compare_calibration.output.csv if CALIBRATION else [],
 
 
 rule figures:

@@ -101,6 +101,12 @@ class Evaluation(Block):
         "grid but controls; needs experiments.keep_weights (docs/evaluation.md)",
         remark="other hospitals' patients: names of datasets; needs keep_weights",
     )
+    calibration: bool = key(
+        False,
+        "also whether segmenters are as often right as they are sure: expected calibration error and reliability "
+        "diagram; needs experiments.keep_weights",
+        remark="true: are they as often right as they are sure; needs keep_weights",
+    )
     strata: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Once()] = key(
         ["tumor_ml"],
         "Dice by group of the test subjects: columns of subjects.csv or of datasets.NAME.attributes, such as sex, age, "
@@ -151,6 +157,7 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_primary(config)
     yield from _of_external(config)
     yield from _of_strata(config["evaluation"])
+    yield from _of_calibration(config)
 
 
 def _of_primary(config: Mapping) -> Iterator[Problem]:
@@ -158,6 +165,11 @@ def _of_primary(config: Mapping) -> Iterator[Problem]:
     named = [name for name in config["evaluation"]["primary"] if name not in KINDS]
     if unknown := [name for name in named if name not in trained and name not in primary_sets(config)]:
         yield "evaluation.primary", f"found {', '.join(unknown)}; allowed: what is trained, {', '.join(trained)}"
+
+
+def _of_calibration(config: Mapping) -> Iterator[Problem]:
+    if config["evaluation"]["calibration"] and not config["experiments"]["keep_weights"]:
+        yield "evaluation.calibration", "found true; it needs experiments.keep_weights, as weights predict once more"
 
 
 def _of_strata(evaluation: Mapping) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from understudy.files.csv_files import read_csv
 from understudy.files.outside import shortened
 
 from .distance import spacing_of, union_box
+from .lesions import lesions
 from .metrics import DISTANCE, MEASURED, OVERLAP, Compared, columns_treated_as
 from .surface import TOLERANCE_MM, surfaces
 
@@ -104,7 +105,8 @@ def _scored(prediction: np.ndarray, reference: np.ndarray, classes: int, spacing
     rows = []
     for c, surface in enumerate(surfaces(prediction, reference, classes, spacing_mm), start=1):
         sizes = int(predicted[c]), int(referred[c]), int(both[c])
-        compared = Compared(*sizes, surface, tolerance_mm, voxel_ml)
+        found = lesions(prediction == c, reference == c, 1000 * voxel_ml)
+        compared = Compared(*sizes, surface, tolerance_mm, voxel_ml, found)
         row = {metric.column: metric.measure(compared) for metric in MEASURED}
         row |= {"reference_voxels": compared.reference, "predicted_voxels": compared.predicted}
         row |= {"reference_ml": compared.reference * voxel_ml, "predicted_ml": compared.predicted * voxel_ml}

@@ -252,6 +252,21 @@ STRATA = [
 ]
 
 
+CALIBRATION = [
+    Table(
+        "calibration",
+        title="Do they know when they are wrong?",
+        caption="Expected calibration error (`ece`): the mean difference between how sure a network is and how often "
+        "it is right, in 10 bins, of the voxels where it or the reference has a label: mean ± standard deviation over "
+        "the repeats. `overconfidence`: confidence less accuracy; above 0 it is surer than right.",
+        rule="compare_calibration",
+        built_by="reliability:calibration_table",
+        when=lambda config: bool(config["evaluation"]["calibration"]),
+        concludes=True,
+    )
+]
+
+
 # ---- other hospitals' patients ---------------------------------------------------------------------------------------
 
 EXTERNAL = [
@@ -389,7 +404,9 @@ READERS = [
 ]
 
 OF_EXPERIMENTS = [of_experiment(experiment) for experiment in EXPERIMENTS.values()]
-TABLES = {table.name: table for table in [*SCORES, *STRATA, *EXTERNAL, *OF_EXPERIMENTS, *IMAGES, *READERS]}
+TABLES = {
+    table.name: table for table in [*SCORES, *STRATA, *CALIBRATION, *EXTERNAL, *OF_EXPERIMENTS, *IMAGES, *READERS]
+}
 
 
 def tables_of(config: Mapping) -> list[Table]:

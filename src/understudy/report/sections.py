@@ -23,20 +23,18 @@ from .correlations import power_sentence
 from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
-from .external import external_sentences
 from .figure_note import note_trainings
 from .formats import display, title
 from .missing import missing_trainings
 from .notes import about_generators
 from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
+from .patient_sections import calibration, external, strata
 from .power_table import sentences as power_sentences
 from .reader_sentences import reader_sentences
 from .registry import TABLES, Table, shown_in
 from .score_arrays import KEYS
 from .shareable import chart_of_readers, check_chart, numbered, without_reasons
 from .spoken_names import spoken
-from .strata import strata_sentences, strata_shown
-from .strata_figure import draw_strata
 from .verdicts import answer
 
 TEXTS = {
@@ -53,7 +51,6 @@ FIGURES = {
 }
 
 CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
-STRATA_SHOWN = "Mean Dice by group of the test subjects, with the number of subjects; bars are 95 % intervals."
 EMPTIES = {
     "study": "is left out, or has Dice 0 and no distance: policy `study`",
     "challenge": "has Dice 1, or Dice 0 and the distance of the BraTS challenge: policy `challenge`",
@@ -245,28 +242,6 @@ def tables(m: Material) -> list[Block]:
     return blocks
 
 
-def strata(m: Material) -> list[Block]:
-    """Dice by group of the test subjects: the worst groups, figure, and the table folded."""
-    if not m.has("strata"):
-        return []
-    table, rows, caption = TABLES["strata"], m.table("strata"), f"{STRATA_SHOWN} {about_generators(m)}"
-    if m.shareable:  # what is known of very few people stays in the house
-        rows = rows[~rows["too_few"]]
-        drawn = Picture(png_of(note_trainings(draw_strata(rows), m.generator_seeds)), caption)
-    else:
-        drawn = m.picture(m.results / "figures/strata.png", caption)
-    numbers = Folded("The numbers", [m.shown(table, strata_shown(rows))])
-    return [Bullets(strata_sentences(rows)), drawn, numbers]
-
-
-def external(m: Material) -> list[Block]:
-    """Networks of one data set on the test subjects of another."""
-    if not m.has("external"):
-        return []
-    table = TABLES["external"]
-    return [Bullets(external_sentences(m.table("external"))), m.shown(table)]
-
-
 def beyond(m: Material) -> list[Block]:
     """Experiments beyond the grid: sentences, figure, and the table folded."""
     blocks: list[Block] = []
@@ -420,6 +395,7 @@ ORDER: list[tuple[str, str, Callable[[Material], list[Block]]]] = [
     ("pictures", "Pictures", pictures),
     ("tables", "Tables", tables),
     ("strata", TABLES["strata"].title, strata),
+    ("calibration", TABLES["calibration"].title, calibration),
     ("external", TABLES["external"].title, external),
     ("experiments", "How much is needed?", beyond),
     ("fidelity", TABLES["fidelity"].title, fidelity),

@@ -32,6 +32,7 @@ SHAREABLE = (
 )
 CHARTS = (
     "dice",
+    "calibration",
     "memorization",
     "filtered_memorization",
     *EXPERIMENTS,

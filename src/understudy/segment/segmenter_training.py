@@ -211,10 +211,23 @@ def _layout(device: torch.device) -> dict:
 @torch.inference_mode()
 def predict(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) -> torch.Tensor:
     """uint8 classes (N, H, W) of uint8 modalities (N, C, H, W) that lie on the network's device."""
+    return predict_logits(network, x_NCHW, options).argmax(1).to(torch.uint8)
+
+
+@torch.inference_mode()
+def predict_with_confidence(
+    network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same, and float32 (N, H, W): the softmax of the class that is predicted."""
+    sure_NHW, found_NHW = predict_logits(network, x_NCHW, options).float().softmax(1).max(1)
+    return found_NHW.to(torch.uint8), sure_NHW
+
+
+def predict_logits(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) -> torch.Tensor:
+    """(N, K, H, W) of uint8 modalities (N, C, H, W)."""
     network.eval()
     with autocast(options["precision"], x_NCHW.device):
-        logits_NKHW = network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))[0]
-    return logits_NKHW.argmax(1).to(torch.uint8)
+        return network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))[0]
 
 
 def validation_dice(network: torch.nn.Module, source: SourceImages, classes: int, options: Mapping) -> float:
