@@ -19,6 +19,7 @@ FIGURES = (
     ["samples"] * bool(base_sources(config))
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
     + ["dice"]
+    + ["fidelity_dice"] * bool(SOURCES)
 )
 
 
@@ -241,6 +242,7 @@ def figure_samples(name):
 rule make_figures:
     input:
         table=in_results("tables/dice.csv"),
+        fidelity=FIDELITY_TABLE,
         examples=figure_examples,
         real=ancient(in_stacks("train.zip")),
         real_manifest=in_stacks("stacks.json"),
@@ -267,10 +269,11 @@ rule make_figures:
         runtime=60,
     params:
         config=asked(),
+        fidelity=option("--fidelity", FIDELITY_TABLE),
         output=subpath(output[0], parent=True),
     shell:
         'python "$UNDERSTUDY/scripts/make_figures.py" --dataset {wildcards.dataset:q} --config {params.config:q}'
-        " --table {input.table:q} --output {params.output:q} > {log:q} 2>&1"
+        " --table {input.table:q} {params.fidelity:q} --output {params.output:q} > {log:q} 2>&1"
 
 
 def experiment_scores(wildcards):

@@ -70,6 +70,12 @@ class Fidelity(Block):
         Digests, "what files of weights must have; hexadecimal digits at the end of a file's name are checked without"
     )
     segmenter: str | None = key(None, "whose bottleneck the space segmenter is, a name of segmenters; null: the first")
+    frechet_draws: int = key(
+        100,
+        "resamplings of subjects (of synthetic images: of images) behind the interval of each Frechet distance, two "
+        "eigenvalue problems each; 0: none",
+        ge=0,
+    )
     kernel_subsets: int = key(100, "random subsets that the kernel distance (KID) is averaged over", ge=1)
     kernel_images: int = key(1000, "images of each subset, fewer where there are fewer", ge=2)
     neighbour_images: int = key(

@@ -315,7 +315,9 @@ IMAGES = [
         title="How real the images look",
         caption="Against the real training images. `frechet`: of all images; `frechet_matched`: of as many images in "
         "every row and on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for "
-        "`kernel`. An asterisk: not to be compared with values elsewhere, for the reason in `note`.",
+        "`kernel`. 95 %: interval of `frechet` over subjects, of synthetic images over images. `nearer than test`: "
+        "nearer to the training images than real test images are; no generator should be. An asterisk: not to be "
+        "compared with values elsewhere, for the reason in `note`.",
         rule="compare_fidelity",
         built_by="fidelity_table:fidelity",
         of=lambda material: material,

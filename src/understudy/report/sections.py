@@ -23,6 +23,7 @@ from .correlations import power_sentence
 from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
+from .fidelity_table import nearer_sentences
 from .figure_note import note_trainings
 from .formats import display, title
 from .missing import missing_trainings
@@ -51,6 +52,10 @@ FIGURES = {
 }
 
 CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
+BESIDE_USE = (
+    "Each metric of the images, and the mean Dice of segmenters trained on them alone. Dashed: training on real "
+    "images, and real test images. A red ring: nearer to the training images than real test images are."
+)
 EMPTIES = {
     "study": "is left out, or has Dice 0 and no distance: policy `study`",
     "challenge": "has Dice 1, or Dice 0 and the distance of the BraTS challenge: policy `challenge`",
@@ -266,7 +271,12 @@ def fidelity(m: Material) -> list[Block]:
     if m.fidelity is None:
         return []
     note = "Metrics of the images themselves. They do not say how useful the images are."
-    return [Cells(display(read_table(m.fidelity), TABLES["fidelity"].decimals), note)]
+    table = read_table(m.fidelity)
+    cells = Cells(display(table, TABLES["fidelity"].decimals), note)
+    drawn = [(name, m.results / "figures" / name / "fidelity_dice.png") for name in m.datasets]
+    beside = [m.picture(path, f"{name}. {BESIDE_USE} {about_generators(m)}") for name, path in drawn if path.is_file()]
+    said = nearer_sentences(table)
+    return [*[Bullets(said)] * bool(said), *beside, cells]
 
 
 def audit(m: Material) -> list[Block]:

@@ -33,6 +33,7 @@ SHAREABLE = (
 CHARTS = (
     "dice",
     "calibration",
+    "fidelity_dice",
     "memorization",
     "filtered_memorization",
     *EXPERIMENTS,
