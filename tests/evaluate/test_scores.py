@@ -141,6 +141,7 @@ def test_a_file_that_is_no_scores_is_named(tmp_path, text):
 @pytest.mark.parametrize(
     "policy, dice_of_each, mm_of_each",
     [
+        ("penalty", [0.5, np.nan, 0, 0], [3, np.nan, 373.12866, 373.12866]),
         ("study", [0.5, np.nan, 0, 0], [3, np.nan, np.nan, np.nan]),
         ("challenge", [0.5, 1, 0, 0], [3, 0, 373.12866, 373.12866]),
         ("nan", [0.5, np.nan, np.nan, np.nan], [3, np.nan, np.nan, np.nan]),
@@ -161,7 +162,7 @@ def test_policies(policy, dice_of_each, mm_of_each):
 def test_policy_for_another_field_of_view_and_an_unknown_one():
     assert apply_policy(pd.DataFrame(EMPTIES), "challenge", 100.0)["hausdorff_mm"].max() == 100
     assert pytest.approx(np.sqrt(240**2 + 240**2 + 155**2), abs=5e-6) == 373.12866
-    with pytest.raises(ValueError, match="study, challenge, nan"):
+    with pytest.raises(ValueError, match="penalty, study, challenge, nan"):
         apply_policy(pd.DataFrame(EMPTIES), "none")
 
 

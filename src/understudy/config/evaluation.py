@@ -93,8 +93,11 @@ class Evaluation(Block):
         "test volumes of the slices that pass the slice rule (as the study did), or of all",
         remark="as the study: volumes of the slices that pass the slice rule",
     )
-    empties: Literal["study", "challenge", "nan"] = key(
-        "study", "what an undefined score counts as in the tables (docs/evaluation.md)"
+    empties: Literal["penalty", "study", "challenge", "nan"] = key(
+        "penalty",
+        "what an undefined score counts as in the tables (docs/evaluation.md). study: distances of labels that a "
+        "network does not find are left out, as in the published tables, which rewards finding nothing",
+        remark="`study` leaves out distances of missed labels, as the published tables do",
     )
     regions: dict[Region, Annotated[list[str], Field(min_length=1), Once()]] = key(
         {"whole_tumor": ["ncr_net", "ed", "et"], "tumor_core": ["ncr_net", "et"], "enhancing": ["et"]},

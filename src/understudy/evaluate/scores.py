@@ -27,7 +27,8 @@ _METRICS = [metric.column for metric in MEASURED]
 _SIZES = ["reference_voxels", "predicted_voxels"]
 COLUMNS = [*KEYS, "label", *_METRICS[:2], *_SIZES, *_METRICS[2:], "reference_ml", "predicted_ml", "kind"]
 LABEL, REGION = "label", "region"  # of column `kind`: a region is several labels taken together
-POLICIES = ("study", "challenge", "nan")
+POLICIES = ("penalty", "study", "challenge", "nan")
+DEFAULT_POLICY = POLICIES[0]
 CHALLENGE_MM = 373.12866  # diagonal of 240 x 240 x 155 voxels of 1 mm: the BraTS challenge's distance to nothing
 
 
@@ -188,7 +189,9 @@ def apply_policy(scores: pd.DataFrame, policy: str, undefined_mm: float = CHALLE
 
     Which metric is an overlap, such as Dice, and which a distance, metrics.METRICS says.
 
-    - "study": overlap 0 where one volume lacks the label, left out where both do; distance left out in either case.
+    - "penalty": overlap 0 and distance `undefined_mm` where one volume lacks the label, left out where both do. A
+      network that finds nothing in a hard case has the worst distance there, not none.
+    - "study": the same, but distance is left out in either case, so that finding nothing in hard cases lowers its mean.
     - "challenge": overlap 1 and distance 0 where both lack it; overlap 0 and `undefined_mm` where one does.
     - "nan": overlap and distance left out wherever a volume lacks the label.
     """
@@ -196,7 +199,11 @@ def apply_policy(scores: pd.DataFrame, policy: str, undefined_mm: float = CHALLE
         raise ValueError(f"policy for empty labels: found {policy!r}, expected one of {', '.join(POLICIES)}")
     kinds = kinds_of_empties(scores)
     both, one = kinds == "both", kinds.isin(["reference", "prediction"])
-    of_policy = {"study": ((np.nan, np.nan), (0.0, np.nan)), "challenge": ((1.0, 0.0), (0.0, undefined_mm))}
+    of_policy = {
+        "penalty": ((np.nan, np.nan), (0.0, undefined_mm)),
+        "study": ((np.nan, np.nan), (0.0, np.nan)),
+        "challenge": ((1.0, 0.0), (0.0, undefined_mm)),
+    }
     for_both, for_one = of_policy.get(policy, ((np.nan, np.nan), (np.nan, np.nan)))
     scores = scores.copy()
     for kind, of_both, of_one in zip((OVERLAP, DISTANCE), for_both, for_one, strict=True):

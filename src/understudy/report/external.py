@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from understudy.evaluate.scores import LABEL, apply_policy, read_scores
+from understudy.evaluate.scores import DEFAULT_POLICY, LABEL, apply_policy, read_scores
 from understudy.statistics.intervals import DRAWS
 from understudy.study.grid import (
     BASELINE,
@@ -29,7 +29,7 @@ class ExternalScores(Material):
 
     scores: Mapping[str, pd.DataFrame]  # external data set -> scores on its test subjects, its own networks' among them
     scored: Sequence[tuple[Setting, str]]  # (setting, external data set), in the order of the rows
-    policy: str = "study"
+    policy: str = DEFAULT_POLICY
     draws: int = DRAWS
     validation: str = "study"
     generator_seeds: int = 1

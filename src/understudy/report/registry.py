@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from understudy.evaluate.metrics import METRIC, METRICS, Metric
+from understudy.evaluate.metrics import DISTANCE, METRIC, METRICS, OVERLAP, Metric
 from understudy.study.experiment_registry import EXPERIMENTS, Experiment
 from understudy.study.grid import sources
 
@@ -79,7 +79,7 @@ def of_labels(metric: Metric) -> Table:
         built_by="score_tables:of_labels",
         of=lambda study: (study, metric.name),
         decimals=metric.decimals,
-        noted_by="notes:of_labels" if metric.undefined_as else "",
+        noted_by={OVERLAP: "notes:of_labels", DISTANCE: "notes:of_distances"}.get(metric.undefined_as, ""),
         folded=metric.name != "dice",
     )
 

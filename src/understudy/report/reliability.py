@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from understudy.evaluate.scores import DEFAULT_POLICY
 from understudy.files import escape
 from understudy.files.csv_files import read_csv
 from understudy.study.grid import Setting, grid, trainings_of_generators
@@ -32,7 +33,7 @@ class CalibrationCounts(Material):
     counts: Mapping[Setting, Sequence[pd.DataFrame]]  # of each repeat: subject and BINS
     validation: str = "study"
     generator_seeds: int = 1
-    policy: str = "study"
+    policy: str = DEFAULT_POLICY
     published: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

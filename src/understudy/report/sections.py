@@ -57,6 +57,8 @@ BESIDE_USE = (
     "images, and real test images. A red ring: nearer to the training images than real test images are."
 )
 EMPTIES = {
+    "penalty": "is left out, or has Dice 0 and the distance of the BraTS challenge, 373 mm: policy `penalty`. A "
+    "network that finds nothing has the worst distance, where the published study leaves it out",
     "study": "is left out, or has Dice 0 and no distance: policy `study`",
     "challenge": "has Dice 1, or Dice 0 and the distance of the BraTS challenge: policy `challenge`",
     "nan": "is left out in either case: policy `nan`",

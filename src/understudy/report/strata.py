@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from understudy.evaluate.scores import LABEL, apply_policy
+from understudy.evaluate.scores import DEFAULT_POLICY, LABEL, apply_policy
 from understudy.files.csv_files import read_csv
 from understudy.statistics.intervals import DRAWS
 from understudy.study.grid import Setting, grid, trainings_of_generators
@@ -40,7 +40,7 @@ class StrataScores(Material):
     strata: Sequence[str]
     cuts: Mapping[str, Sequence[float]]  # of numeric columns; others are cut at terciles
     fewest: int  # subjects of a group that is not too few
-    policy: str = "study"
+    policy: str = DEFAULT_POLICY
     draws: int = DRAWS
     validation: str = "study"
     generator_seeds: int = 1
