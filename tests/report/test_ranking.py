@@ -19,7 +19,7 @@ GENERATORS = ["progressive_gan", "stylegan1", "stylegan2", "stylegan3", "diffusi
 
 
 def test_only_training_on_one_generator_alone_counts():
-    names = ["real", "a", "real+a", "a=50", "a+b", "shuffled", "copies", "noise"]
+    names = ["real", "a", "real+a", "a=50", "a+b", "shuffled", "copies", "noise", "a-filtered"]
     assert [name for name in names if ranks_alone(name)] == ["a"]
 
 

@@ -17,7 +17,7 @@ from understudy.files.atomic import write_text_atomically
 from understudy.files.csv_files import read_csv
 from understudy.files.outside import shortened
 
-from .distance import spacing_of, union_box
+from .edges import spacing_of, union_box
 from .lesions import lesions
 from .metrics import DISTANCE, MEASURED, OVERLAP, Compared, columns_treated_as
 from .surface import TOLERANCE_MM, surfaces
