@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
+from understudy.segment import build
 from understudy.segment.augment import Augmentation, _blur, _gamma, _low_resolution, normalised, prepare
 from understudy.segment.draws import Draws
 from understudy.segment.geometry import Moves, moved
@@ -46,6 +47,30 @@ def test_z_score_is_over_the_foreground():
     foreground = x_NCHW[0, 1][inside].float() / 256
     assert z[0, 1, 0, 0].item() == pytest.approx(-(foreground.mean() / foreground.std()).item(), rel=1e-4)
     assert normalised(torch.full((1, 1, 4, 4), 7.0)).isfinite().all()
+
+
+def released(x_NCHW, size):
+    """The released code's order, step by step: zeros around the image, then the z-score over all that is not the
+    channel's minimum, which the background gets as well."""
+    n, channels, height, _ = x_NCHW.shape
+    padded = np.zeros((n, channels, size, size))
+    start = (size - height) // 2
+    padded[:, :, start : start + height, start : start + height] = x_NCHW.numpy() / 256
+    for plane in padded.reshape(-1, size, size):
+        foreground = plane[plane != plane.min()]
+        plane[:] = (plane - foreground.mean()) / foreground.std(ddof=1)
+    return padded
+
+
+def test_zeros_around_an_image_come_before_the_z_score():
+    x_NCHW, classes = batch()
+    x_NCHW[0, 0] += 3  # a synthetic image whose background is not 0: zeros around it are the minimum then
+    network = build("unet", channels=4, classes=4, size=32, depth=3, base_filters=2, padding="valid")
+    expected = released(x_NCHW, network.input_size)
+    np.testing.assert_allclose(prepare(x_NCHW, pad=network.pad_to_input).numpy(), expected, atol=2e-5)
+    x, _ = Augmentation(OFF, pad=network.pad_to_input)(x_NCHW, classes, 1, range(4))
+    np.testing.assert_allclose(x.numpy(), expected, atol=2e-5)
+    assert abs(x[0, 1, 0, 0]) > 1  # no brain at its mean around the image
 
 
 def test_bytes_as_they_are():

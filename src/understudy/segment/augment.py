@@ -7,7 +7,7 @@ seed and of its place in the training, whatever batch it is in and however many 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -52,21 +52,33 @@ def _foreground_moments(
     return mean, (squares.clamp(min=0) / (count - 1).clamp(min=1)).sqrt()
 
 
-def prepare(x_NCHW: torch.Tensor, intensities: str = "z_score") -> torch.Tensor:
+Pad = Callable[[torch.Tensor], torch.Tensor]  # Segmenter.pad_to_input
+
+
+def as_it_is(x_NCHW: torch.Tensor) -> torch.Tensor:
+    return x_NCHW
+
+
+def prepare(x_NCHW: torch.Tensor, intensities: str = "z_score", pad: Pad = as_it_is) -> torch.Tensor:
     """uint8 modalities (N, C, H, W) as a segmenter takes them, without augmentation."""
-    return as_input(x_NCHW.float() / _SCALE, intensities)
+    return as_input(x_NCHW.float() / _SCALE, intensities, pad)
 
 
-def as_input(x_NCHW: torch.Tensor, intensities: str) -> torch.Tensor:
-    """Images of 0-1 as a segmenter takes them: `z_score` or `raw` (0-255)."""
+def as_input(x_NCHW: torch.Tensor, intensities: str, pad: Pad = as_it_is) -> torch.Tensor:
+    """Images of 0-1 as a segmenter takes them: `z_score` or `raw` (0-255).
+
+    Zeros around an image are put there before the z-score, as the released code does: they are background as that of
+    the image is, not as bright as its mean.
+    """
+    x_NCHW = pad(x_NCHW)
     return normalised(x_NCHW) if intensities == "z_score" else x_NCHW * _SCALE
 
 
 class Augmentation:
     """Callable on (uint8 modalities (N, C, H, W), classes (N, H, W)); `options` is the config's augmentation block."""
 
-    def __init__(self, options: Mapping, intensities: str = "z_score"):
-        self.options, self.intensities = options, intensities
+    def __init__(self, options: Mapping, intensities: str = "z_score", pad: Pad = as_it_is):
+        self.options, self.intensities, self.pad = options, intensities, pad
 
     def __call__(
         self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, places: Sequence[int]
@@ -107,7 +119,7 @@ class Augmentation:
             if chosen.any():
                 how = {"inverted": name == "inverted_gamma", "keep_moments": o["gamma_keeps_moments"]}
                 x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _gamma(planes, gammas[chosen], **how))  # noqa: B023
-        return as_input(x_NCHW, self.intensities), classes_NHW
+        return as_input(x_NCHW, self.intensities, self.pad), classes_NHW
 
     def _channels(self, draws: Draws, touched: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """bool (N, C): the images that an operation hits, and of those the channels; (N, C): how strongly."""

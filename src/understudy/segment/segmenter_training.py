@@ -62,7 +62,8 @@ class SegmenterTrainee:
         self.training_network = torch.compile(self.network, dynamic=False) if compiles else self.network
         self.optimizer = new_optimizer(self.network, options)
         self.dice = Dice(options["dice"], options["dice_background"], options["dice_squared"])
-        self.augmentation = Augmentation(options["augmentation"], options["intensities"]) if augmented else None
+        how = options["intensities"], self.network.pad_to_input
+        self.augmentation = Augmentation(options["augmentation"], *how) if augmented else None
         self.images_per_step = options["batch"]
         if (processes := distributed.world_size()) > options["batch"]:
             raise ValueError(
@@ -83,7 +84,7 @@ class SegmenterTrainee:
         # dropout and skipped blocks take their numbers from the global state
         torch.manual_seed(seed_of(self.seed, "dropout", images_seen, distributed.rank()))
         with autocast(self.options["precision"], self.device):
-            levels = self.training_network(self.network.pad_to_input(x_NCHW))
+            levels = self.training_network(x_NCHW)
         loss = segmentation_loss(levels, classes_NHW, self.network.level_weights, self.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -116,7 +117,7 @@ class SegmenterTrainee:
         x_NCHW, classes_NHW = map(distributed.share, self.data.batch(images_seen, self.images_per_step))
         places = distributed.share(torch.arange(images_seen, images_seen + self.images_per_step)).numpy()
         if self.augmentation is None:
-            x_NCHW = prepare(x_NCHW, self.options["intensities"])
+            x_NCHW = prepare(x_NCHW, self.options["intensities"], self.network.pad_to_input)
         else:
             x_NCHW, classes_NHW = self.augmentation(x_NCHW, classes_NHW, self.seed, places)
         warmup = self.options["background_warmup_epochs"]
@@ -227,7 +228,7 @@ def predict_logits(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapp
     """(N, K, H, W) of uint8 modalities (N, C, H, W)."""
     network.eval()
     with autocast(options["precision"], x_NCHW.device):
-        return network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))[0]
+        return network(prepare(x_NCHW, options["intensities"], network.pad_to_input))[0]
 
 
 def validation_dice(network: torch.nn.Module, source: SourceImages, classes: int, options: Mapping) -> float:
