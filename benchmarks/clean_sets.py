@@ -2,11 +2,11 @@
 
     python benchmarks/clean_sets.py --train TRAIN.zip --test TEST.zip --output benchmarks/clean_sets.md
 
-Test subjects are searched for among the training images once. Then, --partitions times, half of them calibrate and
---images of the others are judged as a generator's. Prints how many sets had more flags, or more copies, than the audit
-lets chance explain (docs/audit.md), beside the stated probability, and the same for sets with --share of images that
-are as near to a training image as planted copies. Ends with 1 where clean sets fail in more than 2 %, or others in less
-than 95 %.
+Test subjects are searched for among the training images once. Then, --partitions times, half of them and the training
+subjects calibrate, and --images of the others are judged as a generator's. Prints how many sets had more flags, or more
+copies, than the audit lets chance explain (docs/audit.md), beside the stated probability, and the same for sets with
+--share of images that are as near to a training image as planted copies. Ends with 1 where clean sets fail in more than
+2 %, or others in less than 95 %.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from disguises import searched
 
 from understudy.audit.chance import SURE, Chance
 from understudy.audit.detector import learned, share
-from understudy.audit.people import rows
+from understudy.audit.people import Real, people_of
 from understudy.audit.planted import KINDS
-from understudy.audit.search_tasks import calibration_tasks, included
-from understudy.audit.verdict import LEVEL
+from understudy.audit.reasons import LEVEL
+from understudy.audit.search_tasks import calibration_tasks
 from understudy.audit.views import views_of
 from understudy.config.audit import Audit
 from understudy.run.machine import use_device
@@ -44,15 +44,16 @@ def main() -> None:
     train, test = Stack.open(a.train), Stack.open(a.test)
     null, host = searched(calibration_tasks(train, test, audit, 0, 1), device), np.random.default_rng(0)
     names = [view.name for view in views_of(audit["views"], train.channels)]
-    real, among, planted = ({view: null[f"{view}/{task}"] for view in names} for task in ("test", "train", "planted"))
-    owners = np.array(test.subjects())[included(test)]
-    people, failed = np.unique(owners), {"clean": 0} | dict.fromkeys(KINDS, 0)
+    planted = {view: null[f"{view}/planted"] for view in names}
+    real, training = Real.of(null, names, train, test, audit), len(people_of(train))
+    people, failed = np.unique(real.owner[real.owner >= training]), {"clean": 0} | dict.fromkeys(KINDS, 0)
     for _ in range(a.partitions):
-        known_N = np.isin(owners, host.permutation(people)[: len(people) // 2])
-        detector = learned(rows(real, known_N), audit["false_positive_rate"], among)
-        score_N, of_copies = detector.scores(real)[0], np.split(detector.scores(planted)[0], len(KINDS))
-        clean_n = host.choice(score_N[~known_N], min(a.images, int((~known_N).sum())), replace=False)
-        chance = Chance.of(detector, score_N[known_N], owners[known_N], len(clean_n), int(host.integers(1 << 31)))
+        judged_N = np.isin(real.owner, host.permutation(people)[: len(people) // 2])
+        known = real.rows(~judged_N)
+        detector = learned(known.found, audit["false_positive_rate"])
+        score_N, of_copies = detector.scores(real.found)[0], np.split(detector.scores(planted)[0], len(KINDS))
+        clean_n = host.choice(score_N[judged_N], min(a.images, int(judged_N.sum())), replace=False)
+        chance = Chance.of(detector, score_N[~judged_N], known.owner, len(clean_n), int(host.integers(1 << 31)))
         sets = {"clean": clean_n} | {
             kind: np.concatenate(
                 [host.choice(copies, round(a.share * len(clean_n))), clean_n[round(a.share * len(clean_n)) :]]

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.audit.calibrate import calibrate
 from understudy.audit.detector import Detector, share
 from understudy.audit.planted import KINDS, planted
 from understudy.audit.search_tasks import calibration_tasks, generator_tasks
-from understudy.audit.verdict import FAIL, calibrate, judge
+from understudy.audit.verdict import FAIL, judge
 from understudy.config.audit import Audit
 from understudy.run.machine import use_device
 from understudy.stack import Stack, StackWriter

@@ -110,6 +110,12 @@ rule audit_samples:
         summary=in_generator("{prefix}audit.json"),
         images=in_generator("{prefix}memorization.csv"),
         subjects=in_generator("{prefix}audit_subjects.csv"),
+        privacy=report(
+            in_generator("{prefix}privacy.html"),
+            caption="../workflow/report/privacy.rst",
+            category="Audit",
+            labels={"dataset": "{dataset}", "generator": "{generator}"},
+        ),
         figure=report(
             in_generator("{prefix}memorization.png"),
             caption="../workflow/report/audit.rst",
@@ -139,7 +145,7 @@ rule audit_samples:
         " --generator {wildcards.generator:q} {params.filtered:q} --samples {input.samples:q} --train {input.train:q}"
         " --test {input.test:q} --nearest {input.nearest:q} --calibration {input.calibration:q} --real {input.real:q}"
         " --audit {params.audit:q} --summary {output.summary:q} --images {output.images:q}"
-        " --subjects {output.subjects:q} --figure {output.figure:q} --pairs {output.pairs[0]:q} > {log:q} 2>&1"
+        " --subjects {output.subjects:q} --privacy {output.privacy:q} --figure {output.figure:q} --pairs {output.pairs[0]:q} > {log:q} 2>&1"
 
 
 rule filter_samples:

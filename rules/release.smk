@@ -45,6 +45,7 @@ rule make_release:
         images=in_dataset("release/{generator}/images.zip"),
         audit=in_dataset("release/{generator}/audit/audit.json"),
         card=in_dataset("release/{generator}/README.md"),
+        privacy=in_dataset("release/{generator}/privacy.html"),
         licence=in_dataset("release/{generator}/LICENSE"),
         citation=in_dataset("release/{generator}/CITATION.cff"),
         croissant=in_dataset("release/{generator}/croissant.json"),

@@ -13,6 +13,7 @@ from understudy.files.atomic import sha256_of_file, write_json, write_text_atomi
 from understudy.files.csv_files import csv_text
 from understudy.files.json_forms import Audit, Calibration, Nearest, RealImages
 from understudy.files.outside import checked, json_argument, read_json_as
+from understudy.release.privacy_page import privacy_page
 from understudy.report.figures import save
 from understudy.run.command_line import named_os_errors, run
 from understudy.stack import Stack
@@ -34,6 +35,7 @@ def main() -> None:
         ("summary", "audit.json"),
         ("images", "memorization.csv, a row for each image"),
         ("subjects", "a row for each training subject"),
+        ("privacy", "privacy.html, the questions of a data protection officer and of an ethics board"),
         ("figure", "distributions, .png; .pdf lies beside it"),
         ("pairs", "the most similar pairs, .png; .pdf lies beside it"),
     ):
@@ -59,6 +61,7 @@ def main() -> None:
         write_text_atomically(a.subjects, csv_text(judged.subjects))
         summary = judged.summary | {"images_sha256": sha256_of_file(a.images)}
         write_json(a.summary, checked(Audit, summary, str(a.summary), "an audit"))
+        write_text_atomically(a.privacy, privacy_page(summary))
     print(json.dumps(summary, indent=1))
 
 

@@ -29,10 +29,21 @@ def main() -> None:
     with named_os_errors():
         named = dict(zip(a.options["generators"], a.samples, strict=True))
         stacks = {name: Stack.open(path) for name, path in {REAL: a.real, **named}.items()}
+        stacks = without_failed(stacks)
         key = make_study(stacks, a.options, a.seed, a.dataset, a.output)
     size_mb = (a.output / "page.html").stat().st_size / 1e6
     print(f"{a.output / 'page.html'}: page {key['study']}, {len(key['images'])} images, {size_mb:.1f} MB. For readers.")
     print(f"{a.output / 'key.json'}: what is what. Not for readers.")
+
+
+def without_failed(stacks: dict[str, Stack]) -> dict[str, Stack]:
+    """Without generators whose training failed, as their images are black; where all failed, with them."""
+    good = {name: stack for name, stack in stacks.items() if not stack.meta["source"].get("failure")}
+    if list(good) == [REAL]:
+        return stacks
+    for name in stacks.keys() - good.keys():
+        print(f"left out: {name}, whose training failed ({stacks[name].meta['source']['failure']})")
+    return good
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from understudy.files.atomic import write_text_atomically
 from understudy.files.csv_files import csv_text
 from understudy.run import command_line, machine
 from understudy.segment.calibration import COLUMNS, calibration_counts
-from understudy.segment.publish import load_segmenter
+from understudy.segment.publish import load_to_score
 from understudy.stack import Stack
 from understudy.stack.lineage import check_trained_network
 
@@ -25,7 +25,7 @@ def main() -> None:
     with command_line.named_os_errors():
         machine.require_gpus(a)
         device, test = machine.use_device(a.device, a.threads), Stack.open(a.test)
-        network, about = load_segmenter(a.weights, device)
+        network, about = load_to_score(a.weights, device)
         check_trained_network(a.weights, about, test)
         rows = calibration_counts(network, test, a.slices, device, about["options"])
         write_text_atomically(a.output, csv_text(pd.DataFrame(rows, columns=COLUMNS)))

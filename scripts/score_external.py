@@ -7,7 +7,7 @@ from understudy.evaluate.scores import score_subjects, write_scores
 from understudy.evaluate.surface import TOLERANCE_MM
 from understudy.files.outside import json_argument
 from understudy.run import command_line, machine
-from understudy.segment.publish import load_segmenter, predicted_volumes
+from understudy.segment.publish import load_to_score, predicted_volumes
 from understudy.stack import Stack
 from understudy.stack.labels import label_names
 from understudy.stack.lineage import check_trained_network
@@ -33,10 +33,11 @@ def main() -> None:
     with command_line.named_os_errors():
         machine.require_gpus(a)
         device, test = machine.use_device(a.device, a.threads), Stack.open(a.test)
-        network, about = load_segmenter(a.weights, device)
+        network, about = load_to_score(a.weights, device)
         check_trained_network(a.weights, about, test)
         keys = {key: getattr(a, key) for key in ("dataset", "segmenter", "training_set", "augmentation", "repeat")}
         labels = label_names(test.meta["labels"])
+        keys["failure"] = about.get("failure") or ""
         predicted = predicted_volumes(network, test, a.slices, device, about["options"])
         write_scores(a.scores, score_subjects(keys, predicted, labels, a.regions, a.tolerance_mm))
 

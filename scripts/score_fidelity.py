@@ -63,11 +63,23 @@ def weights_of(pairs: list[str]) -> dict[str, Path]:
     return found
 
 
+def missing_space(name: str, weights: dict[str, Path]) -> str:
+    """Why there is no such feature space; empty where there is."""
+    if name != "random" and name not in weights:
+        return "no weights"
+    if name != "segmenter":
+        return ""
+    from understudy.segment.publish import failure_of
+
+    failure = failure_of(weights[name])
+    return f"the training of its network failed ({failure})" if failure else ""
+
+
 def rows_of(a: argparse.Namespace, sides: dict[str, Images], reference: Images, device: torch.device) -> list[dict]:
     keys, weights, rows = {"dataset": a.dataset, "generator": a.generator}, weights_of(a.weights), []
     for name in a.options["spaces"]:
-        if name != "random" and name not in weights:
-            rows.append(absent_row(keys, name, REFERENCE))
+        if why := missing_space(name, weights):
+            rows.append(absent_row(keys, name, REFERENCE, why))
             print(f"{name}: {rows[-1]['note']}", flush=True)
             continue
         space = space_of(name, weights.get(name), a.options["sha256"].get(name), device)

@@ -1,4 +1,8 @@
-"""Trains a generator on a stack and publishes its averaged weights; the same command resumes what was interrupted."""
+"""Trains a generator on a stack and publishes its averaged weights; the same command resumes what was interrupted.
+
+A training that collapses or diverges is a result: a file without weights says why it failed, and what learns from its
+images counts as failed too.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -9,6 +13,7 @@ from understudy.generate.annotation_channel import Coding
 from understudy.generate.generator_training import GeneratorTrainee, identity
 from understudy.generate.weights import describe, publish_weights, seeded_build
 from understudy.run import distributed, machine
+from understudy.run.attempts import FailedRunError
 from understudy.run.command_line import named_os_errors, run
 from understudy.run.device_images import DeviceImages, hold_out
 from understudy.run.seeds import seed_of
@@ -59,16 +64,22 @@ def main() -> None:
         config |= {"left_out": left_out} if left_out else {}
         config |= {"subjects": sorted(set(subjects))} if args.percent < 100 else {}
         run_dir = run_directory(args.runs, config)
-        outcome = train(trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits)
-        if not outcome.finished:
-            machine.leave(outcome.reason, args.on_budget)
+        failure, weights, images_seen = "", {}, 0
+        try:
+            outcome = train(trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits)
+            if not outcome.finished:
+                machine.leave(outcome.reason, args.on_budget)
+            weights, images_seen = trainee.published(outcome.images_seen)
+        except FailedRunError as error:
+            failure = str(error)
+            print(f"failed, which counts: {failure}", flush=True)
         if distributed.rank():
             return
-        weights, images_seen = trainee.published(outcome.images_seen)
         about = {"dataset": args.dataset, "seed": seed, "images_seen": images_seen}
         snapshots = trainee.snapshots.told() if trainee.snapshots else []
         meta = stack.meta if args.percent == 100 else stack.meta | {"lineage": lineage_of(stack, subjects)}
         about |= {"left_out": len(left_out), "snapshots": snapshots, "training_sha256": trained_on}
+        about |= {"failure": failure} if failure else {}
         metadata = describe(args.generator, generator, meta, **about)
         publish_weights(weights, args.output, metadata)
 

@@ -1,8 +1,9 @@
 """Trains a segmenter on one training set, one repeat or several on the data that is loaded once, in turn or several at
 the same time; predicts the test volumes and scores them.
 
-Interrupted, it goes on from its run directories; finished, it publishes again in seconds. Exit code 75: the time budget
-is used up, run the same command again.
+Interrupted, it goes on from its run directories; finished, it publishes again in seconds. A training that collapses or
+diverges is a result: its scores say why it failed. Exit code 75: the time budget is used up, run the same command
+again.
 """
 
 import argparse
@@ -19,11 +20,21 @@ from understudy.evaluate.surface import TOLERANCE_MM
 from understudy.files.atomic import sha256_of_file
 from understudy.files.outside import json_argument
 from understudy.run import command_line, distributed, machine
+from understudy.run.attempts import FailedRunError
 from understudy.run.checkpoint import remove_checkpoints
 from understudy.run.parallel_trainings import Ending, run_in_turn, run_together
 from understudy.run.seeds import seed_of
 from understudy.run.training_loop import run_directory, train
-from understudy.segment.publish import load_segmenter, predicted_volumes, publish_weights, write_example, write_history
+from understudy.segment.publish import (
+    FindsNothing,
+    failure_of,
+    load_segmenter,
+    predicted_volumes,
+    publish_failure,
+    publish_weights,
+    write_example,
+    write_history,
+)
 from understudy.segment.segmenter_training import SegmenterTrainee
 from understudy.segment.training_images import TrainingSet, load_training_set
 from understudy.stack import Stack
@@ -93,13 +104,11 @@ def loaded(a: argparse.Namespace, stacks: dict[str, Stack], device) -> TrainingS
     )
 
 
-def score(a: argparse.Namespace, place: int, trainee: SegmenterTrainee, test: Stack, device) -> None:
-    """Predicts the test volumes with the best weights and writes their scores; the scores come last, as they are what
-    says that a training is done."""
-    network = trainee.network
-    network.load_state_dict(trainee.best["weights"])
+def score(a: argparse.Namespace, place: int, network: torch.nn.Module, failure: str, test: Stack, device) -> None:
+    """Predicts the test volumes and writes their scores; the scores come last, as they are what says that a training is
+    done. `failure`: why it failed; empty where it did not."""
     keys = {key: getattr(a, key) for key in ("dataset", "segmenter", "training_set", "augmentation")}
-    keys["repeat"] = a.repeats[place]
+    keys |= {"repeat": a.repeats[place], "failure": failure}
     predicted = predicted_volumes(network, test, a.slices, device, a.options)
     rows = score_subjects(keys, predicted, label_names(test.meta["labels"]), a.regions, a.tolerance_mm)
     write_example(network, test, a.example[place], device, a.options)
@@ -120,10 +129,15 @@ def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machi
     trainee = SegmenterTrainee(a.segmenter, a.options, data, **how)
     behind = {identity for stack in stacks.values() for identity in stack.meta["lineage"]}
     if a.start:
+        if why := failure_of(a.start[place]):
+            return record_failure(a, place, f"the training that it starts from failed ({why})", device)
         network, learned = load_segmenter(a.start[place], device)
         trainee.network.load_state_dict(network.state_dict())
         behind |= set(learned["lineage"])
-    outcome = train(trainee, run_of(a, place, config), a.options["samples"], config=config, limits=limits)
+    try:
+        outcome = train(trainee, run_of(a, place, config), a.options["samples"], config=config, limits=limits)
+    except FailedRunError as error:
+        return record_failure(a, place, str(error), device)
     if not outcome.finished or distributed.rank():
         return outcome.reason
     if a.weights:
@@ -137,9 +151,36 @@ def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machi
             "lineage": sorted(behind),
         }
         publish_weights(trainee, a.weights[place], about)
-    write_history(trainee, a.history[place])
-    score(a, place, trainee, test, device)
+    write_history(trainee.history, a.history[place])
+    trainee.network.load_state_dict(trainee.best["weights"])
+    if trainee.failure:
+        print(f"repeat {a.repeats[place]} failed, which counts: {trainee.failure}", flush=True)
+    score(a, place, trainee.network, trainee.failure, test, device)
     return outcome.reason
+
+
+def record_failure(a: argparse.Namespace, place: int, failure: str, device) -> str:
+    """Publishes a training that has left no network: it finds nothing, so its Dice is 0."""
+    print(f"repeat {a.repeats[place]} failed, which counts with Dice 0: {failure}", flush=True)
+    if distributed.rank():
+        return "finished"
+    stacks, test = opened(a)
+    network = FindsNothing(len(test.meta["labels"]) + 1)
+    if a.weights:
+        lineage = sorted({identity for stack in stacks.values() for identity in stack.meta["lineage"]})
+        shape = {"channels": len(test.channels) - 1, "classes": network.classes, "size": test.meta["height"]}
+        shape["labels"] = test.meta["labels"]
+        about = {"segmenter": a.segmenter, "options": a.options, **shape, "lineage": lineage}
+        publish_failure(a.weights[place], about, failure)
+    write_history([], a.history[place])
+    score(a, place, network, failure, test, device)
+    return "finished"
+
+
+def failed_generator(stacks: dict[str, Stack]) -> str:
+    """Why nothing can be learned from a part of the training set; empty where all of it can."""
+    failed = {part: stack.meta["source"].get("failure") for part, stack in stacks.items()}
+    return "; ".join(f"the training of its generator {part} failed ({why})" for part, why in failed.items() if why)
 
 
 def run_of(a: argparse.Namespace, place: int, config: dict) -> Path:
@@ -170,6 +211,8 @@ def train_all(a: argparse.Namespace, at_once: int, limits: machine.Limits) -> li
     device = machine.use_device(a.device, a.threads)
     stacks, test = opened(a)
     check_training_stacks([*stacks.values(), *([Stack.open(a.apart)] if a.apart else [])], test)
+    if failure := failed_generator(stacks):
+        return [Ending(record_failure(a, place, failure, device)) for place in range(len(a.repeats))]
     training_set = loaded(a, stacks, device)
     if at_once == 1:
         return run_in_turn(partial(train_repeat, a, training_set, limits, device), len(a.repeats))

@@ -22,9 +22,9 @@ NEEDS = {
     "segment": [*CORE, *NETWORKS, "pandas"],
     "evaluate": [*CORE, *NETWORKS, "pandas", "pytorch-fid", "tabulate", "timm", "torchvision"],
     "forecast": [*CORE, *NETWORKS, "pandas", "snakemake"],
-    "audit": [*CORE, "matplotlib", "pandas", "safetensors", "scipy", "tabulate", "torch"],
+    "audit": [*CORE, "jinja2", "markupsafe", "matplotlib", "pandas", "safetensors", "scipy", "tabulate", "torch"],
     "report": [*CORE, "jinja2", "markupsafe", "matplotlib", "pandas", "scipy", "tabulate"],
-    "release": [*CORE, "pandas", "safetensors", "scipy", "torch"],  # it computes verdicts once more
+    "release": [*CORE, "jinja2", "markupsafe", "pandas", "safetensors", "scipy", "torch"],
     "reader": [*CORE, "matplotlib", "pandas", "scipy", "tabulate"],
 }
 NATIVE = dict.fromkeys(["segment", "evaluate", "forecast"], ["glib", "libgl"])  # of conda

@@ -26,6 +26,7 @@ AUDIT = {
     "false_positive_rate": 0.05,
     "limit": 0.0,
     "membership_limit": 0.6,
+    "identified_limit": 0.1,
     "most_filtered": 0.05,
     "find_share": 0.2,
     "find_power": 0.0,
@@ -37,20 +38,26 @@ AUDIT = {
 }
 
 
+MEMBERS = {
+    **{"auc": 0.51, "low": 0.45, "high": 0.57, "wrong": 0.05, "found": 0.0, "found_low": 0.0, "found_high": 0.1},
+    **{"advantage": 0.05, "advantage_p": 0.8},
+}
+
+
 def audit_summary(**changes) -> dict:
     """An audit.json that a pass has, with some changes."""
     none = {"count": 0, "share": 0.0, "low": 0.0, "high": 0.221}
     median = {"median": 0.5, "q99": 0.7, "largest": 0.8}
     links = ("samples", "train", "test", "nearest", "calibration", "images")
     return {
-        "format": 3, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
+        "format": 4, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
         **{f"{name}_sha256": "0" * 64 for name in links},
         "view": "all", "variants": "flip", "false_positive_rate": 0.01,
         "thresholds": {"score": 1.4, "far": 2.1}, "memorized": none, "copies": none, "seen_in": {"all": 0},
         "chance": {"flagged": 1.0, "copies": 1.0}, "dropped": 0, "limit": 0.0,
         "recall": {"identical": 1.0, "flipped": 1.0, "turned": 0.42},
         "power": {kind: {"0.05": 1.0} for kind in ("identical", "flipped", "turned")}, "correlation": median,
-        "correlation_of_test": median, "membership": {"auc": 0.51, "low": 0.45, "high": 0.57}, "verdict": "pass",
+        "correlation_of_test": median, "membership": MEMBERS, "disclosure": {}, "verdict": "pass",
         "reasons": [], **changes,
     }  # fmt: skip
 
@@ -127,6 +134,7 @@ def judging(made: Path, prefix: str, samples: Path) -> dict:
         "summary": own / f"{prefix}audit.json",
         "images": own / f"{prefix}memorization.csv",
         "subjects": own / f"{prefix}audit_subjects.csv",
+        "privacy": own / f"{prefix}privacy.html",
         "figure": own / f"{prefix}memorization.png",
         "pairs": own / f"{prefix}pairs.png",
     }

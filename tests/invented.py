@@ -97,6 +97,7 @@ class Invented:
                     "lesion_dice": value,
                     "sensitivity": value,
                     "false_positive_ml": 0.1,
+                    "failure": "",
                 } | (mm | voxels)
 
     def _example(self, path: Path) -> None:

@@ -90,4 +90,4 @@ def finished_here(work, result, limits=None):
 
 def score_row(**values) -> dict:
     """A row of scores.csv, of a label; what is not given is undefined."""
-    return {**dict.fromkeys(COLUMNS, float("nan")), "kind": LABEL, **values}
+    return {**dict.fromkeys(COLUMNS, float("nan")), "kind": LABEL, "failure": "", **values}

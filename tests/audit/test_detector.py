@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 from made import finished_here, make_stack
 
+from understudy.audit.calibrate import calibrate, false_alarms
 from understudy.audit.chance import Chance
 from understudy.audit.detector import Detector, distance_ratio, learned, place_at, share
+from understudy.audit.disclosure import disclosure
 from understudy.audit.filter import replacements
 from understudy.audit.forms import FORMS, in_form, shape_in_form
 from understudy.audit.membership import membership, scores
 from understudy.audit.pair_similarity import mutual_information, patch_distance
-from understudy.audit.people import find_twins
+from understudy.audit.people import Real, find_twins
 from understudy.audit.planted import KINDS, planted
 from understudy.audit.resumable_search import Searches
 from understudy.audit.search import NONE, Found
 from understudy.audit.search_tasks import calibration_tasks, generator_tasks
-from understudy.audit.verdict import calibrate, judge
+from understudy.audit.verdict import judge
 from understudy.stack import Stack, StackWriter
 
 AUDIT = {
@@ -28,6 +30,7 @@ AUDIT = {
     "false_positive_rate": 0.02,
     "limit": 0.0,
     "membership_limit": 0.6,
+    "identified_limit": 0.1,
     "most_filtered": 0.05,
     "find_share": 0.2,
     "find_power": 0.9,
@@ -91,20 +94,38 @@ def test_twins_are_found_and_strangers_are_not():
     host = np.random.default_rng(2)
     r_N, owner_N, group_G = 0.5 + host.normal(0, 0.05, 400), np.repeat(np.arange(40), 10), np.repeat(np.arange(30), 10)
     index_N = host.integers(0, 300, 400)
-    real = {"all": found(r_N, r_N - 0.01, index=index_N)}
-    lone = find_twins(real, owner_N, real, owner_N % 30, group_G, 0.01)
-    assert lone.of_test == {} and lone.of_training == {}
+    assert find_twins(Real({"all": found(r_N, r_N - 0.01, index=index_N)}, owner_N), group_G, 0.01) == {}
     r_N[70:80], index_N[70:80] = 0.99, 120 + np.arange(10)
     r_N[210:240], index_N[210:240] = 0.99, 50 + np.arange(30) % 10
-    twins = find_twins({"all": found(r_N, r_N - 0.01, index=index_N)}, owner_N, real, owner_N % 30, group_G, 0.01)
-    assert twins.of_test == {7: 12, 21: 5, 22: 5, 23: 5}
+    twins = find_twins(Real({"all": found(r_N, r_N - 0.01, index=index_N)}, owner_N), group_G, 0.01)
+    assert twins == {7: 12, 21: 5, 22: 5, 23: 5}
+
+
+def test_so_many_twins_as_strangers_are_found():
+    """Years that were united, and 18 of 40 people are there twice."""
+    host = np.random.default_rng(2)
+    r_N, owner_N, group_G = 0.5 + host.normal(0, 0.05, 400), np.repeat(np.arange(40), 10), np.repeat(np.arange(40), 10)
+    index_N = host.integers(0, 400, 400)
+    r_N[:180], index_N[:180] = 0.98 + host.normal(0, 0.002, 180), (np.arange(180) // 10 ^ 1) * 10 + np.arange(180) % 10
+    twins = find_twins(Real({"all": found(r_N, r_N - 0.01, index=index_N)}, owner_N), group_G, 0.01)
+    assert twins == {one: one ^ 1 for one in range(18)}
+
+
+def test_false_alarms_are_those_of_people_who_are_left_out():
+    """60 studies of 40 people whose images are alike: the interval holds the stated rate in nearly all."""
+    host, held, shares = np.random.default_rng(6), 0, []
+    for study in range(60):
+        near_N = 1 - (0.3 + host.normal(0, 0.05, 400) + host.normal(0, 0.03, 40).repeat(10))
+        told = false_alarms(Real({"all": found(near_N, near_N - 0.01)}, np.repeat(np.arange(40), 10)), 0.05, study)
+        held += told["low"] <= 0.05 <= told["high"]
+        shares.append(told["share"])
+    assert np.mean(shares) == pytest.approx(0.05, abs=0.01) and held >= 50, (np.mean(shares), held)
 
 
 def test_as_few_images_as_the_rate_allows_are_enough_to_look_for_twins():
     host = np.random.default_rng(5)
     r_N, owner_N = 0.5 + host.normal(0, 0.05, 100), np.repeat(np.arange(20), 5)
-    real = {"all": found(r_N, r_N - 0.01)}
-    assert find_twins(real, owner_N, real, owner_N, owner_N, 0.01).of_test == {}
+    assert find_twins(Real({"all": found(r_N, r_N - 0.01)}, owner_N), owner_N, 0.01) == {}
 
 
 def test_chance_is_that_of_people():
@@ -215,6 +236,43 @@ def test_membership_of_members_and_of_nobody():
     same = membership(host.normal(size=300), host.normal(size=300))
     assert same["low"] < 0.5 < same["high"] and same["high"] - same["low"] < 0.12
     assert scores(found([0.9], [0.8], [0.96]), found([0.9], [0.8], [0.84])).tolist() == [pytest.approx(0.5)]
+
+
+def test_a_few_members_who_are_surely_found_are_told():
+    """8 of 40 were copied: the AUC hardly says it, an attacker who errs in 1 of 101 does."""
+    host = np.random.default_rng(0)
+    members, others = host.normal(0.9, 0.05, 40), host.normal(0.9, 0.05, 100)
+    few = membership(np.concatenate([np.full(8, 0.1), members[8:]]), others)
+    assert 0.2 <= few["found"] <= 0.25 and 0.07 < few["found_low"] < 0.2 < few["found_high"] < 0.4
+    assert few["wrong"] == 0.01 and few["low"] < 0.6 and few["advantage"] >= 0.2
+    none = membership(members, others)
+    assert none["found_low"] == 0 and none["advantage_p"] > 0.05
+    assert membership(members, others[:20])["wrong"] == pytest.approx(1 / 21)
+
+
+def test_disclosure_is_of_those_who_were_trained_on(people, tmp_path):
+    """Images that show the training subjects tell their tumors, and nothing of test subjects; others tell of nobody."""
+    folder, train, test, good, _, _ = people
+    meta = {key: value for key, value in good.meta.items() if key not in ("count", "format", "subjects")}
+    with StackWriter(tmp_path / "shown.zip", meta) as writer:
+        for i, x_CHW in enumerate(train):
+            writer.add(f"{i:06d}.png", x_CHW)
+    told = {}
+    for name, samples in (("shown", Stack.open(tmp_path / "shown.zip")), ("good", good)):
+        tasks = generator_tasks(samples, train, test, AUDIT, 1)
+        known = searched({task: tasks[task] for task in ("train/known", "test/known")}, tmp_path / name)
+        told[name] = disclosure(known, samples, train, test, AUDIT)
+    assert list(told["shown"]) == ["place", "size"]
+    assert told["shown"]["place"]["low"] > 0.9 and told["good"]["place"]["low"] < 0.6, told
+    assert told["shown"]["size"]["auc"] == 0.5  # all squares are of one size
+
+
+def test_hidden_tumors_leave_no_trace():
+    x_CHW = np.full((5, 64, 64), 100, np.uint8)
+    x_CHW[-1] = 0
+    x_CHW[:, 20:30, 20:30] = 204
+    hidden = in_form("hidden", x_CHW[None])[0]
+    assert (hidden[:4] == 100).all() and not hidden[-1].any()
 
 
 # ------------------------------------------------------------------------------------------------ whole audits

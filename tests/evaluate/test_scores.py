@@ -92,8 +92,8 @@ def test_file_keeps_undefined_values_as_empty_cells_and_every_digit(tmp_path):
     write_scores(path, rows)
     lines = path.read_text().splitlines()
     assert lines[0] == ",".join(COLUMNS)
-    assert lines[1] == "d,unet,real,plain,0,s0,et,0.3333333333333333,149.58943813,10,20,,,,,,,,label"
-    assert lines[2] == "d,unet,real,plain,0,s1,et,,,0,0,,,,,,,,label"
+    assert lines[1] == "d,unet,real,plain,0,s0,et,0.3333333333333333,149.58943813,10,20,,,,,,,,label,"
+    assert lines[2] == "d,unet,real,plain,0,s1,et,,,0,0,,,,,,,,label,"
     pd.testing.assert_frame_equal(read_scores(path), pd.DataFrame(rows, columns=COLUMNS), check_dtype=False)
     again = tmp_path / "again.csv"
     write_scores(again, read_scores(path).to_dict("records"))
@@ -104,7 +104,11 @@ def test_columns_in_another_order_or_too_few_are_refused(tmp_path):
     path = tmp_path / "scores.csv"
     write_scores(path, EMPTIES)
     whole = path.read_text()
-    for text in (whole.replace("dice,hausdorff_mm", "hausdorff_mm,dice"), re.sub(",[a-z]*$", "", whole, flags=re.M)):
+    before = re.sub(",[a-z]*$", "", whole, flags=re.M)  # when a training that failed had no scores
+    path.write_text(before)
+    assert (read_scores(path)["failure"] == "").all()
+    fewer = re.sub(",[a-z]*$", "", before, flags=re.M)
+    for text in (whole.replace("dice,hausdorff_mm", "hausdorff_mm,dice"), fewer):
         path.write_text(text)
         with pytest.raises(ValueError, match="found the columns"):
             read_scores(path)

@@ -15,6 +15,7 @@ from understudy.generate import sample as sampling
 from understudy.generate import shards
 from understudy.generate import weights as stage
 from understudy.generate.annotation_channel import Coding
+from understudy.generate.ensemble import pool_samples
 from understudy.run.attempts import read
 from understudy.run.parts import make_share
 from understudy.run.stop import Limits
@@ -55,6 +56,21 @@ def held(weights, runs):
 
 def bytes_of(weights, name):
     return (weights.parent / f"{name}.zip").read_bytes()
+
+
+def test_a_generator_whose_training_failed_gives_black_images_that_say_so(weights, tmp_path):
+    metadata = stage.read_metadata(weights) | {"failure": "diverged: at 12 images"}
+    failed = tmp_path / "failed" / "weights.safetensors"
+    failed.parent.mkdir()
+    assert stage.publish_weights({}, failed, metadata)["failure"] == "diverged: at 12 images"
+    sample(failed, "samples")
+    stack = Stack.open(failed.parent / "samples.zip")
+    assert len(stack) == 37 and not stack.read().any() and stack.meta["source"]["failure"] == "diverged: at 12 images"
+    with pytest.raises(ValueError, match="found no weights, as their training failed .diverged"):
+        stage.load_generator(failed)
+    whole = Stack.open(weights.parent / "good.zip") if sample(weights, "good") else None
+    pooled = pool_samples("stylegan2-ensemble2", [whole, stack], tmp_path / "pooled.zip", "phantom", 8)
+    assert pooled["source"]["failure"] == "member 2: diverged: at 12 images"
 
 
 def test_samples_are_a_stack(weights):

@@ -114,9 +114,9 @@ def calibration() -> dict:
     usual = {"all": {"correlation": [0.5, 0.1], "standing_out": [0.2, 0.1]}}
     share = {"count": 1, "share": 0.1, "low": 0.0, "high": 0.4}
     made = {
-        "format": 3, "view": "all", "views": ["all"],
+        "format": 4, "view": "all", "views": ["all"],
         "detector": {"usual": usual, "threshold": 1.2, "rate": 0.4, "far": 2.0, "far_rate": 0.01},
-        "false_alarms": {"test": share, "train": share}, "recall": {"flipped": {"flagged": share, "far": share}},
+        "false_alarms": share, "recall": {"flipped": {"flagged": share, "far": share}},
         "same_person": {"test": {}, "train": {}}, "options": AUDIT,
     }  # fmt: skip
     return made | dict.fromkeys(("train_sha256", "test_sha256", "real_sha256"), SHA)

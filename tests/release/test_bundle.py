@@ -32,7 +32,7 @@ def test_files(bundle):
     top = {path.name for path in folder.iterdir()}
     assert top == {
         *("images.zip", "images", "weights.safetensors", "audit", "tables", "README.md", "LICENSE", "CITATION.cff"),
-        *("croissant.json", "ro-crate-metadata.json", "verify.py", "SHA256SUMS"),
+        *("croissant.json", "ro-crate-metadata.json", "verify.py", "SHA256SUMS", "privacy.html"),
     }
     assert [path.name for path in (folder / "audit").iterdir()] == ["audit.json"]
     assert not list(folder.parent.glob(".stylegan2.*"))

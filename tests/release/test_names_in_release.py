@@ -33,7 +33,7 @@ def test_numbers_and_longer_words_are_no_traces(tmp_path):
 
 def test_a_subject_in_the_sharers_own_words_is_refused(house):
     about = replace(house.about, contact=f"ask for {SUBJECTS[2]}")
-    with pytest.raises(ValueError, match="refused, for 2 reasons") as refused:
+    with pytest.raises(ValueError, match="refused, for 3 reasons") as refused:
         house.release(about=about)
     assert f"README.md: names a subject, found '{SUBJECTS[2]}'" in str(refused.value)
     assert list(house.output.parent.iterdir()) == []

@@ -117,3 +117,17 @@ def test_without_a_baseline_or_a_second_repeat_nothing_is_claimed():
     assert row["verdict"] == "undecided" and pd.isna(row["p_holm"])
     (row,) = comparisons(scores({real: 0.7, only: 0.7}, repeats=1), {}, {}).to_dict("records")
     assert pd.isna(row["p"]) and not pd.isna(row["difference"])
+
+
+def test_every_claim_says_how_probably_it_is_false():
+    real, names = ("d", "unet", "real", "augmented"), {"a": 0.72, "b": 0.7, "c": 0.6, "e": 0.685}
+    dice = scores({real: 0.7, **{("d", "unet", n, "augmented"): mean for n, mean in names.items()}}, sd=0.01)
+    table = equivalence(dice, 0.01, {}, list(names), {}).set_index("training_set")
+    for name, row in table.iterrows():
+        found = difference(dice["d", "unet", name, "augmented"], dice[real])
+        below, above = found.probability_below(-0.01), 1 - found.probability_below(0.01)
+        false = {"better": 1 - above, "worse": 1 - below, "equivalent": below + above, "undecided": np.nan}
+        assert row["false_claim"] == pytest.approx(false[row["verdict"]], nan_ok=True)
+    assert {"better", "worse", "equivalent"} <= set(table["verdict"])
+    both = comparisons(dice, {}, {}).query("question == 'against real'").set_index("training_set")
+    np.testing.assert_allclose(both["false_claim"].astype(float), both["p"].astype(float) / 2, atol=1e-12)

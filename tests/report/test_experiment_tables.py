@@ -12,7 +12,7 @@ from understudy.report.formats import display, write_tables
 from understudy.report.page import html
 from understudy.report.patients_equivalent import patients, patients_equivalent, spoken_patients
 from understudy.report.registry import TABLES
-from understudy.report.score_arrays import REPEATS
+from understudy.report.score_arrays import FAILED, REPEATS
 from understudy.report.sections import Material, beyond
 from understudy.study.experiment_registry import EXPERIMENTS, Curves
 
@@ -35,6 +35,7 @@ def cells(dice, repeats=5, noise=0.005, seed=0):
         x_LSR = easy + noise * host.standard_normal((LABELS, SUBJECTS, repeats))
         found["made", "unet", name, "plain"] = {
             REPEATS: np.arange(1, repeats + 1),
+            FAILED: np.empty(0, int),
             "dice": x_LSR - x_LSR.mean() + mean,
         }
     return found
@@ -105,11 +106,11 @@ def test_a_row_for_every_point_and_what_each_step_changed():
     assert np.isnan(table.loc["real", "worth"]) and table.loc["real-5subjects+gan", "worth"] == pytest.approx(20)
 
 
-def test_failed_trainings_are_listed_and_in_no_mean():
+def test_missing_trainings_are_listed_and_in_no_mean():
     table = few().set_index("training_set")
-    assert table.loc["real-5subjects+gan", "failed"] == "1 2 3 4 5" and table.loc["real-5subjects+gan", "repeats"] == 0
+    assert table.loc["real-5subjects+gan", "missing"] == "1 2 3 4 5" and table.loc["real-5subjects+gan", "repeats"] == 0
     assert np.isnan(table.loc["real-5subjects+gan", "mean_mean"])
-    assert table.loc["real", "failed"] == "" and table.loc["real", "mean_mean"] == pytest.approx(0.75)
+    assert table.loc["real", "missing"] == "" and table.loc["real", "mean_mean"] == pytest.approx(0.75)
 
 
 def test_all_subjects_drawn_as_few_are_compared_with_the_whole_training_set():

@@ -60,7 +60,7 @@ def test_means_by_hand():
     assert row["ed_mean"] == pytest.approx(0.6) and row["ed_sd"] == pytest.approx(0.1)  # 0.7 and 0.5, population sd
     assert row["et_mean"] == pytest.approx(0.45) and row["et_sd"] == pytest.approx(0.45)  # 0.9 and 0
     assert row["mean_mean"] == pytest.approx(0.525) and row["mean_sd"] == pytest.approx(0.275)  # 0.8 and 0.25
-    assert (row["repeats"], row["failed"], row["undefined"]) == (2, "", "")
+    assert (row["repeats"], row["failed"], row["missing"], row["undefined"]) == (2, "", "", "")
 
 
 def test_distance_is_averaged_over_labels_of_a_subject_first():
@@ -103,21 +103,21 @@ def test_empties_are_counted_per_kind():
     assert table.loc["ed", "prediction_empty"] == 0
 
 
-def test_missing_repeats_are_listed_as_failed(tmp_path):
+def test_missing_repeats_are_listed(tmp_path):
     setting = Setting("d", "unet", "real", "augmented", 4)
     other = Setting("d", "unet", "stylegan2", "plain", 2)
     for repeat in (1, 3):
         write_scores(setting.files(str(tmp_path), "scores.csv")[repeat - 1], rows(setting, repeat, constant(0.5, 1)))
     files = [path for s in (setting, other) for path in s.files(str(tmp_path), "scores.csv")]
     table = make_tables(load_scores(files), [setting, other])["dice"]
-    assert table["failed"].tolist() == ["2 4", "1 2"] and table["repeats"].tolist() == [2, 0]
+    assert table["missing"].tolist() == ["2 4", "1 2"] and table["repeats"].tolist() == [2, 0]
     assert table["mean_mean"][0] == 0.5 and np.isnan(table["mean_mean"][1])
 
 
 def test_no_scores_at_all_still_make_tables(tmp_path):
     study = StudyScores(load_scores([tmp_path / "none.csv"]), [SETTING], published={"d": "brats2020"})
     write_tables(tmp_path, made_by("make_tables"), study)
-    assert study.table("dice")["failed"].tolist() == ["1 2"]
+    assert study.table("dice")["missing"].tolist() == ["1 2"]
     assert study.table("dice")["published_mean_mean"].tolist() == [0.729]
     assert len(list(tmp_path.glob("*.md"))) == len(made_by("make_tables"))
 
@@ -235,7 +235,7 @@ def test_intervals_and_medians_stand_beside_the_means():
     assert row["mean_median"] == pytest.approx(0.8, abs=0.02) and row["mean_mean"] == pytest.approx(0.64, abs=0.02)
     assert 0 <= row["mean_low"] < 0.4 and row["mean_high"] > 0.9  # the next training may crash, or not
     text = display(tables["dice"], 3)
-    assert {"ED", "mean", "95 %", "median", "failed"} <= set(text) and "ed low" not in text
+    assert {"ED", "mean", "95 %", "median", "missing"} <= set(text) and "ed low" not in text
     assert text["95 %"][0] == f"{row['mean_low']:.3f} to {row['mean_high']:.3f} *"  # and not called 95 %
 
 
@@ -256,7 +256,7 @@ def test_differences_from_what_is_published():
     assert row["minus_published"] == pytest.approx(0.525 - 0.729)
 
 
-def test_script_is_deterministic_and_lists_what_failed(tmp_path):
+def test_script_is_deterministic_and_lists_what_is_missing(tmp_path):
     setting = Setting("d", "unet", "real", "augmented", 2)
     write_scores(setting.files(str(tmp_path / "results"), "scores.csv")[0], rows(setting, 1, constant(0.5, 1)))
     asked = {"training_sets": ["real"], "augmentations": ["augmented"], "repeats": 2, "negative_control": False}
@@ -269,6 +269,6 @@ def test_script_is_deterministic_and_lists_what_failed(tmp_path):
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
     assert len(files) == 3 * len(made_by("make_tables"))
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
-    (row,) = pd.read_csv(tmp_path / "a" / "dice.csv", dtype={"failed": str}).to_dict("records")
-    assert (row["failed"], row["repeats"], row["published_mean_sd"]) == ("2", 1, 0.004)
+    (row,) = pd.read_csv(tmp_path / "a" / "dice.csv", dtype={"missing": str}).to_dict("records")
+    assert (row["missing"], row["repeats"], row["published_mean_sd"]) == ("2", 1, 0.004)
     assert "Empty labels (policy `penalty`): of 2 scored labels, 0" in (tmp_path / "a" / "dice.md").read_text()

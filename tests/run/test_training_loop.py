@@ -135,12 +135,14 @@ def test_starts_without_progress_end_with_a_message(tmp_path):
     assert train(Counter(), tmp_path, 40, config=CONFIG).finished
 
 
-def test_a_diverged_training_fails_by_name_and_is_not_tried_again(tmp_path, monkeypatch):
+def test_a_diverged_training_fails_by_name_and_is_not_tried_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "LOG_SECONDS", 0)
-    with pytest.raises(ValueError, match="diverged .* loss is no number"):
+    with pytest.raises(attempts.FailedRunError, match="diverged .* loss is no number") as first:
         train(Counter(loss=float("nan")), tmp_path, 400, config=CONFIG)
-    with pytest.raises(ValueError, match="this run failed before .*remove .*attempts.jsonl"):
+    with pytest.raises(attempts.FailedRunError) as second:
         train(Counter(), tmp_path, 400, config=CONFIG)
+    assert str(second.value) == str(first.value)  # what is recorded of it stays the same
+    assert "not tried again; to do so, remove" in capsys.readouterr().out
 
 
 def test_progress_can_be_read_from_a_file(tmp_path, monkeypatch):

@@ -8,15 +8,18 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from made import make_stack
 from scripts_here import run_here
 
 from understudy.config.study import complete
+from understudy.evaluate.scores import apply_policy, read_scores
 from understudy.files.atomic import sha256_of_file
 from understudy.run.attempts import read
-from understudy.segment.publish import load_segmenter
+from understudy.segment.publish import failure_of, load_segmenter
+from understudy.segment.segmenter_training import SegmenterTrainee
 
 ROOT = Path(__file__).resolve().parents[2]
 REPEATS = (1, 2, 3)
@@ -97,12 +100,57 @@ def test_several_at_once_end_bit_for_bit_as_in_turn(folder, in_turn):
     assert "repeat 2: 96 of 96 images" in done.stdout  # a line says whose it is
 
 
-def test_those_that_fail_are_named(folder):
-    failed = trained(folder, "failed", "--at-once", 3, learning_rate=1e30, gradient_clip=None)
-    assert failed.returncode == 1 and not published(folder, "failed")
+def test_those_that_diverge_are_results_with_a_dice_of_0_and_a_reason(folder):
+    diverging = {"learning_rate": 1e30, "gradient_clip": None}
+    done = trained(folder, "failed", "--at-once", 3, **diverging)
+    assert done.returncode == 0, done.stderr[-2000:]
+    before = published(folder, "failed")
     for repeat in REPEATS:
-        assert f"repeat {repeat}: diverged: in epoch 1" in failed.stderr
+        scores = read_scores(folder / f"failed/{repeat}/scores.csv")
+        assert scores["failure"].str.startswith("diverged: in epoch 1").all()
+        assert (scores["predicted_voxels"] == 0).all() and (scores["reference_voxels"] > 0).all()
+        assert (apply_policy(scores, "study")["dice"] == 0).all()
         assert attempts(folder, "failed", repeat)[-1]["reason"] == "failed"
+        assert failure_of(folder / f"failed/{repeat}/weights.safetensors").startswith("diverged")
+        with pytest.raises(ValueError, match="found no weights, as their training failed"):
+            load_segmenter(folder / f"failed/{repeat}/weights.safetensors")
+    again = trained(folder, "failed", "--at-once", 1, **diverging)  # lost results are published again, the same ones
+    assert again.returncode == 0 and published(folder, "failed") == before
+    starts = [folder / f"failed/{repeat}/weights.safetensors" for repeat in REPEATS]
+    after = trained(folder, "behind", "--start", *starts)
+    assert after.returncode == 0, after.stderr[-2000:]
+    said = read_scores(folder / "behind/1/scores.csv")["failure"].iloc[0]
+    assert said.startswith("the training that it starts from failed (diverged")
+
+
+def test_one_that_collapses_is_scored_by_what_it_finds(folder, in_turn, monkeypatch):
+    monkeypatch.setattr(SegmenterTrainee, "failure", "collapsed to background")
+    done = run_here("train_segmenter", *words(folder, "collapsed"))
+    assert done.returncode == 0 and "repeat 3 failed, which counts: collapsed to background" in done.stdout
+    for repeat in REPEATS:
+        scores, usual = (read_scores(folder / f"{run}/{repeat}/scores.csv") for run in ("collapsed", in_turn))
+        assert (scores["failure"] == "collapsed to background").all() and (usual["failure"] == "").all()
+        pd.testing.assert_frame_equal(scores.drop(columns="failure"), usual.drop(columns="failure"))
+
+
+def test_what_a_failed_generator_made_teaches_nothing(folder):
+    source = {"dataset": "x", "generator": "g", "failure": "the generator has collapsed: its samples are all alike"}
+    make_stack(folder / "alike.zip", [f"s{i}" for i in range(5)], 6, source=source)
+    given = words(folder, "untaught")
+    given[given.index("real")] = "g"
+    given[given.index("--stacks") + 1] = folder / "alike.zip"
+    done = run_here("train_segmenter", *given)
+    assert done.returncode == 0, done.stderr
+    said = read_scores(folder / "untaught/2/scores.csv")["failure"].unique()
+    assert list(said) == [f"the training of its generator g failed ({source['failure']})"]
+    assert not attempts(folder, "untaught", 1)
+
+
+def test_an_error_of_the_user_is_no_result(folder):
+    given = words(folder, "wrong")
+    given[given.index("--test") + 1] = folder / "nowhere.zip"
+    done = run_here("train_segmenter", *given)
+    assert done.returncode == 1 and "no such stack" in done.stderr and not published(folder, "wrong")
 
 
 def test_out_of_time_all_save_and_the_same_command_goes_on(folder):

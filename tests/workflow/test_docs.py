@@ -121,10 +121,10 @@ def results(tmp_path, monkeypatch):
     about = {"segmenter": "unet", "options": options, "channels": 4, "classes": 4, "size": 16}
     about["lineage"] = train.meta["lineage"]
     publish_segmenter(trainee, path, about)
-    write_history(trainee, path.with_name("history.csv"))
+    write_history(trainee.history, path.with_name("history.csv"))
     keys = {"dataset": "phantom", "segmenter": "unet", "training_set": "real", "augmentation": "plain", "repeat": 1}
     rows = [
-        {**keys, "subject": subject, **score}
+        {**keys, "subject": subject, **score, "failure": ""}
         for subject, *volumes, spacing_mm in predicted_volumes(trainee.network, test, "all", "cpu", options)
         for score in score_volume(*volumes, list(LEVELS), spacing_mm)
     ]

@@ -121,9 +121,9 @@ def test_tables_so_far_list_what_is_missing(study):
         lost.write_bytes(content)
     why = pd.read_csv(study.folder / "results/tables_so_far/missing.csv").iloc[0]
     assert (why["training_set"], why["repeat"], why["state"], why["images_seen"]) == ("real", 2, "unpublished", 60)
-    table = pd.read_csv(study.folder / "results/tables_so_far/dice.csv", dtype={"failed": str})
+    table = pd.read_csv(study.folder / "results/tables_so_far/dice.csv", dtype={"missing": str})
     row = table[(table.training_set == "real") & (table.augmentation == "plain")].iloc[0]
-    assert row["repeats"] == 1 and row["failed"] == "2"
+    assert row["repeats"] == 1 and row["missing"] == "2"
     assert (table["repeats"] == 2).sum() == len(table) - 1
 
 

@@ -1,5 +1,5 @@
 """When is an image a copy? One score of all views, and a threshold at a stated rate of false alarms, learned from real
-images of subjects whom no generator has seen.
+images of other people (people.py).
 
 Of each view two numbers say how near an image comes to a training image: the correlation with the nearest, and how far
 that subject stands out from the next one (Carlini et al. 2023 and Yoon et al. 2023 use such ratios of distances). Each
@@ -65,25 +65,19 @@ def _of_view(found: Found, usual: Mapping[str, tuple[float, float]]) -> np.ndarr
     return np.max([(values[name] - median) / width for name, (median, width) in usual.items()], axis=0)
 
 
-def learned(real: Mapping[str, Found], rate: float, among: Mapping[str, Found] | None = None) -> Detector:
-    """From images of test subjects (view -> found); training images `among` those of other subjects say as well how far
-    real images may go. Raises ValueError where the test images are too few for the rate."""
+def learned(real: Mapping[str, Found], rate: float) -> Detector:
+    """From images of real people among those of others (view -> found).
+
+    Raises ValueError where they are too few for the rate.
+    """
     count = len(next(iter(real.values())).r)
     place = place_at(count, rate)
     usual = {view: {name: _usual(x_N, place) for name, x_N in statistics(one).items()} for view, one in real.items()}
-    detector = Detector(usual, np.inf, rate, np.inf, 0.0)
-    score_N, more_N = detector.scores(real)[0], detector.scores(among)[0] if among else np.empty(0)
-    threshold, largest = float(np.sort(score_N)[-place]), float(max(score_N.max(), more_N.max(initial=-np.inf)))
-    beyond_all = 1 / (1 + count + len(more_N))
-    return Detector(
-        usual,
-        threshold,
-        rate,
-        # as far beyond the most extreme real image as that is beyond the threshold; where the tail falls no slower than
-        # an exponential, the rate falls by the same factor once more
-        largest + (largest - threshold),
-        beyond_all * min(1.0, beyond_all / rate),
-    )
+    score_N = np.sort(Detector(usual, np.inf, rate, np.inf, 0.0).scores(real)[0])
+    threshold, largest, beyond_all = float(score_N[-place]), float(score_N[-1]), 1 / (1 + count)
+    # `far` is as far beyond the most extreme real image as that is beyond the threshold; where the tail falls no slower
+    # than an exponential, the rate falls by the same factor once more
+    return Detector(usual, threshold, rate, largest + (largest - threshold), beyond_all * min(1.0, beyond_all / rate))
 
 
 def _usual(x_N: np.ndarray, place: int) -> tuple[float, float]:

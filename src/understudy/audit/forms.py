@@ -11,6 +11,7 @@ the flipped form. Correlation of forms tolerates what the form takes away:
 | `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
 | `pose_detail` | both |
 | `centred` | place of the annotation: its centre is moved into the middle |
+| `hidden` | the tumor: what lies under the annotation, and around it, is as bright as the rest of the head |
 
 All but the first are at most 64 pixels wide.
 """
@@ -33,6 +34,7 @@ OUTLINE = 0.8  # of Otsu's threshold
 HEAD, BRIGHT = 0.25, 0.98  # of one modality: share of the grey level that this share of the pixels lies below
 # An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
 LEAST_ANNOTATED = 8
+AROUND_TUMOR = 0.04  # margin that is hidden with the tumor, as a share of the width
 
 Form = Callable[[np.ndarray], np.ndarray]  # uint8 (C, H, W), the annotation last -> uint8 (C, h, w)
 
@@ -86,7 +88,20 @@ def centred(x_CHW: np.ndarray) -> np.ndarray:
     return _framed(small_CHW, small_CHW[-1] > 0, upright=False)
 
 
-FORMS: dict[str, Form] = {form.__name__: form for form in (plain, coarse, detail, pose, pose_detail, centred)}
+def hidden(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    size = 1 + 2 * max(1, round(AROUND_TUMOR * small_CHW.shape[2]))
+    tumor_HW = cv2.dilate((x_CHW[-1] > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+    tumor_HW = cv2.resize(tumor_HW, small_CHW.shape[:0:-1], interpolation=cv2.INTER_AREA)
+    tumor_HW = cv2.dilate(tumor_HW, np.ones((size, size), np.uint8)) > 0
+    rest_HW = (small_CHW[:-1] > 0).any(0) & ~tumor_HW
+    images = small_CHW[:-1].copy()
+    for x_HW in images:
+        x_HW[tumor_HW] = round(x_HW[rest_HW].mean()) if rest_HW.any() else 0
+    return np.concatenate([images, np.zeros_like(small_CHW[-1:])])
+
+
+FORMS: dict[str, Form] = {form.__name__: form for form in (plain, coarse, detail, pose, pose_detail, centred, hidden)}
 
 
 def in_form(name: str, x_NCHW: np.ndarray) -> np.ndarray:

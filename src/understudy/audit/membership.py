@@ -2,16 +2,20 @@
 
 A subject's score is the distance from its nearest synthetic image, over that from the nearest real image of anybody
 else. Below 1, the synthetic images are nearer than people usually are. Test subjects, which the generator has never
-seen, get the same score: how well scores tell the two apart (AUC) is what an attacker learns of who was trained on.
+seen, get the same score: how well scores tell the two apart is what an attacker learns of who was trained on, on the
+whole (AUC, advantage) and of those who are told apart most surely (Carlini et al. 2022: the true positive rate where
+false ones are few).
 """
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .detector import CONFIDENCE
 from .search import Found
 
 BOOTSTRAPS = 2000
+FALSE_POSITIVES = 0.01  # of an attacker who accuses nobody wrongly
 
 
 def scores(synthetic: Found, real: Found) -> np.ndarray:
@@ -21,13 +25,34 @@ def scores(synthetic: Found, real: Found) -> np.ndarray:
 
 
 def membership(members_G: np.ndarray, others_T: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """AUC of telling members from others by their scores, with a 95 % interval over subjects: 0.5 is chance."""
-    rng = np.random.default_rng(seed)
-    drawn = [
-        _auc(rng.choice(members_G, len(members_G)), rng.choice(others_T, len(others_T))) for _ in range(BOOTSTRAPS)
-    ]
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return {"auc": _auc(members_G, others_T), "low": float(low), "high": float(high)}
+    """How well members and others are told apart by their scores, with 95 % intervals over subjects (bootstrap).
+
+    auc, low, high: 0.5 is chance. found, found_low, found_high: the share of members whom an attacker finds who takes
+    at most the share `wrong` of others for members; of few others, `wrong` is the least that can be tested. advantage:
+    the largest difference of the two shares, and advantage_p, how probable it is by chance (Kolmogorov and Smirnov).
+    """
+    rng, level = np.random.default_rng(seed), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    drawn = [(rng.choice(members_G, len(members_G)), rng.choice(others_T, len(others_T))) for _ in range(BOOTSTRAPS)]
+    low, high = np.quantile([_auc(*both) for both in drawn], level)
+    found_low, found_high = np.quantile([_found(*both) for both in drawn], level)
+    apart = stats.ks_2samp(members_G, others_T, alternative="greater")
+    return {
+        "auc": _auc(members_G, others_T),
+        "low": float(low),
+        "high": float(high),
+        "wrong": max(FALSE_POSITIVES, 1 / (1 + len(others_T))),
+        "found": _found(members_G, others_T),
+        "found_low": float(found_low),
+        "found_high": float(found_high),
+        "advantage": float(apart.statistic),
+        "advantage_p": float(apart.pvalue),
+    }
+
+
+def _found(members_G: np.ndarray, others_T: np.ndarray) -> float:
+    """Members whose score is below that of all others but as many as `wrong` allows."""
+    allowed = int(FALSE_POSITIVES * len(others_T))
+    return float((members_G < np.sort(others_T)[allowed]).mean())
 
 
 def _auc(members_G: np.ndarray, others_T: np.ndarray) -> float:

@@ -1,65 +1,76 @@
-"""People, not names: a subject who is there under two names is one person.
+"""Real people: what is usual among them, and who is there under two names.
 
-A test subject who is a training subject under another name is not one of those whom nobody has seen: what is usual must
-not be learned from him. Two training subjects who are one person say nothing of how near strangers come. Either shows
-in the searches: most of his images come as near to one training subject as copies do, and strangers' do not.
+What is usual is learned from images of everybody: of the test subjects, whom no generator has seen, among the training
+images, and of the training subjects among those of the others. A few test subjects alone would say it badly.
+
+A person who is there twice says nothing of how near strangers come. Twins show in the searches: most of their images
+come as near to one training subject as copies do, and strangers' do not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.stack import Stack
+
 from .detector import Detector, learned
 from .search import Found
+from .search_tasks import groups, included, null_places
 
 MOST = 0.5  # share of a subject's images
-TRIMMED = 0.1  # share of the test subjects, the most similar ones, from whom nothing is learned while they are suspects
+TRIMMED = 0.5  # share of the people, the most similar ones, from whom nothing is learned while they are suspects
 
 
 @dataclass(frozen=True)
-class Twins:
-    """{subject: training subject} who are one person, as places of subjects in their stacks."""
+class Real:
+    """What images of N real people found among the training images of others: view -> found, and whose each image is:
+    the training subjects come first, in the order of their stack, then the test subjects."""
 
-    of_test: dict[int, int]
-    of_training: dict[int, int]
+    found: Mapping[str, Found]
+    owner: np.ndarray  # (N,)
+
+    @classmethod
+    def of(cls, null: Mapping[str, Found], views: Sequence[str], train: Stack, test: Stack, audit: Mapping) -> "Real":
+        of_train_N = groups(train)[null_places(train, audit)]
+        of_test_N = len(people_of(train)) + groups(test)[included(test)]
+        for view in views:
+            if [len(null[f"{view}/{task}"].index) for task in ("train", "test")] != [len(of_train_N), len(of_test_N)]:
+                raise ValueError(f"audit: found a search for other images in {view}. Calibrate again.")
+        found = {view: Found.joined([null[f"{view}/train"], null[f"{view}/test"]]) for view in views}
+        return cls(found, np.concatenate([of_train_N, of_test_N]))
+
+    def without(self, people: Collection[int]) -> "Real":
+        return self.rows(~np.isin(self.owner, list(people)))
+
+    def rows(self, chosen_N: np.ndarray) -> "Real":
+        return Real({view: one.rows(chosen_N) for view, one in self.found.items()}, self.owner[chosen_N])
 
 
-def find_twins(
-    real: Mapping[str, Found],
-    owner_N: np.ndarray,
-    among: Mapping[str, Found],
-    of_M: np.ndarray,
-    group_G: np.ndarray,
-    rate: float,
-) -> Twins:
-    """Args:
-    real, among: view -> found, of test images among the training images, of training images among those of others.
-    owner_N, of_M: subject of each of these images. group_G: subject of each training image.
-    """
-    score_N = learned(real, rate).scores(real)[0]
-    people = np.unique(owner_N)
-    typical = np.array([np.median(score_N[owner_N == one]) for one in people])
+def people_of(stack: Stack) -> list[str]:
+    """In the order of their places in `groups`."""
+    return list(dict.fromkeys(stack.subjects()))
+
+
+def find_twins(real: Real, group_M: np.ndarray, rate: float) -> dict[int, int]:
+    """{person: training subject who is the same}. group_M: subject of each training image."""
+    score_N = learned(real.found, rate).scores(real.found)[0]
+    people = np.unique(real.owner)
+    typical = np.array([np.median(score_N[real.owner == one]) for one in people])
     suspects = people[np.argsort(-typical, kind="stable")[: round(TRIMMED * len(people))]]
-    others_N = ~np.isin(owner_N, suspects)
+    others = real.without(suspects)
     # where the rate asks for nearly all images, those of the others are too few for it
-    detector = learned(rows(real, others_N), max(rate, 1 / (1 + int(others_N.sum()))))
-    return Twins(_twins(detector, real, owner_N, group_G), _twins(detector, among, of_M, group_G))
+    return _twins(learned(others.found, max(rate, 1 / (1 + len(others.owner)))), real, group_M)
 
 
-def _twins(detector: Detector, found: Mapping[str, Found], owner_N: np.ndarray, group_G: np.ndarray) -> dict[int, int]:
-    score_N, view_N = detector.scores(found)
-    index_VN = np.stack([found[view].index[:, 0] for view in detector.usual])
-    whose_N = group_G[index_VN[view_N, np.arange(len(view_N))]]
+def _twins(detector: Detector, real: Real, group_M: np.ndarray) -> dict[int, int]:
+    score_N, view_N = detector.scores(real.found)
+    index_VN = np.stack([real.found[view].index[:, 0] for view in detector.usual])
+    whose_N = group_M[index_VN[view_N, np.arange(len(view_N))]]
     twins = {}
-    for one in np.unique(owner_N):
-        own = owner_N == one
+    for one in np.unique(real.owner):
+        own = real.owner == one
         near = np.bincount(whose_N[own & (score_N > detector.far)], minlength=1)
         if near.max() > MOST * own.sum():
             twins[int(one)] = int(near.argmax())
     return twins
-
-
-def rows(found: Mapping[str, Found], chosen_N: np.ndarray) -> dict[str, Found]:
-    """Of some queries alone."""
-    return {view: one.rows(chosen_N) for view, one in found.items()}

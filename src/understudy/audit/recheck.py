@@ -14,12 +14,13 @@ from understudy.files.json_forms import Audit, Calibration, Nearest, RealImages
 from understudy.files.outside import read_json_as
 from understudy.stack import Stack
 
+from .calibrate import calibrate
 from .chain import check_calibration, check_found, check_origin
 from .forms import PLAIN
 from .resumable_search import Task
 from .search import Found, Images, sizes
 from .search_tasks import read_found
-from .verdict import calibrate, summary_of
+from .verdict import summary_of
 from .views import VARIANTS, views_of
 
 LEARNED = ("views", "detector", "false_alarms", "recall", "same_person")  # of a calibration

@@ -1,7 +1,8 @@
 """Which searches an audit consists of, and the file that holds what they found.
 
 A generator's images are searched for among the training images, in every view, and among the test images, as no
-generator has seen those. What is usual among people comes from real images, once for a dataset: test images among the
+generator has seen those. Slices of people whose tumor is hidden are searched for among the generator's images
+(disclosure.py). What is usual among people comes from real images, once for a dataset: test images among the
 training images; training images among those of other subjects, and among the test images; and planted copies among the
 training images.
 """
@@ -18,16 +19,18 @@ from understudy.files.json_forms import Form
 from understudy.run.seeds import seed_of
 from understudy.stack import Stack, tensors
 
-from .planted import KINDS, planted
+from .planted import KINDS, LEAST_ANNOTATED, planted
 from .resumable_search import Task
 from .search import Found, Images
-from .views import View, views_of
+from .views import COARSE, View, views_of
 
+KNOWN = 1000  # slices of training subjects, and of test subjects, that an attacker knows
 EXPECTED = "what find_nearest or calibrate_audit wrote"
 
 
 def generator_tasks(samples: Stack, train: Stack, test: Stack, audit: Mapping, threads: int) -> dict[str, Task]:
-    """By name, {view}/train, and {view}/test of the view that is listed. `audit`: the section of the config.
+    """By name, {view}/train, and {view}/test of the view that is listed; train/known and test/known where there are
+    tumors. `audit`: the section of the config.
 
     Raises ValueError where the stacks do not show the same channels.
     """
@@ -41,7 +44,19 @@ def generator_tasks(samples: Stack, train: Stack, test: Stack, audit: Mapping, t
     }
     listed, seen = View.of(audit["view"], train.channels), Forms(Images.of(test, included(test), threads))
     tasks[f"{listed.name}/test"] = _task(images, seen, listed, audit)
+    small = View.of(COARSE, train.channels)
+    for split, stack in (("train", train), ("test", test)):
+        if known := known_slices(stack):
+            slices = Images.of(stack, known, threads).form("hidden")
+            tasks[f"{split}/known"] = Task(slices, images.form(COARSE), small, audit["variants"])
     return tasks
+
+
+def known_slices(stack: Stack) -> list[int]:
+    """Slices with a tumor of at most `KNOWN` images of a stack of subjects: what an attacker knows of a person."""
+    places = stack.included()
+    some = [places[i] for i in evenly(len(places), KNOWN)]
+    return [place for place in some if (stack[place][-1] > 0).mean() >= LEAST_ANNOTATED]
 
 
 def further_tasks(images: Images, train: Stack, audit: Mapping, threads: int) -> dict[str, Task]:
@@ -83,6 +98,13 @@ class Forms:
 def _task(queries: Forms, references: Forms, view: View, audit: Mapping, **how) -> Task:
     how |= {"variants": audit["variants"], "shifts": audit["shifts"]}
     return Task(queries.form(view.form), references.form(view.form), view, **how)
+
+
+def groups(stack: Stack) -> np.ndarray:
+    """The place of each image's subject among the subjects of a stack."""
+    names = stack.subjects()
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names])
 
 
 def null_places(train: Stack, audit: Mapping) -> np.ndarray:

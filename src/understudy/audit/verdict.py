@@ -1,64 +1,28 @@
-"""From what the searches found to a verdict: calibration of a dataset, audit of a generator's images."""
+"""From what the searches found to a verdict on a generator's images: audit.json, and its lists."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from understudy.stack import Stack
 
-from .chance import SURE, Chance
-from .detector import Detector, learned, share, statistics
+from .calibrate import FORMAT
+from .chance import Chance
+from .detector import Detector, share, statistics
+from .disclosure import disclosure
 from .membership import membership, scores, subjects_table
 from .pair_similarity import mutual_information, patch_distance
-from .people import find_twins, rows
-from .planted import KINDS
+from .people import Real, people_of
+from .reasons import LEVEL, Findings, failures, limits
 from .search import Found
-from .search_tasks import included, null_places
+from .search_tasks import groups, known_slices
 from .views import VARIANTS, turned_array, variant_name, views_of
 
-FORMAT = 3
 IN_POSE = "in its pose"  # of images that were compared after they were turned upright
 PASS, FAIL, CANNOT_SAY = "pass", "fail", "cannot say"
 SHARES = (0.01, 0.05, 0.2)  # of copies, for which the power is told, beside the one that the config demands
-LEVEL = SURE / 2  # of each of the two tests: flags, copies beyond all
-
-
-def calibrate(found: Mapping[str, Found], train: Stack, test: Stack, audit: Mapping) -> dict:
-    """The detector, its measured false alarms, the recall of planted copies and who is there twice: calibration.json.
-
-    Raises ValueError where the test images are too few for the rate.
-    """
-    names = [view.name for view in views_of(audit["views"], train.channels)]
-    real, among, planted = (_of_task(found, names, task) for task in ("test", "train", "planted"))
-    owner_N, of_M = _groups(test)[included(test)], _groups(train)[null_places(train, audit)]
-    rate = audit["false_positive_rate"]
-    twins = find_twins(real, owner_N, among, of_M, _groups(train), rate)
-    unseen_N, alone_M = ~np.isin(owner_N, list(twins.of_test)), ~np.isin(of_M, list(twins.of_training))
-    real, among = rows(real, unseen_N), rows(among, alone_M)
-    detector = learned(real, rate, among)
-    by_kind = zip(KINDS, np.split(detector.scores(planted)[0], len(KINDS)), strict=True)
-    train_names, test_names = (list(dict.fromkeys(stack.subjects())) for stack in (train, test))
-    return {
-        "format": FORMAT,
-        "view": audit["view"],
-        "views": names,
-        "detector": asdict(detector),
-        "false_alarms": {
-            name: _share(detector.scores(one)[0] > detector.threshold)
-            for name, one in (("test", real), ("train", among))
-        },
-        "recall": {
-            kind: {"flagged": _share(score_N > detector.threshold), "far": _share(score_N > detector.far)}
-            for kind, score_N in by_kind
-        },
-        "same_person": {
-            "test": {test_names[one]: train_names[other] for one, other in twins.of_test.items()},
-            "train": {train_names[one]: train_names[other] for one, other in twins.of_training.items()},
-        },
-        "options": dict(audit),
-    }
 
 
 @dataclass(frozen=True)
@@ -84,10 +48,9 @@ def judge(
     detector, view = Detector.of(calibration), audit["view"]
     images = _images_table(samples, train, found, detector, audit)
     members_G, others_T = _scores(found, null, view)
-    groups, place = _groups(train), {name: i for i, name in enumerate(train.names)}
-    near = groups[[place[name] for name in images.loc[images["flagged"], "nearest"]]]
-    names = list(dict.fromkeys(train.subjects()))
-    subjects = subjects_table(names, members_G, others_T, found[f"{view}/train"], near)
+    group_M, place = groups(train), {name: i for i, name in enumerate(train.names)}
+    near = group_M[[place[name] for name in images.loc[images["flagged"], "nearest"]]]
+    subjects = subjects_table(people_of(train), members_G, others_T, found[f"{view}/train"], near)
     subjects["nearest_image"] = [samples.names[i] for i in subjects["nearest_image"]]
     return Judged(summary, images, subjects)
 
@@ -99,6 +62,7 @@ def check_tasks(
     audit: Mapping,
     samples: Stack,
     train: Stack,
+    test: Stack,
 ) -> None:
     """Raises ValueError where a search is missing, or is one of other images, or among others."""
     view, names = audit["view"], [view.name for view in views_of(audit["views"], train.channels)]
@@ -109,12 +73,22 @@ def check_tasks(
     if calibration["views"] != names:
         raise ValueError("audit: found a calibration of other views, expected those of the config. Calibrate again.")
     kinds = len(VARIANTS[audit["variants"]])
+    for split, stack in (("train", train), ("test", test)):
+        known = found.get(f"{split}/known")
+        if known is None:
+            right = not known_slices(stack)
+        else:
+            right = len(known.index) == len(known_slices(stack)) and known.index.min() >= 0
+            right &= known.index.max() < len(samples) and 0 <= known.variant.min() <= known.variant.max() < kinds
+        if not right:
+            raise ValueError("audit: found a search for other people's tumors. Run the audit from its first step.")
     for name in names:
         one = found[f"{name}/train"]
         turned = 0 <= one.variant.min() <= one.variant.max() < kinds
         if len(one.index) != len(samples) or one.index.max() >= len(train) or not turned:
             raise ValueError(f"audit: found a search of other images in {name}. Run the audit from its first step.")
-    by_train = [found[f"{name}/train"] for name in names] + [null[f"{view}/train"], null[f"{view}/test"]]
+    by_train = [found[f"{name}/train"] for name in names]
+    by_train += [null[f"{name}/{kind}"] for name in names for kind in ("train", "test")]
     by_test = [found[f"{view}/test"], null[f"{view}/seen"]]
     if any(len({len(one.group_r) for one in same}) > 1 for same in (by_train, by_test)):
         raise ValueError("audit: found searches among other subjects. Run the audit from its first step.")
@@ -131,11 +105,14 @@ def summary_of(
     about: Mapping,
 ) -> dict:
     """audit.json: a function of what the searches found, so that a release can compute it once more."""
-    check_tasks(found, null, calibration, audit, samples, train)
+    check_tasks(found, null, calibration, audit, samples, train, test)
     detector, names = Detector.of(calibration), calibration["views"]
     score_N, view_N = detector.scores(_of_task(found, names, "train"))
-    real, owner_N = _unseen(null, names, test, calibration)
-    chance = Chance.of(detector, detector.scores(real)[0], owner_N, len(score_N))
+    training = people_of(train)
+    same = calibration["same_person"]
+    named = {name: place for place, name in enumerate([*training, *people_of(test)])}
+    real = Real.of(null, names, train, test, audit).without([named[one] for split in same.values() for one in split])
+    chance = Chance.of(detector, detector.scores(real.found)[0], real.owner, len(score_N))
     flagged, copies = int((score_N > detector.threshold).sum()), int((score_N > detector.far).sum())
     shares = sorted({*SHARES, audit["find_share"]})
     recall_K2 = np.array(
@@ -144,15 +121,17 @@ def summary_of(
     power = dict(zip(calibration["recall"], chance.power(*recall_K2.T, shares, LEVEL).tolist(), strict=True))
     view = audit["view"]
     members = membership(*_scores(found, null, view))
+    told = disclosure(found, samples, train, test, audit)
     dropped = samples.meta["source"].get("filtered", {}).get("dropped", 0)
-    fails = _failures(flagged, copies, chance, members, share(min(dropped, len(samples)), len(samples)), audit)
-    limits = _limits(
+    unseen = len(people_of(test)) - len(same["test"])
+    findings = Findings(
+        flagged, copies, chance, members, told, share(min(dropped, len(samples)), len(samples)),
         {kind: values[shares.index(audit["find_share"])] for kind, values in power.items()},
-        len(np.unique(owner_N)),
-        train,
-        calibration,
-        audit,
-    )
+        {"training": len(training), "test": unseen}, len(same["test"]),
+    )  # fmt: skip
+    fails, unclear = failures(findings, audit), limits(findings, audit)
+    if failure := samples.meta["source"].get("failure"):
+        fails, unclear = [], [f"there are no images: the training of the generator failed ({failure})"]
     one = found[f"{view}/train"]
     return {
         "format": FORMAT,
@@ -173,65 +152,10 @@ def summary_of(
         "correlation": _quantiles(one.r[:, 0]),
         "correlation_of_test": _quantiles(null[f"{view}/test"].r[:, 0]),
         "membership": members,
-        "verdict": FAIL if fails else CANNOT_SAY if limits else PASS,
-        "reasons": fails or limits,
+        "disclosure": told,
+        "verdict": FAIL if fails else CANNOT_SAY if unclear else PASS,
+        "reasons": fails or unclear,
     }
-
-
-def _failures(
-    flagged: int, copies: int, chance: Chance, members: Mapping, dropped: Mapping, audit: Mapping
-) -> list[str]:
-    """Why the images must not be shared; empty: nothing speaks against it."""
-    n, detector, reasons = chance.n, chance.detector, []
-    # what is tolerated is not counted
-    beyond = [max(0, count - round(audit["limit"] * n)) for count in (flagged, copies)]
-    if (p := chance.of_flags(beyond[0])) < LEVEL:
-        reasons.append(
-            f"{flagged} of {n} images ({flagged / n:.2%}) are nearer to a training image than real images of others "
-            f"are, where false alarms are {detector.rate:.2g} and chance alone goes so far with p {p:.2g}"
-            + f" beyond the limit of {audit['limit']:.2g}"
-            * bool(audit["limit"])
-        )
-    if (p := chance.of_copies(beyond[1])) < LEVEL:
-        reasons.append(
-            f"{copies} of {n} images ({copies / n:.2%}) are far nearer to a training image than any real image of "
-            f"somebody else (p {p:.2g})"
-        )
-    if members["low"] > audit["membership_limit"]:
-        reasons.append(
-            "the images give away who was trained on: training and test subjects are told apart with an AUC of "
-            f"{members['auc']:.2f} ({members['low']:.2f} to {members['high']:.2f}), where "
-            f"{audit['membership_limit']:.2g} is tolerated"
-        )
-    if dropped["low"] > audit["most_filtered"]:
-        reasons.append(
-            f"{dropped['count']} images were copies before a filter dropped them, {dropped['share']:.2%} of as many as "
-            f"are here, where {audit['most_filtered']:.2g} is tolerated: what copies so much hides more than a filter "
-            "finds"
-        )
-    return reasons
-
-
-def _limits(power: Mapping[str, float], unseen: int, train: Stack, calibration: Mapping, audit: Mapping) -> list[str]:
-    """Why finding nothing would not mean that nothing is there; empty: it does, as far as it was tried."""
-    reasons = []
-    if blind := [kind for kind, found in power.items() if found < audit["find_power"]]:
-        worst = ", ".join(f"{kind.replace('_', ' ')} ({power[kind]:.0%})" for kind in blind)
-        reasons.append(
-            f"a set with {audit['find_share']:.0%} of copies would have been found too seldom, in less than "
-            f"{audit['find_power']:.0%}, where they are: {worst}"
-        )
-    for people, what in ((len(set(train.subjects())), "training"), (unseen, "test")):
-        if people < audit["least_subjects"]:
-            reasons.append(
-                f"{people} {what} subjects are too few to say what is usual, expected {audit['least_subjects']}"
-            )
-    if leaks := calibration["same_person"]["test"]:
-        reasons.append(
-            f"{len(leaks)} test subjects are training subjects under another name (calibration.json says who): correct "
-            "the split"
-        )
-    return reasons
 
 
 # ------------------------------------------------------------------------------------------------ pieces
@@ -239,30 +163,10 @@ def _of_task(found: Mapping[str, Found], names: Sequence[str], task: str) -> dic
     return {name: found[f"{name}/{task}"] for name in names}
 
 
-def _unseen(
-    null: Mapping[str, Found], names: Sequence[str], test: Stack, calibration: Mapping
-) -> tuple[dict[str, Found], np.ndarray]:
-    """(what images of test subjects found who are no training subject, whose they are)."""
-    owner_N = _groups(test)[included(test)]
-    subjects = list(dict.fromkeys(test.subjects()))
-    chosen_N = ~np.isin(owner_N, [subjects.index(name) for name in calibration["same_person"]["test"]])
-    return rows(_of_task(null, names, "test"), chosen_N), owner_N[chosen_N]
-
-
 def _scores(found: Mapping[str, Found], null: Mapping[str, Found], view: str) -> tuple[np.ndarray, np.ndarray]:
     """(of the training subjects, of the test subjects): membership.py."""
     members_G = scores(found[f"{view}/train"], null[f"{view}/train"])
     return members_G, scores(found[f"{view}/test"], null[f"{view}/seen"])
-
-
-def _share(flags_N: np.ndarray) -> dict[str, float]:
-    return share(int(flags_N.sum()), len(flags_N))
-
-
-def _groups(stack: Stack) -> np.ndarray:
-    names = stack.subjects()
-    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    return np.array([number[name] for name in names])
 
 
 def _quantiles(r_N: np.ndarray) -> dict[str, float]:

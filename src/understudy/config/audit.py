@@ -18,7 +18,10 @@ FORM_PIXELS = 64  # along each side of a small form, at most
 # Keys that decide what a search finds, what the thresholds are, and what the verdict is
 SEARCH = ("view", "views", "variants", "shifts")
 CALIBRATED = (*SEARCH, "null_images", "false_positive_rate")
-JUDGED = (*CALIBRATED, "limit", "membership_limit", "most_filtered", "find_share", "find_power", "least_subjects")
+JUDGED = (
+    *CALIBRATED, "limit", "membership_limit", "identified_limit", "most_filtered", "find_share", "find_power",
+    "least_subjects",
+)  # fmt: skip
 
 
 class Audit(Block):
@@ -66,9 +69,17 @@ class Audit(Block):
     membership_limit: Number = key(
         0.6,
         "AUC of telling training from test subjects by the images that is tolerated: the lower end of its 95 % "
-        "interval must not be above",
+        "interval must not be above; the same for the place and size of their tumors",
         remark="AUC of telling training from test subjects that is tolerated; 0.5: nobody can",
         ge=0.5,
+        le=1,
+    )
+    identified_limit: Number = key(
+        0.1,
+        "share of training subjects that is tolerated to be found by an attacker who accuses 1 % of others wrongly: "
+        "the lower end of its 95 % interval must not be above",
+        remark="training subjects whom an attacker may find who errs in 1 % of others",
+        ge=0,
         le=1,
     )
     most_filtered: Number = key(

@@ -100,7 +100,8 @@ class Segmenter(Block):
     adam_betas: Range = key([0.9, 0.999], "decays of the two moments of adamw")
     collapse: Literal["fail", "keep"] = key(
         "fail",
-        "a training that finds no pixel of any label in any validation; keep: it is scored (shuffled ones always are)",
+        "what a training is called that finds no pixel of any label in any validation: failed, or (keep) a training "
+        "like any other, as shuffled ones are; its scores count either way",
     )
     validation_fraction: Number = key(0.2, "of the subjects (real) or images (synthetic)", gt=0, lt=1)
     validation_samples: int = key(20000, "at most so many synthetic images per validation", ge=1)

@@ -134,10 +134,10 @@ def note_of(images: int, reference_images: int, features: int) -> str:
     return "; ".join(notes)
 
 
-def absent_row(keys: Mapping[str, str], space: str, reference: str) -> dict:
-    """Of a space that is asked for, and whose weights nobody has put there."""
+def absent_row(keys: Mapping[str, str], space: str, reference: str, why: str) -> dict:
+    """Of a space that is asked for, and which is not there, and why."""
     about = {**keys, "images_of": "synthetic", "space": space, "reference": reference}
-    return {**about, "note": f"not computed: no weights. Needs {SOURCES[space]}; see docs/fidelity.md"}
+    return {**about, "note": f"not computed: {why}. Needs {SOURCES[space]}; see docs/fidelity.md"}
 
 
 def write_fidelity(path: Path, rows: Sequence[Mapping]) -> None:

@@ -25,8 +25,9 @@ from .surface import TOLERANCE_MM, surfaces
 KEYS = ["dataset", "segmenter", "training_set", "augmentation", "repeat", "subject"]
 _METRICS = [metric.column for metric in MEASURED]
 _SIZES = ["reference_voxels", "predicted_voxels"]
-COLUMNS = [*KEYS, "label", *_METRICS[:2], *_SIZES, *_METRICS[2:], "reference_ml", "predicted_ml", "kind"]
+COLUMNS = [*KEYS, "label", *_METRICS[:2], *_SIZES, *_METRICS[2:], "reference_ml", "predicted_ml", "kind", "failure"]
 LABEL, REGION = "label", "region"  # of column `kind`: a region is several labels taken together
+# column `failure`: why the training failed, empty where it did not; what it finds counts all the same
 POLICIES = ("penalty", "study", "challenge", "nan")
 DEFAULT_POLICY = POLICIES[0]
 CHALLENGE_MM = 373.12866  # diagonal of 240 x 240 x 155 voxels of 1 mm: the BraTS challenge's distance to nothing
@@ -141,7 +142,7 @@ def _cell(value: float) -> str:
 
 
 MOST_REPEATS = 10_000
-TEXTS = ["dataset", "segmenter", "training_set", "augmentation", "subject", "label", "kind"]
+TEXTS = ["dataset", "segmenter", "training_set", "augmentation", "subject", "label", "kind", "failure"]
 NUMBERS = {"repeat": int, "reference_voxels": int, "predicted_voxels": int} | dict.fromkeys(
     [*_METRICS, "reference_ml", "predicted_ml"], float
 )
@@ -159,6 +160,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     # only an empty cell is undefined: a subject may be called "NA"
     how = {"dtype": types, "keep_default_na": False, "na_values": dict.fromkeys(NUMBERS, [""])}
     scores = read_csv(path, expected=f"a scores file: {', '.join(COLUMNS)}", **how)
+    if "failure" not in scores:  # of a version in which a training that failed had no scores
+        scores = scores.assign(failure="")
     if list(scores.columns) != COLUMNS:
         raise ValueError(
             f"{path}: found the columns {shortened(', '.join(scores.columns))}, expected {', '.join(COLUMNS)}"

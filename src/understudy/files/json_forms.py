@@ -70,6 +70,7 @@ class StackSource(Open):
     weights_sha256: Sha256 | None = None
     training_sha256: Sha256 | None = None  # of the stack that the generator was trained on
     seed: int | None = None
+    failure: Text | None = None  # why the training of the generator failed: the images are black
     drawn: Literal["secret", "seed", "file"] | None = None  # of a real stack: lineage.py
 
 
@@ -179,6 +180,7 @@ class GeneratorWeights(Form):
     licence: Text
     left_out: Count | None = None
     snapshots: Annotated[list[dict], Field(max_length=1_000_000)] | None = None
+    failure: Text | None = None  # why the training failed: there are no weights
 
 
 class SegmenterWeights(Open):
@@ -190,6 +192,7 @@ class SegmenterWeights(Open):
     classes: Annotated[int, Field(ge=2, le=256)]
     size: Annotated[int, Field(ge=4, le=4096)]
     lineage: Lineage
+    failure: Text | None = None  # why the training failed: there are no weights
 
 
 class TrainedManifest(Open):
@@ -197,6 +200,7 @@ class TrainedManifest(Open):
 
     options: Options
     images_seen: Annotated[int, Field(ge=0)]
+    failure: Text | None = None
 
 
 class WeightsManifest(TrainedManifest):
@@ -250,11 +254,11 @@ class SamePerson(Form):
 class Calibration(Form):
     """calibration.json."""
 
-    format: Literal[3]
+    format: Literal[4]
     view: Name
     views: list[Name]
     detector: Detecting
-    false_alarms: dict[Name, Measured]
+    false_alarms: Measured
     recall: Annotated[dict[Name, Recall], Field(min_length=1)]
     same_person: SamePerson
     options: Annotated[dict[Name, object], Field(max_length=MOST_OPTIONS)]
@@ -292,16 +296,27 @@ class Quantiles(Form):
     largest: FiniteFloat
 
 
-class Membership(Form):
+class Apart(Form):
+    """How well training and test subjects are told apart: AUC with its interval."""
+
     auc: Share
     low: Share
     high: Share
 
 
+class Membership(Apart):
+    wrong: Share
+    found: Share
+    found_low: Share
+    found_high: Share
+    advantage: Share
+    advantage_p: Share
+
+
 class Audit(Form):
     """audit.json."""
 
-    format: Literal[3]
+    format: Literal[4]
     dataset: Name
     generator: Name
     filtered: bool
@@ -327,6 +342,7 @@ class Audit(Form):
     correlation: Quantiles
     correlation_of_test: Quantiles
     membership: Membership
+    disclosure: dict[Name, Apart]
     verdict: Literal["pass", "fail", "cannot say"]
     reasons: list[Text]
 

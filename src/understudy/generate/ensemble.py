@@ -29,13 +29,20 @@ def pool_samples(name: str, members: Sequence[Stack], output: str | Path, datase
                 f"{members[0].path}. Members of an ensemble are trained on one stack: train it again."
             )
     source = {"dataset": dataset, "generator": name, "members": [member.sha256 for member in members]}
-    source |= _trained_on(members)
+    source |= _trained_on(members) | _failure(members)
     meta |= {"source": source, "lineage": sorted({one for member in members for one in member.meta["lineage"]})}
     with StackWriter(output, meta) as writer:
         for i in range(count):
             member = members[i % len(members)]
             writer.add_png(image_name(i), member.checked_png(i // len(members)))
     return write_manifest(output, meta, count=count)
+
+
+def _failure(members: Sequence[Stack]) -> dict[str, str]:
+    """An ensemble with a member whose training has failed has failed."""
+    failed = [member.meta["source"].get("failure") for member in members]
+    said = [f"member {number}: {why}" for number, why in enumerate(failed, start=1) if why]
+    return {"failure": "; ".join(said)[:1000]} if said else {}
 
 
 def _trained_on(members: Sequence[Stack]) -> dict[str, str]:

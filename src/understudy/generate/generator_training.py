@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from understudy.config.fields import MACHINE, SAMPLING
 from understudy.config.generator import Generator as Options
 from understudy.run import distributed, seeds
+from understudy.run.attempts import FailedRunError
 from understudy.run.device_images import DeviceImages, epoch_indices
 
 from .annotation_channel import Coding
@@ -70,10 +71,16 @@ class GeneratorTrainee:
         return distributed.all_reduce_sum(x_NCHW).to(torch.uint8)
 
     def published(self, images_seen: int) -> tuple[dict[str, Tensor], int]:
-        """(weights, images seen) to publish after a training that ended at `images_seen`."""
+        """(weights, images seen) to publish after a training that ended at `images_seen`.
+
+        Raises FailedRunError where weights are no numbers.
+        """
         if self.snapshots and self.snapshots.chosen:
             return self.snapshots.chosen["weights"], self.snapshots.chosen["images_seen"]
-        return dict(self.ema.state_dict()), images_seen
+        weights = dict(self.ema.state_dict())
+        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+            raise FailedRunError(f"diverged: at {images_seen} images, its end, weights are no numbers.")
+        return weights, images_seen
 
     # -------------------------------------------------------------------------------------------- state
     def state(self) -> dict:

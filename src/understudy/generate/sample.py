@@ -4,6 +4,7 @@ A sampling goes on where it was stopped (run/parts.py): its run directory holds 
 How many images are wanted is no part of its identity: asking for more later draws the rest.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,11 @@ class Sampling:
         return cls(Path(weights), metadata, sha256, seed, count, folder, threads)
 
     @property
+    def failed(self) -> bool:
+        """Whether the training of the generator has failed: then images are black, and the stack says why."""
+        return bool(self.metadata.get("failure"))
+
+    @property
     def meta(self) -> dict:
         """stack.json of the samples."""
         source = {key: self.metadata[key] for key in ("dataset", "generator")}
@@ -56,6 +62,8 @@ class Sampling:
             source["lineage"] = UNKNOWN
         if "training_sha256" in self.metadata:
             source["training_sha256"] = self.metadata["training_sha256"]
+        if self.failed:
+            source["failure"] = self.metadata["failure"]
         return {
             "channels": self.metadata["channels"],
             "labels": self.metadata["labels"],
@@ -78,14 +86,18 @@ class Sampling:
     def make_share(self, device: torch.device, turn: Turn) -> None:
         """Draws this process's share of what is missing into shards. Memory does not grow with the number of images."""
         blocks = self._missing_blocks()[distributed.rank() :: distributed.world_size()]
-        generator, metadata = load_generator(self.weights, device)
-        coding = coding_of(metadata)
-
-        def draw(indices: range) -> np.ndarray:
-            return coding.decode(generator.sample(len(indices), self.seed, indices.start))
-
+        draw = self._black if self.failed else self._drawing(device)
         how = {"threads": self.threads, "minutes": turn.stop.limits.checkpoint_minutes}
         write_shards(self.folder, self.meta, blocks, draw, **how, stop=turn.stops, made=turn.made)
+
+    def _drawing(self, device: torch.device) -> Callable[[range], np.ndarray]:
+        generator, metadata = load_generator(self.weights, device)
+        coding = coding_of(metadata)
+        return lambda indices: coding.decode(generator.sample(len(indices), self.seed, indices.start))
+
+    def _black(self, indices: range) -> np.ndarray:
+        size = self.metadata["size"]
+        return np.zeros((len(indices), len(self.metadata["channels"]), size, size), np.uint8)
 
 
 def publish_samples(sampling: Sampling, output: str | Path, grid: str | Path | None = None) -> dict | None:

@@ -82,7 +82,7 @@ class Snapshots:
             if seen:
                 raise FailedRunError(
                     f"the generator has collapsed: {sign} at {last[0]['images_seen']} to {last[-1]['images_seen']} "
-                    "images. Nothing is published; train it with another seed or lower learning rates."
+                    "images. Nothing is published; lower learning rates may help."
                 )
 
     def _judge(self, images_seen: int, share: float, network: nn.Module) -> None:

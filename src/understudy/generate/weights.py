@@ -92,6 +92,8 @@ def load_generator(path: str | Path, device: torch.device | str = "cpu") -> tupl
     """(generator ready to sample, metadata) of published weights. Raises ValueError as read_metadata does, and where
     the options are not those of a network with these weights."""
     metadata, header = read_metadata(path), tensors.read_header(path, EXPECTED)
+    if metadata.get("failure"):
+        raise ValueError(f"{path}: found no weights, as their training failed ({metadata['failure']})")
     try:
         channels = coding_of(metadata).count(len(metadata["channels"]))
         with Budget(BUILT * header.numbers, BUILT * len(header.entries)):

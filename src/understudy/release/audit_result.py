@@ -51,6 +51,8 @@ def public_audit(audit: Mapping, images_sha256: str) -> dict:
     for key in _GROUPS:
         group = audit.get(key) or {}
         public[key] = {k: v for k, v in group.items() if _NAME.fullmatch(k) and isinstance(v, Real)}
+    public["power"] = {k: v for k, v in audit["power"].items() if k in audit["recall"]}
+    public["disclosure"] = {k: v for k, v in audit["disclosure"].items() if k in ("place", "size")}
     return public | {"samples_sha256": images_sha256}
 
 

@@ -30,6 +30,8 @@ from .crate import METADATA, crate
 from .croissant import croissant
 from .facts import KINDS, Facts, dice_rows, dice_text
 from .names_in_release import traces
+from .privacy_page import privacy_page
+from .privacy_questions import Released
 from .refuse import Sources, refusals
 from .terms import citation, licence
 
@@ -146,9 +148,16 @@ def _write_documents(facts: Facts) -> None:
     write_text_atomically(folder / "LICENSE", licence(facts))
     write_text_atomically(folder / "CITATION.cff", citation(facts))
     write_text_atomically(folder / "README.md", card(facts))
+    write_text_atomically(folder / "privacy.html", privacy_page(facts.audit, _released(facts)))
     shutil.copyfile(verify.__file__, folder / "verify.py")
     write_json(folder / "croissant.json", croissant(facts))
     write_json(folder / METADATA, crate(facts))
+
+
+def _released(facts: Facts) -> Released:
+    dice = [(row["segmenter"], row["training_set"], row["mean_mean"]) for row in facts.dice if row.get("mean_mean")]
+    weights = (facts.folder / "weights.safetensors").exists()
+    return Released(facts.subjects, weights, facts.about.licence, facts.about.contact or "", dice)
 
 
 def _check(folder: Path, output: Path) -> None:

@@ -107,6 +107,13 @@ def _audit(facts: Facts) -> str:
         between = audit["membership"]
         ends = f" ({between['low']:.3f} to {between['high']:.3f})" if "low" in between else ""
         rows.append(("membership AUC", f"{auc:.3f}{ends}; at 0.5 nobody can tell who was in the training set"))
+    if members := audit["membership"].get("found_high"):
+        found, wrong = audit["membership"]["found"], audit["membership"]["wrong"]
+        told = f"{_percent(found)}, at most {_percent(members)}, accusing {_percent(wrong)} of others wrongly"
+        rows.append(("training subjects whom an attacker finds", told))
+    for what, one in audit["disclosure"].items():
+        ends = f"{one['low']:.3f} to {one['high']:.3f}"
+        rows.append((f"{what} of tumors, AUC", f"{one['auc']:.3f} ({ends}); at 0.5 it is told of nobody"))
     recall = [(escape.markdown(kind), _percent(share)) for kind, share in audit["recall"].items()]
     dropped, count = audit["dropped"], audit["count"]
     filtered = (

@@ -27,6 +27,7 @@ KINDS = {
     "audit/audit.json": ("application/json", "the audit of the images: are any of them copies of training images?"),
     "tables/dice.csv": ("text/csv", "Dice on real test subjects of segmenters trained on these and on real images"),
     "README.md": ("text/markdown", "this data set card"),
+    "privacy.html": ("text/html", "may these images be shared? What a data protection officer and an ethics board ask"),
     "LICENSE": ("text/plain", "the terms of use"),
     "CITATION.cff": ("application/yaml", "how to cite this data set"),
     "croissant.json": ("application/ld+json", "the data set for programs, Croissant 1.0"),
@@ -35,7 +36,15 @@ KINDS = {
 }
 TABLE_KEYS = ("dataset", "segmenter", "training_set", "augmentation")  # of tables/dice.csv
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,3})?")
-ALWAYS = ("README.md", "LICENSE", "CITATION.cff", "croissant.json", "verify.py", "SHA256SUMS")  # in every release
+ALWAYS = (
+    "README.md",
+    "privacy.html",
+    "LICENSE",
+    "CITATION.cff",
+    "croissant.json",
+    "verify.py",
+    "SHA256SUMS",
+)  # in every release
 
 
 @dataclass(frozen=True)

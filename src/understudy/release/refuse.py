@@ -59,6 +59,8 @@ def refusals(sources: Sources, about: About) -> list[str]:
             found.append(f"{sources.audit}: found {audit['count']} images audited, expected all {len(stack)}")
         reasons += found or sources.recheck(sources.audit, sources.images, sources.nearest)
         reasons += split_refusals(stacks, audit)
+    if training.get("failure"):
+        reasons.append(f"{sources.training}: the training of the generator failed ({training['failure']})")
     reasons += origin_refusals(stack, sources.training, training)
     reasons += image_refusals(stack)
     if sources.weights:

@@ -21,10 +21,10 @@ LEVEL = 0.95
 ALPHA = 0.05
 COMPARISONS = [
     "dataset", "segmenter", "question", "training_set", "augmentation", "against", "against_augmentation",
-    "difference", "low", "high", "p", "p_holm", "far",
+    "difference", "low", "high", "p", "p_holm", "false_claim", "far",
 ]  # fmt: skip
 EQUIVALENCE = [*KEYS, "question", "trainings", "difference", "low", "high", "margin"]
-EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict", "far"]
+EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict", "false_claim", "far"]
 PRIMARY, EXPLORATORY = "primary", "exploratory"
 
 Key = tuple[str, str, str, str]
@@ -72,7 +72,8 @@ def same_trainings(a: Key, b: Key, spread: Spread) -> bool:
 
 
 def comparisons(dice: Matrices, spread: Spread, far: Far) -> pd.DataFrame:
-    """Columns COMPARISONS: difference of mean Dice with its 95 % interval, p, and p corrected within its question."""
+    """Columns COMPARISONS: difference of mean Dice with its 95 % interval, p, and p corrected within its question.
+    false_claim is the probability that the one with the higher mean is no better (Difference.probability_below)."""
     rows = []
     for own in _branches(dice).values():
         for question, key, other in questions(own):
@@ -86,6 +87,7 @@ def comparisons(dice: Matrices, spread: Spread, far: Far) -> pd.DataFrame:
                     *_numbers(found, LEVEL),
                     found.p,
                     np.nan,
+                    _false_sign(found),
                     far_of(key, other, far),
                 )
             )
@@ -105,10 +107,11 @@ def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence
     the margin, which the 95 % interval would show. Of a true difference one of the claims "equivalent", "worse",
     "better" is right, so a comparison has one chance to be wrong, and p_holm corrects the smaller p of each for the
     number of comparisons: the primary ones of a data set and segmenter together, and the exploratory ones. The verdict
-    is a claim where p_holm is below 0.05, and "undecided" otherwise: too few subjects or repeats to say. `trainings` is
+    is a claim where p_holm is below 0.05, and "undecided" otherwise: too few subjects or repeats to say. false_claim is
+    the posterior probability that the claim of this row is false; nan where nothing is claimed. `trainings` is
     how many of each generator are behind it: 1, and the row is about these images alone; 0 of real ones.
     """
-    rows = []
+    rows, beyond = [], []  # the probabilities of a difference beyond the margin, below and above
     for own in _branches(dice).values():
         for question, key, other in questions(own):
             if question == "against real":
@@ -116,13 +119,24 @@ def equivalence(dice: Matrices, margin: float, spread: Spread, primary: Sequence
                 named = PRIMARY if is_primary(key, primary) else EXPLORATORY
                 trainings = len(spread.get(key, "1")) if generators_of(key[2]) else 0
                 numbers = (*_numbers(found, 1 - 2 * ALPHA), margin, found.p_equivalent(margin), found.p_beyond(margin))
-                rows.append((*key, named, trainings, *numbers, np.nan, "undecided", far_of(key, other, far)))
+                rows.append((*key, named, trainings, *numbers, np.nan, "undecided", np.nan, far_of(key, other, far)))
+                beyond.append((found.probability_below(-margin), 1 - found.probability_below(margin)))
     table = pd.DataFrame(rows, columns=EQUIVALENCE)
     smaller = table[["p", "p_beyond"]].astype(float).min(axis=1)
     table = _corrected(table, ["dataset", "segmenter", "question"], smaller)
-    beyond = np.where(table["difference"] > 0, "better", "worse")
-    claim = np.where(table["p"] < table["p_beyond"], "equivalent", beyond)
-    return table.assign(verdict=table["verdict"].where(~(table["p_holm"] < ALPHA), claim))
+    further = np.where(table["difference"] > 0, "better", "worse")
+    claim = np.where(table["p"] < table["p_beyond"], "equivalent", further)
+    table = table.assign(verdict=table["verdict"].where(~(table["p_holm"] < ALPHA), claim))
+    below, above = np.array(beyond).reshape(-1, 2).T
+    false = {"better": 1 - above, "worse": 1 - below, "equivalent": below + above}
+    claims = [table["verdict"] == verdict for verdict in false]
+    return table.assign(false_claim=np.select(claims, list(false.values()), np.nan))
+
+
+def _false_sign(found: Difference) -> float:
+    """Probability that the difference has the other sign, or that there is none."""
+    below = float(found.probability_below())
+    return below if found.value > 0 else 1 - below
 
 
 def _branches(dice: Matrices) -> dict[tuple, list[Key]]:

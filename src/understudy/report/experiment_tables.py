@@ -15,13 +15,13 @@ from .comparisons import LEVEL
 from .from_own import FROM_OWN, from_own
 from .notes import Material
 from .patients_equivalent import patients_equivalent
-from .score_arrays import REPEATS, TRAININGS, Cell, Cells, far_repeats, key_of, matrix_of, means_of_repeats
+from .score_arrays import FAILED, REPEATS, TRAININGS, Cell, Cells, far_repeats, key_of, matrix_of, means_of_repeats
 from .score_tables import summary
 
 CURVE = ["dataset", "segmenter", "augmentation", "generator", "kind"]
 COLUMNS = [
     *CURVE, "amount", "training_set", "mean_mean", "mean_sd", "mean_low", "mean_high", "mean_median",
-    "repeats", "failed", "far", "change", "change_low", "change_high",
+    "repeats", "failed", "missing", "far", "change", "change_low", "change_high",
 ]  # fmt: skip
 WORTH = ["worth", "worth_low", "worth_high"]
 
@@ -73,11 +73,11 @@ def _row(setting: Setting, point: Point, amount: int, cells: Cells, draws: int) 
     row = {"dataset": setting.dataset, "segmenter": setting.segmenter, "augmentation": setting.augmentation}
     row |= {"generator": point.generator, "kind": point.kind, "amount": amount, "training_set": point.training_set}
     there = [] if values is None else list(values[REPEATS])
-    row |= {"repeats": len(there), "failed": " ".join(str(r) for r in setting.numbers if r not in there)}
+    row |= {"repeats": len(there), "missing": " ".join(str(r) for r in setting.numbers if r not in there)}
     if values is None:
         return row
     numbers = summary(values["dice"], means_of_repeats(values["dice"], "dice"), "dice", draws, values.get(TRAININGS))
-    row["far"] = " ".join(map(str, far_repeats(values)))
+    row |= {"failed": " ".join(map(str, values[FAILED])), "far": " ".join(map(str, far_repeats(values)))}
     return row | {f"mean_{key}": value for key, value in numbers.items()}
 
 

@@ -15,7 +15,7 @@ from .notes import Known
 from .registry import TABLES, Table, function
 
 NOTHING = "–"
-PROBABILITIES = ("p", "p_beyond", "p_holm", "p_kendall")
+PROBABILITIES = ("p", "p_beyond", "p_holm", "p_kendall", "false_claim")
 
 
 @dataclass(frozen=True)

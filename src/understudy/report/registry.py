@@ -105,7 +105,8 @@ SCORES = [
         "with its 90 % interval. `p`: two one-sided tests against the margin; `p beyond`: a difference beyond it. "
         "`p Holm` corrects the smaller one for the number of primary comparisons, which were named beforehand (config "
         "`evaluation.primary`), or of exploratory ones, which may suggest and do not show. Undecided: too few subjects "
-        "or repeats to say. `trainings`: of each generator behind a row.",
+        "or repeats to say. `false claim`: the probability that the verdict is false, given these scores alone (flat "
+        "prior, Student's t), not corrected for the number of claims. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
         of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far),
         folded=False,
@@ -144,7 +145,8 @@ SCORES = [
         "comparisons",
         title="Paired comparisons",
         caption="Exploratory: differences of mean Dice on the same test subjects, with 95 % interval; `p Holm` is "
-        "corrected for the number of comparisons of the same question, data set and segmenter. What was asked "
+        "corrected for the number of comparisons of the same question, data set and segmenter; `false claim`: the "
+        "probability that the one with the higher Dice is no better (flat prior, Student's t). What was asked "
         "beforehand is in the table of equivalence.",
         built_by="comparisons:comparisons",
         of=lambda study: (study.dice, study.trainings, study.far),
@@ -186,9 +188,29 @@ SCORES = [
         decimals=0,
         concludes=False,
     ),
+    of_scores(
+        "failures",
+        title="Failed trainings",
+        caption="The trainings that collapsed or diverged, and why. They count in all other tables by what they find, "
+        "with Dice 0 where they have left no network.",
+        built_by="failed_trainings:failures",
+        of=lambda study: (study.scores,),
+        decimals=0,
+        section="failed",
+        concludes=False,
+    ),
+    of_scores(
+        "without_failed",
+        title="With and without failed trainings",
+        caption="Mean Dice, and difference from real images with augmentation with its 90 % interval, of all trainings "
+        "and `without failed` ones. The verdict of the study is the one with all of them: who trains again may meet a "
+        "collapse, too.",
+        built_by="failed_trainings:beside_survivors",
+        section="failed",
+    ),
     Table(
         "missing",
-        title="Failed trainings",
+        title="Trainings without scores",
         caption="The trainings that are in no mean of the other tables, and why.",
         rule="tables_so_far",
         built_by="missing:missing_trainings",
@@ -303,7 +325,9 @@ IMAGES = [
         caption="Are images copies of training images? `flagged`: nearer to a training image, in any view, than real "
         "images of other people are, with the 95 % interval; `copies`: far nearer than any of those; `seen in`: which "
         "views flagged them; `dropped before`: copies that a filter had taken out; `membership AUC`: how well the "
-        "images tell training subjects from others, 0.5 is chance; `recall`: of copies that were planted in disguise. "
+        "images tell training subjects from others, 0.5 is chance; `training subjects found`: by an attacker who "
+        "accuses 1 % of others wrongly; `tumor's place`, `size`: how much better an attacker who knows the rest of "
+        "the head guesses them for training subjects; `recall`: of copies that were planted in disguise. "
         "`cannot say`: too few subjects, or copies would have been missed.",
         rule="compare_audits",
         built_by="audits:audit_table",

@@ -11,9 +11,10 @@ from understudy.statistics.outliers import far_from_others
 from understudy.study.grid import Setting
 
 KEYS = ["dataset", "segmenter", "training_set", "augmentation"]
-REPEATS, TRAININGS = "repeats", "trainings"
-# setting -> metric -> values_LSR (labels, subjects, repeats), nan where undefined; REPEATS -> their numbers; and where
-# they are spread over several trainings of generators, TRAININGS -> which of these each has learned from
+REPEATS, TRAININGS, FAILED = "repeats", "trainings", "failed"
+# setting -> metric -> values_LSR (labels, subjects, repeats), nan where undefined; REPEATS -> their numbers, FAILED ->
+# the numbers of those that failed; and where repeats are spread over several trainings of generators, TRAININGS ->
+# which of these each has learned from
 LEAST = 0.02  # of Dice: repeats that are nearer to each other harm no interval
 Cell = dict[str, np.ndarray]
 Cells = dict[tuple, Cell]
@@ -35,7 +36,8 @@ def cells_of(
         whole = pd.MultiIndex.from_product(axes)
         values = part.set_index(["label", "subject", "repeat"])[[METRIC[m].column for m in metrics]].reindex(whole)
         shape = tuple(map(len, axes))
-        found[key] = {REPEATS: np.array(axes[2], int)} | {
+        failed = np.sort(part.loc[part["failure"] != "", "repeat"].unique()).astype(int)
+        found[key] = {REPEATS: np.array(axes[2], int), FAILED: failed} | {
             m: values[METRIC[m].column].to_numpy(float).reshape(shape) for m in metrics
         }
         if key in spread:

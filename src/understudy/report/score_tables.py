@@ -12,7 +12,7 @@ from understudy.study.grid import Setting
 
 from .comparisons import BASELINE, LEVEL, Matrices
 from .published import published_relative_dice, published_scores
-from .score_arrays import KEYS, REPEATS, TRAININGS, Cells, far_repeats, key_of, means_of, means_of_repeats
+from .score_arrays import FAILED, KEYS, REPEATS, TRAININGS, Cells, far_repeats, key_of, means_of, means_of_repeats
 from .study_scores import StudyScores
 
 PUBLISHED_POLICY = "study"  # for missing labels
@@ -40,8 +40,8 @@ def score_table(
     cells: Cells, metric: str, labels: Sequence[str], settings: Sequence[Setting], draws: int, with_mean: bool = True
 ) -> pd.DataFrame:
     """A row per setting: {label}_mean, _sd, _low, _high, _median of every label and of their mean; repeats, failed,
-    undefined, far. mean and sd are over the repeats, low and high the interval over subjects and repeats: of 95 %, but
-    where a repeat is far from the others in mean Dice."""
+    missing, undefined, far. mean and sd are over the repeats, low and high the interval over subjects and repeats: of
+    95 %, but where a repeat is far from the others in mean Dice."""
     columns, rows = [*labels, *["mean"] * with_mean], []
     for setting in settings:
         values_LSR = cells.get(key_of(setting), {}).get(metric, np.empty((len(labels), 0, 0)))
@@ -55,14 +55,16 @@ def score_table(
             found = summary(of_name, means_R, metric, draws, trainings)
             row |= {f"{name}_{key}": value for key, value in found.items()}
         row["repeats"] = len(repeats)
-        row["failed"] = _listed(r for r in range(1, setting.repeats + 1) if r not in repeats)
+        row["failed"] = _listed(cells[key_of(setting)][FAILED] if len(repeats) else ())
+        row["missing"] = _listed(r for r in range(1, setting.repeats + 1) if r not in repeats)
         row["undefined"] = _listed(repeats[undefined])
         row["far"] = _listed(far_repeats(cells[key_of(setting)])) if len(repeats) and with_mean else ""
         rows.append(row)
     numbers = [f"{name}_{key}" for name in columns for key in SUMMARY]
-    return pd.DataFrame(rows, columns=[*KEYS, *numbers, "repeats", "failed", "undefined", "far"])
+    return pd.DataFrame(rows, columns=[*KEYS, *numbers, "repeats", *LISTS])
 
 
+LISTS = ("failed", "missing", "undefined", "far")  # of repeats
 SUMMARY = ("mean", "sd", "low", "high", "median")
 
 

@@ -23,6 +23,7 @@ from .correlations import power_sentence
 from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
+from .failed_trainings import changed_by_failures
 from .fidelity_table import nearer_sentences
 from .figure_note import note_trainings
 from .formats import display, title
@@ -36,11 +37,12 @@ from .registry import TABLES, Table, shown_in
 from .score_arrays import KEYS
 from .shareable import chart_of_readers, check_chart, numbered, without_reasons
 from .spoken_names import spoken
-from .verdicts import answer
+from .verdicts import RULE, answer
 
 TEXTS = {
     "group": str,
     "failed": str,
+    "missing": str,
     "undefined": str,
     "far": str,
     "why": str,
@@ -174,6 +176,7 @@ def answers(m: Material) -> list[Block]:
     named = {g: f"{spoken(g)}{one}{EXPLORED * (g in explored)}" for g in m.generators}
     found = [answer(g, compared, m.table("relative_dice"), named[g]) for g in m.generators]
     blocks = [Answers([Answer(a.verdict, a.word, a.sentence, shared.get(a.generator, ())) for a in found])]
+    blocks.append(Paragraph(RULE))
     blocks.append(Paragraph(about_generators(m), look="warning" if m.generator_seeds == 1 else ""))
     if not m.audits:
         blocks.append(Paragraph(NOT_AUDITED, look="warning"))
@@ -197,11 +200,13 @@ def belief(m: Material) -> list[Block]:
     said = sentences(m.table("controls"))
     wrong = m.table("controls")["behaves"].isin([NO]).any()
     dice = m.table("dice")
-    failed = int(dice["failed"].fillna("").str.split().str.len().sum())
+    failed, missing = (int(dice[name].fillna("").str.split().str.len().sum()) for name in ("failed", "missing"))
     said.append(
         f"{int(dice['repeats'].sum())} trainings are in the tables; "
-        + ("none failed." if not failed else f"{failed} have no scores and are listed below.")
+        + (f"{failed} of them failed, and count" if failed else "none failed")
+        + (f"; {missing} have no scores and are listed below." if missing else ".")
     )
+    said += changed_by_failures(m.table("without_failed"))
     apart = dice.dropna(subset="far")
     said += [
         f"{r.dataset}, {r.segmenter}, {r.training_set}, {r.augmentation}: repeat {r.far} lies far from the others, so "
@@ -263,7 +268,7 @@ def beyond(m: Material) -> list[Block]:
 def compact(whole: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Without columns that say nothing, or the same in every row: a phone has no room for them. And what they say."""
     alike = [k for k in KEYS if k in whole and k != "training_set" and len(whole) > 1 and whole[k].nunique() == 1]
-    empty = [name for name in ("failed", "undefined", "far") if name in whole and whole[name].isna().all()]
+    empty = [name for name in ("failed", "missing", "undefined", "far") if name in whole and whole[name].isna().all()]
     said = ", ".join(f"{title(k)} {whole[k].iloc[0]}" for k in alike)
     return whole.drop(columns=[*alike, *empty]), f"In all rows: {said}." if said else ""
 
@@ -344,7 +349,9 @@ def methods(m: Material) -> list[Block]:
         f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), worse or better where it surely differs by more. "
         "A difference is of the same subjects. The primary comparisons were named beforehand, and their p is corrected "
         "for their number (Holm) in each data set and network; all others are exploratory.",
-        "Failed trainings are in no mean, and listed; a label that no repeat could score is listed as undefined.",
+        "A training that collapsed or diverged counts by what it finds, with Dice 0 where it left no network, and is "
+        "listed; what stands beside it without failed trainings is no verdict. A label that no repeat could score is "
+        "listed as undefined.",
     ]
     if m.published:
         said.append(
@@ -375,10 +382,14 @@ def differences(m: Material) -> list[Block]:
 
 def failed(m: Material) -> list[Block]:
     lost = missing_trainings(m.settings, str(m.results), str(m.runs))
-    lost = without_reasons(lost) if m.shareable else lost
+    counted = m.table("failures")
+    lost, counted = (without_reasons(one) if m.shareable else one for one in (lost, counted))
     undefined = m.table("dice").dropna(subset="undefined")
+    blocks: list[Block] = [m.shown(TABLES["failures"], counted)] if len(counted) else []
+    if len(beside := m.table("without_failed")):
+        blocks.append(m.shown(TABLES["without_failed"], beside))
     none = Paragraph("Every training of the study has scores.")
-    blocks: list[Block] = [Cells(display(lost, 0)) if len(lost) else none]
+    blocks.append(Cells(display(lost, 0), TABLES["missing"].caption) if len(lost) else none)
     if len(undefined):
         columns = ["dataset", "segmenter", "training_set", "augmentation", "undefined"]
         said = "Repeats without any defined score of some label; they count in the other columns."

@@ -17,7 +17,6 @@ from understudy.reader.reader_names import ALL, PUBLISHED, TWICE
 from understudy.study.experiment_registry import EXPERIMENTS
 
 from .difference_chart import png_of
-from .missing import COLUMNS as MISSING
 from .page import Block, Paragraph
 from .reader_figure import draw_readers
 
@@ -55,8 +54,8 @@ def check_chart(path: Path) -> None:
 
 
 def without_reasons(lost: pd.DataFrame) -> pd.DataFrame:
-    """Failed trainings, with their state alone."""
-    return lost[[name for name in MISSING if name != LEFT_OUT]]
+    """Trainings that failed or are missing, with their state alone."""
+    return lost.drop(columns=LEFT_OUT)
 
 
 # ---- readers ---------------------------------------------------------------------------------------------------------

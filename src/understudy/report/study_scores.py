@@ -2,12 +2,13 @@
 
 One row of a table is one setting (dataset, segmenter, training set, augmentation). Means are taken in the study's
 order: over the test subjects of one training, then over its repeats, with the population standard deviation over
-repeats. Nothing is averaged silently: a repeat without scores is listed under `failed`, one that has no defined value
-for some label under `undefined`, and the empty labels behind undefined scores are counted in their own table.
+repeats. Nothing is averaged silently: a repeat whose training failed counts with what it finds, and is listed under
+`failed`; one without scores is listed under `missing`, one that has no defined value for some label under `undefined`,
+and the empty labels behind undefined scores are counted in their own table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from .score_arrays import KEYS, TRAININGS, Cells, cells_of, far_repeats, key_of,
 
 
 def load_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """All scores in one frame. A missing file is a failed training: it is left out, and listed by the tables.
+    """All scores in one frame. A missing file is a training that is not done: it is left out, and listed by the tables.
 
     Raises ValueError where two files hold the same training, or the trainings of a dataset differ in their subjects.
     """
@@ -139,6 +140,11 @@ class StudyScores(Material):
         _, cells = self.labels
         keys = [key_of(setting) for setting in self.settings]
         return {key: matrix_of(cells[key], "dice") for key in keys if key in cells}
+
+    @cached_property
+    def survivors(self) -> "StudyScores":
+        """The same study without trainings that failed."""
+        return replace(self, scores=self.scores[self.scores["failure"] == ""])
 
     @property
     def primary(self) -> Sequence[str]:

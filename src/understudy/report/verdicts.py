@@ -10,6 +10,12 @@ import pandas as pd
 
 YES, NO, OPEN = "yes", "no", "open"
 GOOD = ("equivalent", "better")
+RULE = (
+    "Each network has an answer of its own, corrected for the number of generators. A generator's images are called as "
+    "useful as real ones where they are with every network and data set, and less useful where they are less useful "
+    "with every one: a claim about all needs no further correction (intersection-union test), and is as sure as its "
+    "least sure part. Otherwise it depends, or is not decided."
+)
 
 
 @dataclass(frozen=True)
@@ -31,28 +37,41 @@ def answer(generator: str, equivalence: pd.DataFrame, relative: pd.DataFrame, na
     if not len(rows):
         reason = "it was not compared with real images (no training on its images alone, or none on real ones)"
         return Answer(generator, OPEN, "Not decided", f"{name}: {reason}.")
-    counts = {verdict: int((rows["verdict"] == verdict).sum()) for verdict in (*GOOD, "worse", "undecided")}
-    good, total, margin = sum(counts[v] for v in GOOD), len(rows), rows["margin"].iloc[0]
-    if good == total:
-        verdict, word = YES, "As useful as real images"
-    elif counts["worse"] == total:
-        verdict, word = NO, "Less useful than real images"
-    elif good and counts["worse"]:
-        verdict, word = OPEN, "In part as useful"
-    elif counts["worse"]:
-        verdict, word = NO, "Less useful, as far as is known"
-    else:
-        verdict, word = OPEN, "In part as useful" if good else "Not decided"
-    said = [
-        (counts["equivalent"], f"equivalent to real images (within {margin:g} of Dice)"),
-        (counts["better"], "better than real images"),
-        (counts["worse"], f"worse by more than {margin:g} of Dice"),
-        (counts["undecided"], "undecided"),
-    ]
-    found = ", ".join(f"{count} {what}" for count, what in said if count)
-    of = f"of {total} combination{'s' * (total > 1)} of data set and network"
-    share = f" reached {_range(percent)} of the Dice that real images give" if len(percent) else " were compared"
-    return Answer(generator, verdict, word, f"{name}: segmenters trained on its images alone{share}; {of}, {found}.")
+    verdicts = set(rows["verdict"])
+    found = "; ".join(_of_network(row, rows["dataset"].nunique() > 1) for row in rows.itertuples())
+    share = f", with {_range(percent)} of the Dice that real images give" if len(percent) else ""
+    said = f"{name}: segmenters trained on its images alone{share} were compared, and {found}."
+    return Answer(generator, *combined(verdicts), said)
+
+
+def combined(verdicts: set[str]) -> tuple[str, str]:
+    """(verdict, word) of a generator, of those of all networks and data sets: RULE."""
+    good, worse = verdicts & set(GOOD), "worse" in verdicts
+    if verdicts <= set(GOOD):
+        return YES, "As useful as real images"
+    if verdicts == {"worse"}:
+        return NO, "Less useful than real images"
+    if good and worse:
+        return OPEN, "It depends on the network"
+    if worse:
+        return NO, "Less useful, as far as is known"
+    return OPEN, "In part as useful" if good else "Not decided"
+
+
+def _of_network(row, several_datasets: bool) -> str:
+    where = f"{row.segmenter} on {row.dataset}" if several_datasets else row.segmenter
+    spoken = {
+        "equivalent": f"equivalent to real images (within {row.margin:g} of Dice)",
+        "better": f"better than real images by more than {row.margin:g} of Dice",
+        "worse": f"worse by more than {row.margin:g} of Dice",
+        "undecided": "undecided",
+    }
+    false = "" if pd.isna(row.false_claim) else f", false with probability {_probability(row.false_claim)}"
+    return f"with {where} {spoken[row.verdict]}{false}"
+
+
+def _probability(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "under 0.001"
 
 
 def _own(table: pd.DataFrame, generator: str) -> pd.DataFrame:

@@ -19,7 +19,7 @@ ENOUGH = 5  # starts at one place that are believed to be bad luck
 
 
 class FailedRunError(ValueError):
-    """A training that cannot end well, such as one that diverged: it is not tried again by itself."""
+    """A training that cannot end well, such as one that diverged. Its failure is a result; it is not tried again."""
 
 
 @dataclass
@@ -80,11 +80,16 @@ def attempt(run_dir: Path, images_seen: int, *, enough: int = ENOUGH, **about: o
 
 
 def _refuse_failed(run_dir: Path, lines: list[dict]) -> None:
-    if lines and lines[-1].get("reason") == "failed":
-        raise FailedRunError(
-            f"{run_dir}: this run failed before ({lines[-1]['message']}). It is not tried again by itself; "
-            f"to do so, remove {run_dir / NAME}."
+    if said := failure(lines):
+        print(
+            f"{run_dir}: this run failed before and is not tried again; to do so, remove {run_dir / NAME}", flush=True
         )
+        raise FailedRunError(said)
+
+
+def failure(lines: list[dict]) -> str:
+    """Why a training failed for good; empty where it did not."""
+    return lines[-1]["message"] if lines and lines[-1].get("reason") == "failed" else ""
 
 
 def _refuse_standstill(run_dir: Path, lines: list[dict], images_seen: int, enough: int) -> None:

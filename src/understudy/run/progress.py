@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from .attempts import FailedRunError
-
 if TYPE_CHECKING:  # what reads progress alone does not wait for torch
     from torch import Tensor
 
@@ -55,6 +53,7 @@ class Progress:
         self.begun = self.since = time.monotonic()
         self.since_images = images_seen
         self.diverged = 0
+        self.failure = ""  # losses have been no numbers for DIVERGED_AFTER lines
 
     @property
     def seconds(self) -> float:
@@ -69,7 +68,6 @@ class Progress:
         return time.monotonic() - self.since >= LOG_SECONDS
 
     def line(self, images_seen: int) -> None:
-        """Raises FailedRunError where losses have been no numbers for DIVERGED_AFTER lines."""
         means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
         rate = (time.monotonic() - self.since) / max(images_seen - self.since_images, 1) * 1000
         record = {
@@ -92,9 +90,9 @@ class Progress:
         self.sums, self.counts, self.since, self.since_images = {}, Counter(), time.monotonic(), images_seen
         if self.diverged >= DIVERGED_AFTER:
             broken = [name for name, value in means.items() if not math.isfinite(value)]
-            raise FailedRunError(
-                f"{self.folder}: training diverged at {images_seen} images: {', '.join(broken)} is no number in "
-                f"{DIVERGED_AFTER} log lines in a row. This run failed and is not averaged; lower its learning rate."
+            self.failure = (
+                f"diverged at {images_seen} images: {', '.join(broken)} is no number in {DIVERGED_AFTER} log lines in "
+                "a row. Lower the learning rate."
             )
 
     def close(self) -> None:

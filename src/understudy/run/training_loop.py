@@ -21,14 +21,14 @@ import torch
 from understudy.files.atomic import hash_of, read_json, write_json
 
 from . import distributed
-from .attempts import Attempt, attempt
+from .attempts import Attempt, FailedRunError, attempt, failure, read
 from .checkpoint import KEEP, load_newest_checkpoint, load_step, save_checkpoint
 from .lock import Lock, only_writer
 from .machine import named_out_of_memory
 from .progress import Progress
 from .stop import REASONS, Limits, Stop, stopping
 
-_GO_ON, _SAVE, _STOP = -2, -1, 0  # what the first process says; from _STOP on it is a place in REASONS
+_FAILED, _GO_ON, _SAVE, _STOP = -3, -2, -1, 0  # what the first process says; from _STOP on it is a place in REASONS
 
 
 class Trainee(Protocol):
@@ -56,8 +56,9 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
     """Trains until `images` images have been seen, or until the time budget, a signal or another process ends it.
 
     Raises:
+        FailedRunError: it cannot end well, now or in an earlier attempt; in all processes.
         ValueError: the run directory is in use, holds another config, has damaged checkpoints only, was started
-            again and again without progress, the disk is full, or the losses are no numbers any more.
+            again and again without progress, or the disk is full.
     """
     run_dir = Path(run_dir)
     with ExitStack() as stack:
@@ -71,6 +72,9 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
         if images_seen >= images or trainee.done:  # finished before: whoever asks wants it published again
             return Outcome(True, images_seen, seconds, "finished")
         keeper = None
+        failed_before = distributed.agree(_FAILED if lock and failure(read(run_dir)) else _GO_ON) == _FAILED
+        if failed_before and not lock:
+            raise FailedRunError("failed before, as the first process says")
         if lock:
             about = {"world_size": distributed.world_size(), "enough": limits.attempts}
             now = stack.enter_context(attempt(run_dir, images_seen, **about))
@@ -91,6 +95,8 @@ def _loop(trainee: Trainee, images: int, images_seen: int, keeper: "_Keeper | No
     """The iterations. All processes make them in step; the first one, which has a keeper, says when to stop."""
     while images_seen < images and not trainee.done:
         order = distributed.agree(keeper.order() if keeper else _GO_ON)
+        if order == _FAILED:
+            raise FailedRunError(keeper.progress.failure if keeper else "failed, as the first process says")
         if order >= _STOP:
             return Outcome(False, images_seen, keeper.progress.seconds if keeper else 0.0, REASONS[order])
         if order == _SAVE and keeper:
@@ -117,6 +123,8 @@ class _Keeper:
         self.saved_at, self.saved = self.attempt.images_seen, time.monotonic()  # images, seconds
 
     def order(self) -> int:
+        if self.progress.failure:
+            return _FAILED
         if self.lock.lost:
             self.lock.check()
         if reason := self.stop.reason():

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,6 +21,23 @@ from . import build, building_options
 from .segmenter_training import SegmenterTrainee, predict_images
 
 EXPECTED = "weights of train_segmenter"
+HISTORY = ("epoch", "images_seen", "learning_rate", "loss", "dice")
+
+
+class FindsNothing(torch.nn.Module):
+    """What a training is scored by that has left no network: everything is background."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.classes = classes
+
+    def pad_to_input(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        return x_NCHW
+
+    def forward(self, x_NCHW: torch.Tensor) -> list[torch.Tensor]:
+        logits_NKHW = x_NCHW.new_zeros(len(x_NCHW), self.classes, *x_NCHW.shape[2:])
+        logits_NKHW[:, 0] = 1
+        return [logits_NKHW]
 
 
 def publish_weights(trainee: SegmenterTrainee, path: Path, metadata: Mapping) -> None:
@@ -30,12 +47,24 @@ def publish_weights(trainee: SegmenterTrainee, path: Path, metadata: Mapping) ->
     tensors.write_tensors(path, trainee.best["weights"], checked(SegmenterWeights, metadata, str(path), EXPECTED))
 
 
-def write_history(trainee: SegmenterTrainee, path: Path) -> None:
+def publish_failure(path: Path, metadata: Mapping, failure: str) -> None:
+    """The same of a training that has left no weights: no tensors, and why."""
+    metadata = json.loads(json.dumps({**metadata, "failure": failure}))
+    tensors.write_tensors(path, {}, checked(SegmenterWeights, metadata, str(path), EXPECTED))
+
+
+def failure_of(path: str | Path) -> str:
+    """Why the training behind published weights failed and left none; empty where it did not. Raises ValueError where
+    the file is missing, or is another."""
+    return tensors.read_metadata(path, SegmenterWeights, EXPECTED).get("failure") or ""
+
+
+def write_history(history: Sequence[Mapping], path: Path) -> None:
     """A row per epoch (CSV)."""
     text = io.StringIO()
-    table = csv.DictWriter(text, list(trainee.history[0]), lineterminator="\n")
+    table = csv.DictWriter(text, HISTORY, lineterminator="\n")
     table.writeheader()
-    table.writerows(trainee.history)
+    table.writerows(history)
     write_text_atomically(path, text.getvalue())
 
 
@@ -46,6 +75,8 @@ def load_segmenter(path: str | Path, device: torch.device | str = "cpu") -> tupl
     ValueError where it is missing, is another file, or describes another network than it has weights of.
     """
     metadata = tensors.read_metadata(path, SegmenterWeights, EXPECTED)
+    if metadata.get("failure"):
+        raise ValueError(f"{path}: found no weights, as their training failed ({metadata['failure']})")
     header = tensors.read_header(path, EXPECTED)
     shape = (metadata["channels"], metadata["classes"], metadata["size"])
     try:
@@ -57,6 +88,12 @@ def load_segmenter(path: str | Path, device: torch.device | str = "cpu") -> tupl
         raise ValueError(f"{path}: found {error}, expected {EXPECTED}") from error
     network.load_state_dict(tensors.read_finite(path, EXPECTED))
     return network.to(device).eval(), metadata
+
+
+def load_to_score(path: str | Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Module, dict]:
+    """The same of weights that are scored once more: a training that failed and left none finds nothing."""
+    metadata = tensors.read_metadata(path, SegmenterWeights, EXPECTED)
+    return (FindsNothing(metadata["classes"]), metadata) if metadata.get("failure") else load_segmenter(path, device)
 
 
 def predicted_volumes(

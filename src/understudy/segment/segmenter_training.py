@@ -97,7 +97,6 @@ class SegmenterTrainee:
         if seen // self.options["epoch_samples"] > epoch or seen >= self.options["samples"]:
             self._end_epoch(epoch, seen, rate)
             self._refuse_divergence(seen)
-            self._refuse_collapse(seen)
         return {"loss": loss.detach(), "gradient_norm": norm.detach()}
 
     def _learning_rate(self, images_seen: int) -> float:
@@ -151,15 +150,19 @@ class SegmenterTrainee:
                 "no numbers. Expected finite ones: a lower learning_rate, or a gradient_clip."
             )
 
-    def _refuse_collapse(self, images_seen: int) -> None:
-        """Raises FailedRunError where the training ends and no epoch found a single pixel of a label."""
+    @property
+    def failure(self) -> str:
+        """Of a training that has come to its end: why it failed, as no epoch found a single pixel of a label; empty
+        where it did not. It is scored like any other, by what it finds."""
         allowed = self.options["collapse"] == "keep" or any(is_control(source.name) for source in self.data.sources)
-        if images_seen >= self.options["samples"] and self.best["dice"] <= 0 and not allowed:
-            raise FailedRunError(
-                f"collapsed to background: after {len(self.history)} epochs and {images_seen} images the validation "
-                f"Dice was 0 in every epoch, the loss {self.history[-1]['loss']:.4g} in the last one. Expected a label "
-                "found somewhere: a lower learning_rate, a longer training (samples), or collapse: keep."
-            )
+        if self.best["dice"] > 0 or allowed:
+            return ""
+        last = self.history[-1]
+        return (
+            f"collapsed to background: after {len(self.history)} epochs and {last['images_seen']} images the "
+            f"validation Dice was 0 in every epoch, the loss {last['loss']:.4g} in the last one. Expected a label "
+            "found somewhere: a lower learning_rate, a longer training (samples), or collapse: keep."
+        )
 
     def state(self) -> dict:
         return {

@@ -206,6 +206,17 @@ class Difference:
         level lies beyond the margin on one side."""
         return np.minimum(2 * stats.t.sf(self._in_errors(np.abs(self.value) - margin), self.freedom), 1)
 
+    def probability_below(self, limit: float = 0.0) -> np.ndarray:
+        """Posterior probability that the true difference is below a limit: P(t < (limit - value) / error), with the
+        degrees of freedom of the error.
+
+        Before the study every difference is taken to be as likely as any other (flat prior), and the error is that of
+        the model above; then the posterior is Student's t around the difference that was found. Of a claim "better" it
+        is the probability that the claim is false, as Christodoulou et al. ask for (arXiv 2505.04720). It is about one
+        claim, and not corrected for the number of claims.
+        """
+        return stats.t.sf(self._in_errors(self.value - limit), self.freedom)
+
     def _in_errors(self, distance: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
