@@ -64,7 +64,15 @@ def _draw(axis, name: str, used: pd.DataFrame, of_generator: pd.DataFrame, colou
         edge = {"markeredgecolor": NEAR, "markeredgewidth": 2} if near else {}
         ends = np.nan_to_num([[row.mean_mean - row.mean_low], [row.mean_high - row.mean_mean]]).clip(0)
         style = {"marker": MARKERS[segmenters.index(row.segmenter) % len(MARKERS)], "markersize": 6, "elinewidth": 1}
+        style["xerr"] = _ends_of_metric(of_generator.loc[row.training_set], name, x)
         axis.errorbar(x, row.mean_mean, yerr=ends, color=colours[row.training_set], linestyle="", **style, **edge)
+
+
+def _ends_of_metric(row: pd.Series, name: str, x: float) -> np.ndarray | None:
+    """How far the interval of a metric reaches to both sides, where it has one."""
+    if f"{name}_low" not in row or pd.isna(row[f"{name}_low"]):
+        return None
+    return np.array([[x - row[f"{name}_low"]], [row[f"{name}_high"] - x]])
 
 
 def _real_lines(axis, name: str, dice: pd.DataFrame, table: pd.DataFrame) -> None:

@@ -98,6 +98,10 @@ class Augmentation:
             counts |= {name: 1, f"{name}_channels": channels, f"{name}_strength": channels}
         for name in ("inverted_gamma", "gamma"):
             counts |= {name: 1, f"{name}_strength": channels}
+        if "mirror_probability" in self.options:  # of the blocks that have it: config/segmenter.py
+            counts |= {"mirrored": 2}
+            for name in ("brightness", "contrast"):
+                counts |= {name: 1, f"{name}_strength": channels}
         return counts
 
     def _augmented(self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, draws: Draws):
@@ -109,6 +113,7 @@ class Augmentation:
         chosen, sigmas = self._channels(draws, touched, "blur")
         if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _blur(planes, sigmas[chosen], o["blur"][1]))
+        x_NCHW = self._light(x_NCHW, draws, touched)
         chosen, zooms = self._channels(draws, touched, "zoom")
         if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _low_resolution(planes, zooms[chosen]))
@@ -120,6 +125,17 @@ class Augmentation:
                 how = {"inverted": name == "inverted_gamma", "keep_moments": o["gamma_keeps_moments"]}
                 x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _gamma(planes, gammas[chosen], **how))  # noqa: B023
         return as_input(x_NCHW, self.intensities, self.pad), classes_NHW
+
+    def _light(self, x_NCHW: torch.Tensor, draws: Draws, touched: np.ndarray) -> torch.Tensor:
+        """Brightness and contrast, of all channels of an image that they hit, each by a factor of its own."""
+        for name, change in (("brightness", _brightness), ("contrast", _contrast)):
+            if name in self.options:
+                factors = draws.between(f"{name}_strength", *self.options[name])
+                hit = touched & draws.happens(name, self.options[f"{name}_probability"])
+                chosen = np.broadcast_to(hit[:, None], factors.shape)
+                if chosen.any():
+                    x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: change(planes, factors[chosen]))  # noqa: B023
+        return x_NCHW
 
     def _channels(self, draws: Draws, touched: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """bool (N, C): the images that an operation hits, and of those the channels; (N, C): how strongly."""
@@ -150,6 +166,9 @@ class Augmentation:
         flipped = touched & draws.happens("flipped", o["flip_probability"])
         first_N1 = draws.below("axis", 0.5)  # left and right or up and down, one of the two
         flip_N2 = flipped[:, None] & np.concatenate([first_N1, ~first_N1], 1)
+        if "mirror_probability" in o:
+            mirrored_N2 = touched[:, None] & draws.below("mirrored", o["mirror_probability"])
+            flip_N2, flipped = flip_N2 ^ mirrored_N2, flipped | mirrored_N2.any(1)
         bent = touched & draws.happens("bent", o["elastic_probability"])
         shift = None
         if bent.any():
@@ -177,6 +196,20 @@ def _on_planes(x_NCHW: torch.Tensor, chosen_NC: np.ndarray, operation) -> torch.
     rows = to_device(np.flatnonzero(chosen_NC), x_NCHW.device)
     planes = x_NCHW.reshape(n * channels, height, width)
     return planes.index_copy(0, rows, operation(planes[rows])).reshape(x_NCHW.shape)
+
+
+def _brightness(x_MHW: torch.Tensor, factors_M: Sequence[float]) -> torch.Tensor:
+    return x_MHW * _per_plane(factors_M, x_MHW)
+
+
+def _contrast(x_MHW: torch.Tensor, factors_M: Sequence[float]) -> torch.Tensor:
+    """Around the mean of each plane, kept within its range; monotone, so the background stays the minimum."""
+    mean, low, high = x_MHW.mean((1, 2), keepdim=True), x_MHW.amin((1, 2), True), x_MHW.amax((1, 2), True)
+    return ((x_MHW - mean) * _per_plane(factors_M, x_MHW) + mean).clamp(low, high)
+
+
+def _per_plane(factors_M: Sequence[float], x_MHW: torch.Tensor) -> torch.Tensor:
+    return to_device(np.asarray(factors_M, np.float32), x_MHW.device)[:, None, None]
 
 
 def _blur(x_MHW: torch.Tensor, sigmas_M: Sequence[float], largest: float) -> torch.Tensor:

@@ -29,6 +29,7 @@ from .loss import IGNORE, Dice, segmentation_loss
 from .training_images import SourceImages, TrainingSet, split_labels
 
 PREDICTION_BATCH = 64
+MIRRORINGS = ((), (2,), (3,), (2, 3))  # axes of x_NCHW
 UNDECAYED = ("norm", "absolute_pos_embed", "relative_position_bias_table")  # in names; where decay_norms is false
 WARMUP_START = 1e-6  # of the learning rate
 
@@ -228,10 +229,14 @@ def predict_with_confidence(
 
 
 def predict_logits(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) -> torch.Tensor:
-    """(N, K, H, W) of uint8 modalities (N, C, H, W)."""
+    """(N, K, H, W) of uint8 modalities (N, C, H, W); with test_mirroring the logarithm of the mean softmax."""
     network.eval()
     with autocast(options["precision"], x_NCHW.device):
-        return network(prepare(x_NCHW, options["intensities"], network.pad_to_input))[0]
+        x_NCHW = prepare(x_NCHW, options["intensities"], network.pad_to_input)
+        if not options.get("test_mirroring"):
+            return network(x_NCHW)[0]
+        turned = (network(x_NCHW.flip(axes))[0].float().softmax(1).flip(axes) for axes in MIRRORINGS)
+        return (sum(turned) / len(MIRRORINGS)).log()
 
 
 def validation_dice(network: torch.nn.Module, source: SourceImages, classes: int, options: Mapping) -> float:
