@@ -20,13 +20,14 @@ import numpy as np
 from understudy.audit.calibrate import calibrate
 from understudy.audit.detector import Detector, share
 from understudy.audit.planted import KINDS, planted
+from understudy.audit.search import Found
 from understudy.audit.search_tasks import calibration_tasks, generator_tasks
 from understudy.audit.verdict import FAIL, judge
 from understudy.config.audit import Audit
 from understudy.run.machine import use_device
 from understudy.stack import Stack, StackWriter
 
-BLOCK = 2048  # references at once
+BLOCK, QUERIES = 512, 128  # references and queries at once
 
 
 def main() -> None:
@@ -100,7 +101,15 @@ def table(train: Stack, a, calibration: dict, realised: dict, alone: dict, verdi
 
 
 def searched(tasks, device) -> dict:
-    return {name: task.search(range(task.queries.count), device, BLOCK) for name, task in tasks.items()}
+    return {
+        name: Found.joined(
+            [
+                task.search(range(first, min(first + QUERIES, task.queries.count)), device, BLOCK)
+                for first in range(0, task.queries.count, QUERIES)
+            ]
+        )
+        for name, task in tasks.items()
+    }
 
 
 def some_subjects(path: Path, stack: Stack, names: Sequence[str]) -> Stack:

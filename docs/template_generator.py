@@ -132,6 +132,13 @@ class Template:
         """As `sample`, for the training's own looks: fast, and a function of no option in SAMPLING."""
         return self.sample(n, seed, first)
 
+    @torch.no_grad()
+    def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
+        """(N,): the mean of `loss` over some noises, the same for every image."""
+        noises = [torch.randn(self.options.latent_size, generator=seeds.generator("cpu", seed, i)) for i in range(8)]
+        rows = [noise_K.to(self.device).expand(len(real_NCHW), -1) for noise_K in noises]
+        return torch.stack([self.loss(real_NCHW, noise_NK) for noise_NK in rows]).mean(0)
+
     def work(self) -> dict[str, Work]:
         """FLOPs of one image, counted by running both; for networks on the meta device."""
         o = self.options

@@ -185,6 +185,34 @@ rule filter_samples:
         " --sampling {params.sampling:q} --output {output.stack:q}" + RESUMABLE
 
 
+rule attack_weights:
+    input:
+        weights=ancient(in_generator("weights.safetensors")),
+        train=ancient(in_stacks("train.zip")),
+        test=ancient(in_stacks("test.zip")),
+        manifest=in_stacks("stacks.json"),
+    output:
+        in_generator("weights_attack.json"),
+    log:
+        in_logs("attack_weights/{dataset}/{generator}.log"),
+    benchmark:
+        in_benchmarks("attack_weights/{dataset}/{generator}.tsv")
+    conda:
+        "../envs/audit.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=240,
+        device="auto",
+    params:
+        seed=config["seed"],
+    shell:
+        'python "$UNDERSTUDY/scripts/attack_weights.py" --weights {input.weights:q} --train {input.train:q}'
+        " --test {input.test:q} --seed {params.seed:q} --device {resources.device:q} --threads {threads:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule compare_audits:
     input:
         AUDITS,

@@ -17,7 +17,14 @@ def released_weights(name):
 
 def release_arguments(wildcards, input):
     """The parts of a release that not everybody wants."""
-    named = ("weights", "weights_audit", "weights_nearest", "weights_samples", "table")
+    named = (
+        "weights",
+        "weights_attack",
+        "weights_audit",
+        "weights_nearest",
+        "weights_samples",
+        "table",
+    )
     given = {name: input.get(name) for name in named if input.get(name)}
     words = [option(f"--{name.replace('_', '-')}", [given[name]]) for name in given]
     return sum(words, [])
@@ -36,6 +43,7 @@ rule make_release:
         manifest=in_stacks("stacks.json"),
         training=in_generator("weights.json"),
         weights=ancient(released_weights("weights.safetensors")),
+        weights_attack=released_weights("weights_attack.json"),
         weights_audit=released_weights("audit.json"),
         weights_nearest=released_weights("nearest.safetensors"),
         weights_samples=ancient(released_weights("samples.zip")),

@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=Path, required=True, help=about)
     parser.add_argument("--audit-options", type=json_argument, required=True, help="JSON, the section `audit`")
     parser.add_argument("--weights", type=Path, help="weights.safetensors, to share them as well")
+    parser.add_argument("--weights-attack", type=Path, help="weights_attack.json of these weights")
     parser.add_argument("--weights-audit", type=Path, help="audit.json of the unfiltered samples of these weights")
     parser.add_argument("--weights-nearest", type=Path, help="nearest.safetensors, which that was made from")
     parser.add_argument("--weights-samples", type=Path, help="samples.zip, the stack of those samples")
@@ -51,8 +52,10 @@ def main() -> None:
     a = arguments()
     evidence = Evidence(a.train, a.test, a.real, a.calibration, a.audit_options)
     names = ("images", "audit", "nearest", "train", "test", "training", "table")
-    names += ("weights", "weights_audit", "weights_nearest", "weights_samples")
-    sources = Sources(**{name: getattr(a, name) for name in names}, recheck=evidence.problems)
+    names += ("weights", "weights_attack", "weights_audit", "weights_nearest", "weights_samples")
+    sources = Sources(
+        **{name: getattr(a, name) for name in names}, recheck=evidence.problems, recheck_attack=evidence.attack_problems
+    )
     with named_os_errors():
         if a.weights:  # a tensor or an option that its network does not have could say anything
             load_generator(a.weights)

@@ -110,6 +110,8 @@ def make_audited(results: Path) -> Path:
     images = {"samples": own / "samples.zip"}
     script("find_nearest", **stacks, **machine, **images, output=own / "nearest.safetensors")
     judge(made, "", images["samples"])
+    weights, people = own / "weights.safetensors", {name: stacks[name] for name in ("train", "test")}
+    script("attack_weights", weights=weights, **people, seed=0, output=own / "weights_attack.json", device="cpu")
     return results
 
 

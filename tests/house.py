@@ -57,6 +57,7 @@ class House:
             images=self.generator / "samples.zip",
             audit=self.generator / "audit.json",
             nearest=self.generator / "nearest.safetensors",
+            recheck_attack=lambda attack, weights: [],
             recheck=lambda audit, images, nearest: [],  # tests/release/test_chain.py has the real one
             train=self.folder / "stacks/train.zip",
             test=self.folder / "stacks/test.zip",
@@ -123,6 +124,7 @@ class House:
         return replace(
             self.sources,
             weights=self.weights,
+            weights_attack=self.generator / "weights_attack.json",
             weights_audit=self.generator / "audit.json",
             weights_nearest=self.generator / "nearest.safetensors",
             weights_samples=self.generator / "samples.zip",

@@ -104,6 +104,20 @@ def test_an_image_is_a_function_of_seed_and_index(name):
         assert not torch.equal(draw(1, seed=5), whole[:1])
 
 
+def test_a_misfit_is_a_function_of_image_and_seed(name):
+    """An image that a generator made itself it explains better than noise, alone as among others but for rounding."""
+    generator, before = tiny(name), torch.get_rng_state()
+    trained(generator)
+    own = generator.sample(2, seed=3)
+    noise = torch.randn(3, len(CHANNELS), SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    error_N = generator.misfit(torch.cat([own, noise]), seed=1)
+    assert error_N.shape == (5,) and error_N.isfinite().all() and not error_N.requires_grad
+    if name != "diffusion":  # after two steps it answers 0 to everything
+        assert error_N[:2].max() < error_N[2:].min()
+    assert torch.allclose(generator.misfit(own[1:], seed=1), error_N[1:2], rtol=1e-3)
+    assert torch.equal(torch.get_rng_state(), before), "it took numbers from the global state"
+
+
 def test_six_steps_are_three_and_a_reload_and_three(name):
     def trainee():
         images = np.random.default_rng(0).integers(0, 256, (20, len(CHANNELS), SIZE, SIZE), np.uint8)

@@ -48,6 +48,7 @@ def release(results: Path, **more) -> subprocess.CompletedProcess:
         "training": own / "weights.json",
         "salt": results.parent / "runs/salt",
         "weights": own / "weights.safetensors",
+        "weights_attack": own / "weights_attack.json",
         "weights_audit": own / "audit.json",
         "weights_nearest": own / "nearest.safetensors",
         "weights_samples": own / "samples.zip",
@@ -183,3 +184,15 @@ def test_weights_of_another_form_do_not_leave(results, place):
     done = release(results)
     assert done.returncode == 1 and "weights.safetensors" in done.stderr and "Traceback" not in done.stderr
     assert not (results / "made/release/stylegan2").exists()
+
+
+@pytest.mark.parametrize("change", ["given away", "other weights"])
+def test_an_attack_that_succeeded_or_was_on_others(results, change):
+    path = results / "made/generators/stylegan2/weights_attack.json"
+    told = json.loads(path.read_text())
+    if change == "given away":
+        told["membership"] |= {"auc": 0.9, "low": 0.8, "high": 0.95}
+    else:
+        told["weights_sha256"] = "1" * 64
+    path.write_text(json.dumps(told))
+    refused(results, {"given away": "an AUC of 0.90", "other weights": "found another SHA-256 of weights"}[change])

@@ -127,6 +127,12 @@ def test_weights_with_the_audit_of_other_samples(house):
     refused(house, "it is out of date. Audit them again", sources=sources)
 
 
+def test_weights_that_an_attack_told_apart_or_that_nobody_attacked(house):
+    said = "the weights give away who was trained on"
+    refused(house, said, sources=replace(house.with_weights(), recheck_attack=lambda *_: [said]))
+    refused(house, "found no attack on these weights", sources=replace(house.with_weights(), weights_attack=None))
+
+
 def test_images_of_other_weights_or_of_nobody_known(house):
     house.make_samples(weights_sha256="1" * 64)
     house.make_audit()
@@ -258,7 +264,8 @@ def test_one_audit_of_images_and_weights_is_told_once(house):
 
 
 def test_weights_without_an_audit(house):
-    refused(house, "found no audit of the unfiltered samples", sources=replace(house.sources, weights=house.weights))
+    sources = replace(house.with_weights(), weights_audit=None)
+    refused(house, "found no audit of the unfiltered samples", sources=sources)
 
 
 def test_weights_of_other_samples(house):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from understudy.files.atomic import sha256_of_file
-from understudy.files.json_forms import Audit, Calibration, Nearest, RealImages
+from understudy.files.json_forms import Audit, Calibration, Nearest, RealImages, WeightsAttack
 from understudy.files.outside import read_json_as
 from understudy.stack import Stack
 
@@ -22,6 +22,7 @@ from .search import Found, Images, sizes
 from .search_tasks import read_found
 from .verdict import summary_of
 from .views import VARIANTS, views_of
+from .weights_attack import problem as weights_problem
 
 LEARNED = ("views", "detector", "false_alarms", "recall", "same_person")  # of a calibration
 AGAIN = 64  # images that are searched again: of copies in one of ten images, all are missed with probability 0.001
@@ -55,6 +56,19 @@ class Evidence:
             "Audit the images again."
             for key in wrong
         ]
+
+    def attack_problems(self, path: Path, weights: Path) -> list[str]:
+        """Why weights must stay, by the attack on them; or why it is no attack on them."""
+        try:
+            told = read_json_as(WeightsAttack, path, "an attack on weights. Attack them again")
+        except ValueError as error:
+            return [str(error)]
+        made_from = {"weights": weights, "train": self.train, "test": self.test}
+        for name, of in made_from.items():
+            if told[f"{name}_sha256"] != sha256_of_file(of):
+                return [f"{path}: found another SHA-256 of {name} than that of {of}. Attack the weights again."]
+        found = weights_problem(told, self.audit["membership_limit"])
+        return [f"{path}: {found}. Set release.weights to false to share images alone."] if found else []
 
     def summary(self, images: Path, nearest: Path, told: Mapping) -> dict:
         """The audit of `images` as its files give it. Raises ValueError where they do not belong together."""

@@ -347,6 +347,18 @@ class Audit(Form):
     reasons: list[Text]
 
 
+class WeightsAttack(Form):
+    """weights_attack.json."""
+
+    format: Literal[1]
+    generator: Name
+    subjects: dict[Name, Count]
+    membership: Membership
+    weights_sha256: Sha256
+    train_sha256: Sha256
+    test_sha256: Sha256
+
+
 # ------------------------------------------------------------------------------------------------ reader study
 class Asked(Form):
     id: Name

@@ -21,6 +21,7 @@ from .diffusion_networks import Denoiser
 from .precision import own_products
 
 CHUNK = 16  # images of one forward pass when sampling
+TRIES = 24  # times and noises that an image is tried with
 
 
 class Denoising:
@@ -129,6 +130,22 @@ class Denoising:
             return solve(x.to(self.device), indices)
 
         return training_step.sample_by_index(draw, n, first, CHUNK)
+
+    @torch.no_grad()
+    @own_products
+    def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
+        """(N,): the loss of the training, mean over times and noises that are the same for every image (Carlini et al.
+        2023, section 5)."""
+        total_N = torch.zeros(len(real_NCHW), device=self.device)
+        for number in range(TRIES):
+            rng = seeds.generator(self.device, "misfit", seed, number)
+            t_1, _ = self.times(1, rng)
+            noise_1CHW = torch.randn((1, *real_NCHW.shape[1:]), device=self.device, generator=rng)
+            for chosen in torch.arange(len(real_NCHW), device=self.device).split(CHUNK):
+                n = len(chosen)
+                with _dropout_of(rng, self.options.dropout):
+                    total_N[chosen] += self.loss(real_NCHW[chosen], t_1.expand(n), noise_1CHW.expand(n, -1, -1, -1))
+        return total_N / TRIES
 
     def work(self) -> dict[str, Work]:
         """Of one image, counted by running an iteration; for networks on the meta device. It has no autocast: bf16

@@ -15,6 +15,7 @@ from .first_gradient import first_gradient
 
 Rows = Tensor | slice  # of a batch: indices, or all, which are no copy
 CHUNK = 8  # images of one forward pass when sampling
+STARTS, DESCENTS, RATE = 128, 100, 0.05  # of a search for the latent of an image
 
 
 def adam(parameters: Iterable[Tensor], learning_rate: float, betas: tuple, epsilon: float, lazy_interval: int | None):
@@ -141,3 +142,30 @@ def sample_by_index(forward: Callable[[Tensor], Tensor], n: int, seed: int, firs
         return forward(latents(seed, indices.start, len(indices), size).to(device))
 
     return training_step.sample_by_index(draw, n, first, CHUNK)
+
+
+def misfit(forward: Callable[[Tensor], Tensor], real_NCHW: Tensor, size: int, seed: int) -> Tensor:
+    """(N,): mean squared error of the best image that `forward`: latents (N, size) -> images can make of each, by Adam
+    from the best of some latents (the white-box attack of Chen et al., GAN-Leaks, 2020)."""
+    device, starts_SK = real_NCHW.device, latents(seed, 0, STARTS, size, "misfit").to(real_NCHW.device)
+
+    def errors(made_NCHW: Tensor, x_NCHW: Tensor) -> Tensor:
+        return (made_NCHW - x_NCHW).square().flatten(1).mean(1)
+
+    with torch.no_grad():
+        made_SCHW = torch.cat([forward(z_NK) for z_NK in starts_SK.split(CHUNK)])
+    best_N = torch.empty(len(real_NCHW), device=device)
+    for chosen in torch.arange(len(real_NCHW), device=device).split(CHUNK):
+        x_NCHW = real_NCHW[chosen]
+        first_N = torch.stack([errors(made_SCHW, x_CHW[None].expand_as(made_SCHW)).argmin() for x_CHW in x_NCHW])
+        z_NK = starts_SK[first_N].clone().requires_grad_()
+        descent = torch.optim.Adam([z_NK], RATE)
+        least_N = torch.full((len(chosen),), torch.inf, device=device)
+        for _ in range(DESCENTS):
+            error_N = errors(forward(z_NK), x_NCHW)
+            least_N = torch.minimum(least_N, error_N.detach())
+            descent.zero_grad()
+            error_N.sum().backward()
+            descent.step()
+        best_N[chosen] = least_N
+    return best_N

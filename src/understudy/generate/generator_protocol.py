@@ -52,6 +52,10 @@ class Generator(Protocol):
         """The same for the looks of a training at its own samples: fast, and no function of any option of
         `use=SAMPLING`."""
 
+    def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
+        """float32 (N,), how badly the published network explains each image, smaller where it remembers it: what an
+        attacker compares who holds the weights (audit/weights_attack.py). A function of image and seed alone."""
+
     def work(self) -> dict[str, Work]:
         """{"training": ..., "sampling": ...} of one image, on average over the training; called with the networks on
         the meta device, so `run.flops.count_work` of the real steps is exact and fast."""

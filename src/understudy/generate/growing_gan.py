@@ -128,6 +128,19 @@ class GrowingGAN(gan.Adversarial):
 
         return training_step.sample_by_index(draw, n, first, gan.CHUNK)
 
+    @own_products
+    def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
+        """(N,): gan.misfit, all images with one noise."""
+        network = self.networks["generator"].eval()
+        phase = Phase.of(float(network.lod), self.size)
+        noise_1P = gan.latents(seed, 0, 1, self._noise_numbers(phase), "noise").to(self.device)
+
+        def forward(z_NK: Tensor) -> Tensor:
+            return full_size(self._images(z_NK, noise_1P.expand(len(z_NK), -1), phase, truncated=False), self.size)
+
+        with training_step.frozen(network):
+            return gan.misfit(forward, real_NCHW, self.options.latent_size, seed)
+
     def work(self) -> dict[str, Work]:
         """Of one image, counted by running an iteration of every resolution; for networks on the meta device. A
         fade counts as the resolution that it ends in: what is left of the one before are 1 x 1 convolutions."""

@@ -186,6 +186,13 @@ class StyleTraining(gan.Adversarial):
 
         return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device)
 
+    @own_products
+    def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
+        """(N,): gan.misfit."""
+        network = self.networks["generator"].eval()
+        with training_step.frozen(network):
+            return gan.misfit(lambda z_NK: network(z_NK, 1.0, None), real_NCHW, self.options.latent_size, seed)
+
     def work(self) -> dict[str, Work]:
         """Of one image, counted by running every phase of an iteration; for networks on the meta device."""
         o, network = self.options, self.networks["generator"]

@@ -117,7 +117,8 @@ def _recognised(audit: Mapping, released: Released | None) -> Iterator[Question]
         YOU,
     )
     shared = "It is not known yet whether the generator is shared." if released is None else (
-        "The generator is shared. Its own unfiltered images had to pass the same audit."
+        "The generator is shared. Its own unfiltered images had to pass the same audit, and an attack on its inner "
+        "values had to fail."
         if released.weights
         else "The generator is not shared; the images are."
     )  # fmt: skip
@@ -128,7 +129,8 @@ def _recognised(audit: Mapping, released: Released | None) -> Iterator[Question]
         "Which means did the tests cover?",
         "Every image was compared with every training image, as it is and in forms that undo disguises: moved, turned, "
         "scaled, other contrast, one modality, a part of the head, the annotation. Not tested: attacks that know a "
-        "patient from another kind of examination, and attacks with the generator's inner values.",
+        "patient from another kind of examination, and attackers who have "
+        "part of the training images.",
         f"{len(audit['recall'])} disguises",
         "audit.json: recall, power",
         YOU,

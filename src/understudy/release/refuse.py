@@ -32,7 +32,10 @@ class Sources:
     training: Path  # weights.json: how long the generator was trained
     # audit, images, nearest -> why the audit is not what its files say, computed once more (audit.recheck)
     recheck: Callable[[Path, Path, Path], list[str]]
+    # attack, weights -> why the attack says that the weights must stay, or is another one's
+    recheck_attack: Callable[[Path, Path], list[str]]
     weights: Path | None = None  # None: not part of it
+    weights_attack: Path | None = None  # weights_attack.json
     weights_audit: Path | None = None  # of the unfiltered samples of these weights
     weights_nearest: Path | None = None
     weights_samples: Path | None = None  # samples.zip, the stack of those samples
@@ -131,7 +134,17 @@ def image_refusals(stack: Stack) -> list[str]:
 
 
 def weights_refusals(sources: Sources, about: About) -> list[str]:
-    """Weights can draw again what a filter removed: they go out only where their own samples passed unfiltered."""
+    """Weights can draw again what a filter removed, and say how well they know an image: they go out only where their
+    own samples passed unfiltered, and where an attack on them failed."""
+    if sources.weights_attack is None:
+        attacked = [f"{sources.weights}: found no attack on these weights, expected one (weights_attack.json)."]
+    else:
+        attacked = sources.recheck_attack(sources.weights_attack, sources.weights)
+    return samples_refusals(sources, about) + attacked
+
+
+def samples_refusals(sources: Sources, about: About) -> list[str]:
+    """Of the images that these weights draw, before any filter."""
     path, samples, nearest = sources.weights_audit, sources.weights_samples, sources.weights_nearest
     if path is None or samples is None or nearest is None or not Path(samples).is_file():
         return [
