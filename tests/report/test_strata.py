@@ -5,6 +5,12 @@ import pandas as pd
 import pytest
 from made import score_row
 
+from understudy.report.figures import save
+from understudy.report.formats import write_tables
+from understudy.report.page import html
+from understudy.report.patient_sections import strata
+from understudy.report.registry import TABLES
+from understudy.report.sections import Material
 from understudy.report.strata import NOT_KNOWN, StrataScores, grouped, read_attributes, strata_sentences, strata_shown
 from understudy.report.strata_figure import draw_strata
 from understudy.study.grid import Setting
@@ -90,3 +96,13 @@ def test_the_figure_has_a_panel_for_each_stratum():
     assert [axis.get_title() for axis in figure.axes] == ["d, unet, sex", "d, unet, age"]
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["F (8)", "M (9)", "X (2, too few)", "not known (1, too few)"]
+
+
+def test_a_page_that_is_shared_says_nothing_of_very_few_people(tmp_path):
+    made = study()
+    write_tables(tmp_path / "tables", [TABLES["strata"]], made)
+    save(draw_strata(made.table("strata")), tmp_path / "figures/strata")
+    for shareable in (False, True):
+        words = html(strata(Material(tmp_path, tmp_path, [], [], {}, "study", {}, 0, shareable=shareable)))
+        assert "by sex worst for F (0.600, 8 subjects)" in words and "data:image/png;base64," in words
+        assert ("too few" in words.split("Numbers are cut")[1]) == (not shareable)

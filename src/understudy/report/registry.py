@@ -6,55 +6,16 @@ in the order of the report. Nothing that computes is imported before a table is 
 each time it starts.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from understudy.evaluate.metrics import DISTANCE, METRIC, METRICS, OVERLAP, Metric
 from understudy.study.experiment_registry import EXPERIMENTS, Experiment
 from understudy.study.grid import sources
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-def always(config: Mapping) -> bool:
-    return True
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str  # results/tables/{name}.csv
-    title: str  # heading in the report
-    caption: str
-    rule: str  # that makes it
-    built_by: str  # MODULE:FUNCTION of this package
-    of: Callable[[Any], tuple] = lambda material: (material,)  # what the function takes of the rule's material
-    decimals: int = 3
-    noted_by: str = ""  # MODULE:FUNCTION: what is counted anew for every study and stands behind the caption
-    shown_by: str = "formats:shown"  # MODULE:FUNCTION: what people read of it
-    when: Callable[[Mapping], bool] = always  # whether a study has it, by its config
-    section: str = ""  # of the report that lists its tables
-    folded: bool = True  # there, until a reader opens it
-    concludes: bool = False  # about generators, so its note says how often these were trained
-
-    def build(self, material: Any) -> "pd.DataFrame":
-        return function(self.built_by)(*self.of(material))
-
-    def note(self, known: Any) -> str:
-        """The line above it: the caption, and what notes.Known has to say of this study."""
-        counted = function(self.noted_by)(known, self.name) if self.noted_by else ""
-        more = ("notes:about_far", "notes:about_generators") if self.concludes else ()
-        about = (function(name)(known, self.name) for name in more)
-        return " ".join(part for part in (self.caption, counted, *about) if part)
-
-
-def function(name: str) -> Callable:
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(f"understudy.report.{module}"), attribute)
-
+from .patient_tables import OF_PATIENTS
+from .table_entry import Table
+from .table_entry import function as function  # part of this module for its readers
 
 # ---- per-volume metrics ----------------------------------------------------------------------------------------------
 
@@ -255,58 +216,6 @@ def of_experiment(experiment: Experiment) -> Table:
     )
 
 
-# ---- who it works for ------------------------------------------------------------------------------------------------
-
-STRATA = [
-    Table(
-        "strata",
-        title="Who it works for",
-        caption="Mean Dice by group of the test subjects (`stratum`, `group`): mean ± standard deviation over the "
-        "repeats and its 95 % interval over the subjects of the group and repeats. `worst`: the group of the lowest "
-        "Dice; of several groups the worst one looks worse than it is, by chance. `too few`: too few subjects to "
-        "compare. Numbers are cut at stated points or at terciles of the test subjects.",
-        rule="compare_strata",
-        built_by="strata:strata_table",
-        shown_by="strata:strata_parts",
-        when=lambda config: bool(config["evaluation"]["strata"]),
-        concludes=True,
-    )
-]
-
-
-CALIBRATION = [
-    Table(
-        "calibration",
-        title="Do they know when they are wrong?",
-        caption="Expected calibration error (`ece`): the mean difference between how sure a network is and how often "
-        "it is right, in 10 bins, of the voxels where it or the reference has a label: mean ± standard deviation over "
-        "the repeats. `overconfidence`: confidence less accuracy; above 0 it is surer than right.",
-        rule="compare_calibration",
-        built_by="reliability:calibration_table",
-        when=lambda config: bool(config["evaluation"]["calibration"]),
-        concludes=True,
-    )
-]
-
-
-# ---- other hospitals' patients ---------------------------------------------------------------------------------------
-
-EXTERNAL = [
-    Table(
-        "external",
-        title="Other hospitals' patients",
-        caption="Dice on the test subjects of another data set (`tested on`), whom neither the network nor its "
-        "generator has seen: mean ± standard deviation over the repeats; `mean` is the average of the labels. `from "
-        "own`: the difference from the same network trained on real images of the data set that is tested, with "
-        "augmentation, over the same subjects, with its 95 % interval.",
-        rule="compare_external",
-        built_by="external:external_table",
-        when=lambda config: bool(config["evaluation"]["external"]),
-        concludes=True,
-    )
-]
-
-
 # ---- images, generators, readers -------------------------------------------------------------------------------------
 
 
@@ -430,9 +339,7 @@ READERS = [
 ]
 
 OF_EXPERIMENTS = [of_experiment(experiment) for experiment in EXPERIMENTS.values()]
-TABLES = {
-    table.name: table for table in [*SCORES, *STRATA, *CALIBRATION, *EXTERNAL, *OF_EXPERIMENTS, *IMAGES, *READERS]
-}
+TABLES = {table.name: table for table in [*SCORES, *OF_PATIENTS, *OF_EXPERIMENTS, *IMAGES, *READERS]}
 
 
 def tables_of(config: Mapping) -> list[Table]:
