@@ -44,16 +44,17 @@ from understudy.config.study import complete, load_yaml
 from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
 from understudy.study.grid import all_training_sets, ensembles, grid, models, settings
-from understudy.study.grid import sources, trained
+from understudy.study.grid import external_files, sites_met, sources, trained
 from understudy.study.looks import after_looks, look_file, looks_of, primary_settings
 from understudy.study.result_paths import generator_folder, stacks_folder
-from understudy.prepare.splits import check_split_file
+from understudy.prepare.splits import check_sites, check_split_file
 from understudy.report.registry import made_by
 
 try:
     config = complete(config)
     for name, options in config["datasets"].items():
         check_split_file(name, options)
+    check_sites(config["datasets"], sites_met(config))
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -125,6 +126,7 @@ wildcard_constraints:
     training_set=one_of(all_training_sets(config)),
     augmentation=one_of(config["experiments"]["augmentations"]),
     repeat=r"[1-9]\d*",
+    external=one_of(config["evaluation"]["external"]),
     prefix="|filtered_",
 
 

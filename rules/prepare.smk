@@ -28,13 +28,14 @@ rule make_phantom:
 
 
 def dataset_options(wildcards):
-    """What decides a dataset's index and slices; not the published table beside its own, nor how phantoms are made."""
+    """What decides a dataset's index and slices; not the published table beside its own, what is known of
+    subjects, nor how phantoms are made."""
     options = config["datasets"][wildcards.dataset]
     return canonical_json(
         {
             key: value
             for key, value in options.items()
-            if key not in ("published", "phantom")
+            if key not in ("published", "phantom", "attributes")
         }
     )
 

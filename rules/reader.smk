@@ -21,7 +21,7 @@ def reader_options(keys):
 def reader_images(suffix):
     """The stack, or its manifest, of each generator in a reader study."""
     names = config["reader_study"]["generators"]
-    return [in_dataset(file_of(name, suffix)) for name in names]
+    return [in_results(file_of(name, suffix, "{dataset}")) for name in names]
 
 
 rule make_reader_study:

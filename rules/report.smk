@@ -3,13 +3,23 @@ import json
 
 from understudy.study.experiment_registry import curves
 from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
+from understudy.study.sources import is_control
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
+
+EXTERNAL = config["evaluation"]["external"]
+STRATA = config["evaluation"]["strata"]
+CALIBRATION = config["evaluation"]["calibration"]
+DATASETS_WITH_ATTRIBUTES = {
+    name: {"attributes": dataset["attributes"]}
+    for name, dataset in config["datasets"].items()
+}
 
 FIGURES = (
     ["samples"] * bool(base_sources(config))
     + [f"predictions_{segmenter}" for segmenter in config["segmenters"]]
     + ["dice"]
+    + ["fidelity_dice"] * bool(SOURCES)
 )
 
 
@@ -125,6 +135,103 @@ rule compare_generators:
         " > {log:q} 2>&1"
 
 
+def attribute_files():
+    """What is known of test subjects: the index of every dataset, and the user's files."""
+    named = [dataset["attributes"] for dataset in config["datasets"].values()]
+    index = expand(in_dataset("subjects.csv"), dataset=config["datasets"])
+    return index + [file for file in named if file]
+
+
+# who it works for: Dice by group of the test subjects
+rule compare_strata:
+    input:
+        scores=every("scores.csv", GRID),
+        attributes=attribute_files(),
+    output:
+        csv=report(
+            in_results("tables/strata.csv"),
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+        ),
+        png=report(
+            in_results("figures/strata.png"),
+            caption="../workflow/report/figures.rst",
+            category="Figures",
+        ),
+        pdf=in_results("figures/strata.pdf"),
+    log:
+        in_logs("compare_strata.log"),
+    benchmark:
+        in_benchmarks("compare_strata.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(datasets=DATASETS_WITH_ATTRIBUTES),
+    shell:
+        'python "$UNDERSTUDY/scripts/compare_strata.py" --config {params.config:q} > {log:q} 2>&1'
+
+
+rule compare_calibration:
+    input:
+        every("calibration.csv", [s for s in GRID if not is_control(s.training_set)]),
+    output:
+        csv=report(
+            in_results("tables/calibration.csv"),
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+        ),
+        png=report(
+            in_results("figures/calibration.png"),
+            caption="../workflow/report/figures.rst",
+            category="Figures",
+        ),
+        pdf=in_results("figures/calibration.pdf"),
+    log:
+        in_logs("compare_calibration.log"),
+    benchmark:
+        in_benchmarks("compare_calibration.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(),
+    shell:
+        'python "$UNDERSTUDY/scripts/compare_calibration.py" --config {params.config:q} > {log:q} 2>&1'
+
+
+rule compare_external:
+    input:
+        [path for s, _, name in external_files(config) for path in every(name, [s])],
+    output:
+        tables_made_by("compare_external") or in_results("tables/external.csv"),
+    log:
+        in_logs("compare_external.log"),
+    benchmark:
+        in_benchmarks("compare_external.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(),
+        output=subpath(output[0], parent=True),
+    shell:
+        'python "$UNDERSTUDY/scripts/compare_external.py" --config {params.config:q} --output {params.output:q}'
+        " > {log:q} 2>&1"
+
+
 # of the trainings that are finished; the others are listed as failed. It has no output, and no benchmark, which counts
 # as one: so it runs whenever asked
 rule tables_so_far:
@@ -168,6 +275,7 @@ def figure_samples(name):
 rule make_figures:
     input:
         table=in_results("tables/dice.csv"),
+        fidelity=FIDELITY_TABLE,
         examples=figure_examples,
         real=ancient(in_stacks("train.zip")),
         real_manifest=in_stacks("stacks.json"),
@@ -194,10 +302,11 @@ rule make_figures:
         runtime=60,
     params:
         config=asked(),
+        fidelity=option("--fidelity", FIDELITY_TABLE),
         output=subpath(output[0], parent=True),
     shell:
         'python "$UNDERSTUDY/scripts/make_figures.py" --dataset {wildcards.dataset:q} --config {params.config:q}'
-        " --table {input.table:q} --output {params.output:q} > {log:q} 2>&1"
+        " --table {input.table:q} {params.fidelity:q} --output {params.output:q} > {log:q} 2>&1"
 
 
 def experiment_scores(wildcards):
@@ -253,6 +362,9 @@ rule make_report:
         fidelity=FIDELITY_TABLE,
         audits=AUDITS,
         experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
+        external=rules.compare_external.output if EXTERNAL else [],
+        strata=rules.compare_strata.output if STRATA else [],
+        calibration=rules.compare_calibration.output if CALIBRATION else [],
         readers=READERS,
     output:
         report(

@@ -24,9 +24,9 @@ SCORING = [
 
 def source_files(wildcards, suffix):
     """One file per part of a training set: of the real images, or of a generator's, the stack or its manifest."""
-    folder = in_results(wildcards.dataset)
     return [
-        f"{folder}/{file_of(part, suffix)}" for part in parts(wildcards.training_set)
+        in_results(file_of(part, suffix, wildcards.dataset))
+        for part in parts(wildcards.training_set)
     ]
 
 
@@ -68,9 +68,11 @@ def segmenter_options(wildcards):
     return canonical_json(options)
 
 
+SETTING = "segmenters/{segmenter}/{training_set}/{augmentation}"
+
+
 def of_repeats(name):
-    setting = in_dataset("segmenters/{segmenter}/{training_set}/{augmentation}")
-    return [f"{setting}/repeat{repeat}/{name}" for repeat in REPEATS]
+    return [in_dataset(f"{SETTING}/repeat{repeat}/{name}") for repeat in REPEATS]
 
 
 rule train_segmenter:
@@ -117,3 +119,63 @@ rule train_segmenter:
         " --options {params.options:q} --stacks {input.stacks:q} {params.start:q} --test {input.test:q}"
         " {params.scoring:q} {params.more:q} --history {output.history:q} --scores {output.scores:q}"
         " --example {output.example:q} --at-once {resources.at_once:q}" + RESUMABLE
+
+
+# how sure a finished segmenter is of its test subjects, and how often it is right
+rule score_calibration:
+    input:
+        weights=in_dataset(f"{SETTING}/repeat{{repeat}}/weights.safetensors"),
+        test=ancient(in_stacks("test.zip")),
+        test_manifest=in_stacks("stacks.json"),
+    output:
+        in_dataset(f"{SETTING}/repeat{{repeat}}/calibration.csv"),
+    log:
+        in_logs(f"score_calibration/{{dataset}}/{SETTING}/repeat{{repeat}}.log"),
+    benchmark:
+        in_benchmarks(f"score_calibration/{{dataset}}/{SETTING}/repeat{{repeat}}.tsv")
+    conda:
+        "../envs/segment.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+        device="auto",
+    params:
+        slices=config["evaluation"]["slices"],
+    shell:
+        'python "$UNDERSTUDY/scripts/score_calibration.py" --weights {input.weights:q} --test {input.test:q}'
+        " --slices {params.slices:q} --output {output:q}" + DEVICE
+
+
+# another hospital's patients: a finished segmenter, scored on the test subjects of another dataset
+rule score_external:
+    input:
+        weights=in_dataset(f"{SETTING}/repeat{{repeat}}/weights.safetensors"),
+        test=ancient(in_results("{external}/stacks/test.zip")),
+        test_manifest=in_results("{external}/stacks/stacks.json"),
+    output:
+        in_dataset(f"{SETTING}/repeat{{repeat}}/scores_on_{{external}}.csv"),
+    log:
+        in_logs(
+            f"score_external/{{dataset}}/{SETTING}/repeat{{repeat}}/{{external}}.log"
+        ),
+    benchmark:
+        in_benchmarks(
+            f"score_external/{{dataset}}/{SETTING}/repeat{{repeat}}/{{external}}.tsv"
+        )
+    conda:
+        "../envs/segment.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+        device="auto",
+    params:
+        scoring=SCORING,
+    shell:
+        'python "$UNDERSTUDY/scripts/score_external.py" --dataset {wildcards.dataset:q}'
+        " --segmenter {wildcards.segmenter:q} --training-set {wildcards.training_set:q}"
+        " --augmentation {wildcards.augmentation:q} --repeat {wildcards.repeat:q} --weights {input.weights:q}"
+        " --test {input.test:q} {params.scoring:q} --scores {output:q}" + DEVICE

@@ -33,6 +33,9 @@ rule tables:
         rules.make_tables.output,
         rules.compare_generators.output if config["generators"] else [],
         rules.compare_fidelity.output if SOURCES else [],
+        rules.compare_external.output if EXTERNAL else [],
+        rules.compare_strata.output.csv if STRATA else [],
+        rules.compare_calibration.output.csv if CALIBRATION else [],
 
 
 rule figures:

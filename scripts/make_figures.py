@@ -7,9 +7,12 @@ its prediction of an example slice. A missing example or scores file is a failed
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from understudy.config.study import config_argument
 from understudy.evaluate.scores import apply_policy
 from understudy.files.csv_files import read_csv
+from understudy.report.fidelity_figure import draw_fidelity_beside_use
 from understudy.report.figure_note import note_trainings
 from understudy.report.figures import REPEATS_SHOWN, Example, draw_dice, draw_predictions, draw_samples, save
 from understudy.report.score_tables import published_of
@@ -25,6 +28,7 @@ def main() -> None:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
     parser.add_argument("--table", type=Path, help="tables/dice.csv: its published values become hollow diamonds")
+    parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, where there is one")
     parser.add_argument("--output", type=Path, required=True, help="folder of the figures, results/figures/<dataset>")
     args = parser.parse_args()
     with named_os_errors():
@@ -41,11 +45,22 @@ def main() -> None:
             save(draw_predictions(examples, real.meta["labels"]), args.output / f"predictions_{segmenter}")
         figure = note_trainings(dice_figure(args, config, settings), trainings_of_generators(config))
         save(figure, args.output / "dice")
+        if args.fidelity:
+            beside = draw_fidelity_beside_use(*rows_of(args, config))
+            save(note_trainings(beside, trainings_of_generators(config)), args.output / "fidelity_dice")
 
 
 def examples_of(setting: Setting, results: Path) -> list[Example]:
     paths = setting.files(str(results), "example.png")[:REPEATS_SHOWN]
     return [Example(setting.training_set, setting.augmentation, r, Path(path)) for r, path in enumerate(paths, start=1)]
+
+
+def rows_of(args: argparse.Namespace, config: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of the tables dice and fidelity, those of the data set; the former of the first augmentation."""
+    dice, fidelity = read_csv(args.table), read_csv(args.fidelity)
+    wanted = config["experiments"]["augmentations"][0]
+    dice = dice[(dice["dataset"] == args.dataset) & (dice["augmentation"] == wanted)]
+    return dice, fidelity[fidelity["dataset"] == args.dataset]
 
 
 def dice_figure(args: argparse.Namespace, config: dict, settings: list[Setting]):

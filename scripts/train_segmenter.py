@@ -15,7 +15,7 @@ import torch
 
 from understudy.config.fields import MACHINE
 from understudy.config.segmenters import block
-from understudy.evaluate.scores import score_volume, write_scores
+from understudy.evaluate.scores import score_subjects, write_scores
 from understudy.evaluate.surface import TOLERANCE_MM
 from understudy.files.atomic import sha256_of_file
 from understudy.files.outside import json_argument
@@ -109,12 +109,9 @@ def score(a: argparse.Namespace, place: int, network: torch.nn.Module, failure: 
     """Predicts the test volumes and writes their scores; the scores come last, as they are what says that a training is
     done. `failure`: why it failed; empty where it did not."""
     keys = {key: getattr(a, key) for key in ("dataset", "segmenter", "training_set", "augmentation")}
-    labels = label_names(test.meta["labels"])
-    rows = [
-        {**keys, "repeat": a.repeats[place], "subject": subject, **one, "failure": failure}
-        for subject, predicted, reference, spacing_mm in predicted_volumes(network, test, a.slices, device, a.options)
-        for one in score_volume(predicted, reference, labels, spacing_mm, a.regions, a.tolerance_mm)
-    ]
+    keys |= {"repeat": a.repeats[place], "failure": failure}
+    predicted = predicted_volumes(network, test, a.slices, device, a.options)
+    rows = score_subjects(keys, predicted, label_names(test.meta["labels"]), a.regions, a.tolerance_mm)
     write_example(network, test, a.example[place], device, a.options)
     write_scores(a.scores[place], rows)
 
@@ -173,6 +170,7 @@ def record_failure(a: argparse.Namespace, place: int, failure: str, device) -> s
     if a.weights:
         lineage = sorted({identity for stack in stacks.values() for identity in stack.meta["lineage"]})
         shape = {"channels": len(test.channels) - 1, "classes": network.classes, "size": test.meta["height"]}
+        shape["labels"] = test.meta["labels"]
         about = {"segmenter": a.segmenter, "options": a.options, **shape, "lineage": lineage}
         publish_failure(a.weights[place], about, failure)
     write_history([], a.history[place])

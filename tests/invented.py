@@ -94,6 +94,9 @@ class Invented:
                     "kind": kind,
                     "dice": value,
                     "surface_dice": value,
+                    "lesion_dice": value,
+                    "sensitivity": value,
+                    "false_positive_ml": 0.1,
                     "failure": "",
                 } | (mm | voxels)
 

@@ -322,3 +322,36 @@ def test_the_question_is_something_that_is_trained():
     config = with_value("evaluation.primary", ["synthetic", "real-20percent"])
     with pytest.raises(ValueError, match="evaluation.primary: found real-20percent; allowed: what is trained, real"):
         complete(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluation": {"external": ["c"]}}, "evaluation.external: found c; allowed: a, b"),
+        ({"evaluation": {"external": ["a"]}, "datasets": ["a"]}, "found a, which is the only dataset"),
+        ({"evaluation": {"external": ["b"]}, "keep": False}, "it needs experiments.keep_weights"),
+        ({"evaluation": {"external": ["b"]}, "seed": 1}, "found a and b, phantoms of one seed"),
+        ({"held_out": {"shared_by": ["c"]}}, "experiments.site_held_out.shared_by: found c; allowed: a, b"),
+        ({"held_out": {"shared_by": ["a"], "datasets": ["a"]}}, "found no dataset that shares images with a"),
+        ({"held_out": {"percent": [20]}}, "experiments.site_held_out.percent: found [20]; allowed: 100 among them"),
+        ({"held_out": {"generators": ["stylegan7"]}}, "found stylegan7; allowed: stylegan2"),
+    ],
+)
+def test_sites_that_cannot_be_compared_are_one_line(changes, message):
+    seeds = {"a": 1, "b": changes.get("seed", 2)}
+    asked = {**SMALL, "datasets": {}, "evaluation": changes.get("evaluation", {})}
+    for name in changes.get("datasets", seeds):
+        asked["datasets"][name] = {"phantom": {"seed": seeds[name]}, "test_subjects": 5}
+    held_out = {"generators": ["stylegan2"], **changes["held_out"]} if "held_out" in changes else {}
+    asked["experiments"] = {"keep_weights": changes.get("keep", True), "site_held_out": held_out}
+    with pytest.raises(ValueError, match="^config, ") as error:
+        complete(asked)
+    assert message in str(error.value) and len(str(error.value).splitlines()) == 1, error.value
+
+
+def test_two_years_of_brats_share_patients():
+    brats = {"root": "raw", "test_subjects": 5}
+    asked = {**SMALL, "datasets": {"a": brats, "b": brats | {"layout": "brats2021"}}}
+    asked |= {"experiments": {"keep_weights": True}, "evaluation": {"external": ["b"]}}
+    with pytest.raises(ValueError, match="which are both BraTS and share patients under other names"):
+        complete(asked)

@@ -15,13 +15,21 @@ from understudy.evaluate.feature_spaces import Space, open_space
 from understudy.evaluate.features import Images, features_of
 from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
 from understudy.files.find_weights import find_weights
-from understudy.report.fidelity_table import REAL, beside_published, fidelity_table
+from understudy.report.fidelity_figure import draw_fidelity_beside_use
+from understudy.report.fidelity_table import (
+    NEARER,
+    REAL,
+    beside_published,
+    fidelity_table,
+    nearer_sentences,
+    with_nearer,
+)
 from understudy.report.formats import write_table
 from understudy.stack import Stack, StackWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-OPTIONS = {"kernel_subsets": 4, "kernel_images": 20, "neighbour_images": 24}
+OPTIONS = {"frechet_draws": 4, "kernel_subsets": 4, "kernel_images": 20, "neighbour_images": 24}
 OPTIONS |= {"precision_neighbours": 3, "density_neighbours": 5}
 
 
@@ -114,7 +122,10 @@ def test_a_row_for_each_channel_and_side_in_one_space(stacks, tmp_path):
         ("seg", "test"),
     ]
     assert set(rows[0]) <= set(COLUMNS) and {row["space"] for row in rows} == {"random"}
-    assert rows_of(stacks, tmp_path, ("t1ce", "seg")) == rows  # what is drawn follows the seed
+    again = rows_of(stacks, tmp_path, ("t1ce", "seg"))
+    pd.testing.assert_frame_equal(pd.DataFrame(again), pd.DataFrame(rows))  # what is drawn follows the seed
+    intervals = [(row["frechet_low"] <= row["frechet"] <= row["frechet_high"]) for row in rows]
+    assert intervals == [True, False, True, False]  # the test images are of one subject
     made, test = rows[:2]
     assert made["frechet_matched"] > 3 * test["frechet_matched"] and made["kernel_mean"] > 3 * test["kernel_mean"]
     assert made["matched_images"] == test["matched_images"] == 25 and made["neighbour_images"] == 24
@@ -242,3 +253,23 @@ def test_weights_are_looked_for_in_torch_hubs_cache_as_well(tmp_path, monkeypatc
     assert find_weights("w.pth") == cached and find_weights("weights/w.pth") == cached
     Path("w.pth").touch()
     assert find_weights("w.pth") == Path("w.pth")
+
+
+def test_a_generator_nearer_than_real_test_images_is_marked(tmp_path):
+    keys = {"dataset": "d", "space": "random", "channel": "t1ce"}
+    numbers = [("copier", "synthetic", 1.0), ("honest", "synthetic", 9.0), ("copier", "test", 4.0)]
+    rows = pd.DataFrame({**keys, "generator": g, "images_of": o, "frechet_matched": v} for g, o, v in numbers)
+    table = with_nearer(fidelity_table(rows))
+    marked = dict(zip(table["generator"], table[NEARER].fillna(""), strict=True))
+    assert marked == {REAL: "", "copier": "yes", "honest": "no"}
+    (said,) = nearer_sentences(table)
+    assert "`copier` are nearer to the training images than real test images are (random t1ce)" in said
+    dice = pd.DataFrame(
+        {"training_set": n, "segmenter": "unet", "mean_mean": m, "mean_low": m - 0.1, "mean_high": m + 0.1}
+        for n, m in (("real", 0.8), ("copier", 0.7), ("honest", 0.6), ("real+honest", 0.8))
+    )
+    figure = draw_fidelity_beside_use(dice, table.assign(frechet=table["frechet_matched"]))
+    (axis,) = [axis for axis in figure.axes if axis.get_visible()]
+    assert axis.get_xlabel() == "frechet, lower is nearer" and len(axis.containers) == 2
+    rings = [container.lines[0].get_markeredgewidth() for container in axis.containers]
+    assert rings[0] == 2 and rings[1] < 2

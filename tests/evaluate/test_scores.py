@@ -6,6 +6,7 @@ import pytest
 from made import score_row
 
 from understudy.evaluate import dice, hausdorff, hausdorff95, surface_dice
+from understudy.evaluate.lesions import lesions
 from understudy.evaluate.scores import (
     COLUMNS,
     apply_policy,
@@ -48,6 +49,9 @@ def test_each_label_scores_as_its_masks_do():
             "surface_dice": pytest.approx(surface_dice(p, r, spacing_mm, 1.2)),
             "hausdorff_mm": pytest.approx(hausdorff(p, r, spacing_mm)),
             "hausdorff95_mm": pytest.approx(hausdorff95(p, r, spacing_mm)),
+            "lesion_dice": pytest.approx(lesions(p, r).lesion_dice),
+            "sensitivity": pytest.approx((p & r).sum() / r.sum()),
+            "false_positive_ml": pytest.approx(lesions(p, r).false_positive_voxels / 1000),
             "reference_voxels": r.sum(),
             "predicted_voxels": p.sum(),
             "reference_ml": pytest.approx(r.sum() / 1000),
@@ -88,8 +92,8 @@ def test_file_keeps_undefined_values_as_empty_cells_and_every_digit(tmp_path):
     write_scores(path, rows)
     lines = path.read_text().splitlines()
     assert lines[0] == ",".join(COLUMNS)
-    assert lines[1] == "d,unet,real,plain,0,s0,et,0.3333333333333333,149.58943813,10,20,,,,,label,"
-    assert lines[2] == "d,unet,real,plain,0,s1,et,,,0,0,,,,,label,"
+    assert lines[1] == "d,unet,real,plain,0,s0,et,0.3333333333333333,149.58943813,10,20,,,,,,,,label,"
+    assert lines[2] == "d,unet,real,plain,0,s1,et,,,0,0,,,,,,,,label,"
     pd.testing.assert_frame_equal(read_scores(path), pd.DataFrame(rows, columns=COLUMNS), check_dtype=False)
     again = tmp_path / "again.csv"
     write_scores(again, read_scores(path).to_dict("records"))
@@ -141,6 +145,7 @@ def test_a_file_that_is_no_scores_is_named(tmp_path, text):
 @pytest.mark.parametrize(
     "policy, dice_of_each, mm_of_each",
     [
+        ("penalty", [0.5, np.nan, 0, 0], [3, np.nan, 373.12866, 373.12866]),
         ("study", [0.5, np.nan, 0, 0], [3, np.nan, np.nan, np.nan]),
         ("challenge", [0.5, 1, 0, 0], [3, 0, 373.12866, 373.12866]),
         ("nan", [0.5, np.nan, np.nan, np.nan], [3, np.nan, np.nan, np.nan]),
@@ -161,7 +166,7 @@ def test_policies(policy, dice_of_each, mm_of_each):
 def test_policy_for_another_field_of_view_and_an_unknown_one():
     assert apply_policy(pd.DataFrame(EMPTIES), "challenge", 100.0)["hausdorff_mm"].max() == 100
     assert pytest.approx(np.sqrt(240**2 + 240**2 + 155**2), abs=5e-6) == 373.12866
-    with pytest.raises(ValueError, match="study, challenge, nan"):
+    with pytest.raises(ValueError, match="penalty, study, challenge, nan"):
         apply_policy(pd.DataFrame(EMPTIES), "none")
 
 

@@ -119,6 +119,14 @@ def test_the_first_step_is_the_likelihood_of_grey_levels(linear):
     assert float(dp._log_likelihood(x, mean, log_sd).exp().sum()) == pytest.approx(1, abs=1e-5)
 
 
+def test_the_normal_share_is_the_tanh_form():
+    """By hand at 1: 0.5 (1 + tanh(0.797885 * 1.044715)) = 0.841192, where the exact one is 0.841345."""
+    x = torch.linspace(-6, 6, 241, dtype=torch.float64)
+    assert float(dp._normal_share(torch.tensor(1.0, dtype=torch.float64))) == pytest.approx(0.8411920, abs=1e-6)
+    gap = (dp._normal_share(x) - torch.special.ndtr(x)).abs().max()
+    assert 1e-4 < float(gap) < 3e-4  # another form, near to the exact one
+
+
 def test_steps_are_drawn_by_the_root_mean_square_of_their_losses():
     drawn = dp.SecondMoment(4)
     rng = torch.Generator().manual_seed(0)

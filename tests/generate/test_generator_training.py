@@ -95,6 +95,8 @@ def test_average_of_parameters_and_copy_of_buffers():
     network.running_mean.fill_(5.0)
     stage.update_ema(ema, network, 0.75)
     assert ema.weight.tolist() == [1.5, 1.5] and ema.running_mean.tolist() == [5, 5]
+    stage.update_ema(ema, network, 0)  # diffusion, ema_decay: 0
+    assert all(torch.equal(a, b) for a, b in zip(ema.parameters(), network.parameters(), strict=True))
 
 
 def test_first_average_is_the_network():

@@ -4,7 +4,15 @@ import hashlib
 
 import pytest
 
-from understudy.prepare.splits import check_identities, draw_split, how_drawn, identities, read_split, split_subjects
+from understudy.prepare.splits import (
+    check_identities,
+    check_sites,
+    draw_split,
+    how_drawn,
+    identities,
+    read_split,
+    split_subjects,
+)
 
 NAMES = ["a", "b", "c"]
 
@@ -125,6 +133,16 @@ def test_identities(csv):
     assert identities("other", ["A"]) == {"A": sha("other/A")}
     with pytest.raises(ValueError, match="found the columns brats2020, brats2021, expected other too"):
         identities("other", ["A"], path)
+
+
+def test_a_patient_who_trains_at_one_site_is_not_tested_at_the_other(csv):
+    people = csv("d1,d2\nA,X\n", "people.csv")
+    d1 = {"split": csv("subject,split\nA,train\nB,test\n", "d1.csv"), "identities": people}
+    d2 = {"split": csv("subject,split\nX,test\nY,train\n", "d2.csv"), "identities": people}
+    check_sites({"d1": d1, "d2": d2}, [("d2", "d1")])
+    with pytest.raises(ValueError, match=r"d2.csv: found 1 test subjects of d2 who train at d1 under .*\(X\)"):
+        check_sites({"d1": d1, "d2": d2}, [("d2", "d1"), ("d1", "d2")])
+    check_sites({"d1": d1, "d2": d2 | {"split": None}}, [("d1", "d2")])  # drawn: what stacks say is compared later
 
 
 def test_rows_that_share_a_cell_are_one_patient(csv):

@@ -23,7 +23,7 @@ LABELS, SUBJECTS = 3, 30
 
 
 def curves(name, block):
-    return [Curves("made", "unet", "plain", tuple(dict.fromkeys(EXPERIMENTS[name].points(block))))]
+    return [Curves("made", "unet", "plain", tuple(dict.fromkeys(EXPERIMENTS[name].points(block, ["other"]))))]
 
 
 def cells(dice, repeats=5, noise=0.005, seed=0):
@@ -146,6 +146,7 @@ def test_every_experiment_has_a_note_and_a_figure(tmp_path):
         "few_subjects": {**FEW, "generators": ["gan", "other"]},
         "ensembles": {**OFF, "generators": ["gan"], "members": [2, 4], "percent": 50},
         "subset": {**OFF, "generators": ["gan"], "percent": 20},
+        "site_held_out": {**OFF, "generators": ["gan"], "shared_by": None, "percent": [20, 100]},
     }
     assert blocks.keys() == EXPERIMENTS.keys()
     for name, block in blocks.items():
@@ -177,7 +178,7 @@ def test_the_report_has_a_section_with_sentences_figure_and_numbers(tmp_path):
 
 def test_the_studys_ends_of_the_sweep_are_its_tables():
     block = {**OFF, "generators": ["stylegan3"], "total": 100, "real": [0, 50]}
-    points = tuple(EXPERIMENTS["proportions"].points(block))
+    points = tuple(EXPERIMENTS["proportions"].points(block, []))
     made = trained("proportions", [Curves("made", "unet", "augmented", points)], {})
     table = made.table("proportions")
     ends = published_ends("proportions", table, {"made": "brats2021"})
@@ -185,3 +186,20 @@ def test_the_studys_ends_of_the_sweep_are_its_tables():
     assert ends["mean_mean"].iloc[1] > ends["mean_mean"].iloc[0]
     assert published_ends("proportions", table, {}) is None
     assert published_ends("few_subjects", table, {"made": "brats2021"}) is None
+
+
+# ---- another site's images -------------------------------------------------------------------------------------------
+
+
+def test_shared_images_are_compared_with_the_site_s_own():
+    asked = curves("site_held_out", {**OFF, "generators": ["gan"], "shared_by": None, "percent": [100]})
+    dice = {"real": 0.7, "gan-from-other": 0.6, "real+gan-from-other": 0.72}
+    table = trained("site_held_out", asked, cells(dice)).table("site_held_out").set_index("training_set")
+    assert list(table.index) == ["real", "gan-from-other", "real+gan-from-other"]
+    assert np.isnan(table.loc["real", "from_own"])
+    for name, expected in (("gan-from-other", -0.1), ("real+gan-from-other", 0.02)):
+        row = table.loc[name]
+        assert row["from_own"] == pytest.approx(expected) and row["from_own_low"] < expected < row["from_own_high"]
+    said = experiment_sentences("site_held_out", table.reset_index())
+    expected = "images of `gan` shared by other, alone, tested at made: mean Dice 0.600, -0.100 from"
+    assert any(expected in sentence for sentence in said)

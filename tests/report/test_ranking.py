@@ -1,20 +1,25 @@
 """Ranks of generators, ours and the published ones by the same code, and how stable they are."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
+from built import make_tables
+from made import score_row
 
 from understudy.report.correlations import correlations
 from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.published import published_fidelity, published_relative_dice, published_scores
 from understudy.report.ranking import criteria, drawn, published_criteria, ranking, ranks_alone
 from understudy.report.score_tables import relative_dice
+from understudy.report.study_scores import settings_of
 
 GENERATORS = ["progressive_gan", "stylegan1", "stylegan2", "stylegan3", "diffusion"]
 
 
 def test_only_training_on_one_generator_alone_counts():
-    names = ["real", "a", "real+a", "a=50", "a+b", "shuffled", "copies", "noise"]
+    names = ["real", "a", "real+a", "a=50", "a+b", "shuffled", "copies", "noise", "a-filtered"]
     assert [name for name in names if ranks_alone(name)] == ["a"]
 
 
@@ -138,3 +143,25 @@ def test_the_table_of_fidelity_gives_a_metric_for_each_space_and_channel(tmp_pat
         read_fidelity(path)
     with pytest.raises(ValueError, match="no such file"):
         read_fidelity(tmp_path / "none.csv")
+
+
+def test_finding_nothing_in_hard_cases_does_not_rank_first():
+    """Of ten patients four are hard. `finds` finds a part of these, far from all of it; `gives_up` finds nothing, and
+    has Dice 0.456 in place of 0.656."""
+    parts = []
+    for name, hard in (("finds", (0.5, 100.0)), ("gives_up", (0.0, np.nan))):
+        keys = {"dataset": "d", "segmenter": "unet", "training_set": name, "augmentation": "augmented"}
+        for repeat, subject in product((1, 2), range(10)):
+            dice, mm = hard if subject < 4 else (0.76, 60.0)
+            voxels = {"reference_voxels": 9, "predicted_voxels": 0 if np.isnan(mm) else 9}
+            row = score_row(**keys, repeat=repeat, subject=f"s{subject}", label="et", dice=dice, hausdorff_mm=mm)
+            parts.append(row | voxels)
+    scores = pd.DataFrame(parts)
+    settings = settings_of(scores)
+    study, fair = (make_tables(scores, settings, **policy) for policy in ({"policy": "study"}, {}))
+    assert study["hausdorff"]["mean_mean"].tolist() == pytest.approx([76, 60])  # it looks better for giving up
+    assert fair["hausdorff"]["mean_mean"].tolist() == pytest.approx([76, 0.6 * 60 + 0.4 * 373.12866])
+    for tables, ranks in ((study, [2, 1]), (fair, [1, 2])):
+        found = tables["ranking"].set_index("generator").loc[["finds", "gives_up"]]
+        assert found["unet_augmented_hausdorff_rank"].tolist() == ranks
+    assert fair["ranking"].set_index("generator")["rank"].to_dict() == {"finds": 1, "gives_up": 2}

@@ -64,7 +64,7 @@ def test_means_by_hand():
 
 
 def test_distance_is_averaged_over_labels_of_a_subject_first():
-    (row,) = make_tables(BY_HAND, [SETTING])["hausdorff"].to_dict("records")
+    (row,) = make_tables(BY_HAND, [SETTING], policy="study")["hausdorff"].to_dict("records")
     assert row["ed_mean"] == pytest.approx(10.5) and row["et_mean"] == pytest.approx(2)
     # repeat 1: subjects (4 + 2) / 2 = 3 and 8 -> 5.5; repeat 2: 10 and 20 -> 15
     assert row["mean_mean"] == pytest.approx(10.25)
@@ -271,4 +271,4 @@ def test_script_is_deterministic_and_lists_what_is_missing(tmp_path):
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
     (row,) = pd.read_csv(tmp_path / "a" / "dice.csv", dtype={"missing": str}).to_dict("records")
     assert (row["missing"], row["repeats"], row["published_mean_sd"]) == ("2", 1, 0.004)
-    assert "Empty labels (policy `study`): of 2 scored labels, 0" in (tmp_path / "a" / "dice.md").read_text()
+    assert "Empty labels (policy `penalty`): of 2 scored labels, 0" in (tmp_path / "a" / "dice.md").read_text()

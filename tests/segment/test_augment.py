@@ -5,7 +5,17 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from understudy.segment.augment import Augmentation, _blur, _gamma, _low_resolution, normalised, prepare
+from understudy.segment import build
+from understudy.segment.augment import (
+    Augmentation,
+    _blur,
+    _brightness,
+    _contrast,
+    _gamma,
+    _low_resolution,
+    normalised,
+    prepare,
+)
 from understudy.segment.draws import Draws
 from understudy.segment.geometry import Moves, moved
 from understudy.segment.loss import IGNORE
@@ -46,6 +56,71 @@ def test_z_score_is_over_the_foreground():
     foreground = x_NCHW[0, 1][inside].float() / 256
     assert z[0, 1, 0, 0].item() == pytest.approx(-(foreground.mean() / foreground.std()).item(), rel=1e-4)
     assert normalised(torch.full((1, 1, 4, 4), 7.0)).isfinite().all()
+
+
+def released(x_NCHW, size):
+    """The released code's order, step by step: zeros around the image, then the z-score over all that is not the
+    channel's minimum, which the background gets as well."""
+    n, channels, height, _ = x_NCHW.shape
+    padded = np.zeros((n, channels, size, size))
+    start = (size - height) // 2
+    padded[:, :, start : start + height, start : start + height] = x_NCHW.numpy() / 256
+    for plane in padded.reshape(-1, size, size):
+        foreground = plane[plane != plane.min()]
+        plane[:] = (plane - foreground.mean()) / foreground.std(ddof=1)
+    return padded
+
+
+def test_zeros_around_an_image_come_before_the_z_score():
+    x_NCHW, classes = batch()
+    x_NCHW[0, 0] += 3  # a synthetic image whose background is not 0: zeros around it are the minimum then
+    network = build("unet", channels=4, classes=4, size=32, depth=3, base_filters=2, padding="valid")
+    expected = released(x_NCHW, network.input_size)
+    np.testing.assert_allclose(prepare(x_NCHW, pad=network.pad_to_input).numpy(), expected, atol=2e-5)
+    x, _ = Augmentation(OFF, pad=network.pad_to_input)(x_NCHW, classes, 1, range(4))
+    np.testing.assert_allclose(x.numpy(), expected, atol=2e-5)
+    assert abs(x[0, 1, 0, 0]) > 1  # no brain at its mean around the image
+
+
+NNUNET = OFF | {
+    "mirror_probability": 0, "brightness": [0.75, 1.25], "brightness_probability": 0,
+    "contrast": [0.75, 1.25], "contrast_probability": 0,
+}  # fmt: skip
+
+
+def test_what_nnunet_adds_is_off_until_it_is_asked_for():
+    x_NCHW, classes = batch()
+    for options in (OFF, SOMETIMES):
+        more = NNUNET | options  # an image draws the same numbers as without
+        ours, theirs = (Augmentation(o)(x_NCHW, classes, 1, range(4)) for o in (options, more))
+        assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1])
+
+
+def test_mirroring_turns_each_axis_by_itself():
+    x_NCHW, classes = batch()
+    x, y = Augmentation(NNUNET | {"mirror_probability": 1}, "raw")(x_NCHW, classes, 1, range(4))
+    assert torch.equal(y, classes.flip(1, 2))
+    np.testing.assert_allclose(x.numpy(), x_NCHW.flip(2, 3).float().numpy(), atol=0.01)
+    x_NCHW, classes = batch(400)
+    _, y = Augmentation(NNUNET | {"mirror_probability": 0.5})(x_NCHW, classes, 1, range(400))
+    kinds = [classes, classes.flip(1), classes.flip(2), classes.flip(1, 2)]
+    shares = [torch.tensor([torch.equal(a, b) for a, b in zip(y, kind, strict=True)]).float().mean() for kind in kinds]
+    assert all(0.18 < share < 0.32 for share in shares)
+
+
+def test_brightness_and_contrast():
+    x_MHW = torch.rand(3, 8, 8) + 0.1
+    x_MHW[:, 0] = 0  # background
+    assert torch.allclose(_brightness(x_MHW, [0.75, 1, 1.25])[2], 1.25 * x_MHW[2])
+    bent = _contrast(x_MHW, [0.5, 1, 1.25])
+    mean = x_MHW[0].mean()
+    assert torch.allclose(bent[0], (x_MHW[0] - mean) * 0.5 + mean) and torch.allclose(bent[1], x_MHW[1], atol=1e-6)
+    assert bent[2].max() <= x_MHW[2].max() and bent[2].min() == x_MHW[2].min() == 0  # within its range
+    assert all((plane[0] == plane.min()).all() for plane in bent)  # the background stays the minimum
+    x_NCHW, classes = batch()
+    options = NNUNET | {"brightness_probability": 1, "contrast_probability": 1}
+    x, _ = Augmentation(options, "raw")(x_NCHW, classes, 1, range(4))
+    assert not torch.equal(x, x_NCHW.float()) and x.isfinite().all()
 
 
 def test_bytes_as_they_are():

@@ -7,6 +7,7 @@ from understudy.segment import build
 from understudy.segment.loss import IGNORE, segmentation_loss
 from understudy.segment.openmmlab import spread
 from understudy.segment.segmenter_protocol import Segmenter
+from understudy.segment.segmenter_training import predict_logits
 
 SWIN = {"width": 8, "depths": [1, 1, 2], "heads": [1, 2, 4], "window": 2, "decoder_width": 16}
 SEGFORMER = {
@@ -133,3 +134,16 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
             build("swin", 4, 4, 32, **SWIN, pretrained=str(tmp_path / f"{name}.pth"))
     with pytest.raises(ValueError, match="found none of"):
         build("swin", 4, 4, 32, **SWIN, pretrained=str(tmp_path / "other.pth"))
+
+
+def test_mirrored_predictions_do_not_depend_on_how_an_image_lies():
+    torch.manual_seed(0)
+    network = build("dynunet", channels=4, classes=4, size=32, filters=[4, 8, 16])
+    x_NCHW = torch.randint(0, 255, (2, 4, 32, 32), dtype=torch.uint8)
+    plain = {"precision": "fp32", "intensities": "z_score"}
+    options = plain | {"test_mirroring": True}
+    one, mirrored = (predict_logits(network, x, options) for x in (x_NCHW, x_NCHW.flip(3)))
+    assert torch.allclose(one, mirrored.flip(3), atol=1e-5)
+    assert torch.allclose(one.exp().sum(1), torch.ones(2, 32, 32), atol=1e-5)
+    alone = predict_logits(network, x_NCHW, plain)
+    assert not torch.allclose(alone, predict_logits(network, x_NCHW.flip(3), plain).flip(3), atol=1e-3)

@@ -11,7 +11,7 @@ from understudy.run.device_images import hold_out
 from understudy.segment.training_images import derangement, load_training_set
 from understudy.stack import Stack
 from understudy.stack.labels import classes_of_grey
-from understudy.stack.lineage import check_training_stacks
+from understudy.stack.lineage import check_trained_network, check_training_stacks
 
 
 def stacks(folder):
@@ -133,6 +133,16 @@ def test_a_test_subject_behind_a_training_stack_stops_the_training(tmp_path):
     larger = make_stack(tmp_path / "large.zip", ["a"], 2, size=32)
     with pytest.raises(ValueError, match="large.zip: found height 32, expected 16"):
         check_training_stacks([larger], test)
+
+
+def test_a_test_subject_behind_a_network_stops_its_scoring_elsewhere(tmp_path):
+    test = make_stack(tmp_path / "test.zip", ["t1", "t2"], 2)
+    about = {"lineage": ["identity-a"], "labels": test.meta["labels"], "channels": 4, "size": 16}
+    check_trained_network("weights", about, test)
+    with pytest.raises(ValueError, match=r"weights: has seen 1 test subjects of .*test.zip \(t2\), expected none"):
+        check_trained_network("weights", about | {"lineage": ["identity-a", "identity-t2"]}, test)
+    with pytest.raises(ValueError, match="weights: found a network of size 32, expected 16"):
+        check_trained_network("weights", about | {"size": 32}, test)
 
 
 # ---- of some subjects ------------------------------------------------------------------------------------------------

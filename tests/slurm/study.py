@@ -36,6 +36,8 @@ TRAINERS = (
     "train_generator",
     "sample_generator",
     "train_segmenter",
+    "score_calibration",
+    "score_external",
     "score_fidelity",
     "measure_speed",
     "calibrate_audit",
@@ -67,11 +69,14 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "read_answers",
         "pool_samples",
         "compare_experiment",
+        "compare_calibration",
+        "compare_external",
+        "compare_strata",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:
         resources[rule] |= {**small, "device": "cpu"}
-        if rule not in ("score_fidelity", "measure_speed"):
+        if rule not in ("score_calibration", "score_external", "score_fidelity", "measure_speed"):
             resources[rule] |= {"checkpoint_min": f"'{CHECKPOINT_MIN}'"}
     for rule, more in changes.items():
         resources[rule] |= more

@@ -9,17 +9,32 @@ from hypothesis import strategies as st
 
 from understudy.config.experiments import Experiments
 from understudy.segment.subjects_by_lot import first_percent, in_order
+from understudy.study.experiment_registry import curves
 from understudy.study.grid import (
     Setting,
     all_training_sets,
     ensembles,
+    external_files,
+    external_settings,
     sample_count,
     settings,
+    sites_met,
     sources,
     start_of,
     trained,
+    turns_of,
 )
-from understudy.study.sources import PART, Source, bases_of, file_of, generators_of, learned_before, of_training, parts
+from understudy.study.sources import (
+    PART,
+    Source,
+    bases_of,
+    file_of,
+    generators_of,
+    learned_before,
+    of_training,
+    origins_of,
+    parts,
+)
 
 OFF = {"generators": [], "datasets": None, "segmenters": None, "augmentation": None}
 FEW = {**OFF, "subjects": [10, 5], "kinds": ["real+synthetic", "fine-tuned"], "subjects_of": "all"}
@@ -55,6 +70,7 @@ def config(**experiments):
         ("stylegan2-20percent-seed3", Source("stylegan2", percent=20, seed=3)),
         ("progressive_gan-ensemble4", Source("progressive_gan", members=4)),
         ("stylegan2-filtered", Source("stylegan2", filtered=True)),
+        ("stylegan2-seed2-from-site_b", Source("stylegan2", seed=2, site="site_b")),
     ],
 )
 def test_names_and_what_they_say(name, source):
@@ -82,8 +98,9 @@ def test_a_config_allows_mixtures_of_such_names_and_no_others():
 
 
 def test_files_and_trainings_behind_a_name():
-    assert file_of("real-10subjects", ".zip") == "stacks/train.zip"
-    assert file_of("stylegan2-20percent-filtered", ".json") == "generators/stylegan2-20percent/filtered.json"
+    assert file_of("real-10subjects", ".zip", "a") == "a/stacks/train.zip"
+    assert file_of("stylegan2-20percent-filtered", ".json", "a") == "a/generators/stylegan2-20percent/filtered.json"
+    assert file_of("stylegan2-from-b", ".zip", "a") == "b/generators/stylegan2/samples.zip"
     assert Source.of("stylegan2-20percent-ensemble3").trained == [
         "stylegan2-20percent",
         "stylegan2-20percent-seed2",
@@ -165,3 +182,27 @@ def test_the_images_of_another_training_by_name():
     assert of("real-10subjects-after-stylegan2") == "real-10subjects-after-stylegan2-seed2"
     for name in ("real", "stylegan2-seed3", "stylegan2-ensemble4", "stylegan2-20percent", "theirs", "noise"):
         assert of(name) == name
+
+
+def test_shared_images_are_made_at_the_other_site():
+    shared = {**OFF, "generators": ["stylegan2"], "shared_by": None, "percent": [100], "datasets": ["a"]}
+    asked = config(site_held_out=shared, generator_seeds=3)
+    named = [p.training_set for c in curves(asked, "site_held_out") for p in c.points if c.segmenter == "unet"]
+    assert named == ["real", "stylegan2-from-b", "real+stylegan2-from-b"]
+    assert origins_of("real+stylegan2-seed2-from-b", "a") == [("b", "stylegan2-seed2")]
+    assert {"stylegan2", "stylegan2-seed2"} <= set(sources(asked)) and not any("from" in s for s in sources(asked))
+    assert turns_of(asked, "stylegan2-from-b")[1] == "stylegan2-seed2-from-b"
+    asked["evaluation"] = {"external": []}
+    assert sites_met(asked) == [("b", "a")]
+
+
+def test_who_is_scored_on_another_dataset():
+    asked = config(negative_control=True) | {"evaluation": {"external": ["b"]}, "results": "results"}
+    found = external_settings(asked)
+    assert {(s.dataset, site) for s, site in found} == {("a", "b")}
+    assert "shuffled" not in {s.training_set for s, _ in found} and len(found) == 2 * 3 * 2
+    files = external_files(asked)
+    assert files[: len(found)] == [(s, "b", "scores_on_b.csv") for s, _ in found]
+    assert {(s.dataset, s.training_set, s.augmentation, n) for s, _, n in files[len(found) :]} == {
+        ("b", "real", "augmented", "scores.csv")
+    }

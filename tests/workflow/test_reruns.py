@@ -71,7 +71,7 @@ def test_a_generator_option_reruns_that_branch_alone(study):
     expected = {"train_generator": 1, "sample_generator": 1, "train_segmenter": 8, "score_fidelity": 1}
     report = {"make_tables": 1, "compare_generators": 1, "compare_fidelity": 1, "make_figures": 1, "make_report": 1}
     audit = {"find_nearest": 1, "audit_samples": 1, "compare_audits": 1}
-    assert jobs == {**RECORD, **expected, **report, **audit, "all": 1, "total": 21}
+    assert jobs == {**RECORD, **expected, **report, **audit, "compare_strata": 1, "all": 1, "total": 22}
 
 
 RECORD = {"record_config": 1}  # results/config.yaml: any change of the config
@@ -102,8 +102,8 @@ def test_a_segmenter_option_retrains_no_generator(study):
 def test_another_segmenter_is_trained_alone(study):
     swin = "swin: {patch: 2, width: 8, depths: [1], heads: [1], decoder_width: 8, samples: 60, epoch_samples: 30}"
     jobs = planned(study, TINY.replace("segmenters:", f"segmenters:\n  {swin}"))
-    made = {"train_segmenter": 16, "make_tables": 1, "make_figures": 1, "make_report": 1}
-    assert jobs == {**RECORD, **made, "all": 1, "total": 21}
+    made = {"train_segmenter": 16, "make_tables": 1, "compare_strata": 1, "make_figures": 1, "make_report": 1}
+    assert jobs == {**RECORD, **made, "all": 1, "total": 22}
 
 
 def test_another_slice_rule_reruns_what_comes_after(study):

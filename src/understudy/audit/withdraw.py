@@ -14,7 +14,7 @@ import pandas as pd
 from understudy.files.csv_files import read_csv
 from understudy.stack import Stack
 from understudy.study.result_paths import stacks_folder
-from understudy.study.sources import Source, generators_of, parts
+from understudy.study.sources import Source, origins_of, parts
 
 TEXTS = {"image": str, "flagged": str, "nearest": str, "correlation": float}
 
@@ -64,7 +64,7 @@ def _segmenters(results: Path, identity: str, seen: list[Path]) -> Iterator[Depe
     for folder in sorted(results.glob("*/segmenters/*/*")):
         dataset = folder.relative_to(results).parts[0]
         real = identity in Stack.open(f"{stacks_folder(results, dataset)}/train.zip").meta["lineage"]
-        if any((dataset, name) in generators for name in generators_of(folder.name)):
+        if generators.intersection(origins_of(folder.name, dataset)):
             yield Dependent(str(folder), "trained on images of a generator that has seen the subject")
         elif real and any(Source.of(part).is_real for part in parts(folder.name)):
             yield Dependent(str(folder), "trained on the subject")

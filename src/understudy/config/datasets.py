@@ -20,6 +20,9 @@ class Phantom(Block):
     seed: int = key(1, "subject i is the same whatever their number", ge=0)
     without_enhancing: Number = key(0.2, "share without an enhancing rim", ge=0, le=1)
     tumor: Number = key(1, "radius of the tumors, relative to the usual one", ge=0.5, le=2)
+    contrast: Number = key(
+        1, "of the scanner: signals relative to white matter are raised to this power; 1 the usual one", ge=0.5, le=2
+    )
 
 
 class Dataset(Block):
@@ -44,6 +47,11 @@ class Dataset(Block):
         "can repeat; or the seed alone, which everybody can, so such a study is never released",
     )
     identities: File | None = key(None, "CSV, a column per dataset, a row per patient: who is who across datasets")
+    attributes: File | None = key(
+        None,
+        "CSV, a row per subject: column subject, and any others, such as site, scanner, sex, age, grade, for "
+        "evaluation.strata; nothing is made again when it changes but their table",
+    )
     published: Literal[None, "brats2020", "brats2021"] = key(None, "the study's table to print beside ours")
     phantom: Phantom | None = key(None, "made subjects instead of a root")
 
@@ -62,7 +70,7 @@ def _of_dataset(place: str, dataset: Mapping, labels: Mapping, root: Path) -> It
         )
     if (dataset["root"] is None) == (dataset["phantom"] is None):
         yield place, "allowed: one of `root` (a folder of NIfTI files) and `phantom` (made data)"
-    for file in ("split", "identities"):
+    for file in ("split", "identities", "attributes"):
         if dataset[file] is not None and not (root / dataset[file]).is_file():
             yield f"{place}.{file}", f"found {dataset[file]!r}, which is no file; allowed: a CSV (see config/README.md)"
     if unknown := sorted(set((dataset["labels"] or {}).values()) - set(labels)):
@@ -73,3 +81,25 @@ def _of_dataset(place: str, dataset: Mapping, labels: Mapping, root: Path) -> It
             f"{place}.test_subjects",
             f"found {dataset['test_subjects']} of {phantom['subjects']} phantoms; some must be left to train",
         )
+
+
+def sites_apart(datasets: Mapping, pairs: list[tuple[str, str]], place: str) -> Iterator[Problem]:
+    """Pairs of datasets, of which one is trained on and the other is tested on, that hold the same patients under other
+    names, and nothing says who is who."""
+    for a, b in dict.fromkeys(tuple(sorted(pair)) for pair in pairs):
+        one, other = datasets[a], datasets[b]
+        if one["phantom"] and other["phantom"] and one["phantom"]["seed"] == other["phantom"]["seed"]:
+            yield place, f"found {a} and {b}, phantoms of one seed, which are the same subjects; allowed: two seeds"
+        named = one["identities"] and one["identities"] == other["identities"]
+        if _is_brats(one) and _is_brats(other) and not named:
+            yield (
+                place,
+                f"found {a} and {b}, which are both BraTS and share patients under other names; allowed: with one file "
+                "of `identities` for both",
+            )
+
+
+def _is_brats(dataset: Mapping) -> bool:
+    layout = dataset["layout"]
+    presets = [layout] if isinstance(layout, str) else layout
+    return not dataset["phantom"] and any(str(name).startswith("brats") for name in presets)

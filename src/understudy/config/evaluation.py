@@ -9,6 +9,7 @@ from pydantic import Field
 from understudy.study.grid import KINDS, primary_sets, sources
 from understudy.study.sources import REAL
 
+from .datasets import sites_apart
 from .experiments import TrainingSet
 from .fields import Block, File, Number, Once, Problem, key, section, word
 from .images import LABEL_CHANNEL
@@ -69,6 +70,12 @@ class Fidelity(Block):
         Digests, "what files of weights must have; hexadecimal digits at the end of a file's name are checked without"
     )
     segmenter: str | None = key(None, "whose bottleneck the space segmenter is, a name of segmenters; null: the first")
+    frechet_draws: int = key(
+        100,
+        "resamplings of subjects (of synthetic images: of images) behind the interval of each Frechet distance, two "
+        "eigenvalue problems each; 0: none",
+        ge=0,
+    )
     kernel_subsets: int = key(100, "random subsets that the kernel distance (KID) is averaged over", ge=1)
     kernel_images: int = key(1000, "images of each subset, fewer where there are fewer", ge=2)
     neighbour_images: int = key(
@@ -86,14 +93,39 @@ class Evaluation(Block):
         "test volumes of the slices that pass the slice rule (as the study did), or of all",
         remark="as the study: volumes of the slices that pass the slice rule",
     )
-    empties: Literal["study", "challenge", "nan"] = key(
-        "study", "what an undefined score counts as in the tables (docs/evaluation.md)"
+    empties: Literal["penalty", "study", "challenge", "nan"] = key(
+        "penalty",
+        "what an undefined score counts as in the tables (docs/evaluation.md). study: distances of labels that a "
+        "network does not find are left out, as in the published tables, which rewards finding nothing",
+        remark="`study` leaves out distances of missed labels, as the published tables do",
     )
     regions: dict[Region, Annotated[list[str], Field(min_length=1), Once()]] = key(
         {"whole_tumor": ["ncr_net", "ed", "et"], "tumor_core": ["ncr_net", "et"], "enhancing": ["et"]},
         "labels taken together and scored beside them, name -> labels; the default, those of BraTS, holds"
         " as far as images.labels has their labels",
     )
+    external: Annotated[list[str], Once()] = key(
+        [],
+        "datasets on whose test subjects segmenters of the other datasets are scored too, all training sets of the "
+        "grid but controls; needs experiments.keep_weights (docs/evaluation.md)",
+        remark="other hospitals' patients: names of datasets; needs keep_weights",
+    )
+    calibration: bool = key(
+        False,
+        "also whether segmenters are as often right as they are sure: expected calibration error and reliability "
+        "diagram; needs experiments.keep_weights",
+        remark="true: are they as often right as they are sure; needs keep_weights",
+    )
+    strata: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Once()] = key(
+        ["tumor_ml"],
+        "Dice by group of the test subjects: columns of subjects.csv or of datasets.NAME.attributes, such as sex, age, "
+        "scanner; tumor_ml is the reference volume of all labels (docs/evaluation.md)",
+        remark="who it works for; also columns of datasets.NAME.attributes",
+    )
+    strata_cuts: dict[str, Annotated[list[Number], Field(min_length=1)]] = key(
+        {}, "cut points of numeric strata, ascending, such as {age: [50, 65]}; others are cut at their terciles"
+    )
+    strata_fewest: int = key(5, "subjects of a group; fewer are shown and marked, and never the worst group", ge=2)
     surface_tolerance_mm: Number = key(
         1, "edges so near to each other agree, in surface Dice; 1 mm is a voxel of BraTS", ge=0
     )
@@ -132,6 +164,9 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_regions(config["evaluation"]["regions"], config["images"]["labels"])
     yield from _of_fidelity(config)
     yield from _of_primary(config)
+    yield from _of_external(config)
+    yield from _of_strata(config["evaluation"])
+    yield from _of_calibration(config)
 
 
 def _of_primary(config: Mapping) -> Iterator[Problem]:
@@ -139,6 +174,31 @@ def _of_primary(config: Mapping) -> Iterator[Problem]:
     named = [name for name in config["evaluation"]["primary"] if name not in KINDS]
     if unknown := [name for name in named if name not in trained and name not in primary_sets(config)]:
         yield "evaluation.primary", f"found {', '.join(unknown)}; allowed: what is trained, {', '.join(trained)}"
+
+
+def _of_calibration(config: Mapping) -> Iterator[Problem]:
+    if config["evaluation"]["calibration"] and not config["experiments"]["keep_weights"]:
+        yield "evaluation.calibration", "found true; it needs experiments.keep_weights, as weights predict once more"
+
+
+def _of_strata(evaluation: Mapping) -> Iterator[Problem]:
+    for name, cuts in evaluation["strata_cuts"].items():
+        if name not in evaluation["strata"]:
+            yield f"evaluation.strata_cuts.{name}", f"found cut points; allowed: of {', '.join(evaluation['strata'])}"
+        if list(cuts) != sorted(set(cuts)):
+            yield f"evaluation.strata_cuts.{name}", f"found {cuts}; allowed: ascending numbers"
+
+
+def _of_external(config: Mapping) -> Iterator[Problem]:
+    external, datasets, place = config["evaluation"]["external"], config["datasets"], "evaluation.external"
+    if unknown := [name for name in external if name not in datasets]:
+        yield place, f"found {', '.join(unknown)}; allowed: {', '.join(datasets)}"
+    elif external and len(datasets) < 2:
+        yield place, f"found {external[0]}, which is the only dataset; allowed: one of two or more"
+    if external and not config["experiments"]["keep_weights"]:
+        yield place, "found datasets; it needs experiments.keep_weights, as weights are scored once more"
+    pairs = [(a, b) for b in external for a in datasets if a != b and b in datasets]
+    yield from sites_apart(datasets, pairs, place)
 
 
 def _of_fidelity(config: Mapping) -> Iterator[Problem]:

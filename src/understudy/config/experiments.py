@@ -12,6 +12,7 @@ from understudy.study.grid import KINDS, known_sources, primary_sets, sources
 from understudy.study.looks import looks_of
 from understudy.study.sources import FILTERED, REAL, Source, counts
 
+from .datasets import sites_apart
 from .fields import Block, Number, Once, Problem, key, section
 
 # a part of a training set's name, as study.sources.PART reads it
@@ -96,6 +97,18 @@ class Subset(Curves):
     percent: int = key(20, "of the training subjects", ge=1, le=99)
 
 
+class SiteHeldOut(Curves):
+    """Synthetic images that another site shares: alone, and beside the site's own real images; tested at the site."""
+
+    generators: CurveGenerators = key([])
+    shared_by: Annotated[list[str], Field(min_length=1)] | None = key(
+        None, "datasets whose generators' images are shared; null: all but the one that is trained and tested"
+    )
+    percent: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Once()] = key(
+        [100], "of the site's own training subjects beside the shared images, a point of the curve each", min_length=1
+    )
+
+
 class Experiments(Block):
     """The grid of trainings, for each dataset and segmenter."""
 
@@ -171,6 +184,12 @@ class Experiments(Block):
     )
     subset: Subset = section(
         Subset, "a part of the training subjects, for generator and segmenter alike (docs/experiments.md)"
+    )
+    site_held_out: SiteHeldOut = section(
+        SiteHeldOut,
+        "synthetic images of one dataset for segmenters of another, which never sees its patients "
+        "(docs/experiments.md)",
+        remark="needs two datasets",
     )
 
 
@@ -261,6 +280,8 @@ def _of_curves(config: Mapping) -> Iterator[Problem]:
                 f"found {block['augmentation']}; allowed: one of experiments.augmentations, {known}",
             )
         yield from _of_generators(f"{place}.generators", block["generators"], config, name)
+    if "site_held_out" in experiments(config):
+        yield from _of_site_held_out(config)
     if "proportions" in experiments(config):
         yield from _of_proportions(config["experiments"]["proportions"])
     if "few_subjects" in experiments(config):
@@ -282,6 +303,19 @@ def _of_generators(place: str, generators: list[str], config: Mapping, experimen
 def _of_proportions(block: Mapping) -> Iterator[Problem]:
     if above := [real for real in block["real"] if real > block["total"]]:
         yield "experiments.proportions.real", f"found {above}; allowed: at most the total, {block['total']}"
+
+
+def _of_site_held_out(config: Mapping) -> Iterator[Problem]:
+    block, place, known = config["experiments"]["site_held_out"], "experiments.site_held_out", list(config["datasets"])
+    shared_by, tested = block["shared_by"] or known, block["datasets"] or known
+    if unknown := [name for name in shared_by if name not in known]:
+        yield f"{place}.shared_by", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"
+    elif alone := [name for name in tested if not set(shared_by) - {name}]:
+        yield place, f"found no dataset that shares images with {alone[0]}; allowed: two datasets or more"
+    if 100 not in block["percent"]:
+        yield f"{place}.percent", f"found {block['percent']}; allowed: 100 among them, as points are compared with it"
+    pairs = [(a, b) for b in tested for a in shared_by if a != b and {a, b} <= set(known)]
+    yield from sites_apart(config["datasets"], pairs, place)
 
 
 def _of_few_subjects(config: Mapping) -> Iterator[Problem]:

@@ -200,7 +200,12 @@ class Denoising(Generator):
     kimg: Number = key(7800, "thousand images in all", gt=0)
     learning_rate: Number = key(0.0001, "of AdamW", gt=0)
     weight_decay: Number = key(0, "of AdamW", ge=0)
-    ema_decay: Number = key(0.9999, "of the averaged network, per iteration", ge=0, lt=1)
+    ema_decay: Number = key(
+        0.9999,
+        "of the averaged network, per iteration; 0: the raw weights, as the released command samples with",
+        ge=0,
+        lt=1,
+    )
     precision: Literal["fp32", "tf32", "bf16"] = key(
         "bf16", "of the network on a GPU (V100: fp32, it has no bf16); a CPU uses fp32", remark="the study: fp32"
     )

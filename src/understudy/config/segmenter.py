@@ -74,6 +74,18 @@ class Augmentation(Block):
     channel_probability: Probability = key(0.5, "that noise, blur and zoom, once drawn, touch a channel")
 
 
+class NnUNetAugmentation(Augmentation):
+    """With what nnU-Net does beside the study's; off until a probability is above 0."""
+
+    mirror_probability: Probability = key(
+        0.0, "of each axis, by itself", remark="nnU-Net: 0.5; and 0.15 for the two below"
+    )
+    brightness: Range = key([0.75, 1.25], "factor of each channel")
+    brightness_probability: OfAnImage = 0.0
+    contrast: Range = key([0.75, 1.25], "factor around the mean of each channel, kept within its range")
+    contrast_probability: OfAnImage = 0.0
+
+
 class HalfAugmented(Augmentation):
     """That of the transformer: half of the images, turned, scaled, flipped, bent and of another gamma."""
 

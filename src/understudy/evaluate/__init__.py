@@ -9,7 +9,7 @@ from importlib import import_module
 _MODULES = {
     "dice": "overlap",
     "frechet_distance": "frechet",
-    "hausdorff": "distance",
+    "hausdorff": "surface",
     "hausdorff95": "surface",
     "inception_score": "inception",
     "kernel_distance": "kernel",

@@ -31,6 +31,11 @@ class Images:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def subjects(self) -> list[str] | None:
+        """Whose each image is; None of synthetic ones."""
+        names = self.stack.subjects()
+        return None if names is None else [names[place] for place in self.indices]
+
     @classmethod
     def included(cls, stack: Stack) -> "Images":
         """All of a stack that was trained on or generated; of a test stack, which has every slice, those that pass the

@@ -18,6 +18,7 @@ from understudy.run.seeds import seed_of
 from .feature_spaces import SOURCES, Space
 from .features import Images, features_of
 from .frechet import Moments, frechet_distance
+from .frechet_interval import frechet_interval
 from .inception import SPLITS, inception_score
 from .kernel import kernel_distance
 from .neighbours import neighbourhoods
@@ -29,6 +30,8 @@ COLUMNS = (
     "reference_images",
     "features",
     "frechet",
+    "frechet_low",
+    "frechet_high",
     "matched_images",
     "frechet_matched",
     "kernel_images",
@@ -78,6 +81,10 @@ def fidelity_rows(
             about |= {"reference": name, "images": len(fake_ND), "reference_images": len(real_MD)}
             key = seed_of(seed, "fidelity", side, space.name, channel)
             measured = compared(fake_ND, real_MD, options, matched, key, device, moments, space)
+            groups = images.subjects(), real.subjects()
+            how = {"draws": options["frechet_draws"], "seed": key, "device": device}
+            ends = frechet_interval(measured["frechet"], fake_ND, real_MD, *groups, **how)
+            measured |= dict(zip(("frechet_low", "frechet_high"), ends, strict=True))
             rows.append({**about, **measured, "note": note_of(len(fake_ND), len(real_MD), fake_ND.shape[1])})
     return rows
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from .overlap import dice_of_counts
+from .overlap import dice_of_counts, sensitivity_of_counts
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .lesions import Lesions
     from .surface import Surface
 
 OVERLAP, DISTANCE = "overlap", "distance"
@@ -30,6 +31,7 @@ class Compared:
     surface: "Surface"  # distances between the two edges
     tolerance_mm: float  # config `evaluation.surface_tolerance_mm`
     voxel_ml: float
+    lesions: "Lesions"  # of the reference, and what the prediction makes of them
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,37 @@ METRICS = (
         undefined_as=OVERLAP,
         higher_is_better=True,
         bounds=(0, 1),
+    ),
+    Metric(
+        "lesion_dice",
+        "lesion_dice",
+        title="Lesion-wise Dice",
+        quantity="Lesion-wise Dice of BraTS 2023: the mean over lesions, 0 for one that is missed or invented",
+        decimals=3,
+        measure=lambda c: c.lesions.lesion_dice,
+        higher_is_better=True,
+        bounds=(0, 1),
+    ),
+    Metric(
+        "sensitivity",
+        "sensitivity",
+        title="Sensitivity",
+        quantity="Sensitivity, the share of the label's voxels that are found",
+        decimals=3,
+        measure=lambda c: sensitivity_of_counts(c.both, c.predicted, c.reference),
+        undefined_as=OVERLAP,
+        higher_is_better=True,
+        bounds=(0, 1),
+    ),
+    Metric(
+        "false_positive_volume",
+        "false_positive_ml",
+        title="False-positive volume",
+        quantity="Volume in ml of what is predicted where no lesion is (BraTS 2023)",
+        decimals=2,
+        measure=lambda c: c.lesions.false_positive_voxels * c.voxel_ml,
+        higher_is_better=False,
+        bounds=(0, inf),
     ),
     Metric(
         "volume_error",

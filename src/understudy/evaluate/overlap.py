@@ -18,6 +18,13 @@ def dice_of_counts(both: int, predicted: int, reference: int) -> float:
     return 2 * both / (predicted + reference) if predicted + reference else float("nan")
 
 
+def sensitivity_of_counts(both: int, predicted: int, reference: int) -> float:
+    """Share of the reference that is found; 0 where the prediction alone is there, nan where neither is."""
+    if not reference:
+        return 0.0 if predicted else float("nan")
+    return both / reference
+
+
 def as_masks(prediction: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     prediction, reference = np.asarray(prediction), np.asarray(reference)
     if prediction.shape != reference.shape:

@@ -17,7 +17,8 @@ from understudy.files.atomic import write_text_atomically
 from understudy.files.csv_files import read_csv
 from understudy.files.outside import shortened
 
-from .distance import spacing_of, union_box
+from .edges import spacing_of, union_box
+from .lesions import lesions
 from .metrics import DISTANCE, MEASURED, OVERLAP, Compared, columns_treated_as
 from .surface import TOLERANCE_MM, surfaces
 
@@ -27,8 +28,23 @@ _SIZES = ["reference_voxels", "predicted_voxels"]
 COLUMNS = [*KEYS, "label", *_METRICS[:2], *_SIZES, *_METRICS[2:], "reference_ml", "predicted_ml", "kind", "failure"]
 LABEL, REGION = "label", "region"  # of column `kind`: a region is several labels taken together
 # column `failure`: why the training failed, empty where it did not; what it finds counts all the same
-POLICIES = ("study", "challenge", "nan")
+POLICIES = ("penalty", "study", "challenge", "nan")
+DEFAULT_POLICY = POLICIES[0]
 CHALLENGE_MM = 373.12866  # diagonal of 240 x 240 x 155 voxels of 1 mm: the BraTS challenge's distance to nothing
+
+
+Predicted = tuple[str, np.ndarray, np.ndarray, Sequence[float]]  # subject, prediction, reference, spacing_mm
+
+
+def score_subjects(
+    keys: Mapping, predicted: Iterable[Predicted], labels: Sequence[str], regions: Mapping, tolerance_mm: float
+) -> list[dict]:
+    """The rows of a scores file: of every subject what score_volume gives, with the names of the training."""
+    return [
+        {**keys, "subject": subject, **row}
+        for subject, prediction_ZYX, reference_ZYX, spacing_mm in predicted
+        for row in score_volume(prediction_ZYX, reference_ZYX, labels, spacing_mm, regions, tolerance_mm)
+    ]
 
 
 def score_volume(
@@ -91,7 +107,8 @@ def _scored(prediction: np.ndarray, reference: np.ndarray, classes: int, spacing
     rows = []
     for c, surface in enumerate(surfaces(prediction, reference, classes, spacing_mm), start=1):
         sizes = int(predicted[c]), int(referred[c]), int(both[c])
-        compared = Compared(*sizes, surface, tolerance_mm, voxel_ml)
+        found = lesions(prediction == c, reference == c, 1000 * voxel_ml)
+        compared = Compared(*sizes, surface, tolerance_mm, voxel_ml, found)
         row = {metric.column: metric.measure(compared) for metric in MEASURED}
         row |= {"reference_voxels": compared.reference, "predicted_voxels": compared.predicted}
         row |= {"reference_ml": compared.reference * voxel_ml, "predicted_ml": compared.predicted * voxel_ml}
@@ -175,7 +192,9 @@ def apply_policy(scores: pd.DataFrame, policy: str, undefined_mm: float = CHALLE
 
     Which metric is an overlap, such as Dice, and which a distance, metrics.METRICS says.
 
-    - "study": overlap 0 where one volume lacks the label, left out where both do; distance left out in either case.
+    - "penalty": overlap 0 and distance `undefined_mm` where one volume lacks the label, left out where both do. A
+      network that finds nothing in a hard case has the worst distance there, not none.
+    - "study": the same, but distance is left out in either case, so that finding nothing in hard cases lowers its mean.
     - "challenge": overlap 1 and distance 0 where both lack it; overlap 0 and `undefined_mm` where one does.
     - "nan": overlap and distance left out wherever a volume lacks the label.
     """
@@ -183,7 +202,11 @@ def apply_policy(scores: pd.DataFrame, policy: str, undefined_mm: float = CHALLE
         raise ValueError(f"policy for empty labels: found {policy!r}, expected one of {', '.join(POLICIES)}")
     kinds = kinds_of_empties(scores)
     both, one = kinds == "both", kinds.isin(["reference", "prediction"])
-    of_policy = {"study": ((np.nan, np.nan), (0.0, np.nan)), "challenge": ((1.0, 0.0), (0.0, undefined_mm))}
+    of_policy = {
+        "penalty": ((np.nan, np.nan), (0.0, undefined_mm)),
+        "study": ((np.nan, np.nan), (0.0, np.nan)),
+        "challenge": ((1.0, 0.0), (0.0, undefined_mm)),
+    }
     for_both, for_one = of_policy.get(policy, ((np.nan, np.nan), (np.nan, np.nan)))
     scores = scores.copy()
     for kind, of_both, of_one in zip((OVERLAP, DISTANCE), for_both, for_one, strict=True):

@@ -1,8 +1,8 @@
 """All distances between the edges of two masks, and what is read off them at once: the whole Hausdorff distance, its
 95th percentile, and surface Dice.
 
-Edges are those of `distance`: what a 6-connected erosion takes away. `hausdorff` alone looks up only the voxels that
-can raise its maximum; a percentile and a share need every one.
+Edges are those of `edges`: what a 6-connected erosion takes away. Equal to MONAI 1.6.1 and many times faster
+(benchmarks/scores.py): a voxel on both edges has distance 0 and is no query.
 
 - 95th percentile: the larger of the two directed ones, each over the voxels of one edge, interpolated linearly. This is
   MONAI's and MetricsReloaded's. Others pool both directions (medpy) or weigh by area (surface-distance): other numbers.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .distance import edges, spacing_of, union_box
+from .edges import edges, spacing_of, union_box
 from .overlap import as_masks
 
 PERCENTILE = 95
@@ -49,6 +49,17 @@ class Surface:
 
     def _larger(self, of) -> float:
         return float("nan") if any(self.empty) else float(max(of(self.predicted_mm), of(self.reference_mm)))
+
+
+def hausdorff(
+    prediction_ZYX: np.ndarray, reference_ZYX: np.ndarray, spacing_mm: Sequence[float] | None = None
+) -> float:
+    """Largest distance in mm from a voxel on one edge to the nearest one on the other edge, over both directions.
+
+    Masks are bool arrays of one shape, 3D or 2D; `spacing_mm` has one entry per axis and is 1 mm if not given.
+    nan where one mask or both are empty. Raises ValueError where shapes or the number of spacings differ.
+    """
+    return surface(prediction_ZYX, reference_ZYX, spacing_mm).hausdorff_mm
 
 
 def hausdorff95(

@@ -115,7 +115,7 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
     experiments, samples = study.config["experiments"], study.config["samples"]["count"]
     epochs, apart = max(1, round(options["samples"] / options["epoch_samples"])), experiments["validation"] == "apart"
     validated = epochs * validation_images(wildcards["training_set"], options, one, samples, apart)
-    tested = one.test_included if study.config["evaluation"]["slices"] == "included" else one.test_slices
+    tested = tested_images(study, one)
     trainings = 1 if "repeat" in wildcards else experiments["repeats"]
     kept = trainings * experiments["keep_weights"]
     return _on_device(
@@ -126,6 +126,11 @@ def _train_segmenter(job: Job, study: Study) -> Cost:
         published=kept * demand.weights_bytes,
         run_bytes=kept * demand.checkpoint_bytes,
     )
+
+
+def tested_images(study: Study, size: Size) -> int:
+    """That are predicted of the test subjects."""
+    return size.test_included if study.config["evaluation"]["slices"] == "included" else size.test_slices
 
 
 def validation_images(training_set: str, options: Mapping, size: Size, samples: int, apart: bool = False) -> int:
@@ -169,6 +174,11 @@ def _work_on_images(job: Job, study: Study) -> Cost:
         count, speed = sample_count(study.config, job.wildcards["generator"]), study.speeds[job.model(study.config)]
         stack = count * study.image_bytes  # twice: shards stay in the run directory
         return _on_device(job, study, training=count / 1000 * speed.inference, published=stack, run_bytes=stack)
+    if job.rule in ("score_external", "score_calibration"):
+        one = study.sizes[job.wildcards.get("external", job.wildcards["dataset"])]
+        images = tested_images(study, one)
+        after = images * study.speeds[job.model(study.config)].inference / 1000 + one.test_subjects * SCORING_SECONDS
+        return _on_device(job, study, after=after)
     if job.rule not in ("score_fidelity", "find_nearest", "calibrate_audit"):
         return Cost()
     one, samples, audit = study.size(job), study.config["samples"]["count"], study.config["audit"]

@@ -193,12 +193,16 @@ def bound_loss(process: Process, image: Tensor, place: Tensor, x0: Tensor, x_t: 
 
 def _log_likelihood(x: Tensor, mean: Tensor, log_sd: Tensor) -> Tensor:
     """Of 8-bit grey levels on [-1, 1] under a Gaussian: its mass within half a level to either side; beyond the ends
-    all of it. The normal distribution function is that of `torch.special`."""
+    all of it. Each of these is at least 1e-12 before its logarithm, as in guided-diffusion."""
     centred, sharpness = x - mean, torch.exp(-log_sd)
-    above = torch.special.ndtr((centred + 1 / 255) * sharpness)
-    below = torch.special.ndtr((centred - 1 / 255) * sharpness)
+    above, below = (_normal_share((centred + half) * sharpness) for half in (1 / 255, -1 / 255))
     mass = torch.where(x < -0.999, above, torch.where(x > 0.999, 1 - below, above - below))
     return mass.clamp(min=1e-12).log()
+
+
+def _normal_share(x: Tensor) -> Tensor:
+    """The normal distribution function in the tanh form of guided-diffusion (Page 1977), within 3e-4 of the exact."""
+    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
 class SecondMoment:

@@ -58,6 +58,7 @@ class PhantomOptions:
     tumor: float = 1.0  # radius of the tumors, relative to the usual 13 to 19 mm of core
     noise: float = 0.03  # sd of the Rician noise, relative to white matter
     bias: float = 0.2  # the bias field stays within about 1 +- bias
+    contrast: float = 1.0  # of the scanner: signals relative to white matter are raised to this power
 
     def __post_init__(self):
         if not 1 <= self.subjects <= MOST_SUBJECTS:
@@ -67,8 +68,9 @@ class PhantomOptions:
         for name, highest in (("without_enhancing", 1), ("noise", 0.5), ("bias", 0.8)):
             if not 0 <= getattr(self, name) <= highest:
                 raise ValueError(f"phantom {name}: found {getattr(self, name)}, expected 0 to {highest}")
-        if not 0.5 <= self.tumor <= 2:
-            raise ValueError(f"phantom tumor: found {self.tumor}, expected 0.5 to 2")
+        for name in ("tumor", "contrast"):
+            if not 0.5 <= getattr(self, name) <= 2:
+                raise ValueError(f"phantom {name}: found {getattr(self, name)}, expected 0.5 to 2")
 
     @classmethod
     def from_dict(cls, options: dict) -> "PhantomOptions":
@@ -278,7 +280,7 @@ class Tumor:
 
 def _acquire(space, rng, options, channel, inside, tissue, levels, tumor) -> np.ndarray:
     """int16 image of one modality: tissues mixed by their fractions, texture, bias field, noise, scanner units."""
-    signal = {name: values[channel] * rng.normal(1, SIGNAL_SD) for name, values in SIGNAL.items()}
+    signal = {n: values[channel] ** options.contrast * rng.normal(1, SIGNAL_SD) for n, values in SIGNAL.items()}
     image = sum(tissue[name] * signal[name] for name in ("fluid", "grey", "white"))
     core_name = "core" if tumor.enhancing else "core without rim"
     over = [("lesion", tissue["lesion"]), ("choroid", tissue["choroid"]), ("edema", 0.9 * space.step(levels["whole"]))]

@@ -89,6 +89,28 @@ def check_split_file(dataset: str, options: Mapping) -> None:
         raise ValueError("\n".join(f"{options['split']}: {problem}" for problem in problems))
 
 
+def check_sites(datasets: Mapping[str, Mapping], pairs: Iterable[tuple[str, str]]) -> None:
+    """The same across datasets, of (trained on, tested on): where both have split files, no patient who is trained on
+    at the one is tested at the other. Raises ValueError."""
+    for trained, tested in pairs:
+        if not (datasets[trained]["split"] and datasets[tested]["split"]):
+            continue
+        train, test = (_identities_of(n, datasets[n], s) for n, s in ((trained, "train"), (tested, "test")))
+        if shared := sorted(test[identity] for identity in test.keys() & train.keys()):
+            shown = ", ".join(shared[:5]) + (", ..." if len(shared) > 5 else "")
+            raise ValueError(
+                f"{datasets[tested]['split']}: found {len(shared)} test subjects of {tested} who train at {trained} "
+                f"under other names ({shown}), expected none. Correct a split file, or leave out the pair of datasets."
+            )
+
+
+def _identities_of(dataset: str, options: Mapping, split: str) -> dict[str, str]:
+    """identity -> subject of a split, by its file."""
+    rows = [row for _, row in read_rows(options["split"], ("subject", "split"), _EXPECTED) if row["split"] == split]
+    named = identities(dataset, [row["subject"] for row in rows], options["identities"])
+    return {identity: name for name, identity in named.items()}
+
+
 def draw_split(names: Iterable[str], test_subjects: int, seed: int, salt: bytes | None = None) -> dict[str, str]:
     """Draws the test subjects: a function of the set of names, the seed and the salt. Without a salt, everybody who has
     the names can repeat the draw; with one, the subjects whose keyed hashes are the smallest are drawn."""

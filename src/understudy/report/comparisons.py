@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from understudy.statistics.intervals import Difference, difference, holm
+from understudy.study.grid import BASELINE
 from understudy.study.sources import REAL, bases_of, generators_of, is_control
 
 from .ranking import ranks_alone
 from .score_arrays import KEYS
 
-BASELINE = (REAL, "augmented")  # what relative Dice is relative to
 LEVEL = 0.95
 ALPHA = 0.05
 COMPARISONS = [

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from understudy.study.experiment_registry import EXPERIMENTS, REAL, SYNTHETIC
+from understudy.study.experiment_registry import BOTH, EXPERIMENTS, REAL, SYNTHETIC
 from understudy.study.sources import Source, counts
 
 from .experiment_tables import CURVE
+from .from_own import spoken_difference
 from .notes import VALIDATION, Known
 from .patients_equivalent import spoken_patients
 from .published import published_scores
@@ -26,7 +27,7 @@ def experiment_sentences(name: str, table: pd.DataFrame) -> list[str]:
                 f"training set, {'do not differ' if inside else 'DIFFER, which they must not'} ({row.change:+.3f}, "
                 f"95 % interval {row.change_low:+.3f} to {row.change_high:+.3f})."
             )
-    return said
+    return said + (shared_images(table) if EXPERIMENTS[name].of_sites else [])
 
 
 def same_amount(table: pd.DataFrame) -> pd.Series:
@@ -59,6 +60,19 @@ def worths(table: pd.DataFrame) -> list[str]:
                 f"{key[0]}, {key[1]}: images of `{row.generator}` alone are worth {middle} real patients "
                 f"(95 % interval: {low} to {high})."
             )
+    return said
+
+
+def shared_images(table: pd.DataFrame) -> list[str]:
+    """A sentence for every point with another site's images: how it does beside the site's own real images alone."""
+    said = []
+    for row in table[table["kind"] == BOTH].itertuples():
+        source = Source.of(row.generator)
+        own = f"with {row.amount} % of {row.dataset}'s own training subjects" if row.amount else "alone"
+        said.append(
+            f"{row.segmenter}: images of `{source.folder}` shared by {source.site}, {own}, tested at {row.dataset}: "
+            f"mean Dice {row.mean_mean:.3f}, {spoken_difference(row, row.dataset)}."
+        )
     return said
 
 

@@ -12,6 +12,7 @@ from understudy.study.experiment_registry import EXPERIMENTS, REAL, Curves, Poin
 from understudy.study.grid import Setting
 
 from .comparisons import LEVEL
+from .from_own import FROM_OWN, from_own
 from .notes import Material
 from .patients_equivalent import patients_equivalent
 from .score_arrays import FAILED, REPEATS, TRAININGS, Cell, Cells, far_repeats, key_of, matrix_of, means_of_repeats
@@ -43,8 +44,8 @@ class Trained(Material):
 def experiment_table(
     name: str, curves: Sequence[Curves], cells: Cells, repeats: int, draws: int, subjects: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Columns COLUMNS, and WORTH where the curve is of patients; curve by curve, amounts ascending. Arguments
-    as in Trained."""
+    """Columns COLUMNS, and WORTH where the curve is of patients, FROM_OWN where it is of another site's images; curve
+    by curve, amounts ascending. Arguments as in Trained."""
     rows = []
     for c in curves:
         points = [(_amount(point, subjects[c.dataset], name), point) for point in c.points]
@@ -58,6 +59,8 @@ def experiment_table(
                 rows.append(row | _change(now, before))
                 before = now
     table = pd.DataFrame(rows, columns=COLUMNS)
+    if EXPERIMENTS[name].of_sites:
+        table = with_difference_from_own(table, cells)
     return with_worth(table, cells, draws) if EXPERIMENTS[name].of_patients else table
 
 
@@ -112,3 +115,13 @@ def with_worth(table: pd.DataFrame, cells: Cells, draws: int) -> pd.DataFrame:
 def _scores(cells: Cells, key: tuple, training_set: str) -> np.ndarray:
     dataset, segmenter, augmentation = key
     return matrix_of(cells[dataset, segmenter, training_set, augmentation], "dice")
+
+
+# ---- another site's images -------------------------------------------------------------------------------------------
+
+
+def with_difference_from_own(table: pd.DataFrame, cells: Cells) -> pd.DataFrame:
+    """With the difference of mean Dice from the site's own real images alone, all of them."""
+    keys = table[["dataset", "segmenter", "training_set", "augmentation"]].itertuples(index=False, name=None)
+    found = [from_own(cells, key, (*key[:2], REAL, key[3])) for key in keys]
+    return table.assign(**{name: [one[name] for one in found] for name in FROM_OWN})

@@ -7,6 +7,7 @@ spaces do not compare.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from understudy.files.csv_files import read_csv
@@ -15,8 +16,19 @@ from .formats import NOTHING, Shown, title
 from .published import published_fidelity
 
 REAL = "real (test)"  # in the place of a generator: the real test images against the same reference
-PEOPLE = ("dataset", "generator", "channel", "images", "frechet", "published_frechet", "matched_images")
-PEOPLE += ("frechet_matched", "kernel", "precision", "recall", "density", "coverage", "inception_score")
+NEARER = "nearer_than_test"  # whether a generator is nearer to the training images than real test images are
+PEOPLE = ("dataset", "generator", "channel", "images", "frechet", "frechet_interval", "published_frechet")
+PEOPLE += (
+    "matched_images",
+    "frechet_matched",
+    NEARER,
+    "kernel",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "inception_score",
+)
 PEOPLE += ("published_inception_score", "note")
 EACH = {  # columns of the files of score_fidelity
     "fidelity.csv": ("dataset", "generator", "space", "channel", "images_of", "note"),
@@ -33,7 +45,7 @@ SPACES = {
 
 def fidelity(folders: Iterable[Path], published: Mapping[str, str | None]) -> pd.DataFrame:
     """The table `fidelity` of the folders of all generators."""
-    return beside_published(fidelity_table(read_each(folders, "fidelity.csv")), published)
+    return beside_published(with_nearer(fidelity_table(read_each(folders, "fidelity.csv"))), published)
 
 
 def annotation(folders: Iterable[Path], published: Mapping[str, str | None]) -> pd.DataFrame:
@@ -63,6 +75,30 @@ def fidelity_table(rows: pd.DataFrame) -> pd.DataFrame:
     order["dataset"] = rows["dataset"].map({name: place for place, name in enumerate(dict.fromkeys(rows["dataset"]))})
     places = order.sort_values(["space", "dataset", "generator"], kind="stable").index
     return rows.loc[places].reset_index(drop=True)
+
+
+def with_nearer(table: pd.DataFrame) -> pd.DataFrame:
+    """With the column NEARER: yes or no, by the distances of equally many images; empty where they are not known."""
+    keys = ["dataset", "space", "channel"]
+    real = table[table["generator"] == REAL].set_index(keys)["frechet_matched"]
+    of_real = real.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy(float)
+    own = table["frechet_matched"].to_numpy(float)
+    known = (table["generator"] != REAL) & ~np.isnan(own) & ~np.isnan(of_real)
+    table.insert(table.columns.get_loc("frechet_matched") + 1, NEARER, np.where(own < of_real, "yes", "no"))
+    return table.assign(**{NEARER: table[NEARER].where(known, None)})
+
+
+def nearer_sentences(table: pd.DataFrame) -> list[str]:
+    """Which generators are nearer to the training images than real test images, and what that may mean."""
+    if NEARER not in table:
+        return []
+    marked = table[table[NEARER] == "yes"]
+    return [
+        f"{dataset}: images of `{generator}` are nearer to the training images than real test images are "
+        f"({', '.join(f'{row.space} {row.channel}' for row in rows.itertuples())}). No generator should be: it has "
+        "memorized them, or was trained on the metric, or the test subjects are too few to be as varied."
+        for (dataset, generator), rows in marked.groupby(["dataset", "generator"], sort=False)
+    ]
 
 
 def beside_published(table: pd.DataFrame, published: Mapping[str, str | None]) -> pd.DataFrame:
@@ -105,7 +141,9 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
     """What people read of one space: columns without any value are left out."""
     columns, notes = {}, rows["note"].fillna("")
     for name in PEOPLE:
-        if f"{name}_mean" in rows:
+        if name == "frechet_interval":
+            texts = _intervals(rows)
+        elif f"{name}_mean" in rows:
             pairs = zip(rows[f"{name}_mean"], rows[f"{name}_sd"], strict=True)
             texts = [NOTHING if pd.isna(mean) else f"{_text(mean)} ± {_text(sd)}" for mean, sd in pairs]
         else:
@@ -113,8 +151,15 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
         if name == "frechet":
             texts = [f"{text}*" if note and text != NOTHING else text for text, note in zip(texts, notes, strict=True)]
         if name in ("dataset", "generator") or set(texts) != {NOTHING}:
-            columns[title(name)] = texts
+            columns["95 %" if name == "frechet_interval" else title(name)] = texts
     return pd.DataFrame(columns, dtype=object)
+
+
+def _intervals(rows: pd.DataFrame) -> list[str]:
+    if "frechet_low" not in rows:
+        return [NOTHING] * len(rows)
+    pairs = zip(rows["frechet_low"], rows["frechet_high"], strict=True)
+    return [NOTHING if pd.isna(low) else f"{_text(low)} to {_text(high)}" for low, high in pairs]
 
 
 def _text(value: object) -> str:

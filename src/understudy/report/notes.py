@@ -60,6 +60,14 @@ def empties_note(empties: pd.DataFrame, policy: str, of: str) -> str:
     )
 
 
+def of_distances(known: Known, name: str) -> str:
+    """The same, and what the published distances leave out, where these stand beside ours."""
+    said = of_labels(known, name)
+    if known.published and known.policy != "study":
+        said += " Published distances leave out labels that were not found; `evaluation.empties: study` does, too."
+    return said
+
+
 def power(known: Known, name: str) -> str:
     """What so few generators can show."""
     return " ".join(dict.fromkeys(known.table(name)["power"]))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from understudy.evaluate.metrics import METRICS
 from understudy.statistics.intervals import resampled_means
-from understudy.study.sources import bases_of, generators_of, is_control, parts
+from understudy.study.sources import Source, bases_of, generators_of, is_control, parts
 
 from .published import published_fidelity, published_scores
 
@@ -23,9 +23,10 @@ CRITERION = ["dataset", "generator", "criterion"]
 
 
 def ranks_alone(training_set: str) -> bool:
-    """Whether a training set is the images of one generator and nothing else."""
+    """Whether a training set is the images of one generator and nothing else: what an audit has left of them is no
+    generator of its own."""
     return len(generators_of(training_set)) == len(parts(training_set)) == 1 and not (
-        is_control(training_set) or "=" in training_set
+        is_control(training_set) or "=" in training_set or Source.of(training_set).filtered
     )
 
 

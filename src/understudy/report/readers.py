@@ -72,9 +72,8 @@ def homogeneity(counts_TC: np.ndarray) -> tuple[float, float, int]:
     freedom = (counts.shape[0] - 1) * (counts.shape[1] - 1)
     if not freedom:
         return 0.0, 1.0, 0
-    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
-    chi_squared = float((np.square(counts - expected) / expected).sum())
-    return chi_squared, float(stats.chi2.sf(chi_squared, freedom)), freedom
+    found = stats.chi2_contingency(counts, correction=False)
+    return float(found.statistic), float(found.pvalue), freedom
 
 
 def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:

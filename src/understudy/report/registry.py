@@ -6,55 +6,16 @@ in the order of the report. Nothing that computes is imported before a table is 
 each time it starts.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-from understudy.evaluate.metrics import METRIC, METRICS, Metric
+from understudy.evaluate.metrics import DISTANCE, METRIC, METRICS, OVERLAP, Metric
 from understudy.study.experiment_registry import EXPERIMENTS, Experiment
 from understudy.study.grid import sources
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-def always(config: Mapping) -> bool:
-    return True
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str  # results/tables/{name}.csv
-    title: str  # heading in the report
-    caption: str
-    rule: str  # that makes it
-    built_by: str  # MODULE:FUNCTION of this package
-    of: Callable[[Any], tuple] = lambda material: (material,)  # what the function takes of the rule's material
-    decimals: int = 3
-    noted_by: str = ""  # MODULE:FUNCTION: what is counted anew for every study and stands behind the caption
-    shown_by: str = "formats:shown"  # MODULE:FUNCTION: what people read of it
-    when: Callable[[Mapping], bool] = always  # whether a study has it, by its config
-    section: str = ""  # of the report that lists its tables
-    folded: bool = True  # there, until a reader opens it
-    concludes: bool = False  # about generators, so its note says how often these were trained
-
-    def build(self, material: Any) -> "pd.DataFrame":
-        return function(self.built_by)(*self.of(material))
-
-    def note(self, known: Any) -> str:
-        """The line above it: the caption, and what notes.Known has to say of this study."""
-        counted = function(self.noted_by)(known, self.name) if self.noted_by else ""
-        more = ("notes:about_far", "notes:about_generators") if self.concludes else ()
-        about = (function(name)(known, self.name) for name in more)
-        return " ".join(part for part in (self.caption, counted, *about) if part)
-
-
-def function(name: str) -> Callable:
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(f"understudy.report.{module}"), attribute)
-
+from .patient_tables import OF_PATIENTS
+from .table_entry import Table
+from .table_entry import function as function  # part of this module for its readers
 
 # ---- per-volume metrics ----------------------------------------------------------------------------------------------
 
@@ -79,7 +40,7 @@ def of_labels(metric: Metric) -> Table:
         built_by="score_tables:of_labels",
         of=lambda study: (study, metric.name),
         decimals=metric.decimals,
-        noted_by="notes:of_labels" if metric.undefined_as else "",
+        noted_by={OVERLAP: "notes:of_labels", DISTANCE: "notes:of_distances"}.get(metric.undefined_as, ""),
         folded=metric.name != "dice",
     )
 
@@ -244,11 +205,18 @@ WORTH = (
 )
 
 
+FROM_OWN = (
+    " `from own`: the difference from the site's own real images alone, over the same test subjects, with its 95 % "
+    "interval. `generator`: whose images, `-from-` the site that shares them."
+)
+
+
 def of_experiment(experiment: Experiment) -> Table:
     return Table(
         experiment.name,
         title=experiment.title,
-        caption=f"Mean Dice by {experiment.by}, {POINTS}{WORTH if experiment.of_patients else ''}",
+        caption=f"Mean Dice by {experiment.by}, {POINTS}"
+        f"{WORTH * experiment.of_patients}{FROM_OWN * experiment.of_sites}",
         rule="compare_experiment",
         built_by="experiment_tables:experiment_table",
         of=lambda m: (m.name, m.curves, m.cells, m.repeats, m.draws, m.subjects),
@@ -291,7 +259,9 @@ IMAGES = [
         title="How real the images look",
         caption="Against the real training images. `frechet`: of all images; `frechet_matched`: of as many images in "
         "every row and on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for "
-        "`kernel`. An asterisk: not to be compared with values elsewhere, for the reason in `note`.",
+        "`kernel`. 95 %: interval of `frechet` over subjects, of synthetic images over images. `nearer than test`: "
+        "nearer to the training images than real test images are; no generator should be. An asterisk: not to be "
+        "compared with values elsewhere, for the reason in `note`.",
         rule="compare_fidelity",
         built_by="fidelity_table:fidelity",
         of=lambda material: material,
@@ -379,7 +349,8 @@ READERS = [
     ),
 ]
 
-TABLES = {table.name: table for table in [*SCORES, *map(of_experiment, EXPERIMENTS.values()), *IMAGES, *READERS]}
+OF_EXPERIMENTS = [of_experiment(experiment) for experiment in EXPERIMENTS.values()]
+TABLES = {table.name: table for table in [*SCORES, *OF_PATIENTS, *OF_EXPERIMENTS, *IMAGES, *READERS]}
 
 
 def tables_of(config: Mapping) -> list[Table]:

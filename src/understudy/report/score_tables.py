@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from understudy.evaluate.metrics import METRIC
+from understudy.evaluate.metrics import DISTANCE, METRIC
 from understudy.evaluate.scores import count_empties
 from understudy.statistics.intervals import difference, interval
 from understudy.study.grid import Setting
@@ -15,11 +15,16 @@ from .published import published_relative_dice, published_scores
 from .score_arrays import FAILED, KEYS, REPEATS, TRAININGS, Cells, far_repeats, key_of, means_of, means_of_repeats
 from .study_scores import StudyScores
 
+PUBLISHED_POLICY = "study"  # for missing labels
+
 
 def of_labels(study: StudyScores, metric: str) -> pd.DataFrame:
     labels, cells = study.labels
     table = score_table(cells, metric, labels, study.settings, study.draws)
-    return beside_published(table, metric, study.published) if METRIC[metric].ranks else table
+    if not METRIC[metric].ranks:
+        return table
+    alike = study.policy == PUBLISHED_POLICY or METRIC[metric].undefined_as != DISTANCE
+    return beside_published(table, metric, study.published, alike)
 
 
 def of_regions(study: StudyScores, metric: str) -> pd.DataFrame:
@@ -75,11 +80,15 @@ def summary(
     return dict(zip(SUMMARY, map(float, numbers), strict=True))
 
 
-def beside_published(table: pd.DataFrame, metric: str, published: Mapping[str, str]) -> pd.DataFrame:
-    """With published_mean_mean, published_mean_sd, and ours minus theirs."""
+def beside_published(
+    table: pd.DataFrame, metric: str, published: Mapping[str, str], alike: bool = True
+) -> pd.DataFrame:
+    """With published_mean_mean, published_mean_sd, and ours minus theirs where both count missing labels alike."""
     theirs = {d: published_scores(metric, n)[[*KEYS[1:], "mean_mean", "mean_sd"]] for d, n in published.items()}
     table = _beside(table, theirs, ["mean_mean", "mean_sd"])
-    return table.assign(minus_published=table["mean_mean"] - table["published_mean_mean"]) if theirs else table
+    if not (theirs and alike):
+        return table
+    return table.assign(minus_published=table["mean_mean"] - table["published_mean_mean"])
 
 
 def _listed(repeats: Iterable[int]) -> str:

@@ -24,11 +24,13 @@ from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
 from .failed_trainings import changed_by_failures
+from .fidelity_table import nearer_sentences
 from .figure_note import note_trainings
 from .formats import display, title
 from .missing import missing_trainings
 from .notes import about_generators
 from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
+from .patient_sections import calibration, external, strata
 from .power_table import sentences as power_sentences
 from .reader_sentences import reader_sentences
 from .registry import TABLES, Table, shown_in
@@ -38,6 +40,7 @@ from .spoken_names import spoken
 from .verdicts import RULE, answer
 
 TEXTS = {
+    "group": str,
     "failed": str,
     "missing": str,
     "undefined": str,
@@ -51,7 +54,13 @@ FIGURES = {
 }
 
 CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
+BESIDE_USE = (
+    "Each metric of the images, and the mean Dice of segmenters trained on them alone. Dashed: training on real "
+    "images, and real test images. A red ring: nearer to the training images than real test images are."
+)
 EMPTIES = {
+    "penalty": "is left out, or has Dice 0 and the distance of the BraTS challenge, 373 mm: policy `penalty`. A "
+    "network that finds nothing has the worst distance, where the published study leaves it out",
     "study": "is left out, or has Dice 0 and no distance: policy `study`",
     "challenge": "has Dice 1, or Dice 0 and the distance of the BraTS challenge: policy `challenge`",
     "nan": "is left out in either case: policy `nan`",
@@ -273,7 +282,12 @@ def fidelity(m: Material) -> list[Block]:
     if m.fidelity is None:
         return []
     note = "Metrics of the images themselves. They do not say how useful the images are."
-    return [Cells(display(read_table(m.fidelity), TABLES["fidelity"].decimals), note)]
+    table = read_table(m.fidelity)
+    cells = Cells(display(table, TABLES["fidelity"].decimals), note)
+    drawn = [(name, m.results / "figures" / name / "fidelity_dice.png") for name in m.datasets]
+    beside = [m.picture(path, f"{name}. {BESIDE_USE} {about_generators(m)}") for name, path in drawn if path.is_file()]
+    said = nearer_sentences(table)
+    return [*[Bullets(said)] * bool(said), *beside, cells]
 
 
 def audit(m: Material) -> list[Block]:
@@ -407,6 +421,9 @@ ORDER: list[tuple[str, str, Callable[[Material], list[Block]]]] = [
     ("audit", TABLES["audit"].title, audit),
     ("pictures", "Pictures", pictures),
     ("tables", "Tables", tables),
+    ("strata", TABLES["strata"].title, strata),
+    ("calibration", TABLES["calibration"].title, calibration),
+    ("external", TABLES["external"].title, external),
     ("experiments", "How much is needed?", beyond),
     ("fidelity", TABLES["fidelity"].title, fidelity),
     ("readers", "Can people tell?", readers),

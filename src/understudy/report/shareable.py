@@ -31,6 +31,8 @@ SHAREABLE = (
 )
 CHARTS = (
     "dice",
+    "calibration",
+    "fidelity_dice",
     "memorization",
     "filtered_memorization",
     *EXPERIMENTS,

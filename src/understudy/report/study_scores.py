@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from understudy.evaluate.metrics import METRIC, METRICS, with_derived
-from understudy.evaluate.scores import COLUMNS, LABEL, REGION, apply_policy, read_scores
+from understudy.evaluate.scores import COLUMNS, DEFAULT_POLICY, LABEL, REGION, apply_policy, read_scores
 from understudy.statistics.intervals import DRAWS
 from understudy.study.grid import Setting, primary_sets, published_names, trainings_of_generators
 from understudy.study.looks import looks_of, read_looks
@@ -84,7 +84,7 @@ class StudyScores(Material):
 
     scores: pd.DataFrame  # as load_scores gives them
     settings: Sequence[Setting]  # expected ones, in the order of the rows; repeats 1 ... setting.repeats
-    policy: str = "study"  # what undefined scores count as (evaluate.scores.apply_policy)
+    policy: str = DEFAULT_POLICY  # what undefined scores count as (evaluate.scores.apply_policy)
     published: Mapping[str, str] = field(
         default_factory=dict
     )  # dataset -> brats2020 or brats2021, to stand beside ours

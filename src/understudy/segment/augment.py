@@ -7,7 +7,7 @@ seed and of its place in the training, whatever batch it is in and however many 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -52,21 +52,33 @@ def _foreground_moments(
     return mean, (squares.clamp(min=0) / (count - 1).clamp(min=1)).sqrt()
 
 
-def prepare(x_NCHW: torch.Tensor, intensities: str = "z_score") -> torch.Tensor:
+Pad = Callable[[torch.Tensor], torch.Tensor]  # Segmenter.pad_to_input
+
+
+def as_it_is(x_NCHW: torch.Tensor) -> torch.Tensor:
+    return x_NCHW
+
+
+def prepare(x_NCHW: torch.Tensor, intensities: str = "z_score", pad: Pad = as_it_is) -> torch.Tensor:
     """uint8 modalities (N, C, H, W) as a segmenter takes them, without augmentation."""
-    return as_input(x_NCHW.float() / _SCALE, intensities)
+    return as_input(x_NCHW.float() / _SCALE, intensities, pad)
 
 
-def as_input(x_NCHW: torch.Tensor, intensities: str) -> torch.Tensor:
-    """Images of 0-1 as a segmenter takes them: `z_score` or `raw` (0-255)."""
+def as_input(x_NCHW: torch.Tensor, intensities: str, pad: Pad = as_it_is) -> torch.Tensor:
+    """Images of 0-1 as a segmenter takes them: `z_score` or `raw` (0-255).
+
+    Zeros around an image are put there before the z-score, as the released code does: they are background as that of
+    the image is, not as bright as its mean.
+    """
+    x_NCHW = pad(x_NCHW)
     return normalised(x_NCHW) if intensities == "z_score" else x_NCHW * _SCALE
 
 
 class Augmentation:
     """Callable on (uint8 modalities (N, C, H, W), classes (N, H, W)); `options` is the config's augmentation block."""
 
-    def __init__(self, options: Mapping, intensities: str = "z_score"):
-        self.options, self.intensities = options, intensities
+    def __init__(self, options: Mapping, intensities: str = "z_score", pad: Pad = as_it_is):
+        self.options, self.intensities, self.pad = options, intensities, pad
 
     def __call__(
         self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, places: Sequence[int]
@@ -86,6 +98,10 @@ class Augmentation:
             counts |= {name: 1, f"{name}_channels": channels, f"{name}_strength": channels}
         for name in ("inverted_gamma", "gamma"):
             counts |= {name: 1, f"{name}_strength": channels}
+        if "mirror_probability" in self.options:  # of the blocks that have it: config/segmenter.py
+            counts |= {"mirrored": 2}
+            for name in ("brightness", "contrast"):
+                counts |= {name: 1, f"{name}_strength": channels}
         return counts
 
     def _augmented(self, x_NCHW: torch.Tensor, classes_NHW: torch.Tensor, seed: int, draws: Draws):
@@ -97,6 +113,7 @@ class Augmentation:
         chosen, sigmas = self._channels(draws, touched, "blur")
         if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _blur(planes, sigmas[chosen], o["blur"][1]))
+        x_NCHW = self._light(x_NCHW, draws, touched)
         chosen, zooms = self._channels(draws, touched, "zoom")
         if chosen.any():
             x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _low_resolution(planes, zooms[chosen]))
@@ -107,7 +124,18 @@ class Augmentation:
             if chosen.any():
                 how = {"inverted": name == "inverted_gamma", "keep_moments": o["gamma_keeps_moments"]}
                 x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: _gamma(planes, gammas[chosen], **how))  # noqa: B023
-        return as_input(x_NCHW, self.intensities), classes_NHW
+        return as_input(x_NCHW, self.intensities, self.pad), classes_NHW
+
+    def _light(self, x_NCHW: torch.Tensor, draws: Draws, touched: np.ndarray) -> torch.Tensor:
+        """Brightness and contrast, of all channels of an image that they hit, each by a factor of its own."""
+        for name, change in (("brightness", _brightness), ("contrast", _contrast)):
+            if name in self.options:
+                factors = draws.between(f"{name}_strength", *self.options[name])
+                hit = touched & draws.happens(name, self.options[f"{name}_probability"])
+                chosen = np.broadcast_to(hit[:, None], factors.shape)
+                if chosen.any():
+                    x_NCHW = _on_planes(x_NCHW, chosen, lambda planes: change(planes, factors[chosen]))  # noqa: B023
+        return x_NCHW
 
     def _channels(self, draws: Draws, touched: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """bool (N, C): the images that an operation hits, and of those the channels; (N, C): how strongly."""
@@ -138,6 +166,9 @@ class Augmentation:
         flipped = touched & draws.happens("flipped", o["flip_probability"])
         first_N1 = draws.below("axis", 0.5)  # left and right or up and down, one of the two
         flip_N2 = flipped[:, None] & np.concatenate([first_N1, ~first_N1], 1)
+        if "mirror_probability" in o:
+            mirrored_N2 = touched[:, None] & draws.below("mirrored", o["mirror_probability"])
+            flip_N2, flipped = flip_N2 ^ mirrored_N2, flipped | mirrored_N2.any(1)
         bent = touched & draws.happens("bent", o["elastic_probability"])
         shift = None
         if bent.any():
@@ -165,6 +196,20 @@ def _on_planes(x_NCHW: torch.Tensor, chosen_NC: np.ndarray, operation) -> torch.
     rows = to_device(np.flatnonzero(chosen_NC), x_NCHW.device)
     planes = x_NCHW.reshape(n * channels, height, width)
     return planes.index_copy(0, rows, operation(planes[rows])).reshape(x_NCHW.shape)
+
+
+def _brightness(x_MHW: torch.Tensor, factors_M: Sequence[float]) -> torch.Tensor:
+    return x_MHW * _per_plane(factors_M, x_MHW)
+
+
+def _contrast(x_MHW: torch.Tensor, factors_M: Sequence[float]) -> torch.Tensor:
+    """Around the mean of each plane, kept within its range; monotone, so the background stays the minimum."""
+    mean, low, high = x_MHW.mean((1, 2), keepdim=True), x_MHW.amin((1, 2), True), x_MHW.amax((1, 2), True)
+    return ((x_MHW - mean) * _per_plane(factors_M, x_MHW) + mean).clamp(low, high)
+
+
+def _per_plane(factors_M: Sequence[float], x_MHW: torch.Tensor) -> torch.Tensor:
+    return to_device(np.asarray(factors_M, np.float32), x_MHW.device)[:, None, None]
 
 
 def _blur(x_MHW: torch.Tensor, sigmas_M: Sequence[float], largest: float) -> torch.Tensor:

@@ -28,7 +28,7 @@ def bottleneck_features(network: nn.Module, options: Mapping) -> Callable[[Tenso
 
     @torch.no_grad()
     def features(x_NCHW: Tensor) -> Tensor:
-        network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))
+        network(prepare(x_NCHW, options["intensities"], network.pad_to_input))
         return seen.pop().mean((2, 3))
 
     return features

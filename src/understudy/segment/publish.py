@@ -90,6 +90,12 @@ def load_segmenter(path: str | Path, device: torch.device | str = "cpu") -> tupl
     return network.to(device).eval(), metadata
 
 
+def load_to_score(path: str | Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Module, dict]:
+    """The same of weights that are scored once more: a training that failed and left none finds nothing."""
+    metadata = tensors.read_metadata(path, SegmenterWeights, EXPECTED)
+    return (FindsNothing(metadata["classes"]), metadata) if metadata.get("failure") else load_segmenter(path, device)
+
+
 def predicted_volumes(
     network: torch.nn.Module, test: Stack, slices: str, device: torch.device | str, options: Mapping
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, tuple[float, ...]]]:

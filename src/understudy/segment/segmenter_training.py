@@ -29,6 +29,7 @@ from .loss import IGNORE, Dice, segmentation_loss
 from .training_images import SourceImages, TrainingSet, split_labels
 
 PREDICTION_BATCH = 64
+MIRRORINGS = ((), (2,), (3,), (2, 3))  # axes of x_NCHW
 UNDECAYED = ("norm", "absolute_pos_embed", "relative_position_bias_table")  # in names; where decay_norms is false
 WARMUP_START = 1e-6  # of the learning rate
 
@@ -60,7 +61,8 @@ class SegmenterTrainee:
         self.training_network = torch.compile(self.network, dynamic=False) if compiles else self.network
         self.optimizer = new_optimizer(self.network, options)
         self.dice = Dice(options["dice"], options["dice_background"], options["dice_squared"])
-        self.augmentation = Augmentation(options["augmentation"], options["intensities"]) if augmented else None
+        how = options["intensities"], self.network.pad_to_input
+        self.augmentation = Augmentation(options["augmentation"], *how) if augmented else None
         self.images_per_step = options["batch"]
         if (processes := distributed.world_size()) > options["batch"]:
             raise ValueError(
@@ -87,7 +89,7 @@ class SegmenterTrainee:
         # dropout and skipped blocks take their numbers from the global state
         torch.manual_seed(seed_of(self.seed, "dropout", images_seen, distributed.rank()))
         with autocast(self.options["precision"], self.device):
-            levels = self.training_network(self.network.pad_to_input(x_NCHW))
+            levels = self.training_network(x_NCHW)
         loss = segmentation_loss(levels, classes_NHW, self.network.level_weights, self.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -119,7 +121,7 @@ class SegmenterTrainee:
         x_NCHW, classes_NHW = map(distributed.share, self.data.batch(images_seen, self.images_per_step))
         places = distributed.share(torch.arange(images_seen, images_seen + self.images_per_step)).numpy()
         if self.augmentation is None:
-            x_NCHW = prepare(x_NCHW, self.options["intensities"])
+            x_NCHW = prepare(x_NCHW, self.options["intensities"], self.network.pad_to_input)
         else:
             x_NCHW, classes_NHW = self.augmentation(x_NCHW, classes_NHW, self.seed, places)
         warmup = self.options["background_warmup_epochs"]
@@ -218,10 +220,27 @@ def _layout(device: torch.device) -> dict:
 @torch.inference_mode()
 def predict(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) -> torch.Tensor:
     """uint8 classes (N, H, W) of uint8 modalities (N, C, H, W) that lie on the network's device."""
+    return predict_logits(network, x_NCHW, options).argmax(1).to(torch.uint8)
+
+
+@torch.inference_mode()
+def predict_with_confidence(
+    network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same, and float32 (N, H, W): the softmax of the class that is predicted."""
+    sure_NHW, found_NHW = predict_logits(network, x_NCHW, options).float().softmax(1).max(1)
+    return found_NHW.to(torch.uint8), sure_NHW
+
+
+def predict_logits(network: torch.nn.Module, x_NCHW: torch.Tensor, options: Mapping) -> torch.Tensor:
+    """(N, K, H, W) of uint8 modalities (N, C, H, W); with test_mirroring the logarithm of the mean softmax."""
     network.eval()
     with autocast(options["precision"], x_NCHW.device):
-        logits_NKHW = network(network.pad_to_input(prepare(x_NCHW, options["intensities"])))[0]
-    return logits_NKHW.argmax(1).to(torch.uint8)
+        x_NCHW = prepare(x_NCHW, options["intensities"], network.pad_to_input)
+        if not options.get("test_mirroring"):
+            return network(x_NCHW)[0]
+        turned = (network(x_NCHW.flip(axes))[0].float().softmax(1).flip(axes) for axes in MIRRORINGS)
+        return (sum(turned) / len(MIRRORINGS)).log()
 
 
 def validation_dice(network: torch.nn.Module, source: SourceImages, classes: int, options: Mapping) -> float:

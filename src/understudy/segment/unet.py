@@ -74,7 +74,7 @@ class UNet(nn.Module):
         return F.interpolate(logits_NKHW, (self.size, self.size), mode="bilinear", align_corners=False)
 
     def pad_to_input(self, x_NCHW: torch.Tensor) -> torch.Tensor:
-        """The image with zeros around it, as large as the network wants its input."""
+        """The image with zeros around it, as large as the network wants its input; before its z-score."""
         before = (self.input_size - x_NCHW.shape[-1]) // 2
         after = self.input_size - x_NCHW.shape[-1] - before
         return F.pad(x_NCHW, (before, after, before, after))

@@ -4,16 +4,17 @@
     few_subjects   what synthetic images are worth to a clinic with few patients
     ensembles      images of several trainings of one generator, pooled
     subset         a part of the training subjects, for generator and segmenter alike
+    site_held_out  images of another site: alone, and beside the site's own real ones; tested at the site
 
 An experiment is a list of points: a training set, and its place on a curve. Curves of one experiment share points (real
 images alone), and experiments share trainings with each other and with the grid.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 
-from .sources import AFTER, REAL, Source
+from .sources import AFTER, FROM, REAL, Source
 
 SYNTHETIC, BOTH, TUNED = "synthetic", "real+synthetic", "fine-tuned"  # kinds of curves, beside REAL
 
@@ -54,20 +55,21 @@ def curves(config: Mapping, name: str) -> Iterator[Curves]:
     """One for each dataset and segmenter of an experiment."""
     block = config["experiments"][name]
     augmentation = block["augmentation"] or config["experiments"]["augmentations"][0]
-    points = tuple(dict.fromkeys(EXPERIMENTS[name].points(block)))
     wanted = product(block["datasets"] or config["datasets"], block["segmenters"] or config["segmenters"])
     for dataset, segmenter in wanted:
+        others = [other for other in config["datasets"] if other != dataset]
+        points = tuple(dict.fromkeys(EXPERIMENTS[name].points(block, others)))
         yield Curves(dataset, segmenter, augmentation, points)
 
 
-def _proportions(block: Mapping) -> Iterator[Point]:
+def _proportions(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
     total = block["total"]
     for generator, real in product(block["generators"], block["real"]):
         mixed = [f"{REAL}={real}"] * (real > 0) + [f"{generator}={total - real}"] * (real < total)
         yield Point(generator, BOTH, real, "+".join(mixed))
 
 
-def _few_subjects(block: Mapping) -> Iterator[Point]:
+def _few_subjects(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
     unseen = block["subjects_of"] == "unseen"
     beyond = max(Source.of(name).percent for name in block["generators"]) % 100 if unseen else 0
     few = {k: Source(REAL, subjects=k, beyond=beyond).name for k in sorted(block["subjects"])}
@@ -84,13 +86,13 @@ def _few_subjects(block: Mapping) -> Iterator[Point]:
                 yield Point(generator, TUNED, k, name + AFTER + generator)
 
 
-def _ensembles(block: Mapping) -> Iterator[Point]:
+def _ensembles(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
     for generator, members in product(block["generators"], sorted({1, *block["members"]})):
         source = Source(generator, percent=block["percent"], members=members)
         yield Point(generator, SYNTHETIC, members, source.name)
 
 
-def _subset(block: Mapping) -> Iterator[Point]:
+def _subset(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
     for percent in (block["percent"], 100):
         real = Source(REAL, percent=percent).name
         yield Point("", REAL, percent, real)
@@ -98,6 +100,18 @@ def _subset(block: Mapping) -> Iterator[Point]:
             made = replace(Source.of(generator), percent=percent).name
             yield Point(generator, SYNTHETIC, percent, made)
             yield Point(generator, BOTH, percent, f"{real}+{made}")
+
+
+def _site_held_out(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
+    own = {percent: Source(REAL, percent=percent).name for percent in sorted(block["percent"])}
+    for percent, real in own.items():
+        yield Point("", REAL, percent, real)
+    shared_by = [site for site in others if site in (block["shared_by"] or others)]
+    for site, generator in product(shared_by, block["generators"]):
+        shared = f"{generator}{FROM}{site}"
+        yield Point(shared, BOTH, 0, shared)
+        for percent, real in own.items():
+            yield Point(shared, BOTH, percent, f"{real}+{shared}")
 
 
 @dataclass(frozen=True)
@@ -109,11 +123,13 @@ class Experiment:
     title: str  # of its section
     amounts: str  # what the numbers along a curve count
     by: str  # the same in the caption of its table, in full
-    points: Callable[[Mapping], Iterator[Point]]
+    points: Callable[[Mapping, Sequence[str]], Iterator[Point]]  # of its block, and of the other datasets
     # amounts are parts of one total, whose ends the published study may have; or real patients: then the axis is
     # logarithmic, and what images are worth in patients is computed
     of_a_total: bool = False
     of_patients: bool = False
+    # images of another site: every point is compared with the site's own real images alone, all of them
+    of_sites: bool = False
 
 
 EXPERIMENTS = {
@@ -148,6 +164,15 @@ EXPERIMENTS = {
             amounts="percent of the training subjects",
             by="the percentage of the training subjects that generator and segmenter have (`amount`)",
             points=_subset,
+        ),
+        Experiment(
+            "site_held_out",
+            title="What are another hospital's synthetic images worth here?",
+            amounts="percent of the site's own training subjects",
+            by="the percentage of the site's own training subjects beside the other site's synthetic images (`amount`; "
+            "0: those images alone)",
+            points=_site_held_out,
+            of_sites=True,
         ),
     )
 }

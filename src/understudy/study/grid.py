@@ -12,9 +12,10 @@ from itertools import product
 
 from . import result_paths
 from .experiment_registry import curves, experiments
-from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, bases_of, learned_before, of_training, parts
+from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, bases_of, is_control, learned_before, of_training, parts
 
 KINDS = ("real", "synthetic", "real+synthetic", "filtered")  # in a config; anything else there is a mixture by name
+BASELINE = (REAL, "augmented")  # what training sets are compared with
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
 
 
@@ -131,6 +132,34 @@ def settings_of(config: Mapping, experiment: str) -> list[Setting]:
             names = [*([before] if before else []), point.training_set]
             found += [setting_of(config, c.dataset, c.segmenter, n, c.augmentation) for n in names]
     return list(dict.fromkeys(found))
+
+
+def external_settings(config: Mapping) -> list[tuple[Setting, str]]:
+    """(setting, the other dataset whose test subjects it is scored on), of the grid without controls."""
+    tested, scored = config["evaluation"]["external"], [s for s in grid(config) if not is_control(s.training_set)]
+    return [(setting, site) for site in tested for setting in scored if setting.dataset != site]
+
+
+def external_files(config: Mapping) -> list[tuple[Setting, str, str]]:
+    """(setting, dataset whose test subjects it is scored on, file of each repeat): external_settings, then what they
+    are compared with, networks trained on real images of the dataset that is tested."""
+    found = [(setting, site, f"scores_on_{site}.csv") for setting, site in external_settings(config)]
+    tested = dict.fromkeys(site for _, site, _ in found)
+    return found + [
+        (setting, setting.dataset, "scores.csv")
+        for setting in grid(config)
+        if setting.dataset in tested and (setting.training_set, setting.augmentation) == BASELINE
+    ]
+
+
+def sites_met(config: Mapping) -> list[tuple[str, str]]:
+    """(dataset that is trained on, other one that is tested on): of external test subjects, and of shared images."""
+    met = [(setting.dataset, site) for setting, site in external_settings(config)]
+    for name in experiments(config):
+        for c in curves(config, name):
+            named = (Source.of(part) for point in c.points for part in _parts_of_all(point.training_set))
+            met += [(source.site, c.dataset) for source in named if source.site]
+    return list(dict.fromkeys(met))
 
 
 def start_of(setting: Setting) -> Setting | None:

@@ -10,6 +10,7 @@
     stylegan2-20percent-seed3   on another fifth
     stylegan2-ensemble4      of four of them, as many images of each: stylegan2, stylegan2-seed2, -seed3, -seed4
     stylegan2-filtered       its samples, those replaced that the audit has flagged
+    stylegan2-from-site_a    those of the data set site_a, which another data set is trained with
 
 A training set is a mixture of them, such as real+stylegan2; `real-10subjects-after-stylegan2` is a network that first
 learned from stylegan2 and is then trained further on real images of ten subjects.
@@ -26,6 +27,7 @@ SHUFFLED = "shuffled"
 RESERVED = (REAL, SHUFFLED)
 FILTERED = "-filtered"
 AFTER = "-after-"
+FROM = "-from-"
 COPIES = "copies"
 NOISE = "noise"
 MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples would
@@ -35,6 +37,7 @@ PART = re.compile(
     r"(?P<base>[a-z][a-z0-9_]*)(-(?P<percent>[1-9][0-9]?)percent)?"
     r"(-seed(?P<seed>[1-9][0-9]*)|-ensemble(?P<members>[1-9][0-9]*)"
     r"|-(?P<subjects>[1-9][0-9]*)subjects(-beyond(?P<beyond>[1-9][0-9]?)percent)?)?(?P<filtered>-filtered)?"
+    r"(-from-(?P<site>[a-z0-9][a-z0-9_]*))?"
 )
 
 
@@ -49,6 +52,7 @@ class Source:
     subjects: int = 0  # so many real ones, others in each repeat; 0: all
     beyond: int = 0  # these are no subjects of the first so many percent
     filtered: bool = False
+    site: str = ""  # the data set whose generator made them; "": that of the training
 
     @classmethod
     def of(cls, name: str) -> "Source":
@@ -58,8 +62,8 @@ class Source:
                 f"training set: found {shortened(name)}, expected a name such as real, stylegan2-20percent"
             )
         given = {key: value for key, value in match.groupdict().items() if value}
-        numbers = {key: int(value) for key, value in given.items() if key not in ("base", "filtered")}
-        return cls(given["base"], filtered="filtered" in given, **numbers)
+        numbers = {key: int(value) for key, value in given.items() if key not in ("base", "filtered", "site")}
+        return cls(given["base"], filtered="filtered" in given, site=given.get("site", ""), **numbers)
 
     @property
     def is_real(self) -> bool:
@@ -71,19 +75,19 @@ class Source:
         percent = f"-{self.percent}percent" * (self.percent < 100)
         which = f"-seed{self.seed}" * (self.seed > 1) + f"-ensemble{self.members}" * (self.members > 1)
         few = f"-{self.subjects}subjects" * (self.subjects > 0) + f"-beyond{self.beyond}percent" * (self.beyond > 0)
-        return self.base + percent + which + few + FILTERED * self.filtered
+        return self.base + percent + which + few + FILTERED * self.filtered + f"{FROM}{self.site}" * bool(self.site)
 
     @property
     def folder(self) -> str:
         """Of a generator, an ensemble, an import or a control: its name below `generators/`."""
-        return replace(self, filtered=False).name
+        return replace(self, filtered=False, site="").name
 
     @property
     def trained(self) -> list[str]:
         """The trainings of generators behind it, by folder; none behind real images."""
         if self.is_real:
             return []
-        one = replace(self, members=1, filtered=False)
+        one = replace(self, members=1, filtered=False, site="")
         return [replace(one, seed=seed).name for seed in range(1, self.members + 1)] if self.members > 1 else [one.name]
 
 
@@ -113,6 +117,12 @@ def generators_of(training_set: str) -> list[str]:
     return list(dict.fromkeys(Source.of(part).folder for part in named if not Source.of(part).is_real))
 
 
+def origins_of(training_set: str, dataset: str) -> list[tuple[str, str]]:
+    """(dataset, folder) of all synthetic images behind a training set of a dataset, whatever was learned first."""
+    named = (Source.of(part) for one in training_set.split(AFTER) for part in parts(one))
+    return list(dict.fromkeys((source.site or dataset, source.folder) for source in named if not source.is_real))
+
+
 def bases_of(training_set: str) -> list[str]:
     """The generators, imports or controls of the config behind a training set."""
     return list(dict.fromkeys(Source.of(name).base for name in generators_of(training_set)))
@@ -130,16 +140,18 @@ def of_training(training_set: str, seed: int, generators: Collection[str]) -> st
 
 def _of_training(part: str, seed: int, generators: Collection[str]) -> str:
     source = Source.of(part)
-    plain = source.base in generators and source == Source(source.base, filtered=source.filtered)
+    plain = source.base in generators and source == Source(source.base, filtered=source.filtered, site=source.site)
     return replace(source, seed=seed).name if plain else part
 
 
-def file_of(part: str, suffix: str) -> str:
-    """The stack (.zip) of a source, or its manifest (.json), below the folder of its dataset."""
+def file_of(part: str, suffix: str, dataset: str) -> str:
+    """The stack (.zip) of a source, or its manifest (.json), that a training on a dataset reads; below the results
+    folder."""
     source = Source.of(part)
     if source.is_real:
-        return "stacks/train.zip" if suffix == ".zip" else "stacks/stacks.json"
-    return f"generators/{source.folder}/{'filtered' if source.filtered else 'samples'}{suffix}"
+        return f"{dataset}/stacks/{'train.zip' if suffix == '.zip' else 'stacks.json'}"
+    name = "filtered" if source.filtered else "samples"
+    return f"{source.site or dataset}/generators/{source.folder}/{name}{suffix}"
 
 
 def is_control(training_set: str) -> bool:

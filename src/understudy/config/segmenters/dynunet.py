@@ -39,8 +39,12 @@ class DynUNet(training.Segmenter):
     dice_squared: training.DiceSquared = False
     background_warmup_epochs: training.BackgroundWarmupEpochs = 0
     intensities: training.Intensities = "z_score"
-    augmentation: training.Augmentation = section(
-        training.Augmentation, "of the `augmented` settings; drawn per image, in this order"
+    test_mirroring: bool = key(
+        False,
+        "predictions are the mean of those of an image and its three mirrorings, as nnU-Net's, at four times the cost",
+    )
+    augmentation: training.NnUNetAugmentation = section(
+        training.NnUNetAugmentation, "of the `augmented` settings; drawn per image, in this order"
     )
 
     def problems(self, size: int) -> Iterator[Problem]:

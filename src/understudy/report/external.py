@@ -1,0 +1,95 @@
+"""The table of external test subjects: segmenters of one data set, scored on the test subjects of another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from understudy.evaluate.scores import DEFAULT_POLICY, LABEL, apply_policy, read_scores
+from understudy.statistics.intervals import DRAWS
+from understudy.study.grid import (
+    BASELINE,
+    Setting,
+    external_files,
+    external_settings,
+    published_names,
+    trainings_of_generators,
+)
+
+from .from_own import FROM_OWN, from_own, spoken_difference
+from .notes import Material
+from .score_arrays import KEYS, Cells, cells_of, key_of
+from .score_tables import score_table
+
+
+@dataclass(frozen=True)
+class ExternalScores(Material):
+    """What the table is built from."""
+
+    scores: Mapping[str, pd.DataFrame]  # external data set -> scores on its test subjects, its own networks' among them
+    scored: Sequence[tuple[Setting, str]]  # (setting, external data set), in the order of the rows
+    policy: str = DEFAULT_POLICY
+    draws: int = DRAWS
+    validation: str = "study"
+    generator_seeds: int = 1
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_config(cls, config: Mapping) -> "ExternalScores":
+        scored, options = external_settings(config), config["evaluation"]
+        frames: dict[str, list[pd.DataFrame]] = {}
+        for setting, site, name in external_files(config):
+            paths = setting.files(config["results"], name)
+            read = [read_scores(path).assign(training_set=setting.training_set) for path in paths]
+            frames.setdefault(site, []).extend(read)
+        scores = {site: pd.concat(found, ignore_index=True) for site, found in frames.items()}
+        seeds, validation = trainings_of_generators(config), config["experiments"]["validation"]
+        policy, draws = options["empties"], options["bootstrap"]
+        return cls(scores, scored, policy, draws, validation, seeds, published_names(config))
+
+    @cached_property
+    def cells(self) -> dict[str, tuple[list[str], Cells]]:
+        """External data set -> names of labels, and the scores of every setting on its test subjects."""
+        found = {}
+        settings = [setting for setting, _ in self.scored]
+        for site, scores in self.scores.items():
+            counted = apply_policy(scores[scores["kind"] == LABEL], self.policy)
+            _refuse_other_subjects(counted, site)
+            labels = list(dict.fromkeys(counted["label"]))
+            found[site] = labels, cells_of(counted, ["dice"], labels, settings)
+        return found
+
+
+def _refuse_other_subjects(scores: pd.DataFrame, site: str) -> None:
+    found = scores.groupby([*KEYS, "repeat"], sort=False)["subject"].agg(frozenset)
+    if found.nunique() > 1:
+        wrong = found[found != found.iloc[0]].index[0]
+        raise ValueError(
+            f"scores on {site}: found other test subjects of {' '.join(map(str, wrong))} than of the first training, "
+            "expected the same. Score it again."
+        )
+
+
+def external_table(study: ExternalScores) -> pd.DataFrame:
+    """A row per setting and external data set: `tested_on`, what score_table gives, and the difference of mean Dice
+    from the same network trained on the external data set's own real images, over the same test subjects, with its
+    95 % interval."""
+    tables = []
+    for site, (labels, cells) in study.cells.items():
+        settings = [setting for setting, at in study.scored if at == site]
+        table = score_table(cells, "dice", labels, settings, study.draws)
+        found = [from_own(cells, key_of(s), (site, s.segmenter, *BASELINE)) for s in settings]
+        table = table.assign(**{name: [row[name] for row in found] for name in FROM_OWN})
+        table.insert(0, "tested_on", site)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def external_sentences(table: pd.DataFrame) -> list[str]:
+    """What the table says, for people who do not read tables: of training sets with augmentation."""
+    return [
+        f"{row.segmenter} trained at {row.dataset} on `{row.training_set}`, tested at {row.tested_on}: mean Dice "
+        f"{row.mean_mean:.3f}, {spoken_difference(row, row.tested_on)}."
+        for row in table[table["augmentation"] == BASELINE[1]].itertuples()
+    ]

@@ -1,0 +1,53 @@
+"""Sections of the report about patients: who segmenters work for, whether they know when they are wrong, and how they
+do on another hospital's patients. Each has nothing to say where its table was not asked for."""
+
+from typing import TYPE_CHECKING
+
+from .difference_chart import png_of
+from .external import external_sentences
+from .figure_note import note_trainings
+from .notes import about_generators
+from .page import Block, Bullets, Folded, Picture
+from .registry import TABLES
+from .strata import strata_sentences, strata_shown
+from .strata_figure import draw_strata
+
+if TYPE_CHECKING:
+    from .sections import Material
+
+STRATA_SHOWN = "Mean Dice by group of the test subjects, with the number of subjects; bars are 95 % intervals."
+RELIABILITY = (
+    "How often networks are right, by how sure they are. On the dashed line they know what they know; below it they "
+    "are surer than right."
+)
+
+
+def strata(m: "Material") -> list[Block]:
+    """Dice by group of the test subjects: the worst groups, figure, and the table folded."""
+    if not m.has("strata"):
+        return []
+    table, rows, caption = TABLES["strata"], m.table("strata"), f"{STRATA_SHOWN} {about_generators(m)}"
+    if m.shareable:  # what is known of very few people stays in the house
+        rows = rows[~rows["too_few"]]
+        drawn = Picture(png_of(note_trainings(draw_strata(rows), m.generator_seeds)), caption)
+    else:
+        drawn = m.picture(m.results / "figures/strata.png", caption)
+    numbers = Folded("The numbers", [m.shown(table, strata_shown(rows))])
+    return [Bullets(strata_sentences(rows)), drawn, numbers]
+
+
+def calibration(m: "Material") -> list[Block]:
+    if not m.has("calibration"):
+        return []
+    return [
+        m.picture(m.results / "figures/calibration.png", f"{RELIABILITY} {about_generators(m)}"),
+        m.shown(TABLES["calibration"]),
+    ]
+
+
+def external(m: "Material") -> list[Block]:
+    """Networks of one data set on the test subjects of another."""
+    if not m.has("external"):
+        return []
+    table = TABLES["external"]
+    return [Bullets(external_sentences(m.table("external"))), m.shown(table)]
