@@ -32,8 +32,8 @@ class Audit(Block):
         "what is compared; an image that is a copy in one of them is one. all: all modalities together; pose: the "
         "same, the head moved, scaled and turned to a standard place; detail: local contrast, whatever the brightness, "
         "in each modality and on average; alone: the detail of each modality; tiles: of each quarter; annotation: "
-        "where it is, and its shape; brain: all modalities inside the training image's brain; coarse: all at 64 x 64; or "
-        "a modality",
+        "where it is, and its shape; brain: all modalities inside the training image's brain; coarse: all at 64 x 64; "
+        "or a modality",
         remark="others: brain, coarse (64 x 64), a modality: docs/audit.md",
         min_length=1,
     )
