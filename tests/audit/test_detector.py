@@ -397,6 +397,28 @@ def test_a_person_with_two_names_is_named_and_changes_little(people, tmp_path):
     assert clean["verdict"] == "cannot say" and "1 test subjects are training subjects" in clean["reasons"][0]
 
 
+def test_two_visits_of_one_person_are_one_person(people, tmp_path):
+    """a4 and a5 are declared to be one: neither is a stranger to the other, and he has one row."""
+    _, train, test, good, _, _ = people
+    x = train.read(range(120))
+    x[50:60] = x[40:50]
+    meta = {key: value for key, value in train.meta.items() if key not in ("count", "format")}
+    visits = meta["subjects"] | {"a5": meta["subjects"]["a5"] | {"identity": meta["subjects"]["a4"]["identity"]}}
+    meta |= {"subjects": visits, "lineage": sorted({one["identity"] for one in visits.values()})}
+    with StackWriter(tmp_path / "train.zip", meta) as writer:
+        for image, x_CHW in zip(train.names, x, strict=True):
+            writer.add(image, x_CHW)
+    stack = Stack.open(tmp_path / "train.zip")
+    assert len(set(stack.people())) == 11 and stack.people()[55] == "a4" and stack.subjects()[55] == "a5"
+    null = searched(calibration_tasks(stack, test, AUDIT, 0, 1), tmp_path / "runs")
+    calibration = calibrate(null, stack, test, AUDIT)
+    assert calibration["same_person"] == {"test": {}, "train": {}}
+    visited = (tmp_path, stack, test, good, null, calibration)
+    result = judged(visited, with_copies(visited, "visits", np.repeat(x[40:50], 4, 0)), "visits")
+    assert result.summary["verdict"] == "fail" and result.summary["copies"]["count"] >= 40
+    assert len(result.subjects) == 11 and result.subjects["subject"][0] == "a4"
+
+
 def test_a_share_has_wilsons_interval():
     assert share(5, 50)["low"] == pytest.approx(0.0435, abs=1e-4)
     assert share(5, 50)["high"] == pytest.approx(0.2136, abs=1e-4)

@@ -3,7 +3,6 @@
 import math
 import time
 
-import numpy as np
 import pytest
 from made import finished_here, make_stack
 
@@ -100,9 +99,3 @@ def test_images_of_another_form_are_refused(tmp_path):
     audit = {"views": ["all"], "view": "all", "variants": "none", "nearest": 1}
     with pytest.raises(ValueError, match=r"small.zip: found height 8, expected 16 as in .*train.zip"):
         generator_tasks(small, train, train, audit, 1)
-
-
-def test_subjects_that_do_not_stand_together_are_refused(tmp_path):
-    stack = make_stack(tmp_path / "train.zip", ["a", "b"], 2)
-    with pytest.raises(ValueError, match="found a subject's images apart from each other"):
-        Images.of(stack, np.array([0, 2, 1]))

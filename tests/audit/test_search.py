@@ -25,9 +25,11 @@ def plain(view: View, x, y, kinds) -> np.ndarray:
 @pytest.mark.parametrize("name", ["all", "brain", "t1ce"])
 @pytest.mark.parametrize("variants", ["none", "flip", "dihedral"])
 @pytest.mark.parametrize("block", [5, 1000])
-def test_equals_a_plain_search(name, variants, block):
+@pytest.mark.parametrize("apart", [False, True])
+def test_equals_a_plain_search(name, variants, block, apart):
     view, x, y = View.of(name, CHANNELS), brains(20, 1), brains(33, 2)
     group = np.repeat(np.arange(11), 3)
+    group = np.random.default_rng(0).permutation(group) if apart else group  # visits of a person may stand apart
     x[4], x[5] = y[7], turned(y[8:9], VARIANTS[variants][-1])[0]  # an inverse is among the ways, too
     kinds = VARIANTS[variants]
     r_NM = plain(view, x, y, kinds)

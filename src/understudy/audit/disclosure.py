@@ -40,7 +40,7 @@ def disclosure(
 def subject_errors(found: Found | None, samples: Stack, stack: Stack, kinds: Sequence[tuple[int, bool]]) -> np.ndarray:
     """(S, 2) of the subjects who have slices with a tumor: the median error of place (share of the width) and of size
     (natural logarithm of the ratio of areas)."""
-    places, whose = known_slices(stack), stack.subjects()
+    places, whose = known_slices(stack), stack.people()
     assert (0 if found is None else len(found.index)) == len(places)
     by_subject: dict[str, list[tuple[float, float]]] = {}
     guesses: dict[int, np.ndarray] = {}

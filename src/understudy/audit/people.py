@@ -49,7 +49,7 @@ class Real:
 
 def people_of(stack: Stack) -> list[str]:
     """In the order of their places in `groups`."""
-    return list(dict.fromkeys(stack.subjects()))
+    return list(dict.fromkeys(stack.people()))
 
 
 def find_twins(real: Real, group_M: np.ndarray, rate: float) -> dict[int, int]:

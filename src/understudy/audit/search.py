@@ -31,7 +31,7 @@ _KEPT_BYTES = 5e8  # of images in a form
 
 @dataclass(frozen=True)
 class Images:
-    """What is searched, or searched for. `group` (ascending) says whose each image is; None: nobody's."""
+    """What is searched, or searched for. `group` says whose each image is; None: nobody's."""
 
     count: int
     read: Callable[[Sequence[int]], np.ndarray]  # indices -> uint8 (n, C, H, W)
@@ -41,19 +41,12 @@ class Images:
 
     @classmethod
     def of(cls, stack: Stack, indices: Sequence[int] | None = None, threads: int = 4) -> "Images":
-        """The images of a stack, or some of them, by subject; a damaged one is named when it is read.
-
-        Raises ValueError where a subject's images do not stand together.
-        """
+        """The images of a stack, or some of them, by person; a damaged one is named when it is read."""
         chosen = np.arange(len(stack)) if indices is None else np.asarray(indices)
-        group, names = None, stack.subjects()
-        if names is not None:
-            number = {name: place for place, name in enumerate(dict.fromkeys(names))}
-            group = np.array([number[names[i]] for i in chosen])
-            if (np.diff(group) < 0).any():
-                raise ValueError(
-                    f"{stack.path}: found a subject's images apart from each other, expected them together"
-                )
+        group, people = None, stack.people()
+        if people is not None:
+            number = {name: place for place, name in enumerate(dict.fromkeys(people))}
+            group = np.array([number[people[i]] for i in chosen])
 
         def read(places: Sequence[int]) -> np.ndarray:
             return stack.read([int(chosen[place]) for place in places], threads, checked=True)
@@ -86,7 +79,7 @@ class Images:
 
     @property
     def groups(self) -> int:
-        return 0 if self.group is None else int(self.group[-1]) + 1
+        return 0 if self.group is None else int(self.group.max()) + 1
 
 
 @dataclass(frozen=True)
@@ -225,7 +218,7 @@ class _Best:
         if self.group_M is None:
             return
         groups, counts = self.group_M[start : start + r_NM.shape[1]].unique_consecutive(return_counts=True)
-        first = 0
+        first = 0  # images of one person may stand apart: as several subjects, or in several blocks
         for group, count in zip(groups.tolist(), counts.tolist(), strict=True):
             r_N, place_N = r_NM[:, first : first + count].max(1)
             ways_N = self._ways(r_VNM, place_N[:, None] + first)[:, 0]
@@ -242,7 +235,6 @@ class _Best:
         better = best_r > self.group_r_G[group]
         self.group_r_G[group] = torch.where(better, best_r, self.group_r_G[group])
         self.group_query_G[group] = torch.where(better, query, self.group_query_G[group])
-        # a subject may go on from the block before
         own_N = (self.first_N != NONE) & (self.group_M[self.first_N] == group)
         first_N = r_N > self.first_r_N
         second_N = ~first_N & ~own_N & (r_N > self.second_r_N)

@@ -72,7 +72,7 @@ def calibration_tasks(train: Stack, test: Stack, audit: Mapping, seed: int, thre
     (training images among the test images)."""
     same_channels(test, train)
     same_channels(train, test)
-    if len(set(train.subjects())) < 2:
+    if len(set(train.people())) < 2:
         raise ValueError(f"{train.path}: found one subject with images, expected at least two: nobody could stand out")
     references, unseen = Forms(Images.of(train, None, threads)), Forms(Images.of(test, included(test), threads))
     some = Forms(Images.of(train, null_places(train, audit), threads))
@@ -101,8 +101,8 @@ def _task(queries: Forms, references: Forms, view: View, audit: Mapping, **how) 
 
 
 def groups(stack: Stack) -> np.ndarray:
-    """The place of each image's subject among the subjects of a stack."""
-    names = stack.subjects()
+    """The place of each image's person among the people of a stack."""
+    names = stack.people()
     number = {name: place for place, name in enumerate(dict.fromkeys(names))}
     return np.array([number[name] for name in names])
 

@@ -43,7 +43,7 @@ def subject_scores(misfits: Misfits, metadata: Mapping, stack: Stack) -> np.ndar
             f"{stack.path}: found {key} {stack.meta[key]}, expected {drawn[key]} as the generator draws. Attack the "
             "weights with the stacks of its data set."
         )
-    whose, by_subject = stack.subjects(), {}
+    whose, by_subject = stack.people(), {}
     for place in stack.included():
         by_subject.setdefault(whose[place], []).append(place)
     people = [list(by_subject.values())[i] for i in evenly(len(by_subject), PEOPLE)]

@@ -226,6 +226,15 @@ class Stack:
         """Of each image; None where its images are of nobody (synthetic ones)."""
         return [name.split("/")[0] for name in self.names] if "subjects" in self.meta else None
 
+    def people(self) -> list[str] | None:
+        """Of each image the name of the person: that of the first subject who has the same identity, as several visits
+        of one person have. None where its images are of nobody."""
+        names = self.subjects()
+        if names is None:
+            return None
+        first: dict[str, str] = {}
+        return [first.setdefault(self.meta["subjects"][name]["identity"], name) for name in names]
+
     def read(self, indices: Sequence[int] | None = None, threads: int = 4, checked: bool = False) -> np.ndarray:
         """uint8 (N, C, H, W) of the given images, or of all; decoding releases the GIL, so threads help.
 
