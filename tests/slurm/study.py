@@ -43,6 +43,7 @@ TRAINERS = (
     "calibrate_audit",
     "find_nearest",
     "filter_samples",
+    "attack_weights",
 )
 CHECKPOINT_MIN = "0.05"  # 3 s: a fault may cost that much
 

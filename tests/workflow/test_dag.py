@@ -109,7 +109,14 @@ def test_every_rule_says_what_it_needs(name):
         assert f"    {directive}:" in block, directive
     assert "mem_mb=" in block and "runtime=" in block
     on_gpu = {"train_generator", "sample_generator", "train_segmenter", "score_fidelity", "measure_speed"}
-    on_gpu |= {"score_calibration", "score_external", "calibrate_audit", "find_nearest", "filter_samples"}
+    on_gpu |= {
+        "score_calibration",
+        "score_external",
+        "calibrate_audit",
+        "find_nearest",
+        "filter_samples",
+        "attack_weights",
+    }
     assert ("gpu=" in block) == (name in on_gpu)
     assert f'python "$UNDERSTUDY/scripts/{name}.py"' in block and (ROOT / f"scripts/{name}.py").is_file()
     stage = next(p.stem for p in (ROOT / "rules").glob("*.smk") if f"rule {name}:" in p.read_text())
