@@ -24,7 +24,7 @@ from .resumable_search import Task
 from .search import Found, Images
 from .views import COARSE, View, views_of
 
-KNOWN = 1000  # slices of training subjects, and of test subjects, that an attacker knows
+KNOWN = 400  # slices of training subjects, and of test subjects, that an attacker knows
 EXPECTED = "what find_nearest or calibrate_audit wrote"
 
 

@@ -140,7 +140,7 @@ def _recognised(audit: Mapping, released: Released | None) -> Iterator[Question]
 def _decided(audit: Mapping, released: Released | None) -> Iterator[Question]:
     yield Question(
         "Context: who receives the images, and what do they know already?",
-        "A program cannot know. The tests take an attacker who has scans of patients and unlimited time.",
+        "A program cannot know. The tests take an attacker who has scans of patients.",
         "-",
         "your agreement with the recipient",
         OWNER,

@@ -41,17 +41,20 @@ def finding(a: Mapping) -> str:
         return f"not to be shared, {'; '.join(a['reasons'])}"
     if a["verdict"] == CANNOT_SAY:
         return f"nobody can say whether they may be shared, as {'; '.join(a['reasons'])}"
-    flagged, rate = a["memorized"]["count"], a["false_positive_rate"]
+    flagged, count = a["memorized"]["count"], a["count"]
     return (
-        f"no sign of copies, {flagged} of {a['count']} flagged where {rate:.0%} of real images of others may be; "
-        f"{missed(a)}"
+        f"no sign of copies. {flagged} of {count} images are as near to a patient's image as hardly anybody else's is; "
+        f"by chance {count * a['false_positive_rate']:.0f} would be. {missed(a)}"
     )
 
 
 def missed(a: Mapping) -> str:
     """Which planted copies were found least."""
     kind, share = min(a["recall"].items(), key=lambda one: one[1])
-    return f"of copies that were planted the worst found kind, {kind.replace('_', ' ')}, was found in {share:.0%}"
+    return (
+        f"Copies in {len(a['recall'])} disguises were planted to test this, and of each kind {share:.0%} or more were "
+        f"found (fewest: {kind.replace('_', ' ')})"
+    )
 
 
 def without_controls(summaries: Sequence[Mapping]) -> list[Mapping]:
