@@ -2,14 +2,17 @@
 
 import math
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 from made import finished_here, make_stack
 
-from understudy.audit.resumable_search import Searches, Task
-from understudy.audit.search import Images
+from understudy.audit.resumable_search import Searches, Task, distinct
+from understudy.audit.search import Images, search
 from understudy.audit.search_tasks import generator_tasks, read_found, write_found
-from understudy.audit.views import View
+from understudy.audit.views import VARIANTS, View
 from understudy.files.json_forms import Open
 from understudy.run.stop import Limits
 from understudy.stack import Stack
@@ -35,6 +38,22 @@ def task(tmp_path) -> Task:
     train = make_stack(tmp_path / "train.zip", ["a", "b", "c"], 8)
     samples = make_stack(tmp_path / "samples.zip", ["x"], 40, seed=1)
     return Task(Images.of(samples), Images.of(train), View.of("all", train.channels), "flip", 3)
+
+
+def test_equal_images_are_searched_once_and_found_as_if_each_was(task, tmp_path):
+    """As a collapsed generator draws them, black ones among them."""
+    one, train = Stack.open(tmp_path / "samples.zip"), task.references
+    drawn = np.stack([np.zeros_like(one[0]), one[0], one[1]])[[0, 1, 0, 2, 1, 0]]
+    queries = Images.in_memory(drawn, "drawn")
+    for view in ("all", "annotation"):
+        view = View.of(view, one.channels)
+        again = Task(queries, train.form(view.form), view, "flip", 3)
+        again = replace(again, queries=queries.form(view.form))
+        found = again.search(range(6), torch.device("cpu"), 16)
+        plain = search(view, again.queries.read(range(6)), again.references, k=3, kinds=VARIANTS["flip"], block=16)
+        for field in ("index", "variant", "r", "other", "other_r", "group_r", "group_query"):
+            assert np.array_equal(getattr(found, field), getattr(plain, field)), field
+    assert distinct(drawn)[0].tolist() == [0, 1, 3] and distinct(drawn)[1].tolist() == [0, 1, 0, 2, 1, 0]
 
 
 def test_an_interrupted_search_goes_on_where_it_was(task, tmp_path):

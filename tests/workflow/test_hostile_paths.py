@@ -43,7 +43,13 @@ def study():
         "segmenters": {"swin": {**SWIN, "pretrained": nasty("backbone")}},
         "audit": {"false_positive_rate": 0.1, "planted": 10, "null_images": 20, "find_power": 0, "least_subjects": 2},
         "experiments": {"repeats": 1, "augmentations": ["plain"], "training_sets": ["real"], "keep_weights": True},
-        "evaluation": {"fidelity": {"spaces": ["random", "segmenter"], "weights": {"segmenter": nasty("weights")}}},
+        "evaluation": {
+            "fidelity": {
+                "spaces": ["random", "segmenter"],
+                "frechet_draws": 2,
+                "weights": {"segmenter": nasty("weights")},
+            }
+        },
         "release": {**RELEASE, "licence_file": nasty("licence"), "salt_file": nasty("salt")},
         "reader_study": {"generators": ["stylegan2"], "images": 4, "repeats": 2},
     }

@@ -17,7 +17,7 @@ STUDY = (
 STUDY += """
 experiments:
   {repeats: 4, generator_seeds: 2, stopping: sequential, looks: [2], augmentations: [augmented]}
-evaluation: {fidelity: {spaces: [random]}}
+evaluation: {fidelity: {spaces: [random], frechet_draws: 2}}
 """
 COLLAPSE = "the generator has collapsed: planted by a test"
 DIVERGED = "diverged: planted by a test"

@@ -1,11 +1,13 @@
 """Searches that are too long for one attempt. What some queries have found is a part (run/parts.py)."""
 
 import argparse
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from understudy.files.atomic import hash_of
@@ -15,7 +17,7 @@ from understudy.run.parts import Turn, finish
 from understudy.stack import tensors
 
 from .moved_copies import CANDIDATES, reach_of, registered
-from .search import Found, Images, search, sizes
+from .search import NONE, Found, Images, search, sizes
 from .views import VARIANTS, View
 
 _SHARE = 0.6  # of the memory that a search may take; the rest is for decoding and for what torch needs itself
@@ -50,9 +52,18 @@ class Task:
         return left + [range(start, self.queries.count)] * (start < self.queries.count)
 
     def search(self, places: range, device: torch.device, block: int) -> Found:
-        x_NCHW, kinds = self.queries.read(places), VARIANTS[self.variants]
+        x_NCHW = self.queries.read(places)
+        if self.apart:
+            return self._searched(x_NCHW, self.queries.group[places.start : places.stop], device, block)
+        # a generator that has collapsed draws one image again and again, or nothing
+        first_U, which_N = distinct(x_NCHW)
+        found = self._searched(x_NCHW[first_U], None, device, block)
+        known_G = found.group_query != NONE
+        return replace(found.rows(which_N), group_query=np.where(known_G, first_U[found.group_query], NONE))
+
+    def _searched(self, x_NCHW: np.ndarray, own_N: np.ndarray | None, device: torch.device, block: int) -> Found:
+        kinds = VARIANTS[self.variants]
         reach = reach_of(self.view, x_NCHW.shape[3], self.shifts)
-        own_N = self.queries.group[places.start : places.stop] if self.apart else None
         how = {"kinds": kinds, "own_N": own_N, "device": device, "block": block}
         if not reach:
             return search(self.view, x_NCHW, self.references, k=self.k, **how)
@@ -65,6 +76,13 @@ class Task:
         parts = sorted(_parts(runs / self.key))
         assert not self.missing(runs), self.key
         return Found.joined([_read(path) for _, _, path in parts])
+
+
+def distinct(x_NCHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(places of the first of equal images (U,), ascending; which of these each image is (N,))."""
+    number: dict[bytes, int] = {}
+    which_N = np.array([number.setdefault(hashlib.sha256(x_CHW).digest(), len(number)) for x_CHW in x_NCHW])
+    return np.unique(which_N, return_index=True)[1], which_N
 
 
 class Searches:
