@@ -18,7 +18,7 @@ import numpy as np
 from disguises import searched
 
 from understudy.audit.chance import SURE, Chance
-from understudy.audit.detector import learned, share
+from understudy.audit.detector import share
 from understudy.audit.people import Real, people_of
 from understudy.audit.planted import KINDS
 from understudy.audit.reasons import LEVEL
@@ -50,10 +50,13 @@ def main() -> None:
     for _ in range(a.partitions):
         judged_N = np.isin(real.owner, host.permutation(people)[: len(people) // 2])
         known = real.rows(~judged_N)
-        detector = learned(known.found, audit["false_positive_rate"])
+        detector = known.learned(audit["false_positive_rate"])
         score_N, of_copies = detector.scores(real.found)[0], np.split(detector.scores(planted)[0], len(KINDS))
         clean_n = host.choice(score_N[judged_N], min(a.images, int(judged_N.sum())), replace=False)
-        chance = Chance.of(detector, score_N[~judged_N], known.owner, len(clean_n), int(host.integers(1 << 31)))
+        unseen = known.unseen()
+        chance = Chance.of(
+            detector, detector.scores(unseen.found)[0], unseen.owner, len(clean_n), int(host.integers(1 << 31))
+        )
         sets = {"clean": clean_n} | {
             kind: np.concatenate(
                 [host.choice(copies, round(a.share * len(clean_n))), clean_n[round(a.share * len(clean_n)) :]]

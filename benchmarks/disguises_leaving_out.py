@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from disguises import searched, some_subjects
 
-from understudy.audit.detector import CONFIDENCE, learned
+from understudy.audit.detector import CONFIDENCE
 from understudy.audit.people import Real
 from understudy.audit.planted import KINDS
 from understudy.audit.search_tasks import calibration_tasks
@@ -56,7 +56,7 @@ def main() -> None:
             copies = {view: null[f"{view}/planted"] for view in names}
             real = Real.of(null, names, train, test, audit)
             for place, left_out in enumerate(chosen["test"], start=a.references):
-                detector = learned(real.without([place]).found, audit["false_positive_rate"])
+                detector = real.without([place]).learned(audit["false_positive_rate"])
                 flags_N = detector.scores(real.rows(real.owner == place).found)[0] > detector.threshold
                 alarms.setdefault(left_out, []).append((int(flags_N.sum()), len(flags_N)))
                 by_kind = np.split(detector.scores(copies)[0] > detector.threshold, len(KINDS))

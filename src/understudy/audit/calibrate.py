@@ -7,7 +7,7 @@ import numpy as np
 
 from understudy.stack import Stack
 
-from .detector import CONFIDENCE, learned, share
+from .detector import CONFIDENCE, share
 from .people import Real, find_twins, people_of
 from .planted import KINDS
 from .search import Found
@@ -28,7 +28,7 @@ def calibrate(null: Mapping[str, Found], train: Stack, test: Stack, audit: Mappi
     real = Real.of(null, names, train, test, audit)
     twins = find_twins(real, groups(train), rate)
     alone = real.without(twins)
-    detector = learned(alone.found, rate)
+    detector = alone.learned(rate)
     planted = {view: null[f"{view}/planted"] for view in names}
     by_kind = zip(KINDS, np.split(detector.scores(planted)[0], len(KINDS)), strict=True)
     training, tested = people_of(train), people_of(test)
@@ -63,7 +63,7 @@ def false_alarms(real: Real, rate: float, seed: int = 0) -> dict[str, float]:
     for fold in range(fold_P.max() + 1):
         out = real.rows(np.isin(real.owner, people[fold_P == fold]))
         others = real.without(people[fold_P == fold])
-        detector = learned(others.found, max(rate, 1 / (1 + len(others.owner))))
+        detector = others.learned(max(rate, 1 / (1 + len(others.owner))))
         flags_N = detector.scores(out.found)[0] > detector.threshold
         for place in np.flatnonzero(fold_P == fold):
             own_N = out.owner == people[place]

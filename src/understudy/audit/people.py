@@ -7,8 +7,9 @@ A person who is there twice says nothing of how near strangers come. Twins show 
 come as near to one training subject as copies do, and strangers' do not.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Real:
 
     found: Mapping[str, Found]
     owner: np.ndarray  # (N,)
+    training: int = 0  # how many of the people are training subjects
 
     @classmethod
     def of(cls, null: Mapping[str, Found], views: Sequence[str], train: Stack, test: Stack, audit: Mapping) -> "Real":
@@ -38,13 +40,27 @@ class Real:
             if [len(null[f"{view}/{task}"].index) for task in ("train", "test")] != [len(of_train_N), len(of_test_N)]:
                 raise ValueError(f"audit: found a search for other images in {view}. Calibrate again.")
         found = {view: Found.joined([null[f"{view}/train"], null[f"{view}/test"]]) for view in views}
-        return cls(found, np.concatenate([of_train_N, of_test_N]))
+        return cls(found, np.concatenate([of_train_N, of_test_N]), len(people_of(train)))
 
     def without(self, people: Collection[int]) -> "Real":
         return self.rows(~np.isin(self.owner, list(people)))
 
     def rows(self, chosen_N: np.ndarray) -> "Real":
-        return Real({view: one.rows(chosen_N) for view, one in self.found.items()}, self.owner[chosen_N])
+        return Real({view: one.rows(chosen_N) for view, one in self.found.items()}, self.owner[chosen_N], self.training)
+
+    def unseen(self) -> "Real":
+        """Of those whom no generator has seen."""
+        return self.rows(self.owner >= self.training)
+
+    def learned(self, rate: float) -> Detector:
+        """A detector that raises false alarms at the rate among all of these people, and no oftener among those whom no
+        generator has seen, where their images are enough to say it. Raises ValueError as detector.learned does."""
+        detector = learned(self.found, rate)
+        unseen = self.unseen()
+        if (place := math.floor(rate * (len(unseen.owner) + 1) + 1e-9)) < 1:
+            return detector
+        of_unseen = float(np.sort(detector.scores(unseen.found)[0])[-place])
+        return replace(detector, threshold=max(detector.threshold, of_unseen))
 
 
 def people_of(stack: Stack) -> list[str]:

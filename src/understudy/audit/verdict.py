@@ -112,6 +112,8 @@ def summary_of(
     same = calibration["same_person"]
     named = {name: place for place, name in enumerate([*training, *people_of(test)])}
     real = Real.of(null, names, train, test, audit).without([named[one] for split in same.values() for one in split])
+    if len(np.unique((unseen := real.unseen()).owner)) >= audit["least_subjects"]:
+        real = unseen  # they are as far from the training subjects as those of a clean set
     chance = Chance.of(detector, detector.scores(real.found)[0], real.owner, len(score_N))
     flagged, copies = int((score_N > detector.threshold).sum()), int((score_N > detector.far).sum())
     shares = sorted({*SHARES, audit["find_share"]})
@@ -123,11 +125,10 @@ def summary_of(
     members = membership(*_scores(found, null, view))
     told = disclosure(found, samples, train, test, audit)
     dropped = samples.meta["source"].get("filtered", {}).get("dropped", 0)
-    unseen = len(people_of(test)) - len(same["test"])
     findings = Findings(
         flagged, copies, chance, members, told, share(min(dropped, len(samples)), len(samples)),
         {kind: values[shares.index(audit["find_share"])] for kind, values in power.items()},
-        {"training": len(training), "test": unseen}, len(same["test"]),
+        {"training": len(training), "test": len(people_of(test)) - len(same["test"])}, len(same["test"]),
     )  # fmt: skip
     fails, unclear = failures(findings, audit), limits(findings, audit)
     if failure := samples.meta["source"].get("failure"):
