@@ -1,7 +1,7 @@
 """What is made of images before they are compared, so that a disguised copy is near to its original again.
 
-A form is a function of one image and of nothing else. It turns with the image: the form of an image that was flipped is
-the flipped form. Correlation of forms tolerates what the form takes away:
+A form is a function of one image and of nothing else. All but those in a pose turn with the image: the form of an image
+that was flipped is the flipped form. Correlation of forms tolerates what the form takes away:
 
 | form | takes away |
 | --- | --- |
@@ -27,6 +27,7 @@ import numpy as np
 from understudy.config.audit import FORM_PIXELS
 
 PLAIN = "plain"
+POSED = ("pose", "pose_detail", "shape")  # forms that do not turn with the image, as they are turned upright
 RADIUS = 0.38  # of a disc with the area of the head in its pose, as a share of the width
 # sds of blurs, in pixels of 64: of the image, of what is subtracted from it, of the contrast that is usual around
 FINE, WIDE, AROUND = 1.5, 4.0, 6.0

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from understudy.config.audit import VIEWS
 
-from .forms import PLAIN
+from .forms import PLAIN, POSED
 
 ALL, BRAIN, COARSE, DETAIL, MERGED, POSE = "all", "brain", "coarse", "detail", "merged", "pose"
 TEXTURE, AFFINE = "texture", "affine"
@@ -85,7 +85,7 @@ class View:
     @property
     def upright(self) -> bool:
         """Whether an image turns with its form, so that a variant says how the image was turned."""
-        return "pose" not in self.form and self.form not in (AFFINE, "shape")
+        return self.form not in POSED
 
     def pixels(self, x_NCHW: Tensor) -> Tensor:
         """uint8 (N, C, h, w) of what counts, of images in the view's form."""
