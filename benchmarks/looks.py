@@ -21,6 +21,7 @@ from understudy.statistics.intervals import Difference, Parts, difference, holm,
 from understudy.study.looks import TIMES
 
 SUBJECTS, MARGIN, ALPHA = 56, 0.02, 0.05
+MEAN = 0.75  # Dice on real images
 BY_SUBJECT, REST = 0.15, 0.03  # standard deviations in Dice, as in conclusions.py
 OF_DIFFERENCES = (0.03, 0.045, 0.06)  # by subject
 LOOKS = (*TIMES, 10)
@@ -40,23 +41,28 @@ class Branch:
     differences: Sequence[float]  # from real images
     deviations: Sequence[float]  # between repeats
     of_real: float
+    failing: tuple[float, float] = (0.0, 0.0)  # share of trainings that collapse to Dice 0: of the generators, of real
 
     @property
     def truth_G1(self) -> np.ndarray:
-        true = np.array(self.differences)[:, None]
+        made, real = self.failing
+        true = (np.array(self.differences) + MEAN)[:, None] * (1 - made) - MEAN * (1 - real)
         return np.where(np.abs(true) < MARGIN, EQUIVALENT, np.where(true > 0, BETTER, WORSE))
 
     def scores(self, host, studies: int, by_subject: float) -> tuple[np.ndarray, list[np.ndarray]]:
         """(studies, subjects, repeats) of real images and of every generator."""
         shared = BY_SUBJECT * host.standard_normal((studies, SUBJECTS, 1))
 
-        def setting(mean: float, sd: float) -> np.ndarray:
+        def setting(mean: float, sd: float, failing: float) -> np.ndarray:
             own = by_subject / np.sqrt(2) * host.standard_normal((studies, SUBJECTS, 1))
             repeats = sd * host.standard_normal((studies, 1, LOOKS[-1]))
-            return mean + shared + own + repeats + REST * host.standard_normal((studies, SUBJECTS, LOOKS[-1]))
+            x = MEAN + mean + shared + own + repeats + REST * host.standard_normal((studies, SUBJECTS, LOOKS[-1]))
+            if failing:
+                x *= host.random((studies, 1, LOOKS[-1])) >= failing
+            return x
 
-        made = [setting(mean, sd) for mean, sd in zip(self.differences, self.deviations, strict=True)]
-        return setting(0.0, self.of_real), made
+        made = [setting(mean, sd, self.failing[0]) for mean, sd in zip(self.differences, self.deviations, strict=True)]
+        return setting(0.0, self.of_real, self.failing[1]), made
 
 
 def published() -> Iterator[Branch]:
@@ -80,7 +86,12 @@ def shares(made: np.ndarray, real: np.ndarray) -> np.ndarray:
     whole = (made.mean(axis=-1) - real.mean(axis=-1)).var(axis=-1, ddof=1)
     fixed = np.maximum(whole - sum(v / r for v, (_, r) in zip(rest, sizes, strict=True)), 0) / SUBJECTS
     added = sum(c + v / SUBJECTS for c, v in zip(columns, rest, strict=True)) / LOOKS[-1]
-    return added / (fixed + added)
+    return np.divide(added, fixed + added, out=np.zeros_like(added), where=added > 0)
+
+
+def failed(x: np.ndarray) -> np.ndarray:
+    """Whether a training of a study collapsed."""
+    return (x == 0).all(axis=-2).any(axis=-1)
 
 
 def verdicts(p_equivalent: np.ndarray, p_beyond: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -133,10 +144,11 @@ def simulated(branch: Branch, studies: int, by_subject: float, seed: int = 0) ->
         repeats[still], of_real[still.any(axis=0)] = n, n
         now = [difference(x[..., :n], real[..., :n]) for x in made]
         share = np.stack([shares(x[..., :n], real[..., :n]) for x in made])
+        tested = (n >= sequential.FEWEST) | ~np.stack([failed(x[..., :n]) | failed(real[..., :n]) for x in made])
         for g, one in enumerate(now):
             for kind, p in enumerate((one.p_equivalent(MARGIN), one.p_beyond(MARGIN) / 2)):
                 lower = np.minimum(p_GN[kind, g], p_of_look(p, share[g], look))
-                p_GN[kind, g] = np.where(still[g], lower, p_GN[kind, g])
+                p_GN[kind, g] = np.where(still[g] & tested[g], lower, p_GN[kind, g])
         p_beyond = np.minimum(2 * p_GN[1], 1)
         claims = verdicts(p_GN[0], p_beyond, np.stack([one.value for one in now]))
         decided = still & (claims != OPEN)

@@ -9,6 +9,7 @@ import pandas as pd
 from understudy.evaluate.scores import LABEL, REGION
 from understudy.reader.reader_names import ALL, PUBLISHED
 
+from .failed_trainings import rests_on_failures
 from .registry import TABLES
 
 VALIDATION = {
@@ -90,7 +91,19 @@ def about_generators(known: Known, name: str = "") -> str:
     )
 
 
-def about_looks(known: Known, name: str) -> str:
+def of_equivalence(known: Known, name: str) -> str:
+    return " ".join(said for said in (about_looks(known), about_failed(known)) if said)
+
+
+def about_failed(known: Known) -> str:
+    """How many verdicts rest on failed trainings; nothing where none does."""
+    if not (count := len(rests_on_failures(known.table("without_failed")))):
+        return ""
+    rows = "The verdict of one row rests" if count == 1 else f"The verdicts of {count} rows rest"
+    return f"{rows} on trainings that failed: `without_failed` has what could be said without them."
+
+
+def about_looks(known: Known) -> str:
     """How p and intervals hold where repeats were added in looks; nothing where they were not."""
     if not len(known.table("stops")):
         return ""

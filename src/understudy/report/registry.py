@@ -70,16 +70,17 @@ SCORES = [
         "prior, Student's t), not corrected for the number of claims. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
         of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far, study.over_looks),
-        noted_by="notes:about_looks",
+        noted_by="notes:of_equivalence",
         folded=False,
     ),
     of_scores(
         "stops",
         title="When trainings stopped",
         caption="After how many of the planned repeats each primary comparison was decided, or was given up as futile: "
-        "then all repeats would have decided it in less than 2 %.",
+        "then all repeats would have decided it in less than 2 %. `failed`: of the trainings behind that, its own and "
+        "those on real images.",
         built_by="stopping:stops",
-        of=lambda study: (study.decisions, (study.repeats_at_looks or [0])[-1], study.table("equivalence")),
+        of=lambda study: (study.decisions, study.looks, study.table("equivalence")),
         decimals=0,
         concludes=False,
     ),
