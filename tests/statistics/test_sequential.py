@@ -63,14 +63,16 @@ def test_less_correlated_looks_are_stricter_at_the_last():
 def test_the_share_of_repeats():
     found = Deviations(0.05, (0.01, 0.0), (0.0, 0.0))
     fixed, added = 0.05**2 / 25, 0.01**2 / 10
-    assert share_of_repeats(found, 25, 10) == pytest.approx(added / (fixed + added))
-    assert share_of_repeats(Deviations(0.05, (0.0, 0.0), (0.0, 0.0)), 25, 10) == 0
+    assert share_of_repeats(found, 25, (10, 3)) == pytest.approx(added / (fixed + added))
+    # three trainings of a generator at the last look, however many repeats learn from them
+    assert share_of_repeats(found, 25, (3, 10)) == pytest.approx(0.01**2 / 3 / (fixed + 0.01**2 / 3))
+    assert share_of_repeats(Deviations(0.05, (0.0, 0.0), (0.0, 0.0)), 25, (10, 10)) == 0
 
 
 def test_what_cannot_be_decided_any_more_is_futile():
     def chance(value: float, error: float) -> float:
         found = Difference(np.array(value), np.array(error), np.array(20.0))
-        return chance_to_decide(found, 0.3, 56, 2, LOOKS, 0.01, 0.02)
+        return chance_to_decide(found, 0.3, (56, 10), 2, LOOKS, 0.01, 0.02)
 
     assert chance(0.0, 0.002) > 0.99 and chance(-0.1, 0.005) > 0.99
     assert chance(-0.02, 0.004) < sequential.FUTILE  # at the margin

@@ -405,7 +405,8 @@ def failed(m: Material) -> list[Block]:
 
 
 def cost(m: Material) -> list[Block]:
-    folders = (folder for s in m.settings for folder in generators_of(s.training_set))
+    learned = dict.fromkeys(s.of_repeat(repeat).training_set for s in m.settings for repeat in s.numbers)
+    folders = (folder for training_set in learned for folder in generators_of(training_set))
     trained = (name for folder in folders for name in Source.of(folder).trained)
     more = (name for name in trained if Source.of(name).base in m.generators)  # seeds, parts of the subjects
     found = costs_so_far(m.results, m.runs, m.settings, list(dict.fromkeys([*m.generators, *more])))

@@ -28,6 +28,7 @@ class Looks:
     dice: Sequence[Matrices]  # of as many repeats, of those settings that have them
     margin: float
     failed: Sequence[Mapping[Key, int]]  # of these repeats, how many of a setting's trainings have failed
+    columns: Mapping[Key, int]  # of the matrix at the last look: repeats, or trainings of its generators
 
     def reached(self, key: Key, other: Key) -> int:
         """The last look that both settings have come to, 1 the first; 0: none."""
@@ -42,7 +43,7 @@ class Looks:
         for dice in self.dice[:count]:
             there = key in dice and other in dice  # else too few of these repeats have scores
             seen.append(difference(dice[key], dice[other]) if there else None)
-            shares.append(self._share(dice[key], dice[other]) if there else 1.0)
+            shares.append(self._share(dice, key, other) if there else 1.0)
         equal = [float(one.p_equivalent(self.margin)) if one else np.nan for one in seen]
         beyond = [float(one.p_beyond(self.margin)) / 2 if one else np.nan for one in seen]
         for look in range(count):
@@ -64,8 +65,9 @@ class Looks:
         counted = self.failed[list(self.repeats).index(repeats)]
         return sum(counted.get(one, 0) for one in (key, (*key[:2], *BASELINE)))
 
-    def _share(self, made_SR: np.ndarray, real_SR: np.ndarray) -> float:
-        return share_of_repeats(deviations_of(made_SR, real_SR), len(real_SR), self.repeats[-1])
+    def _share(self, dice: Matrices, key: Key, other: Key) -> float:
+        last = (self.columns[key], self.columns[other])
+        return share_of_repeats(deviations_of(dice[key], dice[other]), len(dice[other]), last)
 
     def chance(self, key: Key, other: Key, now: Difference) -> float:
         """That the last look decides, as the difference is seen now, even without correction for the other comparisons;
@@ -73,8 +75,9 @@ class Looks:
         look = self.reached(key, other) - 1
         if self.repeats[look] < FEWEST:
             return 1.0
-        made, real = self.dice[look][key], self.dice[look][other]
-        return chance_to_decide(now, self._share(made, real), len(real), look, self.repeats, ALPHA, self.margin)
+        dice = self.dice[look]
+        last = (len(dice[other]), self.columns[key])
+        return chance_to_decide(now, self._share(dice, key, other), last, look, self.repeats, ALPHA, self.margin)
 
 
 def decide(equivalence: pd.DataFrame, looks: Looks, look: int, opened: Open | None) -> dict:

@@ -164,7 +164,8 @@ class StudyScores(Material):
             for n in self.repeats_at_looks
         ]
         failed = [{key: int((cell[FAILED] <= n).sum()) for key, cell in known.items()} for n in self.repeats_at_looks]
-        return Looks(self.repeats_at_looks, dice, self.margin, failed)
+        most = {key_of(s): s.trainings if s.trainings > 1 else self.repeats_at_looks[-1] for s in self.settings}
+        return Looks(self.repeats_at_looks, dice, self.margin, failed, most)
 
     @property
     def over_looks(self) -> Callable | None:

@@ -7,11 +7,10 @@ and also when the workflow itself has died.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
-from understudy.study.grid import Setting, branch_of, run_folder, settings, trained
-from understudy.study.looks import after_looks
+from understudy.study.grid import Setting, branch_of, run_folder, settings
+from understudy.study.looks import after_looks, made_trainings
 from understudy.study.result_paths import generator_folder
 
 from . import attempts, progress
@@ -65,7 +64,7 @@ class Standing:
 def wanted(config: Mapping) -> list[Work]:
     """The trainings and samplings that a validated config asks for."""
     results, runs, works = config["results"], config["runs"], []
-    for dataset, generator in product(config["datasets"], trained(config)):
+    for dataset, generator in made_trainings(config):
         wildcards = {"dataset": dataset, "generator": generator}
         name, folder = f"{dataset} {generator}", generator_folder(results, dataset, generator)
         where = {rule: run_folder(runs, rule, wildcards) for rule in ("train_generator", "sample_generator")}

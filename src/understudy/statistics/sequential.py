@@ -37,10 +37,18 @@ def spent(alpha: float, fraction: float) -> float:
     return 2 * stats.norm.sf(stats.norm.isf(alpha / 2) / np.sqrt(fraction))
 
 
-def share_of_repeats(found: Deviations, subjects: int, last: int) -> float:
-    """Of the variance of a difference at the last look, what repeats bring: 0 to 1."""
+def share_of_repeats(found: Deviations, subjects: int, last: tuple[int, int]) -> float:
+    """Of the variance of a difference at the last look, what repeats bring: 0 to 1.
+
+    Where columns are trainings of a generator, these and the repeats within them are added together. What trainings
+    bring then falls with the number of repeats at most, so the share, and with it the distance of looks, is rather too
+    large, which is stricter.
+
+    Args:
+        last: columns at the last look, of the made set and of the real one.
+    """
     fixed = found.by_subject**2 / subjects
-    added = sum(c**2 + r**2 / subjects for c, r in zip(found.columns, found.rest, strict=True)) / last
+    added = sum((c**2 + r**2 / subjects) / n for c, r, n in zip(found.columns, found.rest, last, strict=True))
     return added / (fixed + added) if added else 0.0
 
 
@@ -118,20 +126,27 @@ def level_at(alpha: float, look: int, looks: Sequence[int], share: float) -> flo
 
 
 def chance_to_decide(
-    found: Difference, share: float, subjects: int, look: int, looks: Sequence[int], alpha: float, margin: float
+    found: Difference,
+    share: float,
+    last: tuple[int, int],
+    look: int,
+    looks: Sequence[int],
+    alpha: float,
+    margin: float,
 ) -> float:
     """Chance that the last look finds the two equivalent, or different by more than the margin, if the true difference
     is the one that is seen now (conditional power under the current trend: Jennison and Turnbull 2000, section 10.2).
 
     Args:
-        found: at this look (0 the first). alpha: of one comparison.
+        found: at this look (0 the first). last: subjects, and columns at the last look. alpha: of one comparison.
     """
     now = fractions(looks, share)[look]
-    last = float(found.error) * np.sqrt(now)  # standard error at the last look
-    left = last * np.sqrt(1 - now)  # how far the difference may still move
-    freedom = 1 / ((1 - share) ** 2 / (subjects - 1) + share**2 / (looks[-1] - 1))  # Satterthwaite, at the last look
+    error = float(found.error) * np.sqrt(now)  # standard error at the last look
+    left = error * np.sqrt(1 - now)  # how far the difference may still move
+    subjects, columns = last
+    freedom = 1 / ((1 - share) ** 2 / (subjects - 1) + share**2 / (columns - 1))  # Satterthwaite, at the last look
     half, wide = (
-        last * stats.t.isf(level_at(one_sided, len(looks) - 1, looks, share), freedom)
+        error * stats.t.isf(level_at(one_sided, len(looks) - 1, looks, share), freedom)
         for one_sided in (alpha, alpha / 2)
     )
     room, seen = margin - half, abs(float(found.value))
