@@ -6,8 +6,9 @@ from scipy import stats
 
 from understudy.statistics import sequential
 from understudy.statistics.intervals import Difference
-from understudy.statistics.power import Deviations
+from understudy.statistics.power import Design, Deviations
 from understudy.statistics.sequential import (
+    at_last_look,
     chance_to_decide,
     fractions,
     level_at,
@@ -67,6 +68,16 @@ def test_the_share_of_repeats():
     # three trainings of a generator at the last look, however many repeats learn from them
     assert share_of_repeats(found, 25, (3, 10)) == pytest.approx(0.01**2 / 3 / (fixed + 0.01**2 / 3))
     assert share_of_repeats(Deviations(0.05, (0.0, 0.0), (0.0, 0.0)), 25, (10, 10)) == 0
+
+
+def test_power_is_that_of_looks_which_spend_the_error():
+    """Of one look it is the power of the fixed design; with looks it is little less, and the early ones help."""
+    design = Design(56, (10, 10), Deviations(0.045, (0.005, 0.005), (0.03, 0.03)), 0.02)
+    once, nothing = at_last_look(design, (10,))
+    assert nothing == 0 and once.alpha == pytest.approx(design.alpha, rel=1e-3)
+    last, gain = at_last_look(design, LOOKS)
+    assert last.alpha < design.alpha and 0 < gain < 0.03
+    assert design.power() - 0.05 < last.power() + gain < design.power()
 
 
 def test_what_cannot_be_decided_any_more_is_futile():

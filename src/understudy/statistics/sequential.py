@@ -19,18 +19,20 @@ levels (Slepian's inequality).
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import optimize, stats
 
 from .intervals import Difference
-from .power import Deviations
+from .power import Design, Deviations
 
 STEP = 0.05  # of the share of repeats
 ALPHAS = np.geomspace(1e-6, 0.5, 40)
 LOWEST, POINTS = -8.0, 400  # of the grid of integration
 FUTILE = 0.02  # chance of a decision at the last look below which further repeats are not worth it
 FEWEST = 4  # repeats: fewer do not know their own deviation well enough to say so
+PATHS = 2**12  # of a difference over the looks
 
 
 def spent(alpha: float, fraction: float) -> float:
@@ -59,8 +61,11 @@ def fractions(looks: Sequence[int], share: float) -> list[float]:
 
 def levels(looks: Sequence[int], share: float) -> np.ndarray:
     """(looks, ALPHAS): what a one-sided p is compared with at each look, for a test at each alpha."""
-    rounded = min(max(int(np.ceil(share / STEP - 1e-9)), 1), round(1 / STEP))
-    return _levels(tuple(looks), rounded)
+    return _levels(tuple(looks), _steps(share))
+
+
+def _steps(share: float) -> int:
+    return min(max(int(np.ceil(share / STEP - 1e-9)), 1), round(1 / STEP))
 
 
 @functools.lru_cache(maxsize=256)
@@ -152,3 +157,29 @@ def chance_to_decide(
     room, seen = margin - half, abs(float(found.value))
     equal = stats.norm.cdf(room, seen, left) - stats.norm.cdf(-room, seen, left) if room > 0 else 0.0
     return float(equal + stats.norm.sf(margin + wide, seen, left))
+
+
+# ---- power beforehand ------------------------------------------------------------------------------------------------
+
+
+def at_last_look(design: Design, looks: Sequence[int]) -> tuple[Design, float]:
+    """The test of the last look alone, and how much likelier equal sets are found by any of the looks.
+
+    The first is `design`, whose columns are those of the last look, at that look's level. The second is of the process
+    of the difference over the looks with its error known, by quasi random paths; that futile comparisons end early is
+    no part of it. benchmarks/power.py compares the sum with simulated studies.
+    """
+    d, s = design.deviations, design.subjects
+    share = share_of_repeats(d, s, design.columns)
+    level_K = _of_alpha(fractions(looks, _steps(share) * STEP), design.alpha)
+    last = replace(design, alpha=float(level_K[-1]))
+    variance = d.by_subject**2 / s
+    variance += sum((c**2 + r**2 / s) / n for c, r, n in zip(d.columns, d.rest, design.columns, strict=True))
+    times_K = np.array(fractions(looks, share))
+    freedom = 1 / ((1 - share) ** 2 / (s - 1) + share**2 / (min(design.columns) - 1))
+    error_K = np.sqrt(variance / times_K)
+    uniform = stats.qmc.Sobol(len(looks), seed=0).random(PATHS)
+    steps = np.sqrt(np.diff(times_K, prepend=0)) * stats.norm.ppf(np.clip(uniform, 1e-9, 1 - 1e-9))
+    seen = np.abs(steps.cumsum(axis=1) / np.sqrt(times_K)) * error_K
+    found = seen < design.margin - stats.t.isf(level_K, freedom) * error_K
+    return last, float(found.any(axis=1).mean() - found[:, -1].mean())
