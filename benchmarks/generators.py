@@ -1,6 +1,6 @@
 """Training and sampling of every generator: seconds per thousand images, memory, share of the device's matmul rate.
 
-    python benchmarks/generators.py                                  # all five; 256 x 256 on a GPU, small on a CPU
+    python benchmarks/generators.py                                  # all; 256 x 256 on a GPU, small on a CPU
     python benchmarks/generators.py --names stylegan2 --sizes 64 128 256
     python benchmarks/generators.py --official FOLDER                # StyleGAN 2 and 3 beside the official PyTorch code
 
@@ -39,6 +39,7 @@ SMALL: dict[str, dict] = {  # of a CPU, at 32 x 32
     "stylegan2": GAN | {"batch": 8, "precision": "fp32"},
     "stylegan3": GAN
     | {"batch": 8, "precision": "fp32", "layers": 6, "margin": 4, "first_cutoff": 2.0, "first_stopband": 2**2.1},
+    "r3gan": GAN | {"batch": 8, "blocks": 1, "group_size": 8, "precision": "fp32"},
     "diffusion": DENOISING,
     "rectified_flow": DENOISING,
 }

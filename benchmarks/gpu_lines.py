@@ -43,10 +43,13 @@ GENERATORS = {  # line -> (generator, options at full size beside generators.FUL
     "progressive_gan": ("progressive_gan", {}),
     "stylegan1": ("stylegan1", {}),
     "rectified_flow": ("rectified_flow", {}),
+    "r3gan": ("r3gan", {}),
     "stylegan3 r": ("stylegan3", {"variant": "r"}),
     "stylegan2 fp32": ("stylegan2", {"precision": "fp32"}),
     "stylegan2 bf16": ("stylegan2", {"precision": "bf16"}),
     "stylegan3 fp32": ("stylegan3", {"precision": "fp32"}),
+    "r3gan lazy": ("r3gan", {"penalty_interval": 8}),
+    "r3gan half": ("r3gan", {"width": 0.5}),
     "diffusion fp32": ("diffusion", {"precision": "fp32"}),
 }
 TINY_GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": 4}
@@ -54,6 +57,7 @@ TINY = {  # of a rehearsal, over generators.SMALL
     **dict.fromkeys(("progressive_gan", "stylegan1"), TINY_GAN),
     "stylegan2": {**TINY_GAN, "precision": "fp32"},
     "stylegan3": {**TINY_GAN, "layers": 4, "critical_layers": 1, "precision": "fp32"},
+    "r3gan": {**TINY_GAN, "group_size": 4, "precision": "fp32"},
     **dict.fromkeys(("diffusion", "rectified_flow"), {"multipliers": [1, 1], "batch": 2, "evaluations": 3}),
 }
 TINY_SEGMENTERS = {
@@ -319,13 +323,13 @@ def search(bench: Bench) -> dict:
 LINES: dict[str, Callable[[Bench], dict]] = {  # most important first
     "card": card,
     **{f"kernels {p}": functools.partial(kernels, precision=p) for p in DTYPES},
-    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[:6]},
+    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[:7]},
     **{f"segmenter {name}": functools.partial(segmenter, name=name) for name in segmenters.NETWORKS},
     **{f"losses {name}": functools.partial(losses, name=name) for name in (*gans.SMALL, *segmenters.NETWORKS)},
     "stack of samples": stack,
     "search": search,
     **{f"official {name}": functools.partial(official, name=name) for name in ("stylegan2", "stylegan3")},
-    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[6:]},
+    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[7:]},
 }
 
 

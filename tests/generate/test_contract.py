@@ -27,12 +27,15 @@ CHANNELS, SIZE, BATCH = ["t1", "t1ce", "t2", "flair", "seg"], 16, 4
 GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH}
 STYLE = {**GAN, "mapping_layers": 2, "precision": "fp32"}
 GROWING = {**GAN, "first_resolution": 16, "schedule_interval": 1}
+R3GAN = {"channel_base": 64, "channel_max": 8, "group_size": 4, "blocks": 1, "latent_size": 8, "batch": BATCH}
+R3GAN |= {"burn_in_kimg": 0.02, "gamma": [1, 0.1], "precision": "fp32"}
 DENOISING = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [8], "batch": BATCH, "evaluations": 3}
 TINY = {
     "progressive_gan": GROWING,
     "stylegan1": {**GROWING, "mapping_layers": 2},
     "stylegan2": STYLE,
     "stylegan3": {**STYLE, "layers": 3, "critical_layers": 1, "margin": 2},
+    "r3gan": R3GAN,
     "diffusion": {**DENOISING, "steps": 40},
     "rectified_flow": DENOISING,
     "template": {"features": 4, "latent_size": 8, "batch": BATCH},

@@ -15,6 +15,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks/count_operations.py"
 LIMITS = {
     "stylegan2": (1800, 120, 178, 7.6),
     "stylegan3": (1600, 172, 249, 14.1),
+    "r3gan": (16_100, 2620, 5160, 36),  # 256 images, 32 at once
     "progressive_gan": (900, 25.5, 46, 1.9),
     "stylegan1": (1210, 52, 85, 3.6),
     "diffusion": (2100, 107, 148, 19.6),

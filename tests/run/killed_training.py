@@ -42,6 +42,17 @@ def stylegan3(folder: Path, batch: int = 4):
     return _style_based("stylegan3", folder, batch, layers=3, critical_layers=1, margin=2)
 
 
+def r3gan(folder: Path, batch: int = 4):
+    from understudy.generate.generator_training import GeneratorTrainee
+    from understudy.generate.weights import seeded_build
+    from understudy.run.device_images import DeviceImages
+    from understudy.stack import Stack
+
+    small = {"channel_base": 64, "channel_max": 8, "group_size": 4, "blocks": 1, "latent_size": 8, "batch": batch}
+    generator = seeded_build("r3gan", 5, 16, 5, precision="fp32", burn_in_kimg=0.1, gamma=[1, 0.1], **small)
+    return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
+
+
 def _style_based(name: str, folder: Path, batch: int, **options):
     from understudy.generate.generator_training import GeneratorTrainee
     from understudy.generate.weights import seeded_build
@@ -83,7 +94,7 @@ def child(kind: str, folder: Path, run_dir: Path) -> None:
 
 
 TRAINEES = {
-    **{"unet": unet, "stylegan2": stylegan2, "stylegan3": stylegan3},
+    **{"unet": unet, "stylegan2": stylegan2, "stylegan3": stylegan3, "r3gan": r3gan},
     **{"diffusion": diffusion, "rectified_flow": rectified_flow},
 }
 

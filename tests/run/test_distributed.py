@@ -17,7 +17,7 @@ from understudy.run.attempts import read
 from understudy.run.checkpoint import checkpoints
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
-GENERATORS = ("stylegan2", "stylegan3", "diffusion", "rectified_flow")
+GENERATORS = ("stylegan2", "stylegan3", "r3gan", "diffusion", "rectified_flow")
 NAMES = {"unet": "trainee/network"} | dict.fromkeys(GENERATORS, "trainee/networks")  # compared
 
 

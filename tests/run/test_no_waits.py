@@ -24,15 +24,17 @@ from understudy.segment.segmenter_training import SegmenterTrainee
 from understudy.segment.training_images import SourceImages, TrainingSet
 
 META, SIZE, BATCH, IMAGES = torch.device("meta"), 16, 4, 20
-GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH, "augmentation": "fixed"}
+GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH}
 STYLE = {**GAN, "mapping_layers": 2, "precision": "fp32", "r1_interval": 2, "augmentation": "adaptive"}
-GROWING = {**GAN, "first_resolution": 8, "stable_kimg": 0.004, "fade_kimg": 0.008, "schedule_interval": 1}
+GROWING = {**GAN, "augmentation": "fixed", "first_resolution": 8, "schedule_interval": 1}
+GROWING |= {"stable_kimg": 0.004, "fade_kimg": 0.008}
 DENOISING = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [8], "batch": BATCH, "dropout": 0.1}
 TINY_GENERATORS = {
     "progressive_gan": GROWING,
     "stylegan1": {**GROWING, "mapping_layers": 2},
     "stylegan2": {**STYLE, "path_length_interval": 3},
     "stylegan3": {**STYLE, "layers": 3, "critical_layers": 1, "margin": 2},
+    "r3gan": {**GAN, "group_size": 4, "blocks": 1, "penalty_interval": 2, "precision": "fp32"},
     "diffusion": {**DENOISING, "steps": 40, "evaluations": 3, "step_sampling": "second_moment"},
     "rectified_flow": DENOISING,
 }
