@@ -21,7 +21,6 @@ AUDIT = {
     "views": ["all", "pose", "annotation"],
     "channel": "t1ce",
     "variants": "flip",
-    "shifts": 4,
     "nearest": 3,
     "false_positive_rate": 0.05,
     "limit": 0.0,

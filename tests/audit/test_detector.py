@@ -25,7 +25,6 @@ AUDIT = {
     "views": ["all", "pose", "alone", "annotation"],
     "channel": "t1ce",
     "variants": "flip",
-    "shifts": 0,
     "nearest": 3,
     "false_positive_rate": 0.02,
     "limit": 0.0,

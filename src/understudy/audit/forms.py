@@ -8,9 +8,11 @@ the flipped form. Correlation of forms tolerates what the form takes away:
 | `plain` | nothing |
 | `coarse` | detail: averaged down to 64 x 64 |
 | `detail` | brightness, contrast, inversion: size of the local contrast, relative to what is usual around it |
+| `texture` | brightness, contrast: as `detail`, but finer and with its sign, so that of a sum of images each is found |
 | `merged` | as `detail`, and which modality is which: the mean of all |
 | `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
 | `pose_detail` | both |
+| `affine` | as `texture`, and place, size, stretch and shear of the head: its outline has the moments of a disc |
 | `centred` | place of the annotation: its centre is moved into the middle |
 | `hidden` | the tumor: what lies under the annotation, and around it, is as bright as the rest of the head |
 
@@ -28,8 +30,10 @@ PLAIN = "plain"
 RADIUS = 0.38  # of a disc with the area of the head in its pose, as a share of the width
 # sds of blurs, in pixels of 64: of the image, of what is subtracted from it, of the contrast that is usual around
 FINE, WIDE, AROUND = 1.5, 4.0, 6.0
+FINEST = 0.7  # in place of FINE where the sign is kept
 FLOOR = 3.0  # grey levels of contrast that count as nothing
 LEVELS = 64  # of the form, for a contrast as usual
+SIGNED, MIDDLE = 42, 128  # the same of a form with its sign, and what stands for no contrast
 SOFT = 1.5  # sd of the blur before the outline is found, in pixels of 64
 OUTLINE = 0.8  # of Otsu's threshold
 HEAD, BRIGHT = 0.25, 0.98  # of one modality: share of the grey level that this share of the pixels lies below
@@ -60,8 +64,9 @@ def coarse(x_CHW: np.ndarray) -> np.ndarray:
 def detail(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
     scale = small_CHW.shape[2] / FORM_PIXELS
-    contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale) for x_HW in small_CHW[:-1]]
-    return np.stack([*contrasts, small_CHW[-1]])
+    contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale, FINE) for x_HW in small_CHW[:-1]]
+    images = [(LEVELS * np.abs(z_HW)).round().clip(0, 255).astype(np.uint8) for z_HW in contrasts]
+    return np.stack([*images, small_CHW[-1]])
 
 
 def merged(x_CHW: np.ndarray) -> np.ndarray:
@@ -70,16 +75,25 @@ def merged(x_CHW: np.ndarray) -> np.ndarray:
     return np.stack([mean_HW, detail_CHW[-1]])
 
 
-def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float) -> np.ndarray:
-    """0 outside the head, whose edge is strong in everybody: means are those of pixels inside."""
+def texture(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    scale = small_CHW.shape[2] / FORM_PIXELS
+    contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale, FINEST) for x_HW in small_CHW[:-1]]
+    images = [(MIDDLE + SIGNED * z_HW).round().clip(0, 255).astype(np.uint8) for z_HW in contrasts]
+    return np.stack([*images, small_CHW[-1]])
+
+
+def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float, fine: float) -> np.ndarray:
+    """float32 (H, W), 1 where it is as large as usual; 0 outside the head, whose edge is strong in everybody: means are
+    those of pixels inside."""
 
     def mean(y_HW: np.ndarray, sd: float) -> np.ndarray:
         return _blurred(y_HW * inside_HW, sd * scale) / np.maximum(_blurred(inside_HW, sd * scale), 1e-3)
 
-    band_HW = mean(x_HW, FINE)
+    band_HW = mean(x_HW, fine)
     band_HW = band_HW - mean(band_HW, WIDE)
     usual_HW = np.sqrt(mean(band_HW**2, AROUND))
-    return (inside_HW * LEVELS * np.abs(band_HW) / (usual_HW + FLOOR)).round().clip(0, 255).astype(np.uint8)
+    return inside_HW * band_HW / (usual_HW + FLOOR)
 
 
 def pose(x_CHW: np.ndarray) -> np.ndarray:
@@ -89,6 +103,11 @@ def pose(x_CHW: np.ndarray) -> np.ndarray:
 
 def pose_detail(x_CHW: np.ndarray) -> np.ndarray:
     return detail(pose(x_CHW))
+
+
+def affine(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    return texture(_warped(small_CHW, _to_disc(_outline(small_CHW))))
 
 
 def centred(x_CHW: np.ndarray) -> np.ndarray:
@@ -112,7 +131,7 @@ def hidden(x_CHW: np.ndarray) -> np.ndarray:
 
 
 FORMS: dict[str, Form] = {
-    form.__name__: form for form in (plain, coarse, detail, merged, pose, pose_detail, centred, hidden)
+    form.__name__: form for form in (plain, coarse, detail, texture, merged, pose, pose_detail, affine, centred, hidden)
 }
 
 
@@ -165,8 +184,25 @@ def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray, *, upright: bool) -> np.nd
         scale = RADIUS * width / np.sqrt(len(x_N) / np.pi)
     matrix_23 = cv2.getRotationMatrix2D(centre, degrees, scale)
     matrix_23[:, 2] += (width - 1) / 2 - centre[0], (height - 1) / 2 - centre[1]
-    moved = [cv2.warpAffine(x_HW, matrix_23, (width, height)) for x_HW in x_CHW[:-1]]
-    return np.stack([*moved, cv2.warpAffine(x_CHW[-1], matrix_23, (width, height), flags=cv2.INTER_NEAREST)])
+    return _warped(x_CHW, matrix_23)
+
+
+def _to_disc(inside_HW: np.ndarray) -> np.ndarray:
+    """(2, 3): moves and stretches, without a turn, so that what is inside has the moments of the standard disc. Two
+    outlines of which one is the other under an affine map become one, but for a turn that is small where the map is."""
+    y_N, x_N = np.nonzero(inside_HW)
+    height, width = inside_HW.shape
+    variances, axes_22 = np.linalg.eigh(np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2))
+    # a disc of radius R has the variance R^2 / 4 along every axis; a line has none across
+    stretch_22 = axes_22 @ np.diag(RADIUS * width / 2 / np.sqrt(variances.clip(min=1))) @ axes_22.T
+    centre = np.array([x_N.mean(), y_N.mean()])
+    return np.column_stack([stretch_22, np.array([(width - 1) / 2, (height - 1) / 2]) - stretch_22 @ centre])
+
+
+def _warped(x_CHW: np.ndarray, matrix_23: np.ndarray) -> np.ndarray:
+    size = x_CHW.shape[2], x_CHW.shape[1]
+    moved = [cv2.warpAffine(x_HW, matrix_23, size) for x_HW in x_CHW[:-1]]
+    return np.stack([*moved, cv2.warpAffine(x_CHW[-1], matrix_23, size, flags=cv2.INTER_NEAREST)])
 
 
 def _blurred(x_HW: np.ndarray, sd: float) -> np.ndarray:

@@ -99,7 +99,7 @@ def _search_again(samples: Stack, train: Stack, found: Mapping[str, Found], audi
     places = sorted(random.SystemRandom().sample(range(len(samples)), count))
     for view in views_of(audit["views"], train.channels):
         told, form = found[f"{view.name}/train"], view.form
-        how = {"variants": audit["variants"], "shifts": audit["shifts"], "k": told.index.shape[1]}
+        how = {"variants": audit["variants"], "k": told.index.shape[1]}
         task = Task(Images.of(samples, places).form(form), Images.of(train).form(form), view, **how)
         _, block = sizes(view, task.references.shape, len(VARIANTS[audit["variants"]]), _MEMORY_BYTES, 4)
         again = task.search(range(count), torch.device("cpu"), block)

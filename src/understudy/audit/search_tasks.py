@@ -96,7 +96,7 @@ class Forms:
 
 
 def _task(queries: Forms, references: Forms, view: View, audit: Mapping, **how) -> Task:
-    how |= {"variants": audit["variants"], "shifts": audit["shifts"]}
+    how |= {"variants": audit["variants"]}
     return Task(queries.form(view.form), references.form(view.form), view, **how)
 
 
