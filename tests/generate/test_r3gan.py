@@ -243,6 +243,23 @@ def test_penalties_reach_every_weight():
     assert all(g is not None and g.abs().max() > 0 for name, g in found if "bias" not in name)
 
 
+def test_gradient_of_a_penalty_matches_finite_differences():
+    network = tiny(channels=2, blocks=1).networks["discriminator"].double()
+    for parameter in network.parameters():
+        parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=rng(1)))
+    x, weight, step = real_images(n=2, channels=2).double().requires_grad_(), network.blocks["b8"][0].conv2.weight, 1e-7
+
+    def penalty():
+        return r3gan.gan.squared_gradients(network(x), x).sum()
+
+    (gradient,) = torch.autograd.grad(penalty(), weight)
+    direction, values = torch.randn(weight.shape, generator=rng(2), dtype=torch.float64), []
+    for sign in (1, -2):
+        weight.data.add_(sign * step * direction)
+        values.append(penalty().item())
+    assert (gradient * direction).sum().item() == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-4)
+
+
 def test_penalties_run_when_due():
     gan3, due = tiny(penalty_interval=3, blocks=1), []
     for iteration in range(7):
