@@ -1,7 +1,7 @@
 """What is made of images before they are compared, so that a disguised copy is near to its original again.
 
-A form is a function of one image and of nothing else. It turns with the image: the form of an image that was flipped is
-the flipped form. Correlation of forms tolerates what the form takes away:
+A form is a function of one image and of nothing else. All but those in a pose turn with the image: the form of an image
+that was flipped is the flipped form. Correlation of forms tolerates what the form takes away:
 
 | form | takes away |
 | --- | --- |
@@ -13,7 +13,7 @@ the flipped form. Correlation of forms tolerates what the form takes away:
 | `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
 | `pose_detail` | both |
 | `affine` | as `texture`, and place, size, stretch and shear of the head: its outline has the moments of a disc |
-| `centred` | place of the annotation: its centre is moved into the middle |
+| `shape` | of the annotation, place, size and rotation, as `pose` does for the head |
 | `hidden` | the tumor: what lies under the annotation, and around it, is as bright as the rest of the head |
 
 All but the first are at most 64 pixels wide.
@@ -27,6 +27,7 @@ import numpy as np
 from understudy.config.audit import FORM_PIXELS
 
 PLAIN = "plain"
+POSED = ("pose", "pose_detail", "shape")  # forms that do not turn with the image, as they are turned upright
 RADIUS = 0.38  # of a disc with the area of the head in its pose, as a share of the width
 # sds of blurs, in pixels of 64: of the image, of what is subtracted from it, of the contrast that is usual around
 FINE, WIDE, AROUND = 1.5, 4.0, 6.0
@@ -39,7 +40,7 @@ OUTLINE = 0.8  # of Otsu's threshold
 HEAD, BRIGHT = 0.25, 0.98  # of one modality: share of the grey level that this share of the pixels lies below
 # An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
 LEAST_ANNOTATED = 8
-LEAST_CENTRED = 24  # moved into the middle, also those of so few are alike
+LEAST_SHAPED = 24  # in the pose of the annotation, also those of so few are alike
 AROUND_TUMOR = 0.04  # margin that is hidden with the tumor, as a share of the width
 
 Form = Callable[[np.ndarray], np.ndarray]  # uint8 (C, H, W), the annotation last -> uint8 (C, h, w)
@@ -98,7 +99,7 @@ def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float, fine: float
 
 def pose(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
-    return _framed(small_CHW, _outline(small_CHW), upright=True)
+    return _framed(small_CHW, _outline(small_CHW))
 
 
 def pose_detail(x_CHW: np.ndarray) -> np.ndarray:
@@ -110,11 +111,11 @@ def affine(x_CHW: np.ndarray) -> np.ndarray:
     return texture(_warped(small_CHW, _to_disc(_outline(small_CHW))))
 
 
-def centred(x_CHW: np.ndarray) -> np.ndarray:
+def shape(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
-    if np.count_nonzero(small_CHW[-1]) < LEAST_CENTRED * small_CHW[-1].size / FORM_PIXELS**2:
+    if np.count_nonzero(small_CHW[-1]) < LEAST_SHAPED * small_CHW[-1].size / FORM_PIXELS**2:
         return np.zeros_like(small_CHW)
-    return _framed(small_CHW, small_CHW[-1] > 0, upright=False)
+    return _framed(small_CHW, small_CHW[-1] > 0)
 
 
 def hidden(x_CHW: np.ndarray) -> np.ndarray:
@@ -131,7 +132,7 @@ def hidden(x_CHW: np.ndarray) -> np.ndarray:
 
 
 FORMS: dict[str, Form] = {
-    form.__name__: form for form in (plain, coarse, detail, texture, merged, pose, pose_detail, affine, centred, hidden)
+    form.__name__: form for form in (plain, coarse, detail, texture, merged, pose, pose_detail, affine, shape, hidden)
 }
 
 
@@ -169,19 +170,15 @@ def _largest(bright_HW: np.ndarray) -> np.ndarray:
     return cv2.drawContours(region_HW, contours, -1, 1, cv2.FILLED) > 0
 
 
-def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray, *, upright: bool) -> np.ndarray:
-    """Moved so that the centre of what is inside lies in the middle; `upright`: also turned so that its longer axis is
-    vertical, and scaled to the standard area. Images with nothing inside stay as they are."""
+def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray) -> np.ndarray:
+    """Moved so that the centre of what is inside lies in the middle, turned so that its longer axis is vertical, and
+    scaled to the standard area."""
     y_N, x_N = np.nonzero(inside_HW)
-    if not len(x_N):
-        return x_CHW
     height, width = inside_HW.shape
     centre = x_N.mean(), y_N.mean()
-    degrees, scale = 0.0, 1.0
-    if upright:
-        (xx, xy), (_, yy) = np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2)
-        degrees = np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) - 90
-        scale = RADIUS * width / np.sqrt(len(x_N) / np.pi)
+    (xx, xy), (_, yy) = np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2)
+    degrees = np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) - 90
+    scale = RADIUS * width / np.sqrt(len(x_N) / np.pi)
     matrix_23 = cv2.getRotationMatrix2D(centre, degrees, scale)
     matrix_23[:, 2] += (width - 1) / 2 - centre[0], (height - 1) / 2 - centre[1]
     return _warped(x_CHW, matrix_23)

@@ -24,7 +24,7 @@ from .verdict import summary_of
 from .views import VARIANTS, views_of
 from .weights_attack import problem as weights_problem
 
-LEARNED = ("views", "detector", "false_alarms", "recall", "same_person")  # of a calibration
+LEARNED = ("views", "detector", "filter", "false_alarms", "recall", "same_person")  # of a calibration
 AGAIN = 64  # images that are searched again: of copies in one of ten images, all are missed with probability 0.001
 _SAME = 1e-6  # of correlations from sums of integers
 _SAME_IN_FORM = 0.01  # two machines may round a pixel of a form differently

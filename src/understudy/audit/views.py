@@ -19,7 +19,7 @@ from torch import Tensor
 
 from understudy.config.audit import VIEWS
 
-from .forms import PLAIN
+from .forms import PLAIN, POSED
 
 ALL, BRAIN, COARSE, DETAIL, MERGED, POSE = "all", "brain", "coarse", "detail", "merged", "pose"
 TEXTURE, AFFINE = "texture", "affine"
@@ -53,7 +53,7 @@ class View:
         `all`: every modality together; `brain`: the same, inside the reference's brain; `coarse`: each in this form;
         `texture` and `affine`: the same; `detail`: the same, and the mean of their details; `pose`: in the two forms
         with the pose; `alone`: the texture of each modality; `tiles`: of each quarter and of the middle; `annotation`:
-        where it is, and centred; a modality: it alone.
+        where it is, and in its own pose; a modality: it alone.
 
         Raises ValueError where there is no such modality.
         """
@@ -66,7 +66,7 @@ class View:
         if name == TILES:
             return [cls(f"tile_{tile + 1}", every, TEXTURE, tile=tile) for tile in range(5)]
         if name == ANNOTATION:
-            return [cls(name, last, COARSE), cls("annotation_centred", last, "centred")]
+            return [cls(name, last, COARSE), cls("annotation_shape", last, "shape")]
         if name == DETAIL:
             return [cls(name, every, name), cls(MERGED, (0,), MERGED)]
         if name in (COARSE, TEXTURE, AFFINE):
@@ -85,7 +85,7 @@ class View:
     @property
     def upright(self) -> bool:
         """Whether an image turns with its form, so that a variant says how the image was turned."""
-        return "pose" not in self.form and self.form != AFFINE
+        return self.form not in POSED
 
     def pixels(self, x_NCHW: Tensor) -> Tensor:
         """uint8 (N, C, h, w) of what counts, of images in the view's form."""

@@ -18,7 +18,7 @@ FORM_PIXELS = 64  # along each side of a small form, at most
 
 # Keys that decide what a search finds, what the thresholds are, and what the verdict is
 SEARCH = ("view", "views", "variants")
-CALIBRATED = (*SEARCH, "null_images", "false_positive_rate")
+CALIBRATED = (*SEARCH, "filter_views", "null_images", "false_positive_rate")
 JUDGED = (
     *CALIBRATED, "limit", "membership_limit", "identified_limit", "most_filtered", "find_share", "find_power",
     "least_subjects",
@@ -37,6 +37,13 @@ class Audit(Block):
         "where it is, and its shape; brain: all modalities inside the training image's brain; coarse: all at 64 x 64; "
         "or a modality",
         remark="others: brain, coarse (64 x 64), a modality: docs/audit.md",
+        min_length=1,
+    )
+    filter_views: Annotated[list[str], Once()] = key(
+        ["all", "detail", "tiles"],
+        "some of views, by which a filter drops images; all of them judge what it leaves, so that the filter does not "
+        "judge itself",
+        remark="by which a filter drops images; all views judge what it leaves",
         min_length=1,
     )
     view: str = key("all", "the view, one of views, of the correlations in tables and of membership")
@@ -80,8 +87,8 @@ class Audit(Block):
     )
     most_filtered: Number = key(
         0.05,
-        "share of copies before a filter dropped them that is tolerated: of more, the filtered images fail, too",
-        remark="copies before a filter dropped them: of more, the filtered images fail, too",
+        "share of flagged images before a filter dropped some that is tolerated: of more, the filtered ones fail, too",
+        remark="flagged before a filter dropped some: of more, the filtered images fail, too",
         ge=0,
         le=1,
     )
@@ -108,6 +115,10 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     known = [*VIEWS, *modalities]
     if unknown := [view for view in audit["views"] if view not in known]:
         yield "audit.views", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"
+    if not set(audit["filter_views"]) < set(audit["views"]):
+        allowed = ", ".join(audit["views"])
+        found = ", ".join(audit["filter_views"])
+        yield "audit.filter_views", f"found {found}; allowed: some of audit.views, and not all of them: {allowed}"
     if audit["view"] not in audit["views"] or audit["view"] in SEVERAL:
         allowed = [view for view in audit["views"] if view not in SEVERAL]
         yield "audit.view", f"found {audit['view']!r}; allowed: one of audit.views, {', '.join(allowed)}"
