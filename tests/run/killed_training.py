@@ -58,7 +58,7 @@ def diffusion(folder: Path, batch: int = 4):
 
 
 def rectified_flow(folder: Path, batch: int = 4):
-    return _denoising("rectified_flow", folder, batch)
+    return _denoising("rectified_flow", folder, batch, target="x", patch=2, gradient_clip=1, warmup_kimg=0.008)
 
 
 def _denoising(name: str, folder: Path, batch: int, **options):
