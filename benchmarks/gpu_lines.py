@@ -43,6 +43,7 @@ GENERATORS = {  # line -> (generator, options at full size beside generators.FUL
     "progressive_gan": ("progressive_gan", {}),
     "stylegan1": ("stylegan1", {}),
     "rectified_flow": ("rectified_flow", {}),
+    "rectified_flow x": ("rectified_flow", {"target": "x", "patch": 4, "width": 128, "blocks": 2}),  # config/lean.yaml
     "stylegan3 r": ("stylegan3", {"variant": "r"}),
     "stylegan2 fp32": ("stylegan2", {"precision": "fp32"}),
     "stylegan2 bf16": ("stylegan2", {"precision": "bf16"}),
