@@ -10,7 +10,10 @@ import torch
 from made import assert_same_state, count
 
 from understudy.config.study import complete, load_yaml
+from understudy.forecast.gpus import GPUS
+from understudy.forecast.speed import modelled
 from understudy.generate import denoising, rectified_flow
+from understudy.generate.generator_flops import demand
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.rectified_flow import SAMPLERS, RectifiedFlow, euler, heun
 from understudy.generate.weights import seeded_build
@@ -368,6 +371,14 @@ def test_what_lean_yaml_recommends_is_a_third_of_the_work():
     assert count(generator.networks["denoiser"]) == 92_203_216
     assert flops["training"] == pytest.approx(185.4e9, rel=0.005)
     assert flops["sampling"] == pytest.approx(25 * 62.1e9, rel=0.005)
+
+
+def test_what_the_forecast_expects_of_an_h100():
+    """The seconds for a thousand images of docs/generators.md: training, sampling."""
+    recommended = complete(load_yaml(ROOT / "config/lean.yaml"))["generators"]["rectified_flow"]
+    for options, seconds in (({}, (5.07, 40.5)), (recommended, (2.24, 17.7))):
+        speed = modelled(demand("rectified_flow", 5, 256, options), {"precision": "bf16", **options}, GPUS["h100"])
+        assert (speed.training, speed.inference) == pytest.approx(seconds, rel=0.01)
 
 
 @pytest.mark.parametrize(
