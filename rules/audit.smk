@@ -179,7 +179,7 @@ rule filter_samples:
         on_budget="exit",
         device="auto",
     params:
-        audit=audit_options("false_positive_rate", "most_draws"),
+        audit=audit_options("filter_views", "false_positive_rate", "most_draws"),
         sampling=in_runs("{dataset}/samples/{generator}"),
         runs=in_runs("{dataset}/audit/{generator}"),
     shell:

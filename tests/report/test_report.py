@@ -135,6 +135,7 @@ def test_sections_of_other_stages_appear_where_their_files_are_given(study):
     assert "random network" in words and "3.250" in words
     assert "7 = 7.00% (3.00% to 14.00%)" in words and words.count("not to be shared, 7 of 100 images are nearer") == 2
     assert "no audit is part of this report" not in words
+    assert "Identifiability: would a set with copies in it have been refused?" in words and "the ethics board" in words
 
 
 def test_failures_and_controls_that_do_not_behave_are_said(tmp_path):

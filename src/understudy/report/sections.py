@@ -7,7 +7,7 @@ from dataclasses import replace
 from understudy.study.experiment_registry import EXPERIMENTS
 from understudy.study.sources import Source, generators_of
 
-from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
+from .audits import audit_sentence, audit_table, finding, privacy_table, read_audits, without_controls
 from .comparisons import PRIMARY
 from .controls import NO, UNDECIDED, sentences
 from .correlations import power_sentence
@@ -46,6 +46,10 @@ BESIDE_USE = (
 NEARNESS = (
     "Correlation with the nearest training image: synthetic images, test images, whom no generator has seen, and "
     "training images among other subjects. Copies would stand to the right of the dashed threshold."
+)
+PRIVACY = (
+    "What EDPB Opinion 28/2024, ISO/IEC 27559 and the scorecard of Zamzmi et al. (2025) ask; privacy.html beside the "
+    "audit is the same, to be printed. `from`: file and key of the number."
 )
 READINGS = (
     "Left: the share of each source's images that readers called synthetic; who cannot tell has one level for all. "
@@ -218,7 +222,10 @@ def audit(m: Material) -> list[Block]:
     drawn = [
         Folded(
             f"{spoken(summary['generator'])}{', filtered' * summary['filtered']} ({summary['dataset']})",
-            [m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS)],
+            [
+                m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS),
+                Cells(privacy_table(summary), PRIVACY),
+            ],
         )
         for path, summary in zip(m.audits, summaries, strict=True)
     ]
