@@ -1,6 +1,6 @@
 """Training and sampling of every generator: seconds per thousand images, memory, share of the device's matmul rate.
 
-    python benchmarks/generators.py                                  # all five; 256 x 256 on a GPU, small on a CPU
+    python benchmarks/generators.py                                  # all; 256 x 256 on a GPU, small on a CPU
     python benchmarks/generators.py --names stylegan2 --sizes 64 128 256
     python benchmarks/generators.py --official FOLDER                # StyleGAN 2 and 3 beside the official PyTorch code
 
@@ -33,13 +33,14 @@ CHANNELS = 5
 GAN = {"channel_base": 1024, "channel_max": 64, "latent_size": 64}
 GROWING = {"batch": 8, "first_resolution": 32, "stable_kimg": 1, "fade_kimg": 0}
 DENOISING = {"width": 32, "multipliers": [1, 2, 2], "blocks": 1, "batch": 8}
-SMALL: dict[str, dict] = {  # of a CPU, at 32 x 32
-    "progressive_gan": GAN | GROWING,
-    "stylegan1": GAN | GROWING,
+SMALL: dict[str, dict] = {  # of a CPU, at 32 x 32; in the order that a GPU measures them in
     "stylegan2": GAN | {"batch": 8, "precision": "fp32"},
     "stylegan3": GAN
     | {"batch": 8, "precision": "fp32", "layers": 6, "margin": 4, "first_cutoff": 2.0, "first_stopband": 2**2.1},
     "diffusion": DENOISING,
+    "progressive_gan": GAN | GROWING,
+    "stylegan1": GAN | GROWING,
+    "r3gan": GAN | {"batch": 8, "blocks": 1, "group_size": 8, "precision": "fp32"},
     "rectified_flow": DENOISING,
 }
 FULL: dict[str, dict] = {  # of a GPU: the defaults, at the full resolution of those that grow

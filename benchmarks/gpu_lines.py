@@ -36,25 +36,23 @@ from understudy.run.measure import device_name, matmul_rate, pace, peak_memory_m
 
 FLOPS = Path(__file__).with_name("flops.json")  # of an image at full size: PyTorch before 2.13 cannot count them
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-GENERATORS = {  # line -> (generator, options at full size beside generators.FULL)
-    "stylegan2": ("stylegan2", {}),
-    "stylegan3": ("stylegan3", {}),
-    "diffusion": ("diffusion", {}),
-    "progressive_gan": ("progressive_gan", {}),
-    "stylegan1": ("stylegan1", {}),
-    "rectified_flow": ("rectified_flow", {}),
-    "rectified_flow x": ("rectified_flow", {"target": "x", "patch": 4, "width": 128, "blocks": 2}),  # config/lean.yaml
+VARIANTS = {  # line -> (generator, options at full size beside generators.FULL)
     "stylegan3 r": ("stylegan3", {"variant": "r"}),
+    "rectified_flow x": ("rectified_flow", {"target": "x", "patch": 4, "width": 128, "blocks": 2}),  # config/lean.yaml
     "stylegan2 fp32": ("stylegan2", {"precision": "fp32"}),
     "stylegan2 bf16": ("stylegan2", {"precision": "bf16"}),
     "stylegan3 fp32": ("stylegan3", {"precision": "fp32"}),
+    "r3gan lazy": ("r3gan", {"penalty_interval": 8}),
+    "r3gan half": ("r3gan", {"width": 0.5}),
     "diffusion fp32": ("diffusion", {"precision": "fp32"}),
 }
+GENERATORS = {name: (name, {}) for name in gans.SMALL} | VARIANTS
 TINY_GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": 4}
 TINY = {  # of a rehearsal, over generators.SMALL
     **dict.fromkeys(("progressive_gan", "stylegan1"), TINY_GAN),
     "stylegan2": {**TINY_GAN, "precision": "fp32"},
     "stylegan3": {**TINY_GAN, "layers": 4, "critical_layers": 1, "precision": "fp32"},
+    "r3gan": {**TINY_GAN, "group_size": 4, "precision": "fp32"},
     **dict.fromkeys(("diffusion", "rectified_flow"), {"multipliers": [1, 1], "batch": 2, "evaluations": 3}),
 }
 TINY_SEGMENTERS = {
@@ -86,7 +84,7 @@ class Bench:
         """(trainee of a generator, images seen at its last resolution); a tiny one in a rehearsal."""
         if self.full:
             return gans.ours(name, 256, {**gans.FULL.get(name, {}), **changes}, device)
-        return gans.ours(name, 32, {**gans.SMALL[name], **TINY[name], **changes}, device)
+        return gans.ours(name, 32, {**gans.SMALL[name], **TINY.get(name, {}), **changes}, device)
 
     def share(self, model: str, precision: str, seconds_per_kimg: float) -> float | None:
         """Of the card's rate that a training reaches; not known for the small models of a rehearsal."""
@@ -226,7 +224,7 @@ def official(bench: Bench, name: str) -> dict:
     """Beside the official PyTorch code, as it trains, in turns."""
     if bench.official is None:
         return {"left out": "no --official FOLDER"}
-    options = {"batch": 32} if bench.full else {**gans.SMALL[name], **TINY[name]}
+    options = {"batch": 32} if bench.full else {**gans.SMALL[name], **TINY.get(name, {})}
     gans.find_official(bench.official)
     with contextlib.redirect_stdout(sys.stderr):
         size = 256 if bench.full else 32
@@ -274,7 +272,7 @@ def ten_steps(name: str, device: torch.device) -> list[dict[str, float]]:
         step = segmenters.step_of(kind, o, 32, device, "plain")
         steps = [step() for _ in range(STEPS)]
     else:
-        trainee, end = gans.ours(name, 32, {**gans.SMALL[name], **TINY[name]}, device)
+        trainee, end = gans.ours(name, 32, {**gans.SMALL[name], **TINY.get(name, {})}, device)
         with DrawnOnCpu():
             steps = [trainee.step(end) for _ in range(STEPS)]
     wanted = set.intersection(*(set(one) for one in (steps[0], steps[-1])))
@@ -320,13 +318,13 @@ def search(bench: Bench) -> dict:
 LINES: dict[str, Callable[[Bench], dict]] = {  # most important first
     "card": card,
     **{f"kernels {p}": functools.partial(kernels, precision=p) for p in DTYPES},
-    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[:6]},
+    **{f"generator {name}": functools.partial(generator, name=name) for name in gans.SMALL},
     **{f"segmenter {name}": functools.partial(segmenter, name=name) for name in segmenters.NETWORKS},
     **{f"losses {name}": functools.partial(losses, name=name) for name in (*gans.SMALL, *segmenters.NETWORKS)},
     "stack of samples": stack,
     "search": search,
     **{f"official {name}": functools.partial(official, name=name) for name in ("stylegan2", "stylegan3")},
-    **{f"generator {name}": functools.partial(generator, name=name) for name in list(GENERATORS)[6:]},
+    **{f"generator {name}": functools.partial(generator, name=name) for name in VARIANTS},
 }
 
 

@@ -21,6 +21,7 @@ from understudy.statistics.intervals import Difference, Parts, difference, holm,
 from understudy.study.looks import TIMES
 
 SUBJECTS, MARGIN, ALPHA = 56, 0.02, 0.05
+MEAN = 0.75  # Dice on real images
 BY_SUBJECT, REST = 0.15, 0.03  # standard deviations in Dice, as in conclusions.py
 OF_DIFFERENCES = (0.03, 0.045, 0.06)  # by subject
 LOOKS = (*TIMES, 10)
@@ -40,23 +41,43 @@ class Branch:
     differences: Sequence[float]  # from real images
     deviations: Sequence[float]  # between repeats
     of_real: float
+    failing: tuple[float, float] = (0.0, 0.0)  # share of trainings that collapse to Dice 0: of the generators, of real
+    looks: Sequence[int] = LOOKS  # repeats
+    trainings: int = 1  # of each generator, added in looks as repeats need them; repeats take turns
+    luck: float = 0.0  # standard deviation between them
 
     @property
     def truth_G1(self) -> np.ndarray:
-        true = np.array(self.differences)[:, None]
+        made, real = self.failing
+        true = (np.array(self.differences) + MEAN)[:, None] * (1 - made) - MEAN * (1 - real)
         return np.where(np.abs(true) < MARGIN, EQUIVALENT, np.where(true > 0, BETTER, WORSE))
 
     def scores(self, host, studies: int, by_subject: float) -> tuple[np.ndarray, list[np.ndarray]]:
         """(studies, subjects, repeats) of real images and of every generator."""
         shared = BY_SUBJECT * host.standard_normal((studies, SUBJECTS, 1))
 
-        def setting(mean: float, sd: float) -> np.ndarray:
+        def setting(mean: float, sd: float, failing: float) -> np.ndarray:
+            last = self.looks[-1]
             own = by_subject / np.sqrt(2) * host.standard_normal((studies, SUBJECTS, 1))
-            repeats = sd * host.standard_normal((studies, 1, LOOKS[-1]))
-            return mean + shared + own + repeats + REST * host.standard_normal((studies, SUBJECTS, LOOKS[-1]))
+            repeats = sd * host.standard_normal((studies, 1, last))
+            x = MEAN + mean + shared + own + repeats + REST * host.standard_normal((studies, SUBJECTS, last))
+            if failing:
+                x *= host.random((studies, 1, last)) >= failing
+            return x
 
-        made = [setting(mean, sd) for mean, sd in zip(self.differences, self.deviations, strict=True)]
-        return setting(0.0, self.of_real), made
+        def lucky(x: np.ndarray) -> np.ndarray:
+            luck = self.luck * host.standard_normal((studies, 1, self.trainings)) if self.luck else np.zeros((1, 1, 1))
+            return x + luck[..., np.arange(self.looks[-1]) % luck.shape[-1]]
+
+        made = [setting(mean, sd, self.failing[0]) for mean, sd in zip(self.differences, self.deviations, strict=True)]
+        return setting(0.0, self.of_real, self.failing[1]), [lucky(x) for x in made]
+
+    def columns(self, made: np.ndarray, repeats: int) -> np.ndarray:
+        """x_SR of the first repeats; R are trainings of the generator where it has several."""
+        if self.trainings == 1:
+            return made[..., :repeats]
+        there = [made[..., t : repeats : self.trainings] for t in range(min(self.trainings, repeats))]
+        return np.stack([x.mean(axis=-1) for x in there], axis=-1)
 
 
 def published() -> Iterator[Branch]:
@@ -71,16 +92,21 @@ def published() -> Iterator[Branch]:
             yield Branch(f"{dataset} {network}", differences, list(deviations[list(GENERATORS)]), deviations["real"])
 
 
-def shares(made: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """sequential.share_of_repeats of every study."""
+def shares(made: np.ndarray, real: np.ndarray, last: tuple[int, int]) -> np.ndarray:
+    """sequential.share_of_repeats of every study; last: columns at the last look."""
     both: list[Parts] = [parts(made), parts(real)]
     sizes = [(x.shape[-2], x.shape[-1]) for x in (made, real)]
     rest = [p.rest * s * r for p, (s, r) in zip(both, sizes, strict=True)]
     columns = [p.repeats_alone * r for p, (_, r) in zip(both, sizes, strict=True)]
     whole = (made.mean(axis=-1) - real.mean(axis=-1)).var(axis=-1, ddof=1)
     fixed = np.maximum(whole - sum(v / r for v, (_, r) in zip(rest, sizes, strict=True)), 0) / SUBJECTS
-    added = sum(c + v / SUBJECTS for c, v in zip(columns, rest, strict=True)) / LOOKS[-1]
-    return added / (fixed + added)
+    added = sum((c + v / SUBJECTS) / n for c, v, n in zip(columns, rest, last, strict=True))
+    return np.divide(added, fixed + added, out=np.zeros_like(added), where=added > 0)
+
+
+def failed(x: np.ndarray) -> np.ndarray:
+    """Whether a training of a study collapsed."""
+    return (x == 0).all(axis=-2).any(axis=-1)
 
 
 def verdicts(p_equivalent: np.ndarray, p_beyond: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -90,12 +116,12 @@ def verdicts(p_equivalent: np.ndarray, p_beyond: np.ndarray, value: np.ndarray) 
     return np.where(corrected < ALPHA, claim, OPEN)
 
 
-def p_of_look(p: np.ndarray, share: np.ndarray, look: int) -> np.ndarray:
+def p_of_look(p: np.ndarray, share: np.ndarray, look: int, looks: Sequence[int]) -> np.ndarray:
     """Of every study the smallest alpha at which this look rejects (sequential.sequential_p)."""
     steps = np.clip(np.ceil(share / sequential.STEP - 1e-9), 1, round(1 / sequential.STEP)).astype(int)
     found = np.ones(share.shape)
     for step in np.unique(steps):
-        of_look, chosen = sequential.levels(LOOKS, step * sequential.STEP)[look], steps == step
+        of_look, chosen = sequential.levels(looks, step * sequential.STEP)[look], steps == step
         one = np.exp(np.interp(_log(p[chosen]), _log(of_look), np.log(sequential.ALPHAS)))
         found[chosen] = np.where(p[chosen] > of_look[-1], 1.0, one)
     return found
@@ -111,17 +137,21 @@ class Outcome:
     found: np.ndarray  # the same with looks
     repeats: np.ndarray  # the same
     of_real: np.ndarray  # (studies,): repeats
+    first: int  # repeats at the first look
 
     @property
     def trainings(self) -> float:
         """Of all settings of a network; those that are not compared stop with the first look."""
         compared = self.repeats.sum(axis=0).mean() + self.of_real.mean()
-        return float(compared + (SETTINGS - len(self.repeats) - 1) * LOOKS[0])
+        return float(compared + (SETTINGS - len(self.repeats) - 1) * self.first)
 
 
-def simulated(branch: Branch, studies: int, by_subject: float, seed: int = 0) -> Outcome:
+def simulated(branch: Branch, studies: int, by_subject: float, seed: int = 0, believed: bool = False) -> Outcome:
+    """`believed`: also looks with a failed training among very few claim something, as reports do not."""
     real, made = branch.scores(np.random.default_rng(seed), studies, by_subject)
-    whole = [difference(x, real) for x in made]
+    looks = branch.looks
+    last = (branch.columns(made[0][:1], looks[-1]).shape[-1], looks[-1])
+    whole = [difference(branch.columns(x, looks[-1]), real) for x in made]
     values = np.stack([one.value for one in whole])
     fixed = verdicts(
         np.stack([one.p_equivalent(MARGIN) for one in whole]), np.stack([one.p_beyond(MARGIN) for one in whole]), values
@@ -129,25 +159,28 @@ def simulated(branch: Branch, studies: int, by_subject: float, seed: int = 0) ->
     shape = fixed.shape
     still, found, repeats = np.ones(shape, bool), np.zeros(shape, int), np.zeros(shape, int)
     p_GN, of_real = np.ones((2, *shape)), np.zeros(studies, int)
-    for look, n in enumerate(LOOKS):
+    for look, n in enumerate(looks):
         repeats[still], of_real[still.any(axis=0)] = n, n
-        now = [difference(x[..., :n], real[..., :n]) for x in made]
-        share = np.stack([shares(x[..., :n], real[..., :n]) for x in made])
+        there = [branch.columns(x, n) for x in made]
+        now = [difference(x, real[..., :n]) for x in there]
+        share = np.stack([shares(x, real[..., :n], last) for x in there])
+        tested = ~np.stack([failed(x[..., :n]) | failed(real[..., :n]) for x in made])
+        tested |= believed | (there[0].shape[-1] >= sequential.FEWEST) | (n == looks[-1])
         for g, one in enumerate(now):
             for kind, p in enumerate((one.p_equivalent(MARGIN), one.p_beyond(MARGIN) / 2)):
-                lower = np.minimum(p_GN[kind, g], p_of_look(p, share[g], look))
-                p_GN[kind, g] = np.where(still[g], lower, p_GN[kind, g])
+                lower = np.minimum(p_GN[kind, g], p_of_look(p, share[g], look, looks))
+                p_GN[kind, g] = np.where(still[g] & tested[g], lower, p_GN[kind, g])
         p_beyond = np.minimum(2 * p_GN[1], 1)
         claims = verdicts(p_GN[0], p_beyond, np.stack([one.value for one in now]))
         decided = still & (claims != OPEN)
         found[decided] = claims[decided]
         still &= ~decided
-        if sequential.FEWEST <= n < LOOKS[-1]:
+        if sequential.FEWEST <= n < looks[-1]:
             for g, i in np.argwhere(still):
                 one = Difference(now[g].value[i], now[g].error[i], now[g].freedom[i])
-                of = (share[g, i], SUBJECTS, look, LOOKS, ALPHA, MARGIN)
+                of = (share[g, i], (SUBJECTS, last[0]), look, looks, ALPHA, MARGIN)
                 still[g, i] = sequential.chance_to_decide(one, *of) >= sequential.FUTILE
-    return Outcome(fixed, found, repeats, of_real)
+    return Outcome(fixed, found, repeats, of_real, looks[0])
 
 
 def line(name: str, branch: Branch, outcome: Outcome, by_subject: float) -> tuple[str, dict[str, float]]:
@@ -200,7 +233,7 @@ def main() -> None:
     )
     a.output.write_text("\n".join([about, *lines, ""]))
     print(about)
-    sys.exit(hours > 1 / 3 or most > 0.02 or worst > ALPHA + 0.01)
+    sys.exit(bool(hours > 1 / 3 or most > 0.02 or worst > ALPHA + 0.01))
 
 
 if __name__ == "__main__":

@@ -91,7 +91,11 @@ def prepared(folder: Path, number: int, train: Stack, test: Stack, audit: dict, 
     originals = train.read(np.sort(host.choice(len(train), COPIES, replace=False)).tolist())
     made = {"clean": x_NCHW} | planted(originals, x_NCHW[host.permutation(len(x_NCHW))[:COPIES]], number)
     everything = np.concatenate(list(made.values()))
-    found, sets, first = searched(further_tasks(Images.in_memory(everything, ""), train, audit, 1), device), {}, 0
+    found, sets, first = (
+        searched(further_tasks(Images.in_memory(everything, ""), train, audit, audit["views"], 1), device),
+        {},
+        0,
+    )
     for kind, images in made.items():
         places = np.arange(first, first := first + len(images))
         sets[kind] = images, {view: one.rows(places) for view, one in found.items()}

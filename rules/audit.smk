@@ -3,13 +3,17 @@
 # `{prefix}` is empty for a generator's samples, and `filtered_` for those that are left when copies have been replaced.
 
 from understudy.config.audit import CALIBRATED, JUDGED, SEARCH
-from understudy.study.grid import audited
 
 AUDITED_SOURCES = one_of([*SOURCES, *config["experiments"]["controls"]])
-AUDITS = [
-    in_results(f"{dataset}/generators/{generator}/{prefix}audit.json")
-    for dataset, generator, prefix in audited(config)
-]
+
+
+def audits(wildcards):
+    """The summaries of all images that are audited."""
+    look_first()
+    return [
+        in_results(f"{dataset}/generators/{generator}/{prefix}audit.json")
+        for dataset, generator, prefix in made_audits(config)
+    ]
 
 
 def audit_options(*keys):
@@ -175,7 +179,7 @@ rule filter_samples:
         on_budget="exit",
         device="auto",
     params:
-        audit=audit_options("false_positive_rate", "most_draws"),
+        audit=audit_options("filter_views", "false_positive_rate", "most_draws"),
         sampling=in_runs("{dataset}/samples/{generator}"),
         runs=in_runs("{dataset}/audit/{generator}"),
     shell:
@@ -215,7 +219,7 @@ rule attack_weights:
 
 rule compare_audits:
     input:
-        AUDITS,
+        audits,
     output:
         tables_made_by("compare_audits"),
     log:

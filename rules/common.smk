@@ -44,8 +44,9 @@ from understudy.config.study import complete, load_yaml
 from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
 from understudy.study.grid import all_training_sets, ensembles, grid, models, settings
-from understudy.study.grid import external_files, sites_met, sources, trained
-from understudy.study.looks import after_looks, look_file, looks_of, primary_settings
+from understudy.study.grid import sites_met, sources, trained
+from understudy.study.looks import after_looks, external_after_looks, look_file
+from understudy.study.looks import looks_of, made_audits, made_sources, primary_settings
 from understudy.study.result_paths import generator_folder, stacks_folder
 from understudy.prepare.splits import check_sites, check_split_file
 from understudy.report.registry import made_by
@@ -141,10 +142,15 @@ def files_of(name, settings):
     return list(dict.fromkeys(path for paths in files for path in paths))
 
 
-def with_looks(settings, until=len(LOOKS)):
-    """The settings with the repeats that looks before look `until` ask for; these looks are made first."""
+def look_first(until=len(LOOKS)):
+    """The looks before look `until` are made before anything else is known."""
     for look in range(1, until):
         checkpoints.decide_look.get(look=look)
+
+
+def with_looks(settings, until=len(LOOKS)):
+    """The settings with the repeats that looks before look `until` ask for."""
+    look_first(until)
     return after_looks(settings, config, until)
 
 

@@ -2,6 +2,8 @@
 from understudy.study.grid import feature_weights
 from understudy.files.find_weights import find_weights
 
+FIDELITY = ("fidelity", "annotation")  # tables of a generator
+
 
 def fidelity_options(wildcards):
     """What decides the numbers; where weights are is an input."""
@@ -73,14 +75,21 @@ rule score_fidelity:
         + DEVICE
 
 
+def fidelity_scores(wildcards):
+    look_first()
+    folders = [
+        generator_folder(config["results"], *one) for one in made_sources(config)
+    ]
+    return [f"{folder}/{name}.csv" for folder in folders for name in FIDELITY]
+
+
+def fidelity_folders(wildcards, input):
+    return list(dict.fromkeys(str(Path(path).parent) for path in input))
+
+
 rule compare_fidelity:
     input:
-        expand(
-            in_generator("{name}.csv"),
-            dataset=config["datasets"],
-            generator=SOURCES,
-            name=["fidelity", "annotation"],
-        ),
+        fidelity_scores,
     output:
         tables_made_by("compare_fidelity", "fidelity"),
     log:
@@ -96,8 +105,8 @@ rule compare_fidelity:
         runtime=30,
     params:
         config=json.dumps(NAMED),
-        generators=SOURCES,
+        folders=fidelity_folders,
         output=subpath(output[0], parent=True),
     shell:
         'python "$UNDERSTUDY/scripts/compare_fidelity.py" --config {params.config:q}'
-        " --generators {params.generators:q} --output {params.output:q} > {log:q} 2>&1"
+        " --folders {params.folders:q} --output {params.output:q} > {log:q} 2>&1"

@@ -208,9 +208,15 @@ rule compare_calibration:
         'python "$UNDERSTUDY/scripts/compare_calibration.py" --config {params.config:q} > {log:q} 2>&1'
 
 
+def external_scores(wildcards):
+    look_first()
+    files = (s.files(config["results"], n) for s, _, n in external_after_looks(config))
+    return list(dict.fromkeys(path for paths in files for path in paths))
+
+
 rule compare_external:
     input:
-        [path for s, _, name in external_files(config) for path in every(name, [s])],
+        external_scores,
     output:
         tables_made_by("compare_external") or in_results("tables/external.csv"),
     log:
@@ -360,7 +366,7 @@ rule make_report:
         figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
         stacks=expand(in_stacks("stacks.json"), dataset=config["datasets"]),
         fidelity=FIDELITY_TABLE,
-        audits=AUDITS,
+        audits=audits,
         experiments=expand(rules.compare_experiment.output, experiment=EXPERIMENTS),
         external=rules.compare_external.output if EXTERNAL else [],
         strata=rules.compare_strata.output if STRATA else [],
@@ -386,7 +392,7 @@ rule make_report:
     params:
         config=asked(evaluation=config["evaluation"]),
         fidelity=option("--fidelity", FIDELITY_TABLE),
-        audits=option("--audits", AUDITS),
+        audits=lambda wildcards, input: option("--audits", input.audits),
         experiments=option("--experiments", EXPERIMENTS),
         readers="--readers" if READERS else "",
         shareable=["--shareable"] * config["report"]["shareable"],

@@ -7,19 +7,20 @@ from understudy.config.study import config_argument
 from understudy.report.formats import write_table
 from understudy.report.registry import made_by
 from understudy.run.command_line import named_os_errors, run
-from understudy.study.grid import published_names, sources
+from understudy.study.grid import published_names
+from understudy.study.looks import made_sources
+from understudy.study.result_paths import generator_folder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
-    parser.add_argument("--generators", nargs="+", help="default: all that there are images of")
+    parser.add_argument("--folders", type=Path, nargs="+", help="of generators; default: all that there are images of")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     args = parser.parse_args()
     with named_os_errors():
         config = config_argument(args.config)
-        made = Path(config["results"])
-        folders = [made / d / "generators" / g for d in config["datasets"] for g in args.generators or sources(config)]
+        folders = args.folders or [Path(generator_folder(config["results"], *one)) for one in made_sources(config)]
         for table in made_by("compare_fidelity"):
             write_table(args.output, table.name, table.build((folders, published_names(config))))
 

@@ -1,4 +1,4 @@
-"""Drops the images that the audit flagged and draws others of the same generator until the count is full.
+"""Drops the images that the filter flags (docs/audit.md) and draws others of their generator until the count is full.
 
 Interrupted, it goes on from its run directories. Exit code 75: the time budget is used up, run the same command again.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from understudy.audit.chain import check_audited, check_manifest, check_weights
 from understudy.audit.detector import Detector
-from understudy.audit.filter import flagged_images, replacements, write_filtered
+from understudy.audit.filter import images_to_drop, replacements, write_filtered
 from understudy.audit.resumable_search import search_all
 from understudy.audit.search import Images
 from understudy.audit.search_tasks import further_tasks
@@ -46,17 +46,17 @@ def main() -> None:
         summary = read_json_as(Audit, a.summary, "an audit. Audit the images again")
         check_audited(summary, a.summary, samples, train, a.calibration, a.images)
         check_weights(samples, a.weights)
-        flagged = flagged_images(a.images, summary["memorized"]["count"])
+        dropped = images_to_drop(a.images, summary["filter_drops"])
         further = Further(a, samples.meta["source"]["seed"], train)
         count = len(samples)
         numbers, drawn = replacements(
-            len(flagged), count, len(flagged), round(count * a.audit["most_draws"]), further.flags
+            len(dropped), count, len(dropped), round(count * a.audit["most_draws"]), further.flags
         )
-        about = {"dropped": len(flagged), "drawn": drawn, "false_positive_rate": a.audit["false_positive_rate"]}
-        about |= {"samples_sha256": samples.sha256}
+        about = {"dropped": len(dropped), "drawn": drawn, "false_positive_rate": a.audit["false_positive_rate"]}
+        about |= {"samples_sha256": samples.sha256, "flagged": summary["memorized"]["count"]}
         more = [(image_name(number), lambda n=number: further.png(n)) for number in numbers]
-        write_filtered(a.output, samples, flagged, more, about)
-    print(f"{len(flagged)} of {count} images were flagged and replaced; {drawn} were drawn in all: {a.output}")
+        write_filtered(a.output, samples, dropped, more, about)
+    print(f"{len(dropped)} of {count} images were dropped and replaced; {drawn} were drawn in all: {a.output}")
 
 
 class Further:
@@ -65,7 +65,7 @@ class Further:
     def __init__(self, args: argparse.Namespace, seed: int, train: Stack):
         self.args, self.seed, self.train = args, seed, train
         calibration = read_json_as(Calibration, args.calibration, "a calibration. Calibrate again")
-        self.detector = Detector.of(calibration)
+        self.detector = Detector.of(calibration, "filter")
         self.held: dict[int, tuple[Stack, int]] = {}
 
     def flags(self, numbers: range) -> np.ndarray:
@@ -74,8 +74,9 @@ class Further:
         images = Images(
             len(numbers), lambda chosen: self._read([numbers[i] for i in chosen]), self.train.shape_CHW, key
         )
-        found = search_all(further_tasks(images, self.train, self.args.audit, self.args.threads or 4), self.args)
-        return self.detector.scores(found)[0] > self.detector.threshold
+        views = self.args.audit["filter_views"]
+        tasks = further_tasks(images, self.train, self.args.audit, views, self.args.threads or 4)
+        return self.detector.flags(search_all(tasks, self.args))
 
     def png(self, number: int) -> bytes:
         stack, place = self.held[number]

@@ -119,7 +119,8 @@ def main() -> None:
         if len(looks := looks_of(config)) > 1:
             said = ", ".join(map(str, looks[:-1]))
             remarks.append(
-                f"Stopping is sequential: this is the most, all {looks[-1]} repeats. Looks are after {said}."
+                f"Stopping is sequential: this is the most, all {looks[-1]} repeats and the trainings of generators "
+                f"that they need. Looks are after {said}."
             )
         remarks += power_of(config, {name: size.test_subjects for name, size in sizes.items()})
         print(text_of(told, str(a.config), shutil.disk_usage(disk).free, remarks), end="", flush=True)

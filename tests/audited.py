@@ -19,9 +19,9 @@ REAL = {"dataset": "made", "drawn": "secret"}
 AUDIT = {
     "view": "all",
     "views": ["all", "pose", "annotation"],
+    "filter_views": ["all"],
     "channel": "t1ce",
     "variants": "flip",
-    "shifts": 4,
     "nearest": 3,
     "false_positive_rate": 0.05,
     "limit": 0.0,
@@ -50,11 +50,11 @@ def audit_summary(**changes) -> dict:
     median = {"median": 0.5, "q99": 0.7, "largest": 0.8}
     links = ("samples", "train", "test", "nearest", "calibration", "images")
     return {
-        "format": 4, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
+        "format": 5, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
         **{f"{name}_sha256": "0" * 64 for name in links},
         "view": "all", "variants": "flip", "false_positive_rate": 0.01,
         "thresholds": {"score": 1.4, "far": 2.1}, "memorized": none, "copies": none, "seen_in": {"all": 0},
-        "chance": {"flagged": 1.0, "copies": 1.0}, "dropped": 0, "limit": 0.0,
+        "chance": {"flagged": 1.0, "copies": 1.0}, "dropped": 0, "flagged_before": 0, "filter_drops": 0, "limit": 0.0,
         "recall": {"identical": 1.0, "flipped": 1.0, "turned": 0.42},
         "power": {kind: {"0.05": 1.0} for kind in ("identical", "flipped", "turned")}, "correlation": median,
         "correlation_of_test": median, "membership": MEMBERS, "disclosure": {}, "verdict": "pass",

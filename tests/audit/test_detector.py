@@ -1,5 +1,6 @@
 """The detector keeps its false positive rate, finds copies that were planted, and says so where it cannot."""
 
+import cv2
 import numpy as np
 import pytest
 from made import finished_here, make_stack
@@ -9,7 +10,7 @@ from understudy.audit.chance import Chance
 from understudy.audit.detector import Detector, distance_ratio, learned, place_at, share
 from understudy.audit.disclosure import disclosure
 from understudy.audit.filter import replacements
-from understudy.audit.forms import FORMS, in_form, shape_in_form
+from understudy.audit.forms import FORMS, POSED, in_form, shape_in_form
 from understudy.audit.membership import membership, scores
 from understudy.audit.pair_similarity import mutual_information, patch_distance
 from understudy.audit.people import Real, find_twins
@@ -23,9 +24,9 @@ from understudy.stack import Stack, StackWriter
 AUDIT = {
     "view": "all",
     "views": ["all", "pose", "alone", "annotation"],
+    "filter_views": ["all"],
     "channel": "t1ce",
     "variants": "flip",
-    "shifts": 0,
     "nearest": 3,
     "false_positive_rate": 0.02,
     "limit": 0.0,
@@ -187,7 +188,7 @@ def test_a_form_is_of_one_image(name, size):
     made = in_form(name, x)
     assert made.dtype == np.uint8 and made.shape[1:] == shape_in_form(name, x.shape[1:])
     assert (in_form(name, x[1:2]) == made[1:2]).all()
-    if "pose" not in name and size == 16:
+    if name not in POSED and size == 16:
         assert np.abs(in_form(name, x[..., ::-1])[..., ::-1].astype(int) - made).max() <= 1  # turns with the image
 
 
@@ -206,6 +207,27 @@ def test_the_pose_takes_place_size_and_rotation_away():
     raw = np.corrcoef(first[0].ravel(), moved[0].ravel())[0, 1]
     one, other = (in_form("pose", x[None])[0, 0].ravel() for x in (first, moved))
     assert raw < 0.65 and np.corrcoef(one, other)[0, 1] > 0.75
+
+
+def test_a_stretched_and_sheared_head_has_the_affine_form_of_its_original():
+    map_23 = np.array([[1.2, 0.2, -10], [0, 0.85, 5]], np.float64)
+    first = disc((32, 32), (14, 20), 0)
+    moved = np.stack([cv2.warpAffine(x_HW, map_23, (64, 64)) for x_HW in first])
+    one, other = (in_form("affine", x[None])[0, 0].ravel() for x in (first, moved))
+    upright, raw = (
+        [in_form(name, x[None])[0, 0].ravel() for x in (first, moved)] for name in ("pose_detail", "texture")
+    )
+    assert np.corrcoef(one, other)[0, 1] > 0.8 > 0.5 > np.corrcoef(*upright)[0, 1] > np.corrcoef(*raw)[0, 1]
+
+
+def test_each_of_a_sum_is_near_to_its_texture():
+    host = np.random.default_rng(0)
+    x = cv2.GaussianBlur(host.uniform(0, 255, (64, 64, 4)), (0, 0), 1).transpose(2, 0, 1)[:, None].repeat(2, 1)
+    x = np.concatenate([x, np.zeros((4, 1, 64, 64))], 1)
+    of_sum, stranger = (in_form("texture", one[None].astype(np.uint8))[0, 0].ravel() for one in (x[:3].mean(0), x[3]))
+    each = [in_form("texture", one[None].astype(np.uint8))[0, 0].ravel() for one in x[:3]]
+    assert min(np.corrcoef(of_sum, one)[0, 1] for one in each) > 0.5
+    assert abs(np.corrcoef(of_sum, stranger)[0, 1]) < 0.1
 
 
 def test_mutual_information_and_patches():
@@ -363,11 +385,15 @@ def test_one_copied_modality_fails(people):
 
 def test_what_a_filter_dropped_is_not_forgotten(people):
     """The images that are left are clean; a quarter of their generator's were copies."""
-    clean = with_copies(people, "filtered", np.empty((0, 5, 16, 16), np.uint8), filtered={"dropped": 50, "drawn": 300})
+    clean = with_copies(
+        people, "filtered", np.empty((0, 5, 16, 16), np.uint8), filtered={"dropped": 30, "flagged": 50, "drawn": 300}
+    )
     summary = judged(people, clean, "filtered", find_power=0).summary
-    assert summary["verdict"] == "fail" and summary["dropped"] == 50
-    assert summary["reasons"][0].startswith("50 images were copies before a filter dropped them, 25.00% of as many")
-    few = with_copies(people, "few", np.empty((0, 5, 16, 16), np.uint8), filtered={"dropped": 8, "drawn": 220})
+    assert summary["verdict"] == "fail" and (summary["dropped"], summary["flagged_before"]) == (30, 50)
+    assert summary["reasons"][0].startswith("50 images were flagged before a filter dropped some, 25.00% of as many")
+    few = with_copies(
+        people, "few", np.empty((0, 5, 16, 16), np.uint8), filtered={"dropped": 8, "flagged": 8, "drawn": 220}
+    )
     assert judged(people, few, "few", find_power=0).summary["verdict"] == "pass"
 
 

@@ -35,11 +35,11 @@ def test_everything_is_written(results):
 def test_flagged_images_are_replaced_by_further_ones(results, tmp_path):
     made, own = results / "made", results / "made/generators/stylegan2"
     table = pd.read_csv(own / "memorization.csv")
-    table["flagged"] = table["image"].isin(gone := [f"{number:06d}.png" for number in (3, 17, 69)])
+    table["filter_drops"] = table["image"].isin(gone := [f"{number:06d}.png" for number in (3, 17, 69)])
     table.to_csv(tmp_path / "memorization.csv", index=False)
     summary = json.loads((own / "audit.json").read_text())
     summary |= {"images_sha256": sha256_of_file(tmp_path / "memorization.csv")}
-    summary["memorized"]["count"] = 3
+    summary["filter_drops"] = 3
     (tmp_path / "audit.json").write_text(json.dumps(summary))
     how = {
         "weights": own / "weights.safetensors",
@@ -56,7 +56,7 @@ def test_flagged_images_are_replaced_by_further_ones(results, tmp_path):
         "threads": 1,
     }
     text = script("filter_samples", **how, output=tmp_path / "filtered.zip")
-    assert "3 of 70 images were flagged and replaced; 134 were drawn in all" in text
+    assert "3 of 70 images were dropped and replaced; 134 were drawn in all" in text
     filtered, samples = Stack.open(tmp_path / "filtered.zip"), Stack.open(own / "samples.zip")
     kept = [name for name in samples.names if name not in gone]
     assert filtered.names[:67] == kept and len(filtered) == COUNT
@@ -64,6 +64,7 @@ def test_flagged_images_are_replaced_by_further_ones(results, tmp_path):
     assert (filtered.read(range(67)) == samples.read([samples.names.index(name) for name in kept])).all()
     assert filtered.meta["lineage"] == samples.meta["lineage"]
     told = {"dropped": 3, "drawn": 134, "false_positive_rate": 0.05, "samples_sha256": samples.sha256}
+    told |= {"flagged": summary["memorized"]["count"]}
     assert filtered.meta["source"]["filtered"] == told
     manifest = json.loads((tmp_path / "filtered.json").read_text())
     assert manifest["sha256"] == sha256_of_file(tmp_path / "filtered.zip") and manifest["count"] == COUNT

@@ -165,7 +165,8 @@ def test_scripts_make_the_tables_and_never_mix_spaces(stacks, tmp_path):
         assert done.returncode == 0, done.stderr
     assert "inception: not computed: no weights. Needs pt_inception" in done.stdout
     made = ["--output", tmp_path / "tables"]
-    done = script("compare_fidelity", *study_in(tmp_path), "--generators", "one", "two", *made)
+    folders = [tmp_path / "d/generators" / generator for generator in ("one", "two")]
+    done = script("compare_fidelity", *study_in(tmp_path), "--folders", *folders, *made)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "tables/fidelity.csv")
     assert list(table["space"]) == ["inception"] * 2 + ["random"] * 3
@@ -199,7 +200,7 @@ def study_in(folder):
 
 
 def test_a_table_needs_what_it_is_made_of(tmp_path):
-    done = script("compare_fidelity", *study_in(tmp_path), "--generators", "g", "--output", tmp_path)
+    done = script("compare_fidelity", *study_in(tmp_path), "--folders", tmp_path / "g", "--output", tmp_path)
     assert done.returncode == 1 and "fidelity.csv: no such file; expected what score_fidelity writes" in done.stderr
 
 

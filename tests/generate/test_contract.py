@@ -1,6 +1,6 @@
 """What training, sampling and forecast expect of every generator (docs/adding-a-generator.md), on tiny ones.
 
-A new generator adds a line to TINY. The template of the documents is one of them.
+A new generator adds a line to tests/tiny_generators.py. The template of the documents is one of them.
 """
 
 import copy
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from made import assert_same_state, real_images, rng
+from tiny_generators import BATCH, SIZE, TINY, generator_of
 
 from understudy import generate
 from understudy.config.fields import MACHINE
@@ -23,22 +24,8 @@ from understudy.generate.weights import describe, load_generator, publish_weight
 from understudy.run.device_images import DeviceImages
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "docs/template_generator.py"
-CHANNELS, SIZE, BATCH = ["t1", "t1ce", "t2", "flair", "seg"], 16, 4
-GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH}
-STYLE = {**GAN, "mapping_layers": 2, "precision": "fp32"}
-GROWING = {**GAN, "first_resolution": 16, "schedule_interval": 1}
-DENOISING = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [8], "batch": BATCH, "evaluations": 3}
-CONVNEXT = {"width": 32, "blocks": 2, "attention_interval": 2, "batch": BATCH, "evaluations": 3}
-TINY = {  # by generator, and a word for a second form of it
-    "progressive_gan": GROWING,
-    "stylegan1": {**GROWING, "mapping_layers": 2},
-    "stylegan2": STYLE,
-    "stylegan3": {**STYLE, "layers": 3, "critical_layers": 1, "margin": 2},
-    "diffusion": {**DENOISING, "steps": 40},
-    "rectified_flow": DENOISING,
-    "rectified_flow convnext": {"network": "convnext", "target": "x", "patch": 2, **CONVNEXT},
-    "template": {"features": 4, "latent_size": 8, "batch": BATCH},
-}
+CHANNELS = ["t1", "t1ce", "t2", "flair", "seg"]
+FORMS = TINY | {"template": {"features": 4, "latent_size": 8, "batch": BATCH}}
 
 
 @pytest.fixture(autouse=True)
@@ -51,17 +38,13 @@ def with_the_template(monkeypatch):
     monkeypatch.setattr(generate, "NAMES", (*generate.NAMES, "template"))
 
 
-@pytest.fixture(params=TINY)
+@pytest.fixture(params=FORMS)
 def name(request):
     return request.param
 
 
-def generator_of(name):
-    return name.split()[0]
-
-
 def tiny(name, seed=0, **options):
-    return seeded_build(generator_of(name), len(CHANNELS), SIZE, seed, **(TINY[name] | options))
+    return seeded_build(generator_of(name), len(CHANNELS), SIZE, seed, **(FORMS[name] | options))
 
 
 def trained(generator, steps=2):
@@ -76,7 +59,7 @@ def state(generator):
 
 
 def test_every_generator_is_here():
-    assert set(map(generator_of, TINY)) == set(GENERATORS)
+    assert set(map(generator_of, FORMS)) == set(GENERATORS)
 
 
 def test_it_offers_what_the_protocol_asks(name):
@@ -163,7 +146,7 @@ def test_the_template_learns():
 
 
 def test_the_forecast_can_count_it(name):
-    one = demand(generator_of(name), len(CHANNELS), SIZE, TINY[name] | {"annotation": "channels"}, labels=3)
+    one = demand(generator_of(name), len(CHANNELS), SIZE, FORMS[name] | {"annotation": "channels"}, labels=3)
     assert one.training_flops > 0 and one.inference_flops > 0
     assert one.checkpoint_bytes > one.weights_bytes > 0
 

@@ -15,11 +15,18 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks/count_operations.py"
 LIMITS = {
     "stylegan2": (1800, 120, 178, 7.6),
     "stylegan3": (1600, 172, 249, 14.1),
+    "r3gan": (16_100, 2620, 5160, 36),  # 256 images, 32 at once
     "progressive_gan": (900, 25.5, 46, 1.9),
     "stylegan1": (1210, 52, 85, 3.6),
     "diffusion": (2100, 107, 148, 19.6),
     "unet": (310, 32, 50, 7.0),
     "dynunet": (480, 24, 33, 3.4),
+}
+
+TRACED = {
+    "stylegan2": {"mapping_layers": 1},
+    "stylegan3": {"mapping_layers": 1, "layers": 4, "critical_layers": 1, "margin": 4},
+    "r3gan": {"group_size": 4, "blocks": 1},
 }
 
 
@@ -48,15 +55,13 @@ def test_the_committed_table_has_every_model(script):
         assert f"| {name}" in text, name
 
 
-@pytest.mark.parametrize("name", ["stylegan2", "stylegan3"])
+@pytest.mark.parametrize("name", TRACED)
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 @pytest.mark.parametrize("fused", [False, True])
 def test_networks_trace_without_a_graph_break(name, network, fused, monkeypatch):
     if fused:
         monkeypatch.setattr(kernels, "fused", lambda x: True)
-    options = {"channel_base": 64, "channel_max": 4, "latent_size": 4, "mapping_layers": 1, "batch": 4}
-    if name == "stylegan3":
-        options |= {"layers": 4, "critical_layers": 1, "margin": 4}
+    options = {"channel_base": 64, "channel_max": 4, "latent_size": 4, "batch": 4} | TRACED[name]
     torch.manual_seed(0)
     traced = build(name, 2, 16, precision="fp32", **options).networks[network]
     x = torch.randn(4, 4) if network == "generator" else torch.randn(4, 2, 16, 16)

@@ -13,7 +13,7 @@ from audited import AUDIT
 from house import House
 from made import make_stack
 
-from understudy.audit.filter import flagged_images
+from understudy.audit.filter import images_to_drop
 from understudy.audit.search import Found
 from understudy.audit.search_tasks import read_found, write_found
 from understudy.config.study import complete, load_yaml
@@ -111,11 +111,12 @@ def write_nearest(path: Path) -> None:
 
 def calibration() -> dict:
     """As calibrate() writes it, of one view."""
-    usual = {"all": {"correlation": [0.5, 0.1], "standing_out": [0.2, 0.1]}}
+    usual = {view: {"correlation": [0.5, 0.1], "standing_out": [0.2, 0.1]} for view in ("all", "pose")}
+    detector = {"usual": usual, "threshold": 1.2, "rate": 0.4, "far": 2.0, "far_rate": 0.01}
     share = {"count": 1, "share": 0.1, "low": 0.0, "high": 0.4}
     made = {
-        "format": 4, "view": "all", "views": ["all"],
-        "detector": {"usual": usual, "threshold": 1.2, "rate": 0.4, "far": 2.0, "far_rate": 0.01},
+        "format": 5, "view": "all", "views": ["all", "pose"],
+        "detector": detector, "filter": detector | {"usual": {"all": usual["all"]}},
         "false_alarms": share, "recall": {"flipped": {"flagged": share, "far": share}},
         "same_person": {"test": {}, "train": {}}, "options": AUDIT,
     }  # fmt: skip
@@ -211,8 +212,8 @@ READERS = [
     Reader("split", "table", text(SPLIT), lambda path: read_split(path, ["a", "b", "c"]), ".csv"),
     Reader("identities", "table", text("made,other\na,x\nb,\n"), lambda path: identities("made", ["a"], path), ".csv"),
     Reader("index", "table", text(INDEX), read_index, ".csv"),
-    Reader("list of images", "table", text("image,flagged\n000001.png,True\n000002.png,False\n"),
-           lambda path: flagged_images(path, 1), ".csv"),
+    Reader("list of images", "table", text("image,filter_drops\n000001.png,True\n000002.png,False\n"),
+           lambda path: images_to_drop(path, 1), ".csv"),
     Reader("scores", "table", text(SCORES), read_scores, ".csv"),
     Reader("table of Dice", "table", text("dataset,training_set,mean_mean\nmade,real,0.5\n"),
            lambda path: dice_rows(path, "made", "stylegan2", ["ed"]), ".csv"),

@@ -6,7 +6,7 @@ import pytest
 from built import make_tables
 from made import score_row
 
-from understudy.report.failed_trainings import ALL, WITHOUT, changed_by_failures
+from understudy.report.failed_trainings import ALL, WITHOUT, changed_by_failures, unseen_failures
 from understudy.study.grid import Setting
 
 REAL, MADE, OTHER = (Setting("d", "unet", name, "augmented", 10) for name in ("real", "gan", "other"))
@@ -50,7 +50,8 @@ def test_what_would_be_said_without_them_stands_beside(tables):
     assert list(beside["verdict"]) == ["undecided", "equivalent"] and list(beside["repeats"]) == [10, 8]
     (said,) = changed_by_failures(beside)
     assert said == (
-        "d, unet, gan, augmented: undecided, with the trainings that failed; without them it would be equivalent."
+        "d, unet, gan, augmented: undecided, and this rests on trainings that failed; without them it would be "
+        "equivalent."
     )
 
 
@@ -75,3 +76,12 @@ def test_where_all_failed_there_is_nothing_without_them():
 def test_a_study_without_failures_has_empty_tables():
     tables = make_tables(scores(), [REAL, MADE, OTHER])
     assert not len(tables["failures"]) and not len(tables["without_failed"])
+
+
+def test_what_has_not_failed_may_fail_yet(tables):
+    """Clopper and Pearson: of 10 without a failure the upper limit of 95 % is 25.9 % (one-sided), the rule of three's
+    30 %."""
+    said = unseen_failures(tables["dice"])
+    assert said.endswith("where none of 10 trainings of a set failed, up to 26 % of further ones may (95 %).")
+    all_failed = make_tables(scores(*((s, r) for s in (REAL, MADE, OTHER) for r in s.numbers)), [REAL, MADE, OTHER])
+    assert unseen_failures(all_failed["dice"]) == ""

@@ -6,10 +6,17 @@ import pytest
 
 from understudy.report.power_table import planned, power_table, sentences
 from understudy.report.score_tables import relative_dice
+from understudy.report.stopping import Looks
 
 KEYS = {name: ("d", "unet", name, "augmented") for name in ("real", "a", "b", "real+a")}
 CONFIG = {
-    "experiments": {"augmentations": ["augmented"], "generator_seeds": 1, "repeats": 10},
+    "experiments": {
+        "augmentations": ["augmented"],
+        "generator_seeds": 1,
+        "repeats": 10,
+        "stopping": "fixed",
+        "looks": None,
+    },
     "evaluation": {"equivalence_margin": 0.02},
 }
 
@@ -45,6 +52,22 @@ def test_before_there_are_scores_deviations_are_assumed():
     assert once["power_if_equal"].item() > several["power_if_equal"].item() and several["columns"].item() == 5
     assert "5 trainings of the generator" in sentences(several, 0.02, 5)[0]
     assert not len(planned(CONFIG, {"d": 56}, []))
+
+
+def test_with_looks_it_is_the_power_of_the_looks():
+    """A little less than with all repeats at once, and of all repeats, whatever has been trained so far."""
+    asked = {**CONFIG, "experiments": CONFIG["experiments"] | {"stopping": "sequential"}}
+    fixed, looked = (planned(config, {"d": 56}, ["a", "b"]) for config in (CONFIG, asked))
+    assert looked["looks"].item() == "2 3 5 10" and fixed["looks"].item() == ""
+    assert 0 < fixed["power_if_equal"].item() - looked["power_if_equal"].item() < 0.06
+    assert ", in looks after 2, 3, 5, 10 repeats, images" in sentences(looked, 0.02, 1)[0]
+    host = np.random.default_rng(2)
+    whole = {key: x + 0.005 * host.standard_normal((1, 10)) for key, x in dice(0.03).items()}
+    stopped = {key: x if key[2] == "real" else x[:, :3] for key, x in whole.items()}
+    looks = Looks([2, 3, 5, 10], [], 0.02, [], dict.fromkeys(whole, 10))
+    (row,) = power_table(stopped, 0.02, ["a", "b"], looks).to_dict("records")
+    assert row["columns"] == 10 and row["looks"] == "2 3 5 10"
+    assert row["power_if_equal"] > power_table(stopped, 0.02, ["a", "b"])["power_if_equal"].item()
 
 
 def test_relative_dice_has_the_interval_of_a_ratio():

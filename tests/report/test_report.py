@@ -15,6 +15,7 @@ from built import reader_tables
 from invented import Invented
 
 from understudy.report.difference_chart import BAD, GOOD, draw_differences, png_of
+from understudy.report.score_arrays import KEYS
 from understudy.report.verdicts import answer
 
 VOID = {"meta", "img", "br"}
@@ -134,6 +135,7 @@ def test_sections_of_other_stages_appear_where_their_files_are_given(study):
     assert "random network" in words and "3.250" in words
     assert "7 = 7.00% (3.00% to 14.00%)" in words and words.count("not to be shared, 7 of 100 images are nearer") == 2
     assert "no audit is part of this report" not in words
+    assert "Identifiability: would a set with copies in it have been refused?" in words and "the ethics board" in words
 
 
 def test_failures_and_controls_that_do_not_behave_are_said(tmp_path):
@@ -173,11 +175,19 @@ def equivalence(*verdicts, generator="g"):
 def test_answers(verdicts, word):
     table = equivalence(*verdicts)
     relative = table.assign(percent=[90.0, 80.0][: len(table)])
-    found = answer("g", table, relative, "G")
+    found = answer("g", table, relative, "G", {})
     assert found.word == word and found.sentence.startswith("G: ") and found.sentence.count(". ") == 0
     if len(verdicts) == 2:
         assert "reached 80 to 90 % of the Dice that real images give" in found.sentence
         assert "with s0 " in found.sentence and "; with s1 " in found.sentence
+
+
+def test_an_answer_says_that_it_rests_on_failed_trainings():
+    table = equivalence("worse", "worse")
+    key = tuple(table.loc[1, KEYS])
+    found = answer("g", table, table.assign(percent=80.0), "G", {key: ("worse", "it would be equivalent")})
+    said = ", which rests on trainings that failed (without them it would be equivalent)"
+    assert found.sentence.count("rests on") == 1 and found.sentence.endswith(f"false with probability 0.010{said}.")
 
 
 def test_the_chart_of_differences():

@@ -1,5 +1,7 @@
 """What looks decide: equivalent, worse, futile, goes on; and that it agrees with the tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,6 +80,25 @@ def test_failed_trainings_count_in_looks_and_stand_beside():
     study = scores(dict.fromkeys(MEANS, 10), failed=(("same", 1), ("same", 7)))
     beside = study.table("without_failed").query("training_set == 'same'").set_index("counted")["verdict"]
     assert beside[ALL] == "undecided" and beside[WITHOUT] == "equivalent"
+
+
+@pytest.mark.parametrize("name", ["same", "real"])
+def test_two_collapses_of_two_are_no_verdict_yet(name):
+    """Both have Dice 0, so they do not differ, and their difference from the others looks certain."""
+    failed = ((name, 1), (name, 2))
+    assert outcomes(scores(dict.fromkeys(MEANS, 2), failed=failed), 1)["same"] == GO_ON
+    later = scores(dict.fromkeys(MEANS, 5), failed=failed)
+    assert later.table("equivalence").set_index("training_set").loc["same", "verdict"] == "undecided"
+    lost = tuple((name, repeat) for repeat in range(1, 6))
+    found = outcomes(scores(dict.fromkeys(MEANS, 5), failed=lost), 2)
+    assert found["same"] == {"same": "worse", "real": "better"}[name]
+
+
+def test_where_a_comparison_stopped_stands_how_many_had_failed():
+    study = scores(dict.fromkeys(MEANS, 5), failed=(*(("same", r) for r in range(1, 6)), ("real", 3)))
+    decisions = [{"repeats": 5, "comparisons": [{"comparison": ["d", "unet", "bad"], "outcome": "worse"}]}]
+    table = replace(study, decisions=decisions).table("stops").set_index("training_set")
+    assert table["failed"].to_dict() == {"same": 6, "bad": 1, "near": 1} and table.loc["bad", "repeats"] == 5
 
 
 def test_a_study_of_fixed_repeats_has_no_stops():

@@ -9,9 +9,11 @@ import random
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
+from tiny_generators import SIZE, TINY, generator_of
 
 from understudy.run.stop import Limits
 from understudy.run.training_loop import train
@@ -34,43 +36,18 @@ def unet(folder: Path):
     return SegmenterTrainee("unet", options, data, channels=4, classes=4, size=16, augmented=True, seed=5, device="cpu")
 
 
-def stylegan2(folder: Path, batch: int = 4):
-    return _style_based("stylegan2", folder, batch)
-
-
-def stylegan3(folder: Path, batch: int = 4):
-    return _style_based("stylegan3", folder, batch, layers=3, critical_layers=1, margin=2)
-
-
-def _style_based(name: str, folder: Path, batch: int, **options):
+def generator(name: str, folder: Path, batch: int = 4):
     from understudy.generate.generator_training import GeneratorTrainee
     from understudy.generate.weights import seeded_build
     from understudy.run.device_images import DeviceImages
     from understudy.stack import Stack
 
-    small = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "mapping_layers": 2, "batch": batch}
-    generator = seeded_build(name, 5, 16, 5, precision="fp32", **small, **options)
-    return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
-
-
-def diffusion(folder: Path, batch: int = 4):
-    return _denoising("diffusion", folder, batch, step_sampling="second_moment")
-
-
-def rectified_flow(folder: Path, batch: int = 4):
-    return _denoising("rectified_flow", folder, batch, target="x", patch=2, gradient_clip=1, warmup_kimg=0.008)
-
-
-def _denoising(name: str, folder: Path, batch: int, **options):
-    from understudy.generate.generator_training import GeneratorTrainee
-    from understudy.generate.weights import seeded_build
-    from understudy.run.device_images import DeviceImages
-    from understudy.stack import Stack
-
-    small = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [4], "batch": batch, "learning_rate": 0.003}
     looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04}
-    generator = seeded_build(name, 5, 16, 5, **small, **looks, **options)
-    return GeneratorTrainee(generator, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
+    built = seeded_build(generator_of(name), 5, SIZE, 5, **TINY[name] | looks | {"batch": batch})
+    return GeneratorTrainee(built, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
+
+
+TRAINEES = {"unet": unet} | {name: partial(generator, name) for name in TINY}
 
 
 def child(kind: str, folder: Path, run_dir: Path) -> None:
@@ -80,12 +57,6 @@ def child(kind: str, folder: Path, run_dir: Path) -> None:
     limits = Limits(checkpoint_minutes=0, attempts=100)
     outcome = train(trainee, run_dir, IMAGES, config={"kind": kind}, limits=limits)
     assert outcome.finished
-
-
-TRAINEES = {
-    **{"unet": unet, "stylegan2": stylegan2, "stylegan3": stylegan3},
-    **{"diffusion": diffusion, "rectified_flow": rectified_flow},
-}
 
 
 def run_once(kind: str, folder: Path, run_dir: Path, lifetime: float | None) -> bool:

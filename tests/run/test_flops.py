@@ -20,6 +20,15 @@ def test_a_convolution():
         assert count_flops(lambda: conv(x_NCHW).sum().backward()) == 3 * forward
 
 
+def test_a_convolution_in_groups():
+    """Each gradient costs what the forward pass costs."""
+    with torch.device("meta"):
+        conv, x_NCHW = nn.Conv2d(8, 12, 3, padding=1, groups=4), torch.empty(2, 8, 5, 5, requires_grad=True)
+        forward = 2 * (2 * 12 * 5 * 5) * 2 * 9
+        assert count_flops(lambda: conv(x_NCHW)) == forward
+        assert count_flops(lambda: conv(x_NCHW).sum().backward()) == 3 * forward
+
+
 def test_a_matrix_product():
     with torch.device("meta"):
         dense, x_NK = nn.Linear(7, 11, bias=False), torch.empty(5, 7)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from made import LEVELS
+from tiny_generators import BATCH, SIZE, TINY, generator_of
 from waits import waits_of, watched
 
 from understudy.config.segmenters import NAMES as SEGMENTERS
 from understudy.config.study import complete
-from understudy.generate import GENERATORS, build
+from understudy.generate import build
 from understudy.generate.annotation_channel import Coding
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.run import seeds
@@ -23,21 +24,9 @@ from understudy.segment import segmenter_training
 from understudy.segment.segmenter_training import SegmenterTrainee
 from understudy.segment.training_images import SourceImages, TrainingSet
 
-META, SIZE, BATCH, IMAGES = torch.device("meta"), 16, 4, 20
-GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH, "augmentation": "fixed"}
-STYLE = {**GAN, "mapping_layers": 2, "precision": "fp32", "r1_interval": 2, "augmentation": "adaptive"}
-GROWING = {**GAN, "first_resolution": 8, "stable_kimg": 0.004, "fade_kimg": 0.008, "schedule_interval": 1}
-DENOISING = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [8], "batch": BATCH, "dropout": 0.1}
-CONVNEXT = {"width": 32, "blocks": 2, "attention_interval": 2, "batch": BATCH, "dropout": 0.1}
-TINY_GENERATORS = {  # by generator, and a word for a second form of it
-    "progressive_gan": GROWING,
-    "stylegan1": {**GROWING, "mapping_layers": 2},
-    "stylegan2": {**STYLE, "path_length_interval": 3},
-    "stylegan3": {**STYLE, "layers": 3, "critical_layers": 1, "margin": 2},
-    "diffusion": {**DENOISING, "steps": 40, "evaluations": 3, "step_sampling": "second_moment"},
-    "rectified_flow": DENOISING,
-    "rectified_flow convnext": {"network": "convnext", "target": "x", "patch": 2, "gradient_clip": 1, **CONVNEXT},
-}
+META, IMAGES = torch.device("meta"), 20
+FADING = {"first_resolution": 8, "stable_kimg": 0.004, "fade_kimg": 0.008}
+MORE = {"progressive_gan": FADING, "stylegan1": FADING}  # of what takes longer than five steps in the smallest form
 TRAINING = {"samples": 4800, "epoch_samples": 1200, "batch": BATCH, "precision": "fp32"}
 TINY_SEGMENTERS = {
     "unet": {"depth": 3, "base_filters": 4, "gradient_clip": 12},
@@ -124,21 +113,15 @@ def no_generators_of_the_device(monkeypatch):
     monkeypatch.setattr(seeds, "generator", lambda device, *keys: torch.Generator().manual_seed(seeds.seed_of(*keys)))
 
 
-@pytest.mark.parametrize(
-    ("name", "annotation"), [*((name, "grey") for name in TINY_GENERATORS), ("rectified_flow", "channels")]
-)
+@pytest.mark.parametrize(("name", "annotation"), [*((name, "grey") for name in TINY), ("rectified_flow", "channels")])
 def test_no_step_of_a_generator_waits(no_generators_of_the_device, name, annotation):
     coding = Coding(annotation, LEVELS)
     with torch.device("meta"):
-        options = TINY_GENERATORS[name] | {"mirror": True, "snapshot_samples": 0}
-        generator = build(name.split()[0], coding.count(5), SIZE, annotation=annotation, **options)
+        options = TINY[name] | MORE.get(name, {}) | {"mirror": True, "snapshot_samples": 0}
+        generator = build(generator_of(name), coding.count(5), SIZE, annotation=annotation, **options)
     images = DeviceImages(meta(IMAGES, 5, SIZE, SIZE, dtype=torch.uint8), META)
     trainee = GeneratorTrainee(generator, images, 0, coding)
     assert waits_of_steps(trainee) == []  # with both lazy regularisations, a fade and what follows it
-
-
-def test_every_generator_is_here():
-    assert {name.split()[0] for name in TINY_GENERATORS} == set(GENERATORS)
 
 
 # ------------------------------------------------------------------------------------------------ segmenters

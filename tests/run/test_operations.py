@@ -33,6 +33,7 @@ def test_what_is_written_in_place_is_read_and_written_but_for_copies():
 def test_products_and_depthwise_filters_are_kinds_of_their_own():
     x, w = empty(1, 4, 8, 8), empty(4, 1, 3, 3)
     assert count_operations(lambda: nn.functional.conv2d(x, w, groups=4)).bytes.keys() == {"fir"}
+    assert count_operations(lambda: nn.functional.conv2d(x, empty(4, 2, 3, 3), groups=2)).bytes.keys() == {"products"}
     assert count_operations(lambda: empty(4, 5) @ empty(5, 6)).bytes["products"] == 4 * (20 + 30 + 24)
 
 

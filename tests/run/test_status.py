@@ -69,7 +69,7 @@ def test_not_begun_stopped_unpublished_done(work):
     go(work)
     now = standing(work)
     assert (now.state, now.images_seen, now.images, now.restarts) == ("unpublished", 40, 40, 2)
-    Path(work.output).touch()
+    Path(work.output).write_text("{}")
     assert standing(work).state == "done"
 
 
@@ -90,6 +90,22 @@ def test_divergence_is_a_failure_for_good(work, monkeypatch):
     assert standing(work).state == "failed" and "loss is no number" in standing(work).word
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_failure_that_was_published_is_no_success(work, trained):
+    """Scores of a collapsed network, and of one that never began as its generator had failed."""
+    scores = Work("made unet", "made / unet", work.run, work.output.replace("weights.json", "scores.csv"))
+    if trained:
+        go(scores)
+        go(work)
+    Path(scores.output).write_text('dice,failure\n0,"collapsed, after 4 epochs"\n0.5,\n')
+    Path(work.output).write_text(json.dumps({"failure": "the generator has collapsed"}))
+    assert (standing(scores).state, standing(scores).word) == ("failed", "collapsed, after 4 epochs")
+    assert (standing(work).state, standing(work).word) == ("failed", "the generator has collapsed")
+    Path(scores.output).write_text("dice,failure\n0,\n")
+    Path(work.output).write_text("{}")
+    assert (standing(scores).state, standing(work).state, standing(work).word) == ("done", "done", "")
+
+
 def _hold(work, started):
     go(work, lambda seen: (started.set(), time.sleep(0.05)), images=4000)
 
@@ -108,7 +124,7 @@ def test_running_and_killed(work, monkeypatch):
         process.join()
     assert standing(work).state == "running"  # its last beat is fresh: nobody can know yet
     assert standing(work, time.time() + 600).state == "lost"
-    Path(work.output).touch()
+    Path(work.output).write_text("{}")
     assert standing(work, time.time() + 600).state == "done"
 
 

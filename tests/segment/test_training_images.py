@@ -1,6 +1,7 @@
 """Training sets: sources equally often, validation by subject, a control that is shuffled, no test subject."""
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -52,6 +53,33 @@ def test_any_batch_can_be_made_alone(paths):
     whole = data.batch(0, 24)[0]
     pieces = torch.cat([data.batch(start, 8)[0] for start in (0, 8, 16)])
     assert torch.equal(whole, pieces)
+
+
+@pytest.mark.parametrize("name", ["real", "real+gan", "real=8+gan=10"])
+def test_a_share_of_the_images_shows_a_label(paths, name):
+    """Of each source nine in ten images are made empty; of every three, one is drawn from those that are left."""
+    data = load(name, paths)
+    for source in data.sources:
+        images = source.images.images_NCHW
+        images[:, 0] = torch.arange(len(images), dtype=torch.uint8)[:, None, None]  # who is who
+        images[:, -1] = 0
+        images[source.train[::10], -1, 0, 0] = 1
+    forced = dataclasses.replace(data, foreground=1 / 3)
+    parts = len(data.sources) if data.even else 1
+    shown = (forced.batch(0, 36 * parts)[1] > 0).any(2).any(1)
+    plain = (data.batch(0, 36 * parts)[1] > 0).any(2).any(1)
+    for part in range(parts):
+        own, others = shown[part::parts], plain[part::parts]
+        assert own[2::3].all() and torch.equal(own[:2], others[:2]) and others.sum() < 12
+    pieces = torch.cat([forced.batch(start, 6)[0] for start in range(0, 36 * parts, 6)])
+    assert torch.equal(forced.batch(0, 36 * parts)[0], pieces)
+
+
+def test_without_any_label_nothing_is_forced(paths):
+    data = load("gan", paths)
+    data.sources[0].images.images_NCHW[:, -1] = 0
+    forced = dataclasses.replace(data, foreground=0.33)
+    assert torch.equal(forced.batch(0, 24)[0], data.batch(0, 24)[0])
 
 
 def test_a_mixture_with_counts_shows_each_of_its_images_equally_often(paths):

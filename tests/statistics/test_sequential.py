@@ -6,8 +6,9 @@ from scipy import stats
 
 from understudy.statistics import sequential
 from understudy.statistics.intervals import Difference
-from understudy.statistics.power import Deviations
+from understudy.statistics.power import Design, Deviations
 from understudy.statistics.sequential import (
+    at_last_look,
     chance_to_decide,
     fractions,
     level_at,
@@ -63,14 +64,26 @@ def test_less_correlated_looks_are_stricter_at_the_last():
 def test_the_share_of_repeats():
     found = Deviations(0.05, (0.01, 0.0), (0.0, 0.0))
     fixed, added = 0.05**2 / 25, 0.01**2 / 10
-    assert share_of_repeats(found, 25, 10) == pytest.approx(added / (fixed + added))
-    assert share_of_repeats(Deviations(0.05, (0.0, 0.0), (0.0, 0.0)), 25, 10) == 0
+    assert share_of_repeats(found, 25, (10, 3)) == pytest.approx(added / (fixed + added))
+    # three trainings of a generator at the last look, however many repeats learn from them
+    assert share_of_repeats(found, 25, (3, 10)) == pytest.approx(0.01**2 / 3 / (fixed + 0.01**2 / 3))
+    assert share_of_repeats(Deviations(0.05, (0.0, 0.0), (0.0, 0.0)), 25, (10, 10)) == 0
+
+
+def test_power_is_that_of_looks_which_spend_the_error():
+    """Of one look it is the power of the fixed design; with looks it is little less, and the early ones help."""
+    design = Design(56, (10, 10), Deviations(0.045, (0.005, 0.005), (0.03, 0.03)), 0.02)
+    once, nothing = at_last_look(design, (10,))
+    assert nothing == 0 and once.alpha == pytest.approx(design.alpha, rel=1e-3)
+    last, gain = at_last_look(design, LOOKS)
+    assert last.alpha < design.alpha and 0 < gain < 0.03
+    assert design.power() - 0.05 < last.power() + gain < design.power()
 
 
 def test_what_cannot_be_decided_any_more_is_futile():
     def chance(value: float, error: float) -> float:
         found = Difference(np.array(value), np.array(error), np.array(20.0))
-        return chance_to_decide(found, 0.3, 56, 2, LOOKS, 0.01, 0.02)
+        return chance_to_decide(found, 0.3, (56, 10), 2, LOOKS, 0.01, 0.02)
 
     assert chance(0.0, 0.002) > 0.99 and chance(-0.1, 0.005) > 0.99
     assert chance(-0.02, 0.004) < sequential.FUTILE  # at the margin

@@ -21,8 +21,8 @@ segmenters:
   unet:
     {depth: 3, base_filters: 4, samples: 60, epoch_samples: 30, batch: 4, background_warmup_epochs: 0, collapse: keep}
 audit:
-  {views: [all, annotation], variants: flip, false_positive_rate: 0.1, planted: 10, null_images: 20, find_power: 0,
-   least_subjects: 2}
+  {views: [all, annotation], filter_views: [all], variants: flip, false_positive_rate: 0.1, planted: 10,
+   null_images: 20, find_power: 0, least_subjects: 2}
 experiments: {repeats: 2, negative_control: true}
 """
 

@@ -14,13 +14,13 @@ from .search import Found
 from .search_tasks import groups
 from .views import views_of
 
-FORMAT = 4
+FORMAT = 5
 FOLDS = 20  # of people, at most, who are left out together
 BOOTSTRAPS = 2000
 
 
 def calibrate(null: Mapping[str, Found], train: Stack, test: Stack, audit: Mapping) -> dict:
-    """The detector, its measured false alarms, the recall of planted copies and who is there twice.
+    """The detector, that of the filter, its measured false alarms, the recall of planted copies and who is there twice.
 
     Raises ValueError where the images of real people are too few for the rate.
     """
@@ -29,6 +29,9 @@ def calibrate(null: Mapping[str, Found], train: Stack, test: Stack, audit: Mappi
     twins = find_twins(real, groups(train), rate)
     alone = real.without(twins)
     detector = alone.learned(rate)
+    # what drops images knows some views alone, and half of the people: it must not be what judges
+    half = alone.every_other().seen_in([view.name for view in views_of(audit["filter_views"], train.channels)])
+    dropping = half.learned(max(rate, 1 / (1 + len(half.owner))))
     planted = {view: null[f"{view}/planted"] for view in names}
     by_kind = zip(KINDS, np.split(detector.scores(planted)[0], len(KINDS)), strict=True)
     training, tested = people_of(train), people_of(test)
@@ -44,6 +47,7 @@ def calibrate(null: Mapping[str, Found], train: Stack, test: Stack, audit: Mappi
         "view": audit["view"],
         "views": names,
         "detector": asdict(detector),
+        "filter": asdict(dropping),
         "false_alarms": false_alarms(alone, rate),
         "recall": {
             kind: {"flagged": _share(score_N > detector.threshold), "far": _share(score_N > detector.far)}

@@ -36,10 +36,16 @@ class Detector:
     far_rate: float
 
     @classmethod
-    def of(cls, calibration: Mapping) -> "Detector":
-        """As calibration.json has it, its views in the order of the config."""
-        told = calibration["detector"]
-        return cls(**told | {"usual": {view: told["usual"][view] for view in calibration["views"]}})
+    def of(cls, calibration: Mapping, which: str = "detector") -> "Detector":
+        """As calibration.json has it, its views in the order of the config. which: `detector`, which judges, or
+        `filter`, which drops images."""
+        told = calibration[which]
+        views = [view for view in calibration["views"] if view in told["usual"]]
+        return cls(**told | {"usual": {view: told["usual"][view] for view in views}})
+
+    def flags(self, found: Mapping[str, Found]) -> np.ndarray:
+        """bool (N,)"""
+        return self.scores(found)[0] > self.threshold
 
     def scores(self, found: Mapping[str, Found]) -> tuple[np.ndarray, np.ndarray]:
         """(score (N,), place in `usual` of the view that gives it (N,)). `found`: view -> what its search found."""

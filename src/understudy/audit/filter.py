@@ -1,4 +1,5 @@
-"""Without the copies: flagged images are dropped, and further ones of the same generator take their place until the
+"""Without the copies: images are dropped that the filter's detector flags, which knows less than the one that judges
+what is left (calibrate.py), and further ones of the same generator take their place until the
 count is full. Every image keeps its number, so that it can be drawn again."""
 
 import math
@@ -41,18 +42,19 @@ def replacements(
     return found[:needed], drawn
 
 
-def flagged_images(path: str | Path, count: int) -> list[str]:
-    """The names of the images that memorization.csv calls flagged, `count` of them. Raises ValueError."""
+def images_to_drop(path: str | Path, count: int) -> list[str]:
+    """The names of the images that a filter drops by memorization.csv, `count` of them. Raises ValueError."""
     expected = "memorization.csv of audit_samples"
-    rows = read_rows(path, ("image", "flagged"), expected)
+    rows = read_rows(path, ("image", "filter_drops"), expected)
     for line, row in rows:
-        if row["flagged"] not in ("True", "False"):
+        if row["filter_drops"] not in ("True", "False"):
             raise ValueError(
-                f"{path}, line {line}: found flagged {shortened(row['flagged'])}, expected True or False in {expected}"
+                f"{path}, line {line}: found filter_drops {shortened(row['filter_drops'])}, expected True or False in "
+                f"{expected}"
             )
-    found = [row["image"] for _, row in rows if row["flagged"] == "True"]
+    found = [row["image"] for _, row in rows if row["filter_drops"] == "True"]
     if len(found) != count:
-        raise ValueError(f"{path}: found {len(found)} flagged images, expected {count} as in the audit. Audit again.")
+        raise ValueError(f"{path}: found {len(found)} images to drop, expected {count} as in the audit. Audit again.")
     return found
 
 

@@ -1,17 +1,19 @@
 """What is made of images before they are compared, so that a disguised copy is near to its original again.
 
-A form is a function of one image and of nothing else. It turns with the image: the form of an image that was flipped is
-the flipped form. Correlation of forms tolerates what the form takes away:
+A form is a function of one image and of nothing else. All but those in a pose turn with the image: the form of an image
+that was flipped is the flipped form. Correlation of forms tolerates what the form takes away:
 
 | form | takes away |
 | --- | --- |
 | `plain` | nothing |
 | `coarse` | detail: averaged down to 64 x 64 |
 | `detail` | brightness, contrast, inversion: size of the local contrast, relative to what is usual around it |
+| `texture` | brightness, contrast: as `detail`, but finer and with its sign, so that of a sum of images each is found |
 | `merged` | as `detail`, and which modality is which: the mean of all |
 | `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
 | `pose_detail` | both |
-| `centred` | place of the annotation: its centre is moved into the middle |
+| `affine` | as `texture`, and place, size, stretch and shear of the head: its outline has the moments of a disc |
+| `shape` | of the annotation, place, size and rotation, as `pose` does for the head |
 | `hidden` | the tumor: what lies under the annotation, and around it, is as bright as the rest of the head |
 
 All but the first are at most 64 pixels wide.
@@ -25,17 +27,20 @@ import numpy as np
 from understudy.config.audit import FORM_PIXELS
 
 PLAIN = "plain"
+POSED = ("pose", "pose_detail", "shape")  # forms that do not turn with the image, as they are turned upright
 RADIUS = 0.38  # of a disc with the area of the head in its pose, as a share of the width
 # sds of blurs, in pixels of 64: of the image, of what is subtracted from it, of the contrast that is usual around
 FINE, WIDE, AROUND = 1.5, 4.0, 6.0
+FINEST = 0.7  # in place of FINE where the sign is kept
 FLOOR = 3.0  # grey levels of contrast that count as nothing
 LEVELS = 64  # of the form, for a contrast as usual
+SIGNED, MIDDLE = 42, 128  # the same of a form with its sign, and what stands for no contrast
 SOFT = 1.5  # sd of the blur before the outline is found, in pixels of 64
 OUTLINE = 0.8  # of Otsu's threshold
 HEAD, BRIGHT = 0.25, 0.98  # of one modality: share of the grey level that this share of the pixels lies below
 # An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
 LEAST_ANNOTATED = 8
-LEAST_CENTRED = 24  # moved into the middle, also those of so few are alike
+LEAST_SHAPED = 24  # in the pose of the annotation, also those of so few are alike
 AROUND_TUMOR = 0.04  # margin that is hidden with the tumor, as a share of the width
 
 Form = Callable[[np.ndarray], np.ndarray]  # uint8 (C, H, W), the annotation last -> uint8 (C, h, w)
@@ -60,8 +65,9 @@ def coarse(x_CHW: np.ndarray) -> np.ndarray:
 def detail(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
     scale = small_CHW.shape[2] / FORM_PIXELS
-    contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale) for x_HW in small_CHW[:-1]]
-    return np.stack([*contrasts, small_CHW[-1]])
+    contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale, FINE) for x_HW in small_CHW[:-1]]
+    images = [(LEVELS * np.abs(z_HW)).round().clip(0, 255).astype(np.uint8) for z_HW in contrasts]
+    return np.stack([*images, small_CHW[-1]])
 
 
 def merged(x_CHW: np.ndarray) -> np.ndarray:
@@ -70,32 +76,46 @@ def merged(x_CHW: np.ndarray) -> np.ndarray:
     return np.stack([mean_HW, detail_CHW[-1]])
 
 
-def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float) -> np.ndarray:
-    """0 outside the head, whose edge is strong in everybody: means are those of pixels inside."""
+def texture(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    scale = small_CHW.shape[2] / FORM_PIXELS
+    contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale, FINEST) for x_HW in small_CHW[:-1]]
+    images = [(MIDDLE + SIGNED * z_HW).round().clip(0, 255).astype(np.uint8) for z_HW in contrasts]
+    return np.stack([*images, small_CHW[-1]])
+
+
+def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float, fine: float) -> np.ndarray:
+    """float32 (H, W), 1 where it is as large as usual; 0 outside the head, whose edge is strong in everybody: means are
+    those of pixels inside."""
 
     def mean(y_HW: np.ndarray, sd: float) -> np.ndarray:
         return _blurred(y_HW * inside_HW, sd * scale) / np.maximum(_blurred(inside_HW, sd * scale), 1e-3)
 
-    band_HW = mean(x_HW, FINE)
+    band_HW = mean(x_HW, fine)
     band_HW = band_HW - mean(band_HW, WIDE)
     usual_HW = np.sqrt(mean(band_HW**2, AROUND))
-    return (inside_HW * LEVELS * np.abs(band_HW) / (usual_HW + FLOOR)).round().clip(0, 255).astype(np.uint8)
+    return inside_HW * band_HW / (usual_HW + FLOOR)
 
 
 def pose(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
-    return _framed(small_CHW, _outline(small_CHW), upright=True)
+    return _framed(small_CHW, _outline(small_CHW))
 
 
 def pose_detail(x_CHW: np.ndarray) -> np.ndarray:
     return detail(pose(x_CHW))
 
 
-def centred(x_CHW: np.ndarray) -> np.ndarray:
+def affine(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
-    if np.count_nonzero(small_CHW[-1]) < LEAST_CENTRED * small_CHW[-1].size / FORM_PIXELS**2:
+    return texture(_warped(small_CHW, _to_disc(_outline(small_CHW))))
+
+
+def shape(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = coarse(x_CHW)
+    if np.count_nonzero(small_CHW[-1]) < LEAST_SHAPED * small_CHW[-1].size / FORM_PIXELS**2:
         return np.zeros_like(small_CHW)
-    return _framed(small_CHW, small_CHW[-1] > 0, upright=False)
+    return _framed(small_CHW, small_CHW[-1] > 0)
 
 
 def hidden(x_CHW: np.ndarray) -> np.ndarray:
@@ -112,7 +132,7 @@ def hidden(x_CHW: np.ndarray) -> np.ndarray:
 
 
 FORMS: dict[str, Form] = {
-    form.__name__: form for form in (plain, coarse, detail, merged, pose, pose_detail, centred, hidden)
+    form.__name__: form for form in (plain, coarse, detail, texture, merged, pose, pose_detail, affine, shape, hidden)
 }
 
 
@@ -150,23 +170,36 @@ def _largest(bright_HW: np.ndarray) -> np.ndarray:
     return cv2.drawContours(region_HW, contours, -1, 1, cv2.FILLED) > 0
 
 
-def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray, *, upright: bool) -> np.ndarray:
-    """Moved so that the centre of what is inside lies in the middle; `upright`: also turned so that its longer axis is
-    vertical, and scaled to the standard area. Images with nothing inside stay as they are."""
+def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray) -> np.ndarray:
+    """Moved so that the centre of what is inside lies in the middle, turned so that its longer axis is vertical, and
+    scaled to the standard area."""
     y_N, x_N = np.nonzero(inside_HW)
-    if not len(x_N):
-        return x_CHW
     height, width = inside_HW.shape
     centre = x_N.mean(), y_N.mean()
-    degrees, scale = 0.0, 1.0
-    if upright:
-        (xx, xy), (_, yy) = np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2)
-        degrees = np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) - 90
-        scale = RADIUS * width / np.sqrt(len(x_N) / np.pi)
+    (xx, xy), (_, yy) = np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2)
+    degrees = np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) - 90
+    scale = RADIUS * width / np.sqrt(len(x_N) / np.pi)
     matrix_23 = cv2.getRotationMatrix2D(centre, degrees, scale)
     matrix_23[:, 2] += (width - 1) / 2 - centre[0], (height - 1) / 2 - centre[1]
-    moved = [cv2.warpAffine(x_HW, matrix_23, (width, height)) for x_HW in x_CHW[:-1]]
-    return np.stack([*moved, cv2.warpAffine(x_CHW[-1], matrix_23, (width, height), flags=cv2.INTER_NEAREST)])
+    return _warped(x_CHW, matrix_23)
+
+
+def _to_disc(inside_HW: np.ndarray) -> np.ndarray:
+    """(2, 3): moves and stretches, without a turn, so that what is inside has the moments of the standard disc. Two
+    outlines of which one is the other under an affine map become one, but for a turn that is small where the map is."""
+    y_N, x_N = np.nonzero(inside_HW)
+    height, width = inside_HW.shape
+    variances, axes_22 = np.linalg.eigh(np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2))
+    # a disc of radius R has the variance R^2 / 4 along every axis; a line has none across
+    stretch_22 = axes_22 @ np.diag(RADIUS * width / 2 / np.sqrt(variances.clip(min=1))) @ axes_22.T
+    centre = np.array([x_N.mean(), y_N.mean()])
+    return np.column_stack([stretch_22, np.array([(width - 1) / 2, (height - 1) / 2]) - stretch_22 @ centre])
+
+
+def _warped(x_CHW: np.ndarray, matrix_23: np.ndarray) -> np.ndarray:
+    size = x_CHW.shape[2], x_CHW.shape[1]
+    moved = [cv2.warpAffine(x_HW, matrix_23, size) for x_HW in x_CHW[:-1]]
+    return np.stack([*moved, cv2.warpAffine(x_CHW[-1], matrix_23, size, flags=cv2.INTER_NEAREST)])
 
 
 def _blurred(x_HW: np.ndarray, sd: float) -> np.ndarray:

@@ -48,6 +48,13 @@ class Real:
     def rows(self, chosen_N: np.ndarray) -> "Real":
         return Real({view: one.rows(chosen_N) for view, one in self.found.items()}, self.owner[chosen_N], self.training)
 
+    def seen_in(self, views: Sequence[str]) -> "Real":
+        return replace(self, found={view: self.found[view] for view in views})
+
+    def every_other(self) -> "Real":
+        """Half of the people."""
+        return self.rows(np.isin(self.owner, np.unique(self.owner)[::2]))
+
     def unseen(self) -> "Real":
         """Of those whom no generator has seen."""
         return self.rows(self.owner >= self.training)

@@ -5,7 +5,7 @@ no disguise of a whole image but a part of a training image in somebody else's (
 is put into images of test subjects, whom no generator has seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import cv2
 import numpy as np
@@ -19,16 +19,23 @@ AROUND_TUMOR = 0.02  # margin of the tumor that is put into another brain
 Kind = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
-def planted(x_NCHW: np.ndarray, others_MCHW: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """{kind: uint8 (N, C, H, W)} of uint8 training images, the annotation last. `others`: of test subjects.
+def planted(
+    x_NCHW: np.ndarray,
+    others_MCHW: np.ndarray,
+    seed: int,
+    kinds: Mapping[str, Kind] | None = None,
+    of_tumors: Collection[str] = ("tumor", "annotation"),
+) -> dict[str, np.ndarray]:
+    """{kind: uint8 (N, C, H, W)} of uint8 training images, the annotation last. `others`: of test subjects. kinds: in
+    place of those of every audit.
 
-    A kind that needs an annotation is made of the images that have one, again and again; of none, nothing is copied.
+    A kind `of_tumors` is made of the images that have an annotation, again and again; of none, nothing is copied.
     """
     rng, n = np.random.default_rng(seed), len(x_NCHW)
     annotated = np.flatnonzero((x_NCHW[:, -1] > 0).reshape(n, -1).mean(1) >= LEAST_ANNOTATED)
     made = {}
-    for kind, copy in KINDS.items():
-        places = np.resize(annotated, n) if kind in OF_TUMORS and len(annotated) else np.arange(n)
+    for kind, copy in (kinds or KINDS).items():
+        places = np.resize(annotated, n) if kind in of_tumors and len(annotated) else np.arange(n)
         order, partners = rng.permutation(n), np.empty(n, int)
         partners[order] = np.roll(order, 1)  # somebody else, and seldom a slice of the same subject
         made[kind] = np.stack(
@@ -165,5 +172,4 @@ KINDS: dict[str, Kind] = {
         inverted, permuted, mean_of_two, halves, one_modality, tumor, annotation,
     )
 }  # fmt: skip
-OF_TUMORS = ("tumor", "annotation")
 LEAST_ANNOTATED = 0.002  # share of the pixels: the outline of a few pixels is that of many people

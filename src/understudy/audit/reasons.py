@@ -15,7 +15,7 @@ class Findings:
     chance: Chance
     membership: Mapping[str, float]
     disclosure: Mapping[str, Mapping[str, float]]  # of the tumor's place and size; empty where nobody can say
-    dropped: Mapping[str, float]  # copies that a filter dropped before, a share of the images with its interval
+    before: Mapping[str, float]  # images flagged before a filter dropped some, a share with its interval
     power: Mapping[str, float]  # kind of planted copy -> probability that a set with `find_share` of them fails
     people: Mapping[str, int]  # training and test subjects
     leaks: int  # test subjects who are training subjects
@@ -27,7 +27,7 @@ def failures(found: Findings, audit: Mapping) -> list[str]:
         *_copies(found, audit),
         *_membership(found.membership, audit),
         *_disclosure(found.disclosure, audit),
-        *_filtered(found.dropped, audit),
+        *_filtered(found.before, audit),
     ]
 
 
@@ -74,10 +74,10 @@ def _disclosure(told: Mapping, audit: Mapping):
             )
 
 
-def _filtered(dropped: Mapping, audit: Mapping):
-    if dropped["low"] > audit["most_filtered"]:
+def _filtered(before: Mapping, audit: Mapping):
+    if before["low"] > audit["most_filtered"]:
         yield (
-            f"{dropped['count']} images were copies before a filter dropped them, {dropped['share']:.2%} of as many as "
+            f"{before['count']} images were flagged before a filter dropped some, {before['share']:.2%} of as many as "
             f"are here, where {audit['most_filtered']:.2g} is tolerated: what copies so much hides more than a filter "
             "finds"
         )

@@ -24,7 +24,7 @@ from .verdict import summary_of
 from .views import VARIANTS, views_of
 from .weights_attack import problem as weights_problem
 
-LEARNED = ("views", "detector", "false_alarms", "recall", "same_person")  # of a calibration
+LEARNED = ("views", "detector", "filter", "false_alarms", "recall", "same_person")  # of a calibration
 AGAIN = 64  # images that are searched again: of copies in one of ten images, all are missed with probability 0.001
 _SAME = 1e-6  # of correlations from sums of integers
 _SAME_IN_FORM = 0.01  # two machines may round a pixel of a form differently
@@ -99,7 +99,7 @@ def _search_again(samples: Stack, train: Stack, found: Mapping[str, Found], audi
     places = sorted(random.SystemRandom().sample(range(len(samples)), count))
     for view in views_of(audit["views"], train.channels):
         told, form = found[f"{view.name}/train"], view.form
-        how = {"variants": audit["variants"], "shifts": audit["shifts"], "k": told.index.shape[1]}
+        how = {"variants": audit["variants"], "k": told.index.shape[1]}
         task = Task(Images.of(samples, places).form(form), Images.of(train).form(form), view, **how)
         _, block = sizes(view, task.references.shape, len(VARIANTS[audit["variants"]]), _MEMORY_BYTES, 4)
         again = task.search(range(count), torch.device("cpu"), block)

@@ -16,7 +16,6 @@ from understudy.run import distributed
 from understudy.run.parts import Turn, finish
 from understudy.stack import tensors
 
-from .moved_copies import CANDIDATES, reach_of, registered
 from .search import NONE, Found, Images, search, sizes
 from .views import VARIANTS, View
 
@@ -33,13 +32,11 @@ class Task:
     variants: str = "none"  # a name in views.VARIANTS
     k: int = 1
     apart: bool = False
-    shifts: int = 0  # pixels of 256 that a candidate may be moved by
 
     @property
     def key(self) -> str:
         """Names the folder of its parts."""
         how = {"view": self.view.name, "variants": self.variants, "k": self.k, "apart": self.apart}
-        how |= {"shifts": self.shifts} if self.shifts else {}
         return hash_of({"queries": self.queries.key, "references": self.references.key, **how})
 
     def missing(self, runs: Path) -> list[range]:
@@ -63,13 +60,8 @@ class Task:
 
     def _searched(self, x_NCHW: np.ndarray, own_N: np.ndarray | None, device: torch.device, block: int) -> Found:
         kinds = VARIANTS[self.variants]
-        reach = reach_of(self.view, x_NCHW.shape[3], self.shifts)
         how = {"kinds": kinds, "own_N": own_N, "device": device, "block": block}
-        if not reach:
-            return search(self.view, x_NCHW, self.references, k=self.k, **how)
-        many = min(max(self.k, CANDIDATES), self.references.count)
-        found = search(self.view, x_NCHW, self.references, k=many, **how)
-        return registered(found, self.view, x_NCHW, self.references, kinds, reach, self.k, device)
+        return search(self.view, x_NCHW, self.references, k=self.k, **how)
 
     def result(self, runs: Path) -> Found:
         """Of all queries; all parts must be there."""

@@ -8,7 +8,7 @@ training images.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -59,10 +59,10 @@ def known_slices(stack: Stack) -> list[int]:
     return [place for place in some if (stack[place][-1] > 0).mean() >= LEAST_ANNOTATED]
 
 
-def further_tasks(images: Images, train: Stack, audit: Mapping, threads: int) -> dict[str, Task]:
-    """By view: images among the training images."""
+def further_tasks(images: Images, train: Stack, audit: Mapping, names: Sequence[str], threads: int) -> dict[str, Task]:
+    """By view: images among the training images, in the views that `names` of the config stand for."""
     queries, references = Forms(images), Forms(Images.of(train, None, threads))
-    views = views_of(audit["views"], train.channels)
+    views = views_of(names, train.channels)
     return {view.name: _task(queries, references, view, audit) for view in views}
 
 
@@ -96,7 +96,7 @@ class Forms:
 
 
 def _task(queries: Forms, references: Forms, view: View, audit: Mapping, **how) -> Task:
-    how |= {"variants": audit["variants"], "shifts": audit["shifts"]}
+    how |= {"variants": audit["variants"]}
     return Task(queries.form(view.form), references.form(view.form), view, **how)
 
 

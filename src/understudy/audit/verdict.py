@@ -46,7 +46,7 @@ def judge(
     audit was made from."""
     summary = summary_of(samples, train, test, found, null, calibration, audit, about)
     detector, view = Detector.of(calibration), audit["view"]
-    images = _images_table(samples, train, found, detector, audit)
+    images = _images_table(samples, train, found, detector, _to_drop(found, calibration), audit)
     members_G, others_T = _scores(found, null, view)
     group_M, place = groups(train), {name: i for i, name in enumerate(train.names)}
     near = group_M[[place[name] for name in images.loc[images["flagged"], "nearest"]]]
@@ -124,9 +124,10 @@ def summary_of(
     view = audit["view"]
     members = membership(*_scores(found, null, view))
     told = disclosure(found, samples, train, test, audit)
-    dropped = samples.meta["source"].get("filtered", {}).get("dropped", 0)
+    filtered = samples.meta["source"].get("filtered", {})
+    dropped, before = filtered.get("dropped", 0), filtered.get("flagged", 0)
     findings = Findings(
-        flagged, copies, chance, members, told, share(min(dropped, len(samples)), len(samples)),
+        flagged, copies, chance, members, told, share(min(max(dropped, before), len(samples)), len(samples)),
         {kind: values[shares.index(audit["find_share"])] for kind, values in power.items()},
         {"training": len(training), "test": len(people_of(test)) - len(same["test"])}, len(same["test"]),
     )  # fmt: skip
@@ -147,6 +148,8 @@ def summary_of(
         "seen_in": {name: int((view_N[score_N > detector.threshold] == i).sum()) for i, name in enumerate(names)},
         "chance": {"flagged": float(chance.of_flags(flagged)), "copies": float(chance.of_copies(copies))},
         "dropped": dropped,
+        "flagged_before": before,
+        "filter_drops": int(_to_drop(found, calibration).sum()),
         "limit": audit["limit"],
         "recall": {kind: r["flagged"]["share"] for kind, r in calibration["recall"].items()},
         "power": {kind: dict(zip(map(str, shares), values, strict=True)) for kind, values in power.items()},
@@ -170,12 +173,23 @@ def _scores(found: Mapping[str, Found], null: Mapping[str, Found], view: str) ->
     return members_G, scores(found[f"{view}/test"], null[f"{view}/seen"])
 
 
+def _to_drop(found: Mapping[str, Found], calibration: Mapping) -> np.ndarray:
+    """bool (N,): which images a filter drops."""
+    detector = Detector.of(calibration, "filter")
+    return detector.flags(_of_task(found, list(detector.usual), "train"))
+
+
 def _quantiles(r_N: np.ndarray) -> dict[str, float]:
     return {name: float(np.quantile(r_N, q)) for name, q in (("median", 0.5), ("q99", 0.99), ("largest", 1.0))}
 
 
 def _images_table(
-    samples: Stack, train: Stack, found: Mapping[str, Found], detector: Detector, audit: Mapping
+    samples: Stack,
+    train: Stack,
+    found: Mapping[str, Found],
+    detector: Detector,
+    drop_N: np.ndarray,
+    audit: Mapping,
 ) -> pd.DataFrame:
     """A row for each image: its score, and its nearest training image in the view that gives the score; mutual
     information and patch distance of the `details` most similar ones alone."""
@@ -197,6 +211,7 @@ def _images_table(
             "turned": [IN_POSE if kind is None else variant_name(kind) for kind in variants],
             "flagged": score_N > detector.threshold,
             "copy": score_N > detector.far,
+            "filter_drops": drop_N,
         }
     )
     order = np.argsort(-score_N, kind="stable")

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from understudy.config.audit import VIEWS
 
-from .forms import PLAIN
+from .forms import PLAIN, POSED
 
 ALL, BRAIN, COARSE, DETAIL, MERGED, POSE = "all", "brain", "coarse", "detail", "merged", "pose"
+TEXTURE, AFFINE = "texture", "affine"
 ALONE, TILES, ANNOTATION = "alone", "tiles", "annotation"
 # (quarter turns, flipped left to right first) of the query
 VARIANTS = {
@@ -37,7 +38,7 @@ _ROWS = 64  # images that are converted at once
 @dataclass(frozen=True)
 class View:
     """Channels `places` (one after the other) of images in a form; `masked`: where the reference is not background (0
-    in every modality); `tile`: a quarter of the image, 0 to 3, row by row."""
+    in every modality); `tile`: a quarter of the image, 0 to 3, row by row, or 4, of the same size in the middle."""
 
     name: str
     places: tuple[int, ...]
@@ -50,9 +51,9 @@ class View:
         """The views that a name in the config stands for, of images with these channels, the annotation last.
 
         `all`: every modality together; `brain`: the same, inside the reference's brain; `coarse`: each in this form;
-        `detail`: the same, and the mean of their details; `pose`: in the two forms with the pose; `alone`: the detail
-        of each modality; `tiles`: the detail of each quarter; `annotation`: where it is, and centred; a modality: it
-        alone.
+        `texture` and `affine`: the same; `detail`: the same, and the mean of their details; `pose`: in the two forms
+        with the pose; `alone`: the texture of each modality; `tiles`: of each quarter and of the middle; `annotation`:
+        where it is, and in its own pose; a modality: it alone.
 
         Raises ValueError where there is no such modality.
         """
@@ -61,14 +62,14 @@ class View:
         if name == POSE:
             return [cls(form, every, form) for form in ("pose", "pose_detail")]
         if name == ALONE:
-            return [cls(f"{modality}_alone", (place,), DETAIL) for place, modality in enumerate(modalities)]
+            return [cls(f"{modality}_alone", (place,), TEXTURE) for place, modality in enumerate(modalities)]
         if name == TILES:
-            return [cls(f"tile_{tile + 1}", every, DETAIL, tile=tile) for tile in range(4)]
+            return [cls(f"tile_{tile + 1}", every, TEXTURE, tile=tile) for tile in range(5)]
         if name == ANNOTATION:
-            return [cls(name, last, COARSE), cls("annotation_centred", last, "centred")]
+            return [cls(name, last, COARSE), cls("annotation_shape", last, "shape")]
         if name == DETAIL:
             return [cls(name, every, name), cls(MERGED, (0,), MERGED)]
-        if name == COARSE:
+        if name in (COARSE, TEXTURE, AFFINE):
             return [cls(name, every, name)]
         if name in (ALL, BRAIN):
             return [cls(name, every, masked=name == BRAIN)]
@@ -84,16 +85,17 @@ class View:
     @property
     def upright(self) -> bool:
         """Whether an image turns with its form, so that a variant says how the image was turned."""
-        return "pose" not in self.form
+        return self.form not in POSED
 
     def pixels(self, x_NCHW: Tensor) -> Tensor:
         """uint8 (N, C, h, w) of what counts, of images in the view's form."""
         x_NCHW = x_NCHW[:, self.places[0] : self.places[-1] + 1]
         if self.tile is None:
             return x_NCHW
-        row, column = divmod(self.tile, 2)
         height, width = (side // 2 for side in x_NCHW.shape[2:])
-        return x_NCHW[:, :, row * height : (row + 1) * height, column * width : (column + 1) * width]
+        row, column = divmod(self.tile, 2) if self.tile < 4 else (0.5, 0.5)
+        top, left = int(row * height), int(column * width)
+        return x_NCHW[:, :, top : top + height, left : left + width]
 
     def plane(self, height: int, width: int) -> int:
         """Pixels of a channel that count, of images of this size."""

@@ -9,15 +9,16 @@ from understudy.study.grid import sources
 from .fields import Block, Number, Once, Problem, key
 from .images import LABEL_CHANNEL
 
-VIEWS = ("all", "pose", "detail", "alone", "tiles", "annotation", "brain", "coarse")
+VIEWS = ("all", "pose", "affine", "detail", "texture", "alone", "tiles", "annotation", "brain", "coarse")
 SEVERAL = ("pose", "detail", "alone", "tiles", "annotation")  # that stand for more than one search
 
-IN_FORM = {"pose": 2, "detail": 1, "alone": 1, "tiles": 1, "coarse": 1}  # searches over all modalities in a small form
+# searches over all modalities in a small form
+IN_FORM = {"pose": 2, "affine": 1, "detail": 1, "texture": 1, "alone": 1, "tiles": 1.25, "coarse": 1}
 FORM_PIXELS = 64  # along each side of a small form, at most
 
 # Keys that decide what a search finds, what the thresholds are, and what the verdict is
-SEARCH = ("view", "views", "variants", "shifts")
-CALIBRATED = (*SEARCH, "null_images", "false_positive_rate")
+SEARCH = ("view", "views", "variants")
+CALIBRATED = (*SEARCH, "filter_views", "null_images", "false_positive_rate")
 JUDGED = (
     *CALIBRATED, "limit", "membership_limit", "identified_limit", "most_filtered", "find_share", "find_power",
     "least_subjects",
@@ -28,13 +29,21 @@ class Audit(Block):
     """Are synthetic images copies of training images (docs/audit.md)."""
 
     views: Annotated[list[str], Once()] = key(
-        ["all", "pose", "detail", "alone", "tiles", "annotation"],
+        ["all", "pose", "affine", "detail", "texture", "alone", "tiles", "annotation"],
         "what is compared; an image that is a copy in one of them is one. all: all modalities together; pose: the "
-        "same, the head moved, scaled and turned to a standard place; detail: local contrast, whatever the brightness, "
-        "in each modality and on average; alone: the detail of each modality; tiles: of each quarter; annotation: "
+        "same, the head moved, scaled and turned to a standard place; detail: size of the local contrast, in each "
+        "modality and on average; texture: fine contrast with its sign; affine: the same, the head also stretched to a "
+        "circle; alone: the texture of each modality; tiles: of each quarter and of the middle; annotation: "
         "where it is, and its shape; brain: all modalities inside the training image's brain; coarse: all at 64 x 64; "
         "or a modality",
         remark="others: brain, coarse (64 x 64), a modality: docs/audit.md",
+        min_length=1,
+    )
+    filter_views: Annotated[list[str], Once()] = key(
+        ["all", "detail", "tiles"],
+        "some of views, by which a filter drops images; all of them judge what it leaves, so that the filter does not "
+        "judge itself",
+        remark="by which a filter drops images; all views judge what it leaves",
         min_length=1,
     )
     view: str = key("all", "the view, one of views, of the correlations in tables and of membership")
@@ -44,13 +53,6 @@ class Audit(Block):
         "how synthetic images are also compared: flipped left to right, or in all eight ways of flips and"
         " quarter turns",
         remark="none, flip (two ways), dihedral (eight)",
-    )
-    shifts: int = key(
-        0,
-        "pixels of 256 by which the most similar pairs are moved to where they fit best; 0: not at all",
-        remark="pixels that the most similar pairs are moved by to fit",
-        ge=0,
-        le=32,
     )
     nearest: int = key(5, "training images that are kept for each synthetic one", ge=1, le=100)
     false_positive_rate: Number = key(
@@ -85,8 +87,8 @@ class Audit(Block):
     )
     most_filtered: Number = key(
         0.05,
-        "share of copies before a filter dropped them that is tolerated: of more, the filtered images fail, too",
-        remark="copies before a filter dropped them: of more, the filtered images fail, too",
+        "share of flagged images before a filter dropped some that is tolerated: of more, the filtered ones fail, too",
+        remark="flagged before a filter dropped some: of more, the filtered images fail, too",
         ge=0,
         le=1,
     )
@@ -113,6 +115,10 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     known = [*VIEWS, *modalities]
     if unknown := [view for view in audit["views"] if view not in known]:
         yield "audit.views", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"
+    if not set(audit["filter_views"]) < set(audit["views"]):
+        allowed = ", ".join(audit["views"])
+        found = ", ".join(audit["filter_views"])
+        yield "audit.filter_views", f"found {found}; allowed: some of audit.views, and not all of them: {allowed}"
     if audit["view"] not in audit["views"] or audit["view"] in SEVERAL:
         allowed = [view for view in audit["views"] if view not in SEVERAL]
         yield "audit.view", f"found {audit['view']!r}; allowed: one of audit.views, {', '.join(allowed)}"

@@ -140,8 +140,9 @@ class Experiments(Block):
     )
     looks: Annotated[list[Annotated[int, Field(ge=2)]], Once()] | None = key(
         None,
-        "repeats at the looks before the last, ascending, multiples of generator_seeds; null: 2, 3 and 5 times "
-        "generator_seeds, as far as they are below repeats",
+        "repeats at the looks before the last, ascending, below generator_seeds or multiples of it; a look trains the "
+        "generators as often as its repeats need. null: 2, 3 and 5 times generator_seeds, before them 3 and "
+        "generator_seeds if that is above 3, as far as they are below repeats",
         remark="2, 3, 5, for `sequential`",
     )
     validation: Literal["study", "apart"] = key(
@@ -251,11 +252,11 @@ def _of_looks(config: Mapping) -> Iterator[Problem]:
             "allowed: fixed",
         )
     given, seeds = asked["looks"] or [], asked["generator_seeds"]
-    if given != sorted(given) or any(n >= asked["repeats"] or n % seeds for n in given):
+    if given != sorted(given) or any(n >= asked["repeats"] or (n > seeds and n % seeds) for n in given):
         yield (
             "experiments.looks",
             f"found {given} with {asked['repeats']} repeats and {seeds} generator_seeds; allowed: ascending numbers "
-            "below repeats, multiples of generator_seeds",
+            "below repeats, and below generator_seeds or multiples of it",
         )
     elif len(looks_of(config)) == 1:
         yield "experiments.repeats", f"found {asked['repeats']}, too few for a look before the last; allowed: more"

@@ -40,6 +40,10 @@ EmaKimg = Annotated[Number, key(meaning="half-life of the averaged generator at 
 EmaRampup = Annotated[Number | None, key(meaning="the half-life is at most this share of the images seen", gt=0)]
 MappingEma = Annotated[Probability, key(meaning="decay of the mean w, per iteration")]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Fp32Layers = Annotated[
+    Literal["fp32", "tf32"],
+    key(meaning="products of the layers that bf16 and fp16 leave in fp32; tf32: on a GPU's tensor cores"),
+]
 FirstResolution = Annotated[int, key(meaning="the training begins here", ge=4)]
 StdGroup = Annotated[int, key(meaning="images whose deviation the discriminator sees together", ge=1)]
 TruncationPsi = Annotated[Number, key(meaning="of sampling: w is drawn towards its mean; 1: not at all"), Use(SAMPLING)]
@@ -113,9 +117,7 @@ class Adversarial(Generator):
     )
     augmentation_kimg: Number = key(500, "thousand images in which the probability can move by 1", gt=0)
     augmentation_limit: Probability = key(0.8, "the probability is never larger")
-    fp32_layers: Literal["fp32", "tf32"] = key(
-        "fp32", "products of the layers that bf16 and fp16 leave in fp32; tf32: on a GPU's tensor cores"
-    )
+    fp32_layers: Fp32Layers = "fp32"
 
 
 class Style(Adversarial):

@@ -3,6 +3,9 @@
 The squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, by the unbiased estimate (section 3, eq. 4), on
 random subsets without replacement; mean and population standard deviation over them. 100 subsets of 1000 are the usual
 choice, and ours. It may be a little below 0 where two sets are alike: that is what unbiased means.
+
+torch-fidelity has the same estimate, and a test holds ours to it (1e-6 relative). It is a dependency of tests alone: it
+brings an Inception of its own, and what is needed of it are these lines.
 """
 
 from typing import NamedTuple

@@ -254,10 +254,11 @@ class SamePerson(Form):
 class Calibration(Form):
     """calibration.json."""
 
-    format: Literal[4]
+    format: Literal[5]
     view: Name
     views: list[Name]
     detector: Detecting
+    filter: Detecting
     false_alarms: Measured
     recall: Annotated[dict[Name, Recall], Field(min_length=1)]
     same_person: SamePerson
@@ -270,6 +271,8 @@ class Calibration(Form):
     def _listed(self) -> "Calibration":
         if self.view not in self.views or set(self.views) != set(self.detector.usual):
             raise ValueError("no calibration of the views")
+        if not set(self.filter.usual) < set(self.views):
+            raise ValueError("no calibration of a filter")
         return self
 
 
@@ -316,7 +319,7 @@ class Membership(Apart):
 class Audit(Form):
     """audit.json."""
 
-    format: Literal[4]
+    format: Literal[5]
     dataset: Name
     generator: Name
     filtered: bool
@@ -336,6 +339,8 @@ class Audit(Form):
     seen_in: dict[Name, Count]
     chance: dict[Name, Share]
     dropped: Count
+    flagged_before: Count
+    filter_drops: Count
     limit: Share
     recall: dict[Name, Share]
     power: dict[Name, dict[Name, Share]]

@@ -19,7 +19,7 @@ from .sizes import SLICES, Size
 from .speed import Speed
 
 START_SECONDS = 5.0  # of a job: Python, reading images
-SCORING_SECONDS = 0.2  # per test subject: all scores of three labels and three regions (benchmarks/README.md)
+SCORING_SECONDS = 0.94  # per test subject: all scores of three labels and three regions (benchmarks/scores.py --alone)
 CPU_FLOPS = 3e10  # of one core, float32
 PNG_BYTES = 0.2  # per pixel: 13.3 KB of a 256 x 256 channel
 # of a feature space: FLOPs of an image (299 x 299, 256 x 256, ViT-L/14 at 224 x 224), features

@@ -10,7 +10,7 @@ from understudy.files.outside import read_json_as
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TEXTS = ("dataset", "generator", "view", "variants", "verdict")
-_NUMBERS = ("format", "count", "false_positive_rate", "limit", "filtered", "dropped")
+_NUMBERS = ("format", "count", "false_positive_rate", "limit", "filtered", "dropped", "flagged_before")
 _GROUPS = ("thresholds", "memorized", "copies", "chance", "recall", "membership")
 
 

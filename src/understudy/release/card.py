@@ -117,8 +117,9 @@ def _audit(facts: Facts) -> str:
     recall = [(escape.markdown(kind), _percent(share)) for kind, share in audit["recall"].items()]
     dropped, count = audit["dropped"], audit["count"]
     filtered = (
-        f"Before this audit a filter had found {dropped:g} copies and put other images in their place, "
-        f"{_percent(dropped / count)} of as many as are here. "
+        f"Before this audit a filter, which knows less than the audit, had put other images in the place of "
+        f"{dropped:g}, {_percent(dropped / count)} of as many as are here; the audit had flagged "
+        f"{audit['flagged_before']:g} before. "
         if audit.get("filtered")
         else ""
     )

@@ -168,7 +168,8 @@ def _decided(audit: Mapping, released: Released | None) -> Iterator[Question]:
     dropped = audit["dropped"]
     yield Question(
         "Mitigation: what was done about copies?",
-        f"A filter found {dropped} copies before this audit and put other images in their place."
+        f"A filter, which knows less than the audit, put other images in the place of {dropped} before this audit; the "
+        f"audit had flagged {audit['flagged_before']} before."
         if audit["filtered"]
         else "Nothing was removed: these are the images as they were drawn.",
         f"{dropped} dropped, {dropped / audit['count']:.1%} of as many as are here",

@@ -7,6 +7,7 @@ import pandas as pd
 
 from understudy.files.json_forms import Audit
 from understudy.files.outside import read_json_as
+from understudy.release.privacy_questions import parts
 from understudy.study.sources import COPIES, MADE_CONTROLS
 
 from .spoken_names import spoken
@@ -55,6 +56,22 @@ def missed(a: Mapping) -> str:
         f"Copies in {len(a['recall'])} disguises were planted to test this, and of each kind {share:.0%} or more were "
         f"found (fewest: {kind.replace('_', ' ')})"
     )
+
+
+def privacy_table(audit: Mapping) -> pd.DataFrame:
+    """What privacy.html asks and answers; all text."""
+    rows = [
+        {
+            "question": f"{part.title} {one.text}",
+            "answer": one.answer,
+            "number": one.number,
+            "from": one.source,
+            "who decides": one.decides,
+        }
+        for part in parts(audit, None)
+        for one in part.questions
+    ]
+    return pd.DataFrame(rows, dtype=object)
 
 
 def without_controls(summaries: Sequence[Mapping]) -> list[Mapping]:

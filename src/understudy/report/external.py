@@ -11,11 +11,11 @@ from understudy.statistics.intervals import DRAWS
 from understudy.study.grid import (
     BASELINE,
     Setting,
-    external_files,
     external_settings,
     published_names,
     trainings_of_generators,
 )
+from understudy.study.looks import external_after_looks
 
 from .from_own import FROM_OWN, from_own, spoken_difference
 from .notes import Material
@@ -39,7 +39,7 @@ class ExternalScores(Material):
     def of_config(cls, config: Mapping) -> "ExternalScores":
         scored, options = external_settings(config), config["evaluation"]
         frames: dict[str, list[pd.DataFrame]] = {}
-        for setting, site, name in external_files(config):
+        for setting, site, name in external_after_looks(config):
             paths = setting.files(config["results"], name)
             read = [read_scores(path).assign(training_set=setting.training_set) for path in paths]
             frames.setdefault(site, []).extend(read)

@@ -44,13 +44,33 @@ def beside_survivors(study: "StudyScores") -> pd.DataFrame:
     return table.reset_index()[BESIDE]
 
 
-def changed_by_failures(beside: pd.DataFrame) -> list[str]:
-    """Of the table without_failed."""
-    said = []
+def rests_on_failures(beside: pd.DataFrame) -> dict[tuple, tuple[str, str]]:
+    """Of the table without_failed: setting -> (its verdict, what could be said without failed trainings), where these
+    are not the same."""
+    found = {}
     for key, rows in beside.groupby(KEYS, sort=False):
         counted = rows["counted"] == ALL
         (with_all,), (without,) = rows.loc[counted, "verdict"], rows.loc[~counted, "verdict"]
         if with_all != without and not pd.isna(with_all):
-            instead = "nothing could be said" if pd.isna(without) else f"it would be {without}"
-            said.append(f"{', '.join(key)}: {with_all}, with the trainings that failed; without them {instead}.")
-    return said
+            found[key] = with_all, "nothing could be said" if pd.isna(without) else f"it would be {without}"
+    return found
+
+
+def changed_by_failures(beside: pd.DataFrame) -> list[str]:
+    return [
+        f"{', '.join(key)}: {verdict}, and this rests on trainings that failed; without them {instead}."
+        for key, (verdict, instead) in rests_on_failures(beside).items()
+    ]
+
+
+def unseen_failures(dice: pd.DataFrame) -> str:
+    """How many trainings may fail though none has, by the fewest repeats of such a row of the table dice: the upper
+    limit of Clopper and Pearson (1934), one-sided at 95 %."""
+    sound = dice[dice["failed"].fillna("") == ""]
+    if not (fewest := int(sound["repeats"].where(sound["repeats"] > 0).min() if len(sound) else 0)):
+        return ""
+    limit = 1 - 0.05 ** (1 / fewest)
+    return (
+        f"A failure that has not happened is in no number: where none of {fewest} training{'s' * (fewest > 1)} of a "
+        f"set failed, up to {100 * limit:.0f} % of further ones may (95 %)."
+    )

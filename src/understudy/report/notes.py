@@ -8,7 +8,9 @@ import pandas as pd
 
 from understudy.evaluate.scores import LABEL, REGION
 from understudy.reader.reader_names import ALL, PUBLISHED
+from understudy.study.looks import FEWEST_TRAININGS
 
+from .failed_trainings import rests_on_failures
 from .registry import TABLES
 
 VALIDATION = {
@@ -16,9 +18,6 @@ VALIDATION = {
     "training set has real images, and by synthetic images otherwise.",
     "apart": "Weights were chosen by real subjects that no generator and no training set has seen.",
 }
-
-
-FEWEST_TRAININGS = 3  # benchmarks/conclusions.md: from here on intervals cover 93 to 97 % whatever a training's luck
 
 
 class Known(Protocol):
@@ -82,15 +81,29 @@ def about_generators(known: Known, name: str = "") -> str:
             "Each generator was trained once: this is about these images, not about the generator, whose next training "
             "may do better or worse."
         )
+    looks = " (fewer where looks ended its comparison before: `trainings` of the table of equivalence)"
     few = "So few trainings leave intervals that promise more than they keep (docs/evaluation.md). "
     return (
-        f"Each generator was trained {trainings} times, and intervals, p and ranks hold the luck of its training. "
+        f"Each generator was trained {trainings} times{looks * (trainings > FEWEST_TRAININGS)}, and intervals, p and "
+        "ranks hold the luck of its training. "
         f"{few * (trainings < FEWEST_TRAININGS)}Of ensembles, parts of the subjects and others' images it is about "
         "these images."
     )
 
 
-def about_looks(known: Known, name: str) -> str:
+def of_equivalence(known: Known, name: str) -> str:
+    return " ".join(said for said in (about_looks(known), about_failed(known)) if said)
+
+
+def about_failed(known: Known) -> str:
+    """How many verdicts rest on failed trainings; nothing where none does."""
+    if not (count := len(rests_on_failures(known.table("without_failed")))):
+        return ""
+    rows = "The verdict of one row rests" if count == 1 else f"The verdicts of {count} rows rest"
+    return f"{rows} on trainings that failed: `without_failed` has what could be said without them."
+
+
+def about_looks(known: Known) -> str:
     """How p and intervals hold where repeats were added in looks; nothing where they were not."""
     if not len(known.table("stops")):
         return ""

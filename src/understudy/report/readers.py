@@ -77,7 +77,8 @@ def homogeneity(counts_TC: np.ndarray) -> tuple[float, float, int]:
 
 
 def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion."""
+    """Wilson's score interval of a proportion. Equal to SciPy's (a test), which takes whole numbers alone: of several
+    readers `n` is the number of images that theirs are worth."""
     z, share = stats.norm.ppf((1 + level) / 2), successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)

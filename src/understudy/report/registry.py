@@ -70,16 +70,17 @@ SCORES = [
         "prior, Student's t), not corrected for the number of claims. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
         of=lambda study: (study.dice, study.margin, study.trainings, study.primary, study.far, study.over_looks),
-        noted_by="notes:about_looks",
+        noted_by="notes:of_equivalence",
         folded=False,
     ),
     of_scores(
         "stops",
         title="When trainings stopped",
         caption="After how many of the planned repeats each primary comparison was decided, or was given up as futile: "
-        "then all repeats would have decided it in less than 2 %.",
+        "then all repeats would have decided it in less than 2 %. `failed`: of the trainings behind that, its own and "
+        "those on real images.",
         built_by="stopping:stops",
-        of=lambda study: (study.decisions, (study.repeats_at_looks or [0])[-1], study.table("equivalence")),
+        of=lambda study: (study.decisions, study.looks, study.table("equivalence")),
         decimals=0,
         concludes=False,
     ),
@@ -89,9 +90,11 @@ SCORES = [
         caption="How likely the primary comparisons find a training set equivalent that is as good as real images "
         "(`power if equal`), by the study's own standard deviations, and what 80 % take: the largest true difference, "
         "the largest deviation of the difference by subject, or the number of subjects or columns alone. Columns are "
-        "repeats, or trainings of a generator where it has several. At the first, strictest step of Holm's correction.",
+        "repeats, or trainings of a generator where it has several. At the first, strictest step of Holm's correction. "
+        "`looks`: where repeats are added in looks, all of them find equal sets in `power if equal`; what 80 % take is "
+        "told at the last one.",
         built_by="power_table:power_table",
-        of=lambda study: (study.dice, study.margin, study.primary),
+        of=lambda study: (study.dice, study.margin, study.primary, study.looks),
     ),
     of_scores(
         "relative_dice",

@@ -119,6 +119,7 @@ def relative_dice(dice: pd.DataFrame, matrices: Matrices, published: Mapping[str
     is_baseline = (dice["training_set"] == BASELINE[0]) & (dice["augmentation"] == BASELINE[1])
     baseline = dice[is_baseline].set_index(KEYS[:2])["mean_mean"]
     of_row = baseline.reindex(pd.MultiIndex.from_frame(dice[KEYS[:2]])).to_numpy(float)
+    of_row = np.where(of_row > 0, of_row, np.nan)  # where all trainings on real images have failed
     percent = 100 * dice["mean_mean"].to_numpy(float) / of_row
     keys = dice[KEYS].itertuples(index=False, name=None)
     halves = [

@@ -16,14 +16,14 @@ from understudy.study.grid import Setting
 from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of
 
-from .audits import audit_sentence, audit_table, finding, read_audits, without_controls
+from .audits import audit_sentence, audit_table, finding, privacy_table, read_audits, without_controls
 from .comparisons import PRIMARY
 from .controls import NO, UNDECIDED, sentences
 from .correlations import power_sentence
 from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
-from .failed_trainings import changed_by_failures
+from .failed_trainings import changed_by_failures, rests_on_failures, unseen_failures
 from .fidelity_table import nearer_sentences
 from .figure_note import note_trainings
 from .formats import display, title
@@ -68,6 +68,10 @@ EMPTIES = {
 NEARNESS = (
     "Correlation with the nearest training image: synthetic images, test images, whom no generator has seen, and "
     "training images among other subjects. Copies would stand to the right of the dashed threshold."
+)
+PRIVACY = (
+    "What EDPB Opinion 28/2024, ISO/IEC 27559 and the scorecard of Zamzmi et al. (2025) ask; privacy.html beside the "
+    "audit is the same, to be printed. `from`: file and key of the number."
 )
 READINGS = (
     "Left: the share of each source's images that readers called synthetic; who cannot tell has one level for all. "
@@ -174,7 +178,8 @@ def answers(m: Material) -> list[Block]:
     explored = set(m.generators) - set(compared.loc[compared["question"] == PRIMARY, "training_set"])
     one = ONE_TRAINING * (m.generator_seeds == 1)
     named = {g: f"{spoken(g)}{one}{EXPLORED * (g in explored)}" for g in m.generators}
-    found = [answer(g, compared, m.table("relative_dice"), named[g]) for g in m.generators]
+    resting = rests_on_failures(m.table("without_failed"))
+    found = [answer(g, compared, m.table("relative_dice"), named[g], resting) for g in m.generators]
     blocks = [Answers([Answer(a.verdict, a.word, a.sentence, shared.get(a.generator, ())) for a in found])]
     blocks.append(Paragraph(RULE))
     blocks.append(Paragraph(about_generators(m), look="warning" if m.generator_seeds == 1 else ""))
@@ -206,9 +211,11 @@ def belief(m: Material) -> list[Block]:
         + (f"{failed} of them failed, and they count" if failed else "none failed")
         + (f"; {missing} have no scores and are listed below." if missing else ".")
     )
+    said += [unseen_failures(dice)] * bool(unseen_failures(dice))
     said += changed_by_failures(m.table("without_failed"))
     said += [
-        f"{r.dataset}, {r.segmenter}, {r.training_set}: {r.outcome} after {r.repeats} of {r.of} repeats."
+        f"{r.dataset}, {r.segmenter}, {r.training_set}: {r.outcome} after {r.repeats} of {r.of} repeats"
+        + (f"; {r.failed} of the trainings behind that failed." if int(r.failed) else ".")
         for r in m.table("stops").itertuples()
     ]
     apart = dice.dropna(subset="far")
@@ -299,7 +306,10 @@ def audit(m: Material) -> list[Block]:
     drawn = [
         Folded(
             f"{spoken(summary['generator'])}{', filtered' * summary['filtered']} ({summary['dataset']})",
-            [m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS)],
+            [
+                m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS),
+                Cells(privacy_table(summary), PRIVACY),
+            ],
         )
         for path, summary in zip(m.audits, summaries, strict=True)
     ]
@@ -402,7 +412,8 @@ def failed(m: Material) -> list[Block]:
 
 
 def cost(m: Material) -> list[Block]:
-    folders = (folder for s in m.settings for folder in generators_of(s.training_set))
+    learned = dict.fromkeys(s.of_repeat(repeat).training_set for s in m.settings for repeat in s.numbers)
+    folders = (folder for training_set in learned for folder in generators_of(training_set))
     trained = (name for folder in folders for name in Source.of(folder).trained)
     more = (name for name in trained if Source.of(name).base in m.generators)  # seeds, parts of the subjects
     found = costs_so_far(m.results, m.runs, m.settings, list(dict.fromkeys([*m.generators, *more])))

@@ -16,6 +16,7 @@ from understudy.evaluate.scores import DEFAULT_POLICY, LABEL, apply_policy
 from understudy.files.csv_files import read_csv
 from understudy.statistics.intervals import DRAWS
 from understudy.study.grid import Setting, grid, trainings_of_generators
+from understudy.study.looks import after_looks
 
 from .formats import Shown, display
 from .notes import Material
@@ -48,7 +49,7 @@ class StrataScores(Material):
 
     @classmethod
     def of_config(cls, config: Mapping, attributes: Mapping[str, pd.DataFrame]) -> "StrataScores":
-        options, settings = config["evaluation"], list(grid(config))
+        options, settings = config["evaluation"], after_looks(grid(config), config)
         return cls(
             scores_of(settings, config["results"]),
             settings,

@@ -25,7 +25,7 @@ from . import ranking
 from .metrics_of_images import averaged_over_trainings
 from .notes import Material
 from .ranking import ranks_alone
-from .score_arrays import KEYS, REPEATS, TRAININGS, Cell, Cells, cells_of, far_repeats, first, key_of, matrix_of
+from .score_arrays import FAILED, KEYS, REPEATS, TRAININGS, Cell, Cells, cells_of, far_repeats, first, key_of, matrix_of
 from .stopping import Looks
 
 
@@ -163,7 +163,9 @@ class StudyScores(Material):
             }
             for n in self.repeats_at_looks
         ]
-        return Looks(self.repeats_at_looks, dice, self.margin)
+        failed = [{key: int((cell[FAILED] <= n).sum()) for key, cell in known.items()} for n in self.repeats_at_looks]
+        most = {key_of(s): s.trainings if s.trainings > 1 else self.repeats_at_looks[-1] for s in self.settings}
+        return Looks(self.repeats_at_looks, dice, self.margin, failed, most)
 
     @property
     def over_looks(self) -> Callable | None:

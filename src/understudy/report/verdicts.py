@@ -4,9 +4,12 @@ The answer is read off the equivalence table, never off a difference alone: a ge
 good or not, for all that so few subjects and repeats can tell, is undecided.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+
+from .score_arrays import KEYS
 
 YES, NO, OPEN = "yes", "no", "open"
 GOOD = ("equivalent", "better")
@@ -26,11 +29,18 @@ class Answer:
     sentence: str
 
 
-def answer(generator: str, equivalence: pd.DataFrame, relative: pd.DataFrame, name: str) -> Answer:
+def answer(
+    generator: str,
+    equivalence: pd.DataFrame,
+    relative: pd.DataFrame,
+    name: str,
+    resting: Mapping[tuple, tuple[str, str]],
+) -> Answer:
     """Of training on a generator's images alone, with augmentation where it was trained with.
 
     Args:
         equivalence: columns of comparisons.EQUIVALENCE. relative: table relative_dice. name: as people say it.
+        resting: what failed_trainings.rests_on_failures gives.
     """
     rows = _own(equivalence, generator)
     percent = _own(relative, generator)["percent"].dropna()
@@ -38,7 +48,8 @@ def answer(generator: str, equivalence: pd.DataFrame, relative: pd.DataFrame, na
         reason = "it was not compared with real images (no training on its images alone, or none on real ones)"
         return Answer(generator, OPEN, "Not decided", f"{name}: {reason}.")
     verdicts = set(rows["verdict"])
-    found = "; ".join(_of_network(row, rows["dataset"].nunique() > 1) for row in rows.itertuples())
+    several = rows["dataset"].nunique() > 1
+    found = "; ".join(_of_network(row, several, resting) for row in rows.itertuples())
     share = f" reached {_range(percent)} of the Dice that real images give" if len(percent) else " were compared"
     said = f"{name}: segmenters trained on its images alone{share}; {found}."
     return Answer(generator, *combined(verdicts), said)
@@ -58,7 +69,7 @@ def combined(verdicts: set[str]) -> tuple[str, str]:
     return OPEN, "In part as useful" if good else "Not decided"
 
 
-def _of_network(row, several_datasets: bool) -> str:
+def _of_network(row, several_datasets: bool, resting: Mapping[tuple, tuple[str, str]]) -> str:
     where = f"{row.segmenter} on {row.dataset}" if several_datasets else row.segmenter
     spoken = {
         "equivalent": f"equivalent to real images (within {row.margin:g} of Dice)",
@@ -67,7 +78,9 @@ def _of_network(row, several_datasets: bool) -> str:
         "undecided": "undecided",
     }
     false = "" if pd.isna(row.false_claim) else f", false with probability {_probability(row.false_claim)}"
-    return f"with {where} {spoken[row.verdict]}{false}"
+    _, instead = resting.get(tuple(getattr(row, key) for key in KEYS), ("", ""))
+    failed = f", which rests on trainings that failed (without them {instead})" if instead else ""
+    return f"with {where} {spoken[row.verdict]}{false}{failed}"
 
 
 def _probability(p: float) -> str:

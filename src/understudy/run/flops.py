@@ -62,10 +62,9 @@ class _Counter(TorchDispatchMode):
         key = function, _facts(args), _facts(tuple(kwargs.items()))
         if (seen := _SEEN.get(key)) is None:
             result = function(*args, **kwargs)
-            formula = flop_registry.get(function._overloadpacket)
-            flops = formula(*args, **kwargs, out_val=result) if formula else 0
             moved = bytes_moved(function, args, kwargs, result)
-            seen = (flops, moved or 0, moved is not None), _recipe(function, result, args)
+            counts = _flops(function, args, kwargs, result), moved or 0, moved is not None
+            seen = counts, _recipe(function, result, args)
             if seen[1] is None:
                 self.add(seen[0])
                 return result
@@ -80,6 +79,19 @@ class _Counter(TorchDispatchMode):
 
 _SEEN: dict[tuple, tuple[tuple[int, int, int], object]] = {}  # operation, arguments -> counts, recipe of the result
 _FIRST = "the first argument, changed in place"
+
+
+def _flops(function: OpOverload, args: tuple, kwargs: dict, result: object) -> int:
+    """By torch's table, which counts the gradient of a grouped convolution's weights as if all maps were one group."""
+    formula = flop_registry.get(function._overloadpacket)
+    if formula is None:
+        return 0
+    flops = formula(*args, **kwargs, out_val=result)
+    if function is torch.ops.aten.convolution_backward.default:
+        groups, (_, by_weights, _) = args[9:11]
+        alone = formula(*args[:10], (False, by_weights, False), out_val=result)
+        flops -= alone - alone // groups
+    return flops
 
 
 def _facts(value: object) -> object:

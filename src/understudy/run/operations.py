@@ -119,9 +119,11 @@ def _is_view(function) -> bool:
 
 
 def _kind(function, name: str, args) -> str:
+    if name.startswith("convolution"):
+        w_OIKK, groups = (args[1], args[8]) if name == "convolution" else (args[2], args[9])
+        return "fir" if groups > 1 and w_OIKK.shape[1] == 1 else "products"  # depthwise
     if name in PRODUCTS:
-        depthwise = name == "convolution" and args[8] > 1
-        return "fir" if depthwise or (name == "convolution_backward" and args[9] > 1) else "products"
+        return "products"
     return "fir" if name == "fir" else "pointwise"
 
 

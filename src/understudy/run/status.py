@@ -4,14 +4,16 @@ Nothing here asks SLURM or Snakemake, so it answers in a second, on a login node
 and also when the workflow itself has died.
 """
 
+import csv
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
-from understudy.study.grid import Setting, branch_of, run_folder, settings, trained
-from understudy.study.looks import after_looks
+from understudy.files.atomic import read_json
+from understudy.files.escape import of_csv_cell
+from understudy.study.grid import Setting, branch_of, run_folder, settings
+from understudy.study.looks import after_looks, made_trainings
 from understudy.study.result_paths import generator_folder
 
 from . import attempts, progress
@@ -25,7 +27,7 @@ STATES = {
     LOST: "a process was killed: out of memory, time limit, node lost; it goes on when started again",
     STOPPED: "left by itself, at the end of its time budget or asked to; it goes on when started again",
     ERROR: "ended with an error; it is tried again when started again",
-    FAILED: "failed for good",
+    FAILED: "failed, and that is its result: it counts in the tables, and is not tried again",
     UNPUBLISHED: "all images seen, its result is not there yet",
     DONE: "its result is there",
     WAITING: "not begun",
@@ -65,7 +67,7 @@ class Standing:
 def wanted(config: Mapping) -> list[Work]:
     """The trainings and samplings that a validated config asks for."""
     results, runs, works = config["results"], config["runs"], []
-    for dataset, generator in product(config["datasets"], trained(config)):
+    for dataset, generator in made_trainings(config):
         wildcards = {"dataset": dataset, "generator": generator}
         name, folder = f"{dataset} {generator}", generator_folder(results, dataset, generator)
         where = {rule: run_folder(runs, rule, wildcards) for rule in ("train_generator", "sample_generator")}
@@ -89,7 +91,8 @@ def standing(work: Work, now: float | None = None) -> Standing:
     """Raises nothing for half-written files: what cannot be read yet is not known yet."""
     run_dir = _newest_run(Path(work.run))
     if run_dir is None:
-        return Standing(work, DONE if Path(work.output).exists() else WAITING)
+        state, word = _result(work) if Path(work.output).exists() else (WAITING, "")
+        return Standing(work, state, word=word)
     lines, line = attempts.read(run_dir), progress.last_line(run_dir) or {}
     start = next((entry for entry in reversed(lines) if entry["event"] == "start"), {})
     state, word = _state(work, run_dir, lines, line, time.time() if now is None else now)
@@ -119,7 +122,7 @@ def _state(work: Work, run_dir: Path, lines: list[dict], line: dict, now: float)
     if owner and silent < SILENT_SECONDS:
         return RUNNING, attempts.last_message(lines[:-1])
     if Path(work.output).exists():
-        return DONE, ""
+        return _result(work)
     if owner or (lines and lines[-1]["event"] == "start"):
         return LOST, f"not heard of for {silent / 60:.0f} min, killed by something"
     reason = lines[-1]["reason"] if lines else "finished"
@@ -128,3 +131,14 @@ def _state(work: Work, run_dir: Path, lines: list[dict], line: dict, now: float)
     if reason == "finished":
         return UNPUBLISHED, ""
     return STOPPED, {"budget": "time budget used", "asked": "another process took over"}.get(reason, f"by {reason}")
+
+
+def _result(work: Work) -> tuple[str, str]:
+    """Of what was published: a failure is a result, and scores or the manifest of weights say why."""
+    failure = ""
+    if work.output.endswith(".csv"):
+        with open(work.output, newline="", encoding="utf-8") as scores:
+            failure = of_csv_cell(next(csv.DictReader(scores), {}).get("failure") or "")
+    elif work.output.endswith("weights.json"):
+        failure = read_json(Path(work.output)).get("failure", "")
+    return (FAILED, failure) if failure else (DONE, "")

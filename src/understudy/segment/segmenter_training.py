@@ -8,6 +8,7 @@ runs on training sets of different size have the same schedule.
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -52,7 +53,8 @@ class SegmenterTrainee:
     ):
         own = read_options(block(name), name, size, options)
         options = completed(options, own)
-        self.options, self.data, self.seed, self.device = options, training_set, seed, torch.device(device)
+        self.data = replace(training_set, foreground=options.get("foreground_share", 0.0))
+        self.options, self.seed, self.device = options, seed, torch.device(device)
         self.classes = classes
         torch.manual_seed(seed)
         self.network = build(name, channels, classes, size, **options).to(self.device, **_layout(self.device))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from understudy.stack.labels import classes_of_grey
 from understudy.study.sources import REAL, SHUFFLED, Source, counts
 
 from .subjects_by_lot import first_percent, in_order
+
+LOOKED_AT = 1000  # images at a time
+ROUNDING = 1e-9  # 10 times 0.1 is 1
 
 
 @dataclass
@@ -31,6 +35,13 @@ class SourceImages:
     def by_subject(self) -> bool:
         """Whether validation is by subject; images without a subject (or with another's labels) are pooled."""
         return "" not in self.validation
+
+    @cached_property
+    def labelled(self) -> np.ndarray:
+        """Places in `train` of the images that show a label."""
+        blocks = np.split(self.train, range(LOOKED_AT, len(self.train), LOOKED_AT))
+        shown = [self.images.batch(torch.from_numpy(block))[:, -1].amax((1, 2)).cpu().numpy() > 0 for block in blocks]
+        return np.flatnonzero(np.concatenate(shown))
 
 
 @dataclass(frozen=True)
@@ -56,12 +67,14 @@ class Few:
 
 @dataclass
 class TrainingSet:
-    """`validator` validates; `even`: sources take turns, whatever their size; else each image does."""
+    """`validator` validates; `even`: sources take turns, whatever their size; else each image does. `foreground`: share
+    of the images, in every run of them, that are drawn from those of their source that show a label (nnU-Net)."""
 
     sources: list[SourceImages]
     seed: int
     validator: SourceImages
     even: bool = True
+    foreground: float = 0.0
 
     def of_repeat(self, repeat: int, seed: int) -> "TrainingSet":
         """The same images in an order of its own, and of the subjects that this repeat has drawn."""
@@ -96,14 +109,30 @@ class TrainingSet:
                 first = int(places[inside][0]) // len(self.sources)
                 seed = seed_of(self.seed, source.name)
                 chosen = epoch_indices(len(source.train), seed, first, int(inside.sum())).numpy()
+                own = first + np.arange(len(chosen))
             else:
-                chosen = order[inside] - bounds[turn]
+                chosen, own = order[inside] - bounds[turn], places[inside]
+            if self.foreground:
+                chosen = self._with_foreground(source, chosen, own)
             batches.append(source.images.batch(torch.from_numpy(source.train[chosen])))
             rows.append(np.flatnonzero(inside))
         if len(batches) == 1:
             return split_labels(batches[0])
         in_turn = to_device(np.argsort(np.concatenate(rows)), batches[0].device)
         return split_labels(torch.cat(batches)[in_turn])
+
+    def _with_foreground(self, source: SourceImages, chosen: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Where the share of foreground passes a whole number, an image that shows a label, in epochs of their own."""
+        whole = np.floor(places * self.foreground + ROUNDING).astype(int)
+        forced = np.floor((places + 1) * self.foreground + ROUNDING).astype(int) > whole
+        if not (forced.any() and len(source.labelled)):
+            return chosen
+        turns = whole[forced]
+        seed = seed_of(self.seed, source.name, "foreground")
+        drawn = epoch_indices(len(source.labelled), seed, int(turns[0]), int(turns[-1] - turns[0]) + 1).numpy()
+        chosen = chosen.copy()
+        chosen[forced] = source.labelled[drawn[turns - turns[0]]]
+        return chosen
 
 
 def split_labels(x_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

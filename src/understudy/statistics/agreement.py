@@ -1,7 +1,7 @@
 """Do readers agree, with each other and with themselves? Kappa: agreement beyond what chance would bring.
 
 Where nearly all calls are alike, kappa is small however often two readers agree (Feinstein, Cicchetti 1990), so the
-share of equal calls stands beside it.
+share of equal calls stands beside it. SciPy has no kappa, and statsmodels and scikit-learn are no dependencies.
 """
 
 from collections.abc import Callable

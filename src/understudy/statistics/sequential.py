@@ -19,28 +19,38 @@ levels (Slepian's inequality).
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import optimize, stats
 
 from .intervals import Difference
-from .power import Deviations
+from .power import Design, Deviations
 
 STEP = 0.05  # of the share of repeats
 ALPHAS = np.geomspace(1e-6, 0.5, 40)
 LOWEST, POINTS = -8.0, 400  # of the grid of integration
 FUTILE = 0.02  # chance of a decision at the last look below which further repeats are not worth it
 FEWEST = 4  # repeats: fewer do not know their own deviation well enough to say so
+PATHS = 2**12  # of a difference over the looks
 
 
 def spent(alpha: float, fraction: float) -> float:
     return 2 * stats.norm.sf(stats.norm.isf(alpha / 2) / np.sqrt(fraction))
 
 
-def share_of_repeats(found: Deviations, subjects: int, last: int) -> float:
-    """Of the variance of a difference at the last look, what repeats bring: 0 to 1."""
+def share_of_repeats(found: Deviations, subjects: int, last: tuple[int, int]) -> float:
+    """Of the variance of a difference at the last look, what repeats bring: 0 to 1.
+
+    Where columns are trainings of a generator, these and the repeats within them are added together. What trainings
+    bring then falls with the number of repeats at most, so the share, and with it the distance of looks, is rather too
+    large, which is stricter.
+
+    Args:
+        last: columns at the last look, of the made set and of the real one.
+    """
     fixed = found.by_subject**2 / subjects
-    added = sum(c**2 + r**2 / subjects for c, r in zip(found.columns, found.rest, strict=True)) / last
+    added = sum((c**2 + r**2 / subjects) / n for c, r, n in zip(found.columns, found.rest, last, strict=True))
     return added / (fixed + added) if added else 0.0
 
 
@@ -51,8 +61,11 @@ def fractions(looks: Sequence[int], share: float) -> list[float]:
 
 def levels(looks: Sequence[int], share: float) -> np.ndarray:
     """(looks, ALPHAS): what a one-sided p is compared with at each look, for a test at each alpha."""
-    rounded = min(max(int(np.ceil(share / STEP - 1e-9)), 1), round(1 / STEP))
-    return _levels(tuple(looks), rounded)
+    return _levels(tuple(looks), _steps(share))
+
+
+def _steps(share: float) -> int:
+    return min(max(int(np.ceil(share / STEP - 1e-9)), 1), round(1 / STEP))
 
 
 @functools.lru_cache(maxsize=256)
@@ -118,22 +131,55 @@ def level_at(alpha: float, look: int, looks: Sequence[int], share: float) -> flo
 
 
 def chance_to_decide(
-    found: Difference, share: float, subjects: int, look: int, looks: Sequence[int], alpha: float, margin: float
+    found: Difference,
+    share: float,
+    last: tuple[int, int],
+    look: int,
+    looks: Sequence[int],
+    alpha: float,
+    margin: float,
 ) -> float:
     """Chance that the last look finds the two equivalent, or different by more than the margin, if the true difference
     is the one that is seen now (conditional power under the current trend: Jennison and Turnbull 2000, section 10.2).
 
     Args:
-        found: at this look (0 the first). alpha: of one comparison.
+        found: at this look (0 the first). last: subjects, and columns at the last look. alpha: of one comparison.
     """
     now = fractions(looks, share)[look]
-    last = float(found.error) * np.sqrt(now)  # standard error at the last look
-    left = last * np.sqrt(1 - now)  # how far the difference may still move
-    freedom = 1 / ((1 - share) ** 2 / (subjects - 1) + share**2 / (looks[-1] - 1))  # Satterthwaite, at the last look
+    error = float(found.error) * np.sqrt(now)  # standard error at the last look
+    left = error * np.sqrt(1 - now)  # how far the difference may still move
+    subjects, columns = last
+    freedom = 1 / ((1 - share) ** 2 / (subjects - 1) + share**2 / (columns - 1))  # Satterthwaite, at the last look
     half, wide = (
-        last * stats.t.isf(level_at(one_sided, len(looks) - 1, looks, share), freedom)
+        error * stats.t.isf(level_at(one_sided, len(looks) - 1, looks, share), freedom)
         for one_sided in (alpha, alpha / 2)
     )
     room, seen = margin - half, abs(float(found.value))
     equal = stats.norm.cdf(room, seen, left) - stats.norm.cdf(-room, seen, left) if room > 0 else 0.0
     return float(equal + stats.norm.sf(margin + wide, seen, left))
+
+
+# ---- power beforehand ------------------------------------------------------------------------------------------------
+
+
+def at_last_look(design: Design, looks: Sequence[int]) -> tuple[Design, float]:
+    """The test of the last look alone, and how much likelier equal sets are found by any of the looks.
+
+    The first is `design`, whose columns are those of the last look, at that look's level. The second is of the process
+    of the difference over the looks with its error known, by quasi random paths; that futile comparisons end early is
+    no part of it. benchmarks/power.py compares the sum with simulated studies.
+    """
+    d, s = design.deviations, design.subjects
+    share = share_of_repeats(d, s, design.columns)
+    level_K = _of_alpha(fractions(looks, _steps(share) * STEP), design.alpha)
+    last = replace(design, alpha=float(level_K[-1]))
+    variance = d.by_subject**2 / s
+    variance += sum((c**2 + r**2 / s) / n for c, r, n in zip(d.columns, d.rest, design.columns, strict=True))
+    times_K = np.array(fractions(looks, share))
+    freedom = 1 / ((1 - share) ** 2 / (s - 1) + share**2 / (min(design.columns) - 1))
+    error_K = np.sqrt(variance / times_K)
+    uniform = stats.qmc.Sobol(len(looks), seed=0).random(PATHS)
+    steps = np.sqrt(np.diff(times_K, prepend=0)) * stats.norm.ppf(np.clip(uniform, 1e-9, 1 - 1e-9))
+    seen = np.abs(steps.cumsum(axis=1) / np.sqrt(times_K)) * error_K
+    found = seen < design.margin - stats.t.isf(level_K, freedom) * error_K
+    return last, float(found.any(axis=1).mean() - found[:, -1].mean())

@@ -1,21 +1,24 @@
 """Looks at a study: how many repeats each training set has at each of them, and which go on to the next.
 
 Repeats are numbered, and a look asks for the first so many of them. So a later look adds trainings and repeats none.
+Where each generator is trained several times, a look asks for those trainings that its repeats take turns over.
 What a look has decided lies in results/looks/look{k}.json (scripts/decide_look.py); from these files alone follows how
 many repeats a training set has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from understudy.files.atomic import read_json
 
 from .experiment_registry import experiments
-from .grid import Setting, grid, primary_sets, settings_of
-from .sources import REAL
+from .grid import Setting, audited, external_files, grid, primary_sets, settings, settings_of, sources, trained
+from .sources import REAL, Source, origins_of
 
-TIMES = (2, 3, 5)  # generator_seeds: the repeats at the looks before the last, where the config does not say
+TIMES = (2, 3, 5)  # repeats of each training of a generator at the looks before the last, where the config does not say
+FEWEST_TRAININGS = 3  # of a generator, for intervals that keep what they promise: benchmarks/conclusions.md
 COMPARED = "augmented"  # primary comparisons are of trainings with augmentation
 
 Open = frozenset[tuple[str, str, str]]  # dataset, segmenter, training set
@@ -27,8 +30,14 @@ def looks_of(config: Mapping) -> list[int]:
     last = asked["repeats"]
     if asked["stopping"] == "fixed":
         return [last]
-    named = asked["looks"] or [n * asked["generator_seeds"] for n in TIMES]
+    named = asked["looks"] or _looks_by_default(asked["generator_seeds"])
     return [*(n for n in named if n < last), last]
+
+
+def _looks_by_default(trainings: int) -> list[int]:
+    """Once more trainings of a generator are asked for than intervals need, they are added in looks, too."""
+    added = [n for n in (FEWEST_TRAININGS, trainings) if trainings > FEWEST_TRAININGS]
+    return [*added, *(n * trainings for n in TIMES)]
 
 
 def look_file(results: object, look: object) -> str:
@@ -75,7 +84,51 @@ def after_looks(settings: Iterable[Setting], config: Mapping, until: int | None 
     return [replace(s, repeats=repeats_of(s, looks, opened)) if s in of_grid else s for s in settings]
 
 
+def external_after_looks(config: Mapping) -> list[tuple[Setting, str, str]]:
+    """grid.external_files, of the repeats that there are."""
+    asked, sites, names = zip(*external_files(config), strict=True) if external_files(config) else ((), (), ())
+    return list(zip(after_looks(asked, config), sites, names, strict=True))
+
+
 def primary_settings(config: Mapping) -> list[Setting]:
     """What looks decide about, and the real images that it is compared with."""
     sets = {REAL, *primary_sets(config)}
     return [s for s in grid(config) if s.augmentation == COMPARED and s.training_set in sets]
+
+
+# ---- trainings of generators -----------------------------------------------------------------------------------------
+
+
+def not_asked(config: Mapping) -> set[tuple[str, str]]:
+    """(dataset, folder) of synthetic images that all repeats would need, and the looks so far have not asked for."""
+    if len(looks_of(config)) == 1:
+        return set()
+    whole = settings(config)
+    return _behind(whole) - _behind(after_looks(whole, config))
+
+
+def _behind(settings: Iterable[Setting]) -> set[tuple[str, str]]:
+    return {
+        origin
+        for s in settings
+        for repeat in s.numbers
+        for origin in origins_of(s.of_repeat(repeat).training_set, s.dataset)
+    }
+
+
+def made_sources(config: Mapping) -> list[tuple[str, str]]:
+    """(dataset, folder) of the synthetic images that there are, after the looks so far."""
+    missing = not_asked(config)
+    return [one for one in product(config["datasets"], sources(config)) if one not in missing]
+
+
+def made_trainings(config: Mapping) -> list[tuple[str, str]]:
+    """(dataset, folder) of the trainings of generators that are behind these."""
+    behind = {(dataset, name) for dataset, folder in made_sources(config) for name in Source.of(folder).trained}
+    return [one for one in product(config["datasets"], trained(config)) if one in behind]
+
+
+def made_audits(config: Mapping) -> list[tuple[str, str, str]]:
+    """grid.audited, of the images that there are."""
+    missing = not_asked(config)
+    return [one for one in audited(config) if one[:2] not in missing]

@@ -39,6 +39,12 @@ class DynUNet(training.Segmenter):
     dice_squared: training.DiceSquared = False
     background_warmup_epochs: training.BackgroundWarmupEpochs = 0
     intensities: training.Intensities = "z_score"
+    foreground_share: training.Probability = key(
+        0.0,
+        "of the training images that are drawn from those that show a label, in epochs of their own; the others are "
+        "drawn from all",
+        remark="nnU-Net: 0.33",
+    )
     test_mirroring: bool = key(
         False,
         "predictions are the mean of those of an image and its three mirrorings, as nnU-Net's, at four times the cost",
