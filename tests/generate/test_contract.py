@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from made import assert_same_state, real_images, rng
-from tiny_generators import BATCH, SIZE, TINY
+from tiny_generators import BATCH, SIZE, TINY, generator_of
 
 from understudy import generate
 from understudy.config.fields import MACHINE
@@ -41,10 +41,6 @@ def with_the_template(monkeypatch):
 @pytest.fixture(params=FORMS)
 def name(request):
     return request.param
-
-
-def generator_of(name):
-    return name.split()[0]
 
 
 def tiny(name, seed=0, **options):
