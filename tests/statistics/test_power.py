@@ -1,15 +1,10 @@
 """Power that is stated beforehand is that of simulated studies, to three points."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
+from power import simulated
 
 from understudy.statistics.power import Design, Deviations, deviations_of
-
-POWER = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/power.py"))
-simulated = POWER["simulated"]
 
 
 @pytest.mark.parametrize("subjects", [15, 56])

@@ -3,16 +3,11 @@
 The studies are those of benchmarks/conclusions.py, fewer of them; its table has all designs.
 """
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
+from conclusions import Simulated, line
 
 from understudy.statistics.intervals import difference, linearised
-
-CONCLUSIONS = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/conclusions.py"))
-Simulated, line = CONCLUSIONS["Simulated"], CONCLUSIONS["line"]
 
 
 @pytest.mark.parametrize("luck", [0, 0.01, 0.02])
