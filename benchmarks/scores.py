@@ -10,8 +10,8 @@ surface Dice at 1 mm, the Hausdorff distance and its 95th percentile; ours has t
 Predictions are the references, disturbed: shifted, eroded, with one stray voxel far away, torn by noise. MONAI gets its
 masks ready made, the regions too. Scores are compared with MONAI's, whose distances are float32 and whose percentile
 interpolates at a place that float32 rounds; so the 95th percentile is compared with that of MONAI's own edges in
-float64 (not timed). Prints one line per case and ends with 1 where a score differs. `hausdorff` is ours alone: Dice and that distance of the
-labels, where only the maximum is looked for.
+float64 (not timed). Prints one line per case and ends with 1 where a score differs. `hausdorff` is ours alone: Dice
+and that distance of the labels, where only the maximum is looked for.
 """
 
 import argparse

@@ -11,7 +11,7 @@ EXTERNAL = config["evaluation"]["external"]
 STRATA = config["evaluation"]["strata"]
 CALIBRATION = config["evaluation"]["calibration"]
 DATASETS_WITH_ATTRIBUTES = {
-    name: {"attributes": dataset["attributes"]}
+    name: NAMED["datasets"][name] | {"attributes": dataset["attributes"]}
     for name, dataset in config["datasets"].items()
 }
 

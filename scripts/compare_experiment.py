@@ -3,10 +3,9 @@
 A scores file that does not exist is a failed training: it is listed in the table, not averaged, and no error.
 """
 
-import argparse
 from pathlib import Path
 
-from understudy.config.study import config_argument
+from understudy.config.study import config_argument, config_parser
 from understudy.evaluate.scores import LABEL, apply_policy
 from understudy.files.json_forms import StacksCounts
 from understudy.files.outside import read_json_as
@@ -16,23 +15,23 @@ from understudy.report.experiment_tables import Trained
 from understudy.report.figure_note import note_trainings
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
+from understudy.report.notes import of_all
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import cells_of
 from understudy.report.study_scores import scores_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.experiment_registry import EXPERIMENTS, Curves, curves
-from understudy.study.grid import Setting, published_names, setting_of, trainings_of_generators
+from understudy.study.grid import Setting, setting_of
 from understudy.study.result_paths import stacks_folder
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = config_parser(__doc__)
     parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS))
-    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
     a = parser.parse_args()
     with named_os_errors():
         config = config_argument(a.config)
-        results, published = Path(config["results"]), published_names(config)
+        results = Path(config["results"])
         found = list(curves(config, a.experiment))
         trained_settings = list(dict.fromkeys(setting for c in found for setting in settings_of_curves(c, config)))
         scores = scores_of(trained_settings, results)
@@ -45,15 +44,12 @@ def main() -> None:
             found,
             cells,
             config["experiments"]["repeats"],
-            config["evaluation"]["bootstrap"],
             subjects,
-            config["experiments"]["validation"],
-            published,
-            trainings_of_generators(config),
+            **of_all(config),
         )
         write_tables(results / "tables", [TABLES[a.experiment]], trained)
         table = trained.table(a.experiment)
-        figure = draw_curves(a.experiment, table, published_ends(a.experiment, table, published))
+        figure = draw_curves(a.experiment, table, published_ends(a.experiment, table, trained.published))
         save(note_trainings(figure, trained.generator_seeds), results / "figures" / a.experiment)
 
 

@@ -1,9 +1,8 @@
 """Makes the table of segmenters of one data set that were scored on the test subjects of another."""
 
-import argparse
 from pathlib import Path
 
-from understudy.config.study import config_argument
+from understudy.config.study import config_argument, config_parser
 from understudy.report.external import ExternalScores
 from understudy.report.formats import write_tables
 from understudy.report.registry import made_by
@@ -11,8 +10,7 @@ from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
+    parser = config_parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     a = parser.parse_args()
     with named_os_errors():

@@ -1,9 +1,8 @@
 """Makes the tables of how like real images and annotations each generator's are (CSV, Markdown, LaTeX)."""
 
-import argparse
 from pathlib import Path
 
-from understudy.config.study import config_argument
+from understudy.config.study import config_argument, config_parser
 from understudy.report.formats import write_table
 from understudy.report.registry import made_by
 from understudy.run.command_line import named_os_errors, run
@@ -13,8 +12,7 @@ from understudy.study.result_paths import generator_folder
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
+    parser = config_parser(__doc__)
     parser.add_argument("--folders", type=Path, nargs="+", help="of generators; default: all that there are images of")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
     args = parser.parse_args()

@@ -1,10 +1,9 @@
 """Makes table and figure of Dice by stratum of the test subjects: columns of subjects.csv, of a file of attributes, or
 the size of the tumor."""
 
-import argparse
 from pathlib import Path
 
-from understudy.config.study import config_argument
+from understudy.config.study import config_argument, config_parser
 from understudy.report.figure_note import note_trainings
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
@@ -15,8 +14,7 @@ from understudy.run.command_line import named_os_errors, run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
+    parser = config_parser(__doc__)
     a = parser.parse_args()
     with named_os_errors():
         config = config_argument(a.config)

@@ -1,9 +1,8 @@
 """Looks at the primary comparisons after some of the repeats: which are decided, which are futile, which go on."""
 
-import argparse
 from pathlib import Path
 
-from understudy.config.study import config_argument
+from understudy.config.study import config_argument, config_parser
 from understudy.files.atomic import write_json
 from understudy.report.stopping import decide
 from understudy.report.study_scores import StudyScores
@@ -12,8 +11,7 @@ from understudy.study.looks import after_looks, open_after, primary_settings, re
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
+    parser = config_parser(__doc__)
     parser.add_argument("--look", type=int, required=True, help="1 the first")
     parser.add_argument("--output", type=Path, required=True, help="results/looks/look1.json, ...")
     a = parser.parse_args()

@@ -16,7 +16,7 @@ from understudy.report.fidelity_figure import draw_fidelity_beside_use
 from understudy.report.figure_note import note_trainings
 from understudy.report.figures import REPEATS_SHOWN, Example, draw_dice, draw_predictions, draw_samples, save
 from understudy.report.score_tables import published_of
-from understudy.report.study_scores import repeat_means, scores_of
+from understudy.report.study_scores import of_trainings, repeat_means, scores_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.stack import Stack
 from understudy.study.grid import Setting, base_sources, grid, trainings_of_generators
@@ -43,10 +43,14 @@ def main() -> None:
         for segmenter in dict.fromkeys(s.segmenter for s in settings):
             examples = [e for s in settings if s.segmenter == segmenter for e in examples_of(s, results)]
             save(draw_predictions(examples, real.meta["labels"]), args.output / f"predictions_{segmenter}")
-        figure = note_trainings(dice_figure(args, config, settings), trainings_of_generators(config))
+        means = repeat_means(apply_policy(scores_of(settings, results), config["evaluation"]["empties"]), "dice")
+        published = published_of(read_csv(args.table), args.dataset) if args.table else None
+        figure = note_trainings(draw_dice(means, settings, published), trainings_of_generators(config))
         save(figure, args.output / "dice")
         if args.fidelity:
-            beside = draw_fidelity_beside_use(*rows_of(args, config))
+            wanted = config["experiments"]["augmentations"][0]
+            trainings = of_trainings(means, [s for s in settings if s.augmentation == wanted])
+            beside = draw_fidelity_beside_use(*rows_of(args, config), trainings)
             save(note_trainings(beside, trainings_of_generators(config)), args.output / "fidelity_dice")
 
 
@@ -61,13 +65,6 @@ def rows_of(args: argparse.Namespace, config: dict) -> tuple[pd.DataFrame, pd.Da
     wanted = config["experiments"]["augmentations"][0]
     dice = dice[(dice["dataset"] == args.dataset) & (dice["augmentation"] == wanted)]
     return dice, fidelity[fidelity["dataset"] == args.dataset]
-
-
-def dice_figure(args: argparse.Namespace, config: dict, settings: list[Setting]):
-    scores = scores_of(settings, config["results"])
-    counted = apply_policy(scores, config["evaluation"]["empties"])
-    published = published_of(read_csv(args.table), args.dataset) if args.table else None
-    return draw_dice(repeat_means(counted, "dice"), settings, published)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 tables, methods, how the generators were treated, failed trainings, cost. It shows images of patients and stays in the
 house; with --shareable it has no image of a head, and no name of a subject or a reader."""
 
-import argparse
 from pathlib import Path
 
-from understudy.config.study import config_argument
+from understudy.config.study import config_argument, config_parser
 from understudy.files.atomic import write_text_atomically
 from understudy.report.page import page
-from understudy.report.sections import Material, lead, sections
+from understudy.report.page_material import Material
+from understudy.report.sections import lead, sections
 from understudy.report.shareable import banner, check_page
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.grid import known_sources, published_names, settings, trainings_of_generators
@@ -19,8 +19,7 @@ TITLE = "Can synthetic images stand in for real patients?"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
+    parser = config_parser(__doc__)
     parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, where there is one")
     parser.add_argument("--audits", type=Path, nargs="*", default=[], help="audit.json of every generator")
     parser.add_argument("--experiments", nargs="*", default=[], help="names of those beyond the grid")

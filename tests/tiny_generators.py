@@ -1,5 +1,6 @@
 """The smallest form of every generator, with all that it does by chance or now and then: it trains in a fraction of a
-second. A new generator adds a line; with it, everything is tested that all of them must do."""
+second. A new generator adds a line; with it, everything is tested that all of them must do. A second form of a
+generator has a word after the name."""
 
 SIZE, BATCH = 16, 4
 GAN = {"channel_base": 128, "channel_max": 8, "latent_size": 8, "batch": BATCH}
@@ -9,6 +10,8 @@ R3GAN = {"channel_base": 64, "channel_max": 8, "group_size": 4, "blocks": 1, "la
 R3GAN |= {"burn_in_kimg": 0.02, "gamma": [1, 0.1], "penalty_interval": 2, "precision": "fp32"}
 DENOISING = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [8], "batch": BATCH, "evaluations": 3}
 DENOISING |= {"learning_rate": 0.003, "dropout": 0.1}
+CONVNEXT = {"network": "convnext", "target": "x", "patch": 2, "width": 32, "blocks": 2, "attention_interval": 2}
+CONVNEXT |= {"batch": BATCH, "evaluations": 3, "learning_rate": 0.003, "dropout": 0.1, "gradient_clip": 1}
 TINY = {
     "progressive_gan": GROWING,
     "stylegan1": {**GROWING, "mapping_layers": 2},
@@ -17,4 +20,9 @@ TINY = {
     "r3gan": R3GAN,
     "diffusion": {**DENOISING, "steps": 40, "step_sampling": "second_moment"},
     "rectified_flow": DENOISING,
+    "rectified_flow convnext": CONVNEXT,
 }
+
+
+def generator_of(form: str) -> str:
+    return form.split()[0]

@@ -15,7 +15,7 @@ from understudy.evaluate.feature_spaces import Space, open_space
 from understudy.evaluate.features import Images, features_of
 from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
 from understudy.files.find_weights import find_weights
-from understudy.report.fidelity_figure import draw_fidelity_beside_use
+from understudy.report.fidelity_figure import TRAININGS, draw_fidelity_beside_use
 from understudy.report.fidelity_table import (
     NEARER,
     REAL,
@@ -272,5 +272,12 @@ def test_a_generator_nearer_than_real_test_images_is_marked(tmp_path):
     figure = draw_fidelity_beside_use(dice, table.assign(frechet=table["frechet_matched"]))
     (axis,) = [axis for axis in figure.axes if axis.get_visible()]
     assert axis.get_xlabel() == "frechet, lower is nearer" and len(axis.containers) == 2
+    several = pd.DataFrame(
+        [("unet", "copier", name, dice) for name, dice in (("copier", 0.65), ("honest", 0.75))], columns=TRAININGS
+    )
+    drawn = draw_fidelity_beside_use(dice, table.assign(frechet=table["frechet_matched"]), several)
+    (second,) = [one for one in drawn.axes if one.get_visible()]
+    small = [(line.get_xdata()[0], line.get_ydata()[0]) for line in second.lines if line.get_markersize() == 4]
+    assert small == [(1.0, 0.65), (9.0, 0.75)] and second.containers[0].lines[0].get_xdata() == [5.0]
     rings = [container.lines[0].get_markeredgewidth() for container in axis.containers]
     assert rings[0] == 2 and rings[1] < 2

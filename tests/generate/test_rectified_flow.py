@@ -9,7 +9,11 @@ import pytest
 import torch
 from made import assert_same_state, count
 
-from understudy.generate import rectified_flow
+from understudy.config.study import complete, load_yaml
+from understudy.forecast.gpus import GPUS
+from understudy.forecast.speed import modelled
+from understudy.generate import denoising, rectified_flow
+from understudy.generate.generator_flops import demand
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.rectified_flow import SAMPLERS, RectifiedFlow, euler, heun
 from understudy.generate.weights import seeded_build
@@ -166,6 +170,66 @@ def test_who_knows_the_answer_has_no_loss():
     torch.testing.assert_close(wrong, 0.01 * (1 / (1 - t_N)) ** 2, msg="0.1 / (1 - t) beside the truth in every pixel")
 
 
+class Best(torch.nn.Module):
+    """The best answer for pixels of N(MEAN, SD^2); of target x the image, E[X_1 | X_t = x] = x + (1 - t) v."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.target, self.anywhere = target, torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x_NCHW, t_N):
+        t = t_N.view(-1, 1, 1, 1) / 1000
+        return best(x_NCHW, t) if self.target == "velocity" else x_NCHW + (1 - t) * best(x_NCHW, t)
+
+
+def knowing_best(target, **options):
+    generator = tiny(target=target, **options)
+    generator.networks["denoiser"] = Best(target)
+    return generator
+
+
+def test_to_predict_the_image_is_to_predict_the_velocity():
+    image = real_NCHW(40)
+    arguments = image, torch.linspace(0, 0.95, 40), noise_like(image, 1)
+    losses = [knowing_best(target, smallest_noise=0.05).loss(*arguments) for target in ("velocity", "x")]
+    torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun"])
+@pytest.mark.parametrize("evaluations", [1, 2, 10, 25])
+def test_images_and_velocities_give_the_samples_of_theory(sampler, evaluations):
+    a, b = (
+        knowing_best(target, sampler=sampler, evaluations=evaluations, smallest_noise=1e-3).sample(128, seed=1)
+        for target in ("velocity", "x")
+    )
+    if sampler == "euler" or evaluations % 2:  # no evaluation at t = 1, where an image tells no velocity
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+    else:
+        assert b.isfinite().all()
+    sd = theory(SAMPLERS[sampler], evaluations)[1]
+    if sd < 0.25:  # else many are beyond 1, and are cut there
+        assert float(a.std()) == pytest.approx(sd, rel=0.02, abs=1e-6)
+        assert float(a.mean()) == pytest.approx(MEAN, abs=0.01)
+
+
+def test_near_the_image_the_loss_divides_by_the_smallest_noise():
+    generator, image = tiny(target="x", smallest_noise=0.2), real_NCHW(4)
+    loss_N = generator.loss(image, torch.tensor([0.0, 0.5, 0.9, 1.0]), noise_like(image, 1)).detach()
+    torch.testing.assert_close(loss_N, image.square().flatten(1).mean(1) / torch.tensor([1, 0.5, 0.2, 0.2]) ** 2)
+
+
+@pytest.mark.parametrize("target", ["velocity", "x"])
+def test_a_misfit_is_the_loss_at_times_that_all_images_share(target):
+    generator, image = knowing_best(target, smallest_noise=1e-6), real_NCHW(3)
+    expected = torch.zeros(3)
+    for number in range(denoising.TRIES):
+        rng = seeds.generator("cpu", "misfit", 5, number)
+        t_1, noise = torch.rand(1, generator=rng), torch.randn((1, 3, 8, 8), generator=rng)
+        x = t_1 * image + (1 - t_1) * noise
+        expected += (image - noise - best(x, t_1)).square().flatten(1).mean(1) / denoising.TRIES
+    torch.testing.assert_close(generator.misfit(image, 5), expected, rtol=1e-3, atol=1e-4)
+
+
 def test_gradients_are_those_of_finite_differences():
     generator = tiny()
     network = generator.networks["denoiser"].double()
@@ -199,14 +263,47 @@ def test_times_are_those_of_the_option():
     normal = torch.special.ndtri(levels.double()).sigmoid().float()
     torch.testing.assert_close(logit_normal.quantile(levels), normal, rtol=0, atol=0.01)
     assert (weights == 1).all() and uniform.min() >= 0 and uniform.max() < 1
+    moved, _ = tiny(time_sampling="logit_normal", time_mean=-0.4, time_scale=2).times(50_000, rng)
+    torch.testing.assert_close(moved.logit().mean(), torch.tensor(-0.4), rtol=0, atol=0.05)
+    torch.testing.assert_close(moved.logit().std(), torch.tensor(2.0), rtol=0, atol=0.05)
 
 
 # ------------------------------------------------------------------------------------------------ training
-@pytest.mark.parametrize("options", [{}, {"time_sampling": "logit_normal", "mirror": True}, {"dropout": 0.3}])
+def test_the_learning_rate_rises_and_falls():
+    generator = tiny(warmup_kimg=0.012, rate_decay=0.5, kimg=0.06)
+    expected = [0.005, 0.01 * 0.9**0.5, 0.01 * 0.5**0.5, 0.01 * 0.1**0.5, 0]
+    assert [generator.learning_rate(seen) for seen in (0, 6, 30, 54, 60)] == pytest.approx(expected)
+    for step in (9, 5):
+        generator.step(real_NCHW(), 6 * step, None)
+        assert generator.optimizers["denoiser"].param_groups[0]["lr"] == generator.learning_rate(6 * step)
+    assert {tiny().learning_rate(seen) for seen in (0, 30, 60)} == {0.01}
+
+
+def test_the_average_is_short_at_first():
+    """A tenth of 60 images: 6, which is one iteration."""
+    generator = tiny(ema_decay=0.9, ema_rampup=0.1)
+    assert generator.ema_decay(0) == pytest.approx(0) and generator.ema_decay(60) == pytest.approx(0.5)
+    assert generator.ema_decay(10**6) == 0.9 and tiny().ema_decay(0) == 0.5
+
+
+def test_a_long_gradient_is_shortened():
+    whole = gradient_of(tiny())
+    length = float(whole.norm())
+    torch.testing.assert_close(gradient_of(tiny(gradient_clip=length / 4)), whole / 4)
+    torch.testing.assert_close(gradient_of(tiny(gradient_clip=length * 4)), whole)
+
+
+IMAGES = {"target": "x", "patch": 2, "multipliers": [1], "gradient_clip": 1, "rate_decay": 0.5, "warmup_kimg": 0.01}
+BLOCKS = IMAGES | {"network": "convnext", "blocks": 3, "attention_interval": 3, "multipliers": None, "ema_rampup": 0.1}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"time_sampling": "logit_normal", "mirror": True}, {"dropout": 0.3}, IMAGES, BLOCKS]
+)
 def test_it_learns_and_goes_on_bit_for_bit(options):
     def trainee():
         images = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), np.uint8)
-        return GeneratorTrainee(tiny(**options), DeviceImages(images, "cpu"), 0)
+        return GeneratorTrainee(tiny(kimg=0.2, **options), DeviceImages(images, "cpu"), 0)
 
     @torch.no_grad()
     def fixed_loss(generator):
@@ -266,6 +363,24 @@ def test_parameters_and_flops_are_those_of_the_diffusion_model():
     assert flops["sampling"] == pytest.approx(rectified_flow.Options().evaluations * 167.0e9, rel=0.01)
 
 
+def test_what_lean_yaml_recommends_is_a_third_of_the_work():
+    options = complete(load_yaml(ROOT / "config/lean.yaml"))["generators"]["rectified_flow"]
+    with torch.device("meta"):
+        generator = RectifiedFlow(5, 256, **options | {"batch": 2})
+        flops = {key: one.flops for key, one in generator.work().items()}
+    assert count(generator.networks["denoiser"]) == 92_203_216
+    assert flops["training"] == pytest.approx(185.4e9, rel=0.005)
+    assert flops["sampling"] == pytest.approx(25 * 62.1e9, rel=0.005)
+
+
+def test_what_the_forecast_expects_of_an_h100():
+    """The seconds for a thousand images of docs/generators.md: training, sampling."""
+    recommended = complete(load_yaml(ROOT / "config/lean.yaml"))["generators"]["rectified_flow"]
+    for options, seconds in (({}, (5.07, 40.5)), (recommended, (2.24, 17.7))):
+        speed = modelled(demand("rectified_flow", 5, 256, options), {"precision": "bf16", **options}, GPUS["h100"])
+        assert (speed.training, speed.inference) == pytest.approx(seconds, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -278,6 +393,19 @@ def test_parameters_and_flops_are_those_of_the_diffusion_model():
         ({"multipliers": [1] * 6}, "8 pixels cannot be halved that often"),
         ({"annotation": "colour"}, "rectified_flow: annotation: found 'colour'; allowed: 'grey', 'channels'"),
         ({"steps": 3}, "rectified_flow: found unknown key `steps`"),
+        ({"target": "image"}, "rectified_flow: target: found 'image'; allowed: 'velocity', 'x'"),
+        ({"smallest_noise": 0}, "rectified_flow: smallest_noise: found 0; allowed: more than 0"),
+        ({"network": "mixer"}, "rectified_flow: network: found 'mixer'; allowed: 'unet', 'convnext'"),
+        ({"patch": 3}, "rectified_flow: patch: found 3; allowed: 1, 2, 4"),
+        ({"patch": 4, "multipliers": [1, 1, 1]}, "2 pixels cannot be halved that often"),
+        ({"time_scale": 0}, "rectified_flow: time_scale: found 0; allowed: more than 0"),
+        ({"gradient_clip": 0}, "rectified_flow: gradient_clip: found 0; allowed: more than 0"),
+        ({"adam_betas": [0.9]}, r"rectified_flow: adam_betas: found \[0.9\]; allowed: at least 2 items"),
+        ({"network": "convnext"}, r"rectified_flow: multipliers: found \[1, 1\]; allowed for convnext"),
+        (
+            {"network": "convnext", "multipliers": None, "heads": 3},
+            "rectified_flow: width: found 32; allowed: a multiple of heads, 3",
+        ),
     ],
 )
 def test_a_wrong_option_is_named(options, message):

@@ -10,10 +10,11 @@ from understudy.report.experiment_tables import Trained
 from understudy.report.figures import save
 from understudy.report.formats import display, write_tables
 from understudy.report.page import html
+from understudy.report.page_material import Material
 from understudy.report.patients_equivalent import patients, patients_equivalent, spoken_patients
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import FAILED, REPEATS
-from understudy.report.sections import Material, beyond
+from understudy.report.sections import beyond
 from understudy.study.experiment_registry import EXPERIMENTS, Curves
 
 OFF = {"datasets": None, "segmenters": None, "augmentation": None}
@@ -42,7 +43,7 @@ def cells(dice, repeats=5, noise=0.005, seed=0):
 
 
 def trained(name, asked, scores, repeats=5):
-    return Trained(name, asked, scores, repeats, 400, {"made": 40})
+    return Trained(name, asked, scores, repeats, {"made": 40}, draws=400)
 
 
 def few(dice=DICE, repeats=5, **changes):

@@ -244,8 +244,9 @@ def test_a_browser_prints_all_of_it(report, study):
 def readers_of(study, answered: bool) -> str:
     from understudy.report.formats import write_table
     from understudy.report.page import html
+    from understudy.report.page_material import Material
     from understudy.report.reader_size import reader_plan
-    from understudy.report.sections import Material, readers
+    from understudy.report.sections import readers
 
     options = {"generators": ["stylegan2"], "images": 4, "readers": [1], "half_width": 0.05, "detect": 0.6}
     write_table(study.results / "tables", "reader_plan", reader_plan({**options, "power": 0.8, "agreement": 0.3}))

@@ -8,9 +8,9 @@ from made import score_row
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
 from understudy.report.page import html
+from understudy.report.page_material import Material
 from understudy.report.patient_sections import strata
 from understudy.report.registry import TABLES
-from understudy.report.sections import Material
 from understudy.report.strata import NOT_KNOWN, StrataScores, grouped, read_attributes, strata_sentences, strata_shown
 from understudy.report.strata_figure import draw_strata
 from understudy.study.grid import Setting

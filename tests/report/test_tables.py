@@ -13,7 +13,8 @@ from understudy.files.atomic import write_json
 from understudy.report.formats import display, latex, markdown, write_tables
 from understudy.report.published import published_relative_dice, published_scores
 from understudy.report.registry import made_by
-from understudy.report.study_scores import StudyScores, load_scores, settings_of
+from understudy.report.score_arrays import key_of
+from understudy.report.study_scores import StudyScores, load_scores, of_trainings, settings_of
 from understudy.study.grid import Setting, training_sets
 
 ROOT = Path(__file__).parents[2]
@@ -272,3 +273,12 @@ def test_script_is_deterministic_and_lists_what_is_missing(tmp_path):
     (row,) = pd.read_csv(tmp_path / "a" / "dice.csv", dtype={"missing": str}).to_dict("records")
     assert (row["missing"], row["repeats"], row["published_mean_sd"]) == ("2", 1, 0.004)
     assert "Empty labels (policy `penalty`): of 2 scored labels, 0" in (tmp_path / "a" / "dice.md").read_text()
+
+
+def test_each_training_of_a_generator_has_the_mean_of_its_repeats():
+    turns = ("gan", "gan-seed2")
+    several, once = Setting("d", "unet", "gan", "augmented", 4, turns), Setting("d", "unet", "real", "augmented", 2)
+    index = [(*key_of(s), repeat) for s in (several, once) for repeat in s.numbers if repeat != 4]
+    means = pd.DataFrame({"mean": [0.1, 0.2, 0.3, 0.9, 0.9]}, index=pd.MultiIndex.from_tuples(index))
+    found = of_trainings(means, [several, once]).set_index("generator")["mean"]
+    assert found.to_dict() == {"gan": pytest.approx(0.2), "gan-seed2": 0.2}  # repeats 1 and 3; 2, as 4 is missing

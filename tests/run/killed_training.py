@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from tiny_generators import SIZE, TINY
+from tiny_generators import SIZE, TINY, generator_of
 
 from understudy.run.stop import Limits
 from understudy.run.training_loop import train
@@ -43,7 +43,7 @@ def generator(name: str, folder: Path, batch: int = 4):
     from understudy.stack import Stack
 
     looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04}
-    built = seeded_build(name, 5, SIZE, 5, **TINY[name] | looks | {"batch": batch})
+    built = seeded_build(generator_of(name), 5, SIZE, 5, **TINY[name] | looks | {"batch": batch})
     return GeneratorTrainee(built, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
 
 

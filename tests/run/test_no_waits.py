@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made import LEVELS
-from tiny_generators import BATCH, SIZE, TINY
+from tiny_generators import BATCH, SIZE, TINY, generator_of
 from waits import waits_of, watched
 
 from understudy.config.segmenters import NAMES as SEGMENTERS
@@ -118,7 +118,7 @@ def test_no_step_of_a_generator_waits(no_generators_of_the_device, name, annotat
     coding = Coding(annotation, LEVELS)
     with torch.device("meta"):
         options = TINY[name] | MORE.get(name, {}) | {"mirror": True, "snapshot_samples": 0}
-        generator = build(name, coding.count(5), SIZE, annotation=annotation, **options)
+        generator = build(generator_of(name), coding.count(5), SIZE, annotation=annotation, **options)
     images = DeviceImages(meta(IMAGES, 5, SIZE, SIZE, dtype=torch.uint8), META)
     trainee = GeneratorTrainee(generator, images, 0, coding)
     assert waits_of_steps(trainee) == []  # with both lazy regularisations, a fade and what follows it

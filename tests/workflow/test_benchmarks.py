@@ -7,7 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from made import make_stack
 from project import ROOT
+
+from understudy.config.study import complete, load_yaml
+from understudy.generate.weights import describe, publish_weights, seeded_build
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
 LINES = [
@@ -97,3 +101,59 @@ def test_flops_that_travel_are_those_that_are_counted(name, monkeypatch):
     known = {f"generator {line}" for line in models} | {f"segmenter {line}" for line in models}
     measured = [line for line in gpu_lines.LINES if line.split()[0] in ("generator", "segmenter")]
     assert [line for line in measured if line not in known and not line.endswith(("fp32", "bf16"))] == []
+
+
+# ------------------------------------------------------------------------------------------------ what was learned
+@pytest.fixture
+def learned(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import learned
+
+    return learned
+
+
+def finished(learned, folder):
+    """Results of two trainings of a tiny flow, as the rules would leave them."""
+    options = {"width": 32, "multipliers": [1], "attention": [], "evaluations": 1, "batch": 4}
+    path = learned.write_config(ROOT / "config/learn.yaml", ["rectified_flow"], options, 2, folder)
+    config, results = complete(load_yaml(path)), folder / "results/phantom"
+    for name, seed in (("train", 0), ("test", 1)):
+        (results / "stacks").mkdir(parents=True, exist_ok=True)
+        stack = make_stack(results / f"stacks/{name}.zip", [f"{name}{i}" for i in range(4)], 4, size=32, seed=seed)
+    for place, training in enumerate(["rectified_flow", "rectified_flow-seed2"]):
+        own = results / f"generators/{training}"
+        own.mkdir(parents=True)
+        make_stack(own / "samples.zip", ["a", "b"], 8, size=32, seed=place + 2)
+        (own / "audit.json").write_text(json.dumps({"memorized": {"count": place}, "count": 16}))
+        generator = seeded_build("rectified_flow", 7, 32, 0, **config["generators"]["rectified_flow"])
+        metadata = describe("rectified_flow", generator, stack.meta, dataset="phantom", seed=0, images_seen=8000)
+        publish_weights(generator.networks["denoiser"].state_dict(), own / "weights.safetensors", metadata)
+        for rule, seconds in (("train_generator", 60), ("sample_generator", 15)):
+            table = folder / f"results/benchmarks/{rule}/phantom/{training}.tsv"
+            table.parent.mkdir(parents=True, exist_ok=True)
+            table.write_text(f"s\tcpu_time\n99\t{seconds * (1 + place)}\n")
+        for name, dice in (("real", 0.8), (training, 0.4 + 0.2 * place)):
+            scores = results / f"segmenters/unet/{name}/plain/repeat{place + 1}/scores.csv"
+            scores.parent.mkdir(parents=True)
+            scores.write_text(f"label,dice\na,{dice}\nb,{dice}\n")
+    return config
+
+
+def test_a_row_says_what_a_generator_learned(learned, tmp_path):
+    row = learned.row(finished(learned, tmp_path), "rectified_flow", "the flow")
+    label, trainings, kimg, minutes, sample, _, _, dice, share, flagged = row.strip("| ").split(" | ")
+    assert (label, trainings, kimg) == ("the flow", "2", "8")
+    assert minutes == "1.5 (1.0 to 2.0)" and sample == "15 (10 to 20)"  # of 1500 samples
+    assert dice == "0.500 (0.400 to 0.600)" and share == "0.62 (0.50 to 0.75)" and flagged == "1 of 32"
+
+
+def test_rows_of_others_are_kept(learned, tmp_path):
+    (tmp_path / "table.md").write_text("# Head\n\n| generator | x |\n| --- | --- |\n| a | 1 |\n| b, wide | 2 |\n")
+    assert learned.rows_of(tmp_path / "table.md") == {"a": "| a | 1 |", "b, wide": "| b, wide | 2 |"}
+
+
+def test_options_need_a_label():
+    command = [sys.executable, "benchmarks/learned.py", "--names", "rectified_flow", "--options", '{"kimg": 1}']
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == "--options: expected a --label, and one of --names\n"

@@ -63,6 +63,18 @@ def test_several_trainings_of_a_generator_are_planned_with_what_they_cost(projec
     assert twice["train_segmenter"] == once["train_segmenter"]  # the repeats are spread, not multiplied
 
 
+def test_looks_go_with_other_hospitals_and_calibration(project):
+    """Until the first look two trainings of each generator, of three, and nothing is scored that is not there yet."""
+    first = TINY.splitlines()[2]
+    study = TINY.replace(first, f"{first}\n{first.replace('made:', 'other:').replace('size: 32', 'size: 32, seed: 2')}")
+    looks = "repeats: 3, generator_seeds: 3, stopping: sequential, looks: [2], keep_weights: true"
+    study = study.replace("repeats: 2", looks) + "evaluation: {external: [other], calibration: true}\n"
+    project.write("config/looks.yaml", study)
+    planned = project.planned("--configfile", "config/looks.yaml")
+    assert planned["train_generator"] == planned["sample_generator"] == 4 and planned["train_segmenter"] == 8
+    assert planned["compare_external"] == planned["compare_calibration"] == 1 and "score_external" not in planned
+
+
 def test_a_mistake_in_the_config_is_one_line(project):
     project.write("config/wrong.yaml", TINY.replace("repeats: 2", "repeat: 2"))
     done = project.run("-n", "--configfile", "config/wrong.yaml")

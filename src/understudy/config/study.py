@@ -3,6 +3,7 @@
 A config is complete in itself: what it does not say has the default of its block, nothing is merged from another file.
 """
 
+import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -80,6 +81,13 @@ class Study(Block):
     reader_study: ReaderStudy = section(
         ReaderStudy, "can people tell synthetic images from real ones (docs/reader-study.md)"
     )
+
+
+def config_parser(about: str | None) -> argparse.ArgumentParser:
+    """Of a program that reads of a study what `config_argument` understands."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
+    return parser
 
 
 def config_argument(text: str) -> dict:

@@ -1,12 +1,12 @@
-"""What generators share whose network takes noise out of images (diffusion_networks.py): the options of the network and
-its training, the step of training, precision, the first noise of a sample.
+"""What generators share whose network takes noise out of images: the network (diffusion_networks.py) and its optimizer,
+the step of training, precision, the first noise of a sample.
 
 A subclass says which times are trained (`times`), what the network is to answer there (`loss`), and how noise becomes
 an image (`sample`, `preview`, through `from_noise`).
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -29,22 +29,23 @@ class Denoising:
 
     Args:
         name: of the generator, for messages.
+        network: forward(x_NCHW, t_N), such as `unet` makes.
+        betas: of AdamW.
     Raises:
         ValueError: a size or value that it cannot work with.
     """
 
     averaged = "denoiser"  # the network whose moving average is published
+    gradient_clip: float | None = None  # largest norm of the gradient
 
-    def __init__(self, name: str, channels: int, size: int, o, learned_variance: bool = False):
+    def __init__(self, name: str, channels: int, size: int, o, network: nn.Module, betas: Sequence = (0.9, 0.999)):
         self.options, self.channels, self.size = o, channels, size
         if (processes := distributed.world_size()) > o.batch:
             raise ValueError(f"{name}: found {processes} GPUs for a batch of {o.batch}, expected at most so many")
-        shape = {key: getattr(o, key) for key in ("width", "multipliers", "blocks", "attention", "heads", "dropout")}
-        network = Denoiser(channels, size, **shape, learned_variance=learned_variance)
         self.networks: dict[str, nn.Module] = {"denoiser": network}
         parameters = list(network.parameters())
         fused = parameters[0].device.type in ("cpu", "cuda")
-        adam = torch.optim.AdamW(parameters, o.learning_rate, weight_decay=o.weight_decay, fused=fused)
+        adam = torch.optim.AdamW(parameters, o.learning_rate, tuple(betas), weight_decay=o.weight_decay, fused=fused)
         self.optimizers = {"denoiser": adam}
 
     @property
@@ -69,6 +70,10 @@ class Denoising:
     def batch_at(self, images_seen: int) -> int:
         """Images of the iteration that begins at `images_seen`."""
         return self.options.batch
+
+    def learning_rate(self, images_seen: int) -> float:
+        """Of the iteration that begins at `images_seen`."""
+        return self.options.learning_rate
 
     def ema_decay(self, images_seen: int) -> float:
         """Decay of the network's average at the end of the iteration that began at `images_seen`."""
@@ -103,8 +108,10 @@ class Denoising:
                 loss_N[chosen] = part_N.detach()
                 yield (weight_N[chosen] * part_N).sum() / n
 
+        adam = self.optimizers["denoiser"]
+        adam.param_groups[0]["lr"] = self.learning_rate(images_seen)
         with _dropout_of(rng, o.dropout):
-            nonfinite = training_step.descend(self.optimizers["denoiser"], losses())
+            nonfinite = training_step.descend(adam, losses(), self.gradient_clip)
         loss_N = distributed.all_reduce_sum(loss_N)
         self.learned_at(t_N, loss_N)
         return {"loss": (weight_N * loss_N).mean(), "nonfinite_gradients": nonfinite}
@@ -159,6 +166,12 @@ class Denoising:
             evaluation = count_work(lambda: network(x_NCHW, t_N)) / CHUNK
         found = {"training": training, "sampling": evaluation * o.evaluations}
         return {key: one.halved() if o.precision == "bf16" else one for key, one in found.items()}
+
+
+def unet(channels: int, size: int, o, **more) -> Denoiser:
+    """The network of the diffusion model, with the options of a block."""
+    shape = {key: getattr(o, key) for key in ("width", "multipliers", "blocks", "attention", "heads", "dropout")}
+    return Denoiser(channels, size, **shape, **more)
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class Diffusion(denoising.Denoising):
         o = read_options(Options, "diffusion", size, options)
         self.process = dp.Process.of(o.schedule, o.steps)
         self.learned = o.variance == "learned"
-        super().__init__("diffusion", channels, size, o, learned_variance=self.learned)
+        network = denoising.unet(channels, size, o, learned_variance=self.learned)
+        super().__init__("diffusion", channels, size, o, network)
         self.moments = dp.SecondMoment(o.steps) if o.step_sampling == "second_moment" else None
 
     def to(self, device: torch.device | str) -> "Diffusion":

@@ -32,7 +32,7 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(GROUPS, channels, eps=1e-5)
 
 
-def _zero(layer: nn.Module) -> nn.Module:
+def zero(layer: nn.Module) -> nn.Module:
     """Every residual branch, and the whole network, begins as zero."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
@@ -52,7 +52,7 @@ class ResidualBlock(nn.Module):
         self.norm1, self.conv1 = _norm(channels_in), nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.time = nn.Linear(embedding, 2 * channels_out)
         self.norm2, self.dropout = _norm(channels_out), nn.Dropout(dropout)
-        self.conv2 = _zero(nn.Conv2d(channels_out, channels_out, 3, padding=1))
+        self.conv2 = zero(nn.Conv2d(channels_out, channels_out, 3, padding=1))
         self.skip = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
 
     def forward(self, x_NCHW: Tensor, embedding_NK: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int):
         super().__init__()
         self.heads, self.norm = heads, _norm(channels)
-        self.qkv, self.out = nn.Linear(channels, 3 * channels), _zero(nn.Linear(channels, channels))
+        self.qkv, self.out = nn.Linear(channels, 3 * channels), zero(nn.Linear(channels, channels))
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         n, c, height, width = x_NCHW.shape
@@ -143,7 +143,7 @@ class Denoiser(nn.Module):
             if level:
                 self.grow.append(nn.Conv2d(out, out, 3, padding=1))
         self.norm = _norm(now)
-        self.last = _zero(nn.Conv2d(now, channels * (2 if learned_variance else 1), 3, padding=1))
+        self.last = zero(nn.Conv2d(now, channels * (2 if learned_variance else 1), 3, padding=1))
 
     def forward(self, x_NCHW: Tensor, t_N: Tensor) -> Tensor:
         embedding_NK = self.embed(timestep_embedding(t_N, self.width).to(x_NCHW.dtype))

@@ -1,24 +1,28 @@
 """Rectified flow on the network of the diffusion model. It is also the example of docs/adding-a-generator.md.
 
-Paper     Liu, Gong, Liu: "Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow", ICLR
+Papers    Liu, Gong, Liu: "Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow", ICLR
           2023; Lipman et al.: "Flow Matching for Generative Modeling", ICLR 2023; logit-normal times: Esser et al.:
-          "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", ICML 2024.
+          "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", ICML 2024; the image as target: Li,
+          He: "Back to Basics: Let Denoising Generative Models Denoise", 2025 (arXiv 2511.13720).
 Original  github.com/gnobitab/RectifiedFlow (no licence found). This is an independent implementation. Not in the study.
 Cost      of training as the diffusion model's, an iteration for an iteration; of a sample half as many evaluations.
-Size      5 x 256 x 256: 41 125 637 parameters (83 GMAC an image and evaluation).
+Size      5 x 256 x 256: 41 125 637 parameters, 167 GFLOP an image and evaluation. As in config/lean.yaml, with squares
+          of 4 x 4 pixels as channels: 92 203 216 parameters, 62 GFLOP.
 Departs   the network, batch and learning rate are the study's diffusion model's, so that the two differ in the process
-          alone; no reflow; fixed steps in place of an adaptive solver.
+          alone; no reflow; fixed steps in place of an adaptive solver. `target: x` has no transformer.
 """
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from understudy.config.generators.rectified_flow import RectifiedFlow as Options
 from understudy.config.reading import read_options
 
-from .denoising import Denoising
+from .denoising import Denoising, unet
+from .gan import half_life_decay
+from .rectified_flow_networks import ConvNeXt, Folded
 
 TIMES = 1000  # the network is told t of [0, 1] as 0 to 1000: it knows times as steps of a diffusion
 PREVIEW = ("heun", 25)  # sampler and evaluations when the training looks at its samples
@@ -34,21 +38,41 @@ class RectifiedFlow(Denoising):
 
     def __init__(self, channels: int, size: int, **options):
         o = read_options(Options, "rectified_flow", size, options)
-        super().__init__("rectified_flow", channels, size, o)
+        super().__init__("rectified_flow", channels, size, o, _network(channels, size, o), o.adam_betas)
+        self.gradient_clip = o.gradient_clip
 
+    def learning_rate(self, images_seen: int) -> float:
+        o, kimg = self.options, images_seen / 1000
+        rising = min(1, (kimg + o.batch / 1000) / o.warmup_kimg) if o.warmup_kimg else 1
+        return o.learning_rate * rising * max(0, 1 - kimg / o.kimg) ** o.rate_decay
+
+    def ema_decay(self, images_seen: int) -> float:
+        o = self.options
+        if o.ema_rampup is None:
+            return o.ema_decay
+        return min(o.ema_decay, half_life_decay(o.batch, o.ema_rampup * images_seen))
+
+    # -------------------------------------------------------------------------------------------- training
     def times(self, n: int, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        if self.options.time_sampling == "uniform":
+        o = self.options
+        if o.time_sampling == "uniform":
             t_N = torch.rand(n, device=self.device, generator=rng)
-        else:  # Esser et al., section 3.1, with m = 0 and s = 1
-            t_N = torch.randn(n, device=self.device, generator=rng).sigmoid()
+        else:  # Esser et al., section 3.1
+            t_N = (o.time_mean + o.time_scale * torch.randn(n, device=self.device, generator=rng)).sigmoid()
         return t_N, torch.ones_like(t_N)
 
     def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
         """(N,): Liu et al., equation 1, whose X_0 is noise and X_1 an image, mean over pixels."""
         t_N111 = t_N.view(-1, 1, 1, 1)
         x_NCHW = t_N111 * image_NCHW + (1 - t_N111) * noise_NCHW
-        velocity_NCHW = self.answer(self.networks["denoiser"].train(), x_NCHW, TIMES * t_N)
-        return (image_NCHW - noise_NCHW - velocity_NCHW).square().flatten(1).mean(1)
+        answer_NCHW = self.answer(self.networks["denoiser"].train(), x_NCHW, TIMES * t_N)
+        if self.options.target == "velocity":
+            error_NCHW = image_NCHW - noise_NCHW - answer_NCHW
+        else:  # the same, as X_1 - X_0 = (X_1 - X_t) / (1 - t): Li, He, table 1
+            error_NCHW = (image_NCHW - answer_NCHW) / (1 - t_N111).clamp(min=self.options.smallest_noise)
+        return error_NCHW.square().flatten(1).mean(1)
+
+    # -------------------------------------------------------------------------------------------- sampling
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
@@ -62,9 +86,22 @@ class RectifiedFlow(Denoising):
         network = self.networks["denoiser"].eval()
 
         def velocity(x_NCHW: Tensor, t: float) -> Tensor:
-            return self.answer(network, x_NCHW, torch.full((len(x_NCHW),), TIMES * t, device=x_NCHW.device))
+            answer_NCHW = self.answer(network, x_NCHW, torch.full((len(x_NCHW),), TIMES * t, device=x_NCHW.device))
+            if self.options.target == "velocity":
+                return answer_NCHW
+            return (answer_NCHW - x_NCHW) / (1 - t if t < 1 else self.options.smallest_noise)
 
         return self.from_noise(lambda x, indices: SAMPLERS[sampler](velocity, x, evaluations), n, seed, first)
+
+
+def _network(channels: int, size: int, o: Options) -> nn.Module:
+    channels, size = channels * o.patch**2, size // o.patch
+    if o.network == "unet":
+        network = unet(channels, size, o)
+    else:
+        shape = {key: getattr(o, key) for key in ("width", "blocks", "attention_interval", "heads", "dropout")}
+        network = ConvNeXt(channels, size, **shape)
+    return Folded(network, o.patch) if o.patch > 1 else network
 
 
 # ------------------------------------------------------------------------------------------------ samplers

@@ -31,8 +31,9 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_()
 
 
-def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tensor:
+def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor], largest_norm: float | None = None) -> Tensor:
     """One step down the gradient of the sum of `losses` (of all processes); each is freed before the next is asked for.
+    A gradient longer than `largest_norm` is shortened to it.
 
     Parameters that no loss depends on keep their values and their moments. Returns the number of gradient entries that
     were not finite: NaN counts as 0, infinity as 1e5, so that one bad batch does not end a training of days.
@@ -48,6 +49,8 @@ def descend(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> Tenso
         sums |= new
     flat = distributed.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in sums.values()]))
     nonfinite = make_finite(flat)
+    if largest_norm is not None:
+        flat *= (largest_norm / flat.norm()).clamp(max=1)
     for i, gradient in zip(sums, flat.split([g.numel() for g in sums.values()]), strict=True):
         parameters[i].grad = gradient.view_as(parameters[i])
     optimizer.step()

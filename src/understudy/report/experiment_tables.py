@@ -2,7 +2,7 @@
 before. Of few patients also how many more a training set is worth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from understudy.study.grid import Setting
 
 from .comparisons import LEVEL
 from .from_own import FROM_OWN, from_own
-from .notes import Material
+from .notes import OfTrainings
 from .patients_equivalent import patients_equivalent
 from .score_arrays import FAILED, REPEATS, TRAININGS, Cell, Cells, far_repeats, key_of, matrix_of, means_of_repeats
 from .score_tables import summary
@@ -27,18 +27,14 @@ WORTH = ["worth", "worth_low", "worth_high"]
 
 
 @dataclass(frozen=True)
-class Trained(Material):
+class Trained(OfTrainings):
     """What the table of an experiment is built from."""
 
     name: str
     curves: Sequence[Curves]
     cells: Cells  # scores of the settings; of a failed setting none
     repeats: int  # expected of each
-    draws: int  # of the bootstrap
     subjects: Mapping[str, int]  # real training subjects of each dataset, the amount of points with 0
-    validation: str = "study"
-    published: Mapping[str, str] = field(default_factory=dict)
-    generator_seeds: int = 1  # trainings of each generator
 
 
 def experiment_table(

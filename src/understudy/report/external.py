@@ -1,52 +1,38 @@
 """The table of external test subjects: segmenters of one data set, scored on the test subjects of another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
-from understudy.evaluate.scores import DEFAULT_POLICY, LABEL, apply_policy, read_scores
-from understudy.statistics.intervals import DRAWS
-from understudy.study.grid import (
-    BASELINE,
-    Setting,
-    external_settings,
-    published_names,
-    trainings_of_generators,
-)
+from understudy.evaluate.scores import LABEL, apply_policy, read_scores
+from understudy.study.grid import BASELINE, Setting
 from understudy.study.looks import external_after_looks
 
 from .from_own import FROM_OWN, from_own, spoken_difference
-from .notes import Material
+from .notes import OfTrainings, of_all
 from .score_arrays import KEYS, Cells, cells_of, key_of
 from .score_tables import score_table
 
 
 @dataclass(frozen=True)
-class ExternalScores(Material):
+class ExternalScores(OfTrainings):
     """What the table is built from."""
 
     scores: Mapping[str, pd.DataFrame]  # external data set -> scores on its test subjects, its own networks' among them
     scored: Sequence[tuple[Setting, str]]  # (setting, external data set), in the order of the rows
-    policy: str = DEFAULT_POLICY
-    draws: int = DRAWS
-    validation: str = "study"
-    generator_seeds: int = 1
-    published: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_config(cls, config: Mapping) -> "ExternalScores":
-        scored, options = external_settings(config), config["evaluation"]
         frames: dict[str, list[pd.DataFrame]] = {}
         for setting, site, name in external_after_looks(config):
             paths = setting.files(config["results"], name)
             read = [read_scores(path).assign(training_set=setting.training_set) for path in paths]
             frames.setdefault(site, []).extend(read)
         scores = {site: pd.concat(found, ignore_index=True) for site, found in frames.items()}
-        seeds, validation = trainings_of_generators(config), config["experiments"]["validation"]
-        policy, draws = options["empties"], options["bootstrap"]
-        return cls(scores, scored, policy, draws, validation, seeds, published_names(config))
+        scored = [(setting, site) for setting, site, name in external_after_looks(config) if name != "scores.csv"]
+        return cls(scores, scored, **of_all(config))
 
     @cached_property
     def cells(self) -> dict[str, tuple[list[str], Cells]]:

@@ -20,16 +20,20 @@ COLUMNS, WIDTH, HEIGHT = 4, 3.4, 3.0  # panels side by side, inches of each
 MARKERS = "osD^vP*X"  # of the segmenters
 COLOURS = ("#1b5fa8", "#d1701f", "#2c8a57", "#8a3ea8", "#5c6b00", "#00708a", "#a05a2c", "#666666")  # of the generators
 NEAR = "#b3261e"  # around a generator that is nearer to the training images than real test images
+TRAININGS = ["segmenter", "training_set", "generator", "mean"]  # generator: its training, such as stylegan2-seed2
 LOWER = ("frechet", "kernel_mean")  # nearer where lower
 
 
-def draw_fidelity_beside_use(dice: pd.DataFrame, fidelity: pd.DataFrame):
-    """A panel for each metric, space and channel of one data set; a point for each generator and segmenter.
+def draw_fidelity_beside_use(dice: pd.DataFrame, fidelity: pd.DataFrame, trainings: pd.DataFrame | None = None):
+    """A panel for each metric, space and channel of one data set; a point for each generator and segmenter, and a small
+    one for each training of a generator that has several.
 
     Args:
         dice: of tables/dice.csv the rows of the data set, with augmentation where there are any.
         fidelity: of tables/fidelity.csv those of the data set.
+        trainings: columns TRAININGS, a row for each training of a generator that has several.
     """
+    trainings = pd.DataFrame(columns=TRAININGS) if trainings is None else trainings
     used = dice[[ranks_alone(name) for name in dice["training_set"]]]
     spaces = fidelity.groupby(["space", "channel"], sort=False)
     panels = [
@@ -42,7 +46,9 @@ def draw_fidelity_beside_use(dice: pd.DataFrame, fidelity: pd.DataFrame):
     names = list(dict.fromkeys(used["training_set"]))
     colours = dict(zip(names, COLOURS * len(names), strict=False))
     for axis, (key, name, table) in zip(axes.flat, panels, strict=False):
-        _draw(axis, name, used, table.drop_duplicates("generator").set_index("generator"), colours)
+        of_generator = table.drop_duplicates("generator").set_index("generator")
+        _draw_trainings(axis, name, trainings, of_generator, colours)
+        _draw(axis, name, used, averaged(of_generator, trainings), colours)
         _real_lines(axis, name, dice, table)
         axis.set_title(escape.figure(", ".join(key)), fontsize=8)
         axis.set_xlabel(name.removesuffix("_mean").replace("_", " ") + (", lower is nearer" if name in LOWER else ""))
@@ -53,6 +59,29 @@ def draw_fidelity_beside_use(dice: pd.DataFrame, fidelity: pd.DataFrame):
         axis.set_ylabel("mean Dice")
     _legend(figure, used, colours)
     return figure
+
+
+def averaged(of_generator: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
+    """With the mean over its trainings for a generator that has several, as its Dice is; without their intervals."""
+    means = of_generator.copy()
+    numbers = [name for name in MEASURES if name in means]
+    for name, own in trainings.groupby("training_set", sort=False):
+        known = [one for one in dict.fromkeys(own["generator"]) if one in of_generator.index]
+        if name in means.index and len(known) > 1:
+            means.loc[name, numbers] = of_generator.loc[known, numbers].astype(float).mean()
+            means.loc[name, [end for end in means if end.endswith(("_low", "_high"))]] = np.nan
+    return means
+
+
+def _draw_trainings(
+    axis, name: str, trainings: pd.DataFrame, of_generator: pd.DataFrame, colours: dict[str, str]
+) -> None:
+    segmenters = list(dict.fromkeys(trainings["segmenter"]))
+    for row in trainings.itertuples():
+        if row.training_set in colours and row.generator in of_generator.index:
+            marker = MARKERS[segmenters.index(row.segmenter) % len(MARKERS)]
+            style = {"marker": marker, "markersize": 4, "markerfacecolor": "none", "linestyle": ""}
+            axis.plot(of_generator.loc[row.generator, name], row.mean, color=colours[row.training_set], **style)
 
 
 def _draw(axis, name: str, used: pd.DataFrame, of_generator: pd.DataFrame, colours: dict[str, str]) -> None:
@@ -91,6 +120,8 @@ def _legend(figure, used: pd.DataFrame, colours: dict[str, str]) -> None:
     for place, name in enumerate(dict.fromkeys(used["segmenter"])):
         marker = MARKERS[place % len(MARKERS)]
         entries.append(line([], [], marker=marker, color="0.3", linestyle="", label=escape.figure(name)))
+    small = {"marker": "o", "color": "0.3", "markersize": 4, "markerfacecolor": "none", "linestyle": ""}
+    entries.append(line([], [], label="one training of a generator", **small))
     ring = {"marker": "o", "color": "white", "markeredgecolor": NEAR, "markeredgewidth": 2, "linestyle": ""}
     entries.append(line([], [], label="nearer to training images than real test images", **ring))
     figure.legend(handles=entries, loc="outside lower center", ncols=4, frameon=False, fontsize=8)

@@ -2,12 +2,15 @@
 and of the config, so the writer of a table and the report say the same."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pandas as pd
 
-from understudy.evaluate.scores import LABEL, REGION
+from understudy.evaluate.scores import DEFAULT_POLICY, LABEL, REGION
 from understudy.reader.reader_names import ALL, PUBLISHED
+from understudy.statistics.intervals import DRAWS
+from understudy.study.grid import published_names, trainings_of_generators
 from understudy.study.looks import FEWEST_TRAININGS
 
 from .failed_trainings import rests_on_failures
@@ -39,6 +42,29 @@ class Material:
         if name not in built:
             built[name] = TABLES[name].build(self)
         return built[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfTrainings(Material):
+    """Of trainings: what the config says of all of them alike."""
+
+    policy: str = DEFAULT_POLICY  # what undefined scores count as (evaluate.scores.apply_policy)
+    draws: int = DRAWS  # of the bootstrap
+    validation: str = "study"  # what chose the weights
+    generator_seeds: int = 1  # trainings of each generator; 0: there are none
+    published: Mapping[str, str] = field(default_factory=dict)  # dataset -> brats2020 or brats2021, beside ours
+
+
+def of_all(config: Mapping) -> dict:
+    """The fields of OfTrainings."""
+    options = config["evaluation"]
+    return {
+        "policy": options["empties"],
+        "draws": options["bootstrap"],
+        "validation": config["experiments"]["validation"],
+        "generator_seeds": trainings_of_generators(config),
+        "published": published_names(config),
+    }
 
 
 def of_labels(known: Known, name: str) -> str:

@@ -1,19 +1,15 @@
 """Sections of the report about patients: who segmenters work for, whether they know when they are wrong, and how they
 do on another hospital's patients. Each has nothing to say where its table was not asked for."""
 
-from typing import TYPE_CHECKING
-
 from .difference_chart import png_of
 from .external import external_sentences
 from .figure_note import note_trainings
 from .notes import about_generators
 from .page import Block, Bullets, Folded, Picture
+from .page_material import Material
 from .registry import TABLES
 from .strata import strata_sentences, strata_shown
 from .strata_figure import draw_strata
-
-if TYPE_CHECKING:
-    from .sections import Material
 
 STRATA_SHOWN = "Mean Dice by group of the test subjects, with the number of subjects; bars are 95 % intervals."
 RELIABILITY = (
@@ -22,7 +18,7 @@ RELIABILITY = (
 )
 
 
-def strata(m: "Material") -> list[Block]:
+def strata(m: Material) -> list[Block]:
     """Dice by group of the test subjects: the worst groups, figure, and the table folded."""
     if not m.has("strata"):
         return []
@@ -36,7 +32,7 @@ def strata(m: "Material") -> list[Block]:
     return [Bullets(strata_sentences(rows)), drawn, numbers]
 
 
-def calibration(m: "Material") -> list[Block]:
+def calibration(m: Material) -> list[Block]:
     if not m.has("calibration"):
         return []
     return [
@@ -45,7 +41,7 @@ def calibration(m: "Material") -> list[Block]:
     ]
 
 
-def external(m: "Material") -> list[Block]:
+def external(m: Material) -> list[Block]:
     """Networks of one data set on the test subjects of another."""
     if not m.has("external"):
         return []

@@ -2,55 +2,44 @@
 
 from .table_entry import Table
 
-# ---- who it works for ------------------------------------------------------------------------------------------------
 
-STRATA = [
-    Table(
+def of_patients(name: str, **about) -> Table:
+    """One that a study has where `evaluation` asks for what it is called by."""
+    return Table(
+        name,
+        rule=f"compare_{name}",
+        when=lambda config: bool(config["evaluation"][name]),
+        concludes=True,
+        **about,
+    )
+
+
+OF_PATIENTS = [
+    of_patients(
         "strata",
         title="Who it works for",
         caption="Mean Dice by group of the test subjects (`stratum`, `group`): mean ± standard deviation over the "
         "repeats and its 95 % interval over the subjects of the group and repeats. `worst`: the group of the lowest "
         "Dice; of several groups the worst one looks worse than it is, by chance. `too few`: too few subjects to "
         "compare. Numbers are cut at stated points or at terciles of the test subjects.",
-        rule="compare_strata",
         built_by="strata:strata_table",
         shown_by="strata:strata_parts",
-        when=lambda config: bool(config["evaluation"]["strata"]),
-        concludes=True,
-    )
-]
-
-
-CALIBRATION = [
-    Table(
+    ),
+    of_patients(
         "calibration",
         title="Do they know when they are wrong?",
         caption="Expected calibration error (`ece`): the mean difference between how sure a network is and how often "
         "it is right, in 10 bins, of the voxels where it or the reference has a label: mean ± standard deviation over "
         "the repeats. `overconfidence`: confidence less accuracy; above 0 it is surer than right.",
-        rule="compare_calibration",
         built_by="reliability:calibration_table",
-        when=lambda config: bool(config["evaluation"]["calibration"]),
-        concludes=True,
-    )
-]
-
-
-# ---- other hospitals' patients ---------------------------------------------------------------------------------------
-
-EXTERNAL = [
-    Table(
+    ),
+    of_patients(
         "external",
         title="Other hospitals' patients",
         caption="Dice on the test subjects of another data set (`tested on`), whom neither the network nor its "
         "generator has seen: mean ± standard deviation over the repeats; `mean` is the average of the labels. `from "
         "own`: the difference from the same network trained on real images of the data set that is tested, with "
         "augmentation, over the same subjects, with its 95 % interval.",
-        rule="compare_external",
         built_by="external:external_table",
-        when=lambda config: bool(config["evaluation"]["external"]),
-        concludes=True,
-    )
+    ),
 ]
-
-OF_PATIENTS = [*STRATA, *CALIBRATION, *EXTERNAL]

@@ -1,20 +1,20 @@
 """Table and figure of calibration: are segmenters as often right as they are sure?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import matplotlib
 import numpy as np
 import pandas as pd
 
-from understudy.evaluate.scores import DEFAULT_POLICY
 from understudy.files import escape
 from understudy.files.csv_files import read_csv
-from understudy.study.grid import Setting, grid, trainings_of_generators
+from understudy.study.grid import Setting, grid
+from understudy.study.looks import after_looks
 from understudy.study.sources import is_control
 
-from .notes import Material
+from .notes import OfTrainings, of_all
 from .score_arrays import KEYS, key_of
 from .spoken_names import spoken
 
@@ -27,14 +27,10 @@ WIDTH = 4.6  # inches of a panel
 
 
 @dataclass(frozen=True)
-class CalibrationCounts(Material):
+class CalibrationCounts(OfTrainings):
     """What the table is built from."""
 
     counts: Mapping[Setting, Sequence[pd.DataFrame]]  # of each repeat: subject and BINS
-    validation: str = "study"
-    generator_seeds: int = 1
-    policy: str = DEFAULT_POLICY
-    published: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_config(cls, config: Mapping) -> "CalibrationCounts":
@@ -43,10 +39,10 @@ class CalibrationCounts(Material):
                 read_csv(path, "what score_calibration writes", BINS)
                 for path in setting.files(config["results"], "calibration.csv")
             ]
-            for setting in grid(config)
+            for setting in after_looks(grid(config), config)
             if not is_control(setting.training_set)
         }
-        return cls(counts, config["experiments"]["validation"], trainings_of_generators(config))
+        return cls(counts, **of_all(config))
 
     @cached_property
     def curves(self) -> dict[tuple, pd.DataFrame]:

@@ -1,19 +1,10 @@
 """What stands in results/report.html, section by section. Each is a function of the material, and gives blocks of the
 page, or none where the study has nothing to say there."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 
-import pandas as pd
-
-from understudy.files.csv_files import read_csv
-from understudy.files.json_forms import StacksCounts
-from understudy.files.outside import read_json_as
 from understudy.study.experiment_registry import EXPERIMENTS
-from understudy.study.grid import Setting
-from understudy.study.result_paths import stacks_folder
 from understudy.study.sources import Source, generators_of
 
 from .audits import audit_sentence, audit_table, finding, privacy_table, read_audits, without_controls
@@ -26,27 +17,20 @@ from .experiment_sentences import experiment_sentences
 from .failed_trainings import changed_by_failures, rests_on_failures, unseen_failures
 from .fidelity_table import nearer_sentences
 from .figure_note import note_trainings
-from .formats import display, title
+from .formats import display
+from .methods_section import methods
 from .missing import missing_trainings
 from .notes import about_generators
 from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
+from .page_material import Material, read_table
 from .patient_sections import calibration, external, strata
 from .power_table import sentences as power_sentences
 from .reader_sentences import reader_sentences
-from .registry import TABLES, Table, shown_in
-from .score_arrays import KEYS
-from .shareable import chart_of_readers, check_chart, numbered, without_reasons
+from .registry import TABLES, shown_in
+from .shareable import chart_of_readers, numbered, without_reasons
 from .spoken_names import spoken
 from .verdicts import RULE, answer
 
-TEXTS = {
-    "group": str,
-    "failed": str,
-    "missing": str,
-    "undefined": str,
-    "far": str,
-    "why": str,
-}  # lists of repeats, which look like numbers
 FIGURES = {
     "samples": "One real image and one of each generator, channel by channel: of those that show the most labels, the "
     "one with the median tumor. Nobody chose them.",
@@ -56,15 +40,9 @@ FIGURES = {
 CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
 BESIDE_USE = (
     "Each metric of the images, and the mean Dice of segmenters trained on them alone. Dashed: training on real "
-    "images, and real test images. A red ring: nearer to the training images than real test images are."
+    "images, and real test images. Small: one training of a generator that has several. A red ring: nearer to the "
+    "training images than real test images are."
 )
-EMPTIES = {
-    "penalty": "is left out, or has Dice 0 and the distance of the BraTS challenge, 373 mm: policy `penalty`. A "
-    "network that finds nothing has the worst distance, where the published study leaves it out",
-    "study": "is left out, or has Dice 0 and no distance: policy `study`",
-    "challenge": "has Dice 1, or Dice 0 and the distance of the BraTS challenge: policy `challenge`",
-    "nan": "is left out in either case: policy `nan`",
-}
 NEARNESS = (
     "Correlation with the nearest training image: synthetic images, test images, whom no generator has seen, and "
     "training images among other subjects. Copies would stand to the right of the dashed threshold."
@@ -92,60 +70,6 @@ PREDICTIONS = (
     "One test slice, by training set: red enhancing tumor, blue edema, green necrosis, other labels in other colours. "
     "Of the slices that show the most labels, it is the one with the largest tumor."
 )
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a report is made of: files below the results folder, and what the config says of them."""
-
-    results: Path
-    runs: Path
-    settings: Sequence[Setting]
-    generators: Sequence[str]
-    evaluation: Mapping
-    validation: str
-    published: Mapping[str, str]
-    generator_seeds: int  # trainings of each generator; 0: there are none
-    fidelity: Path | None = None  # tables/fidelity.csv, where there is one
-    audits: Sequence[Path] = ()  # {dataset}/generators/{generator}/audit.json, of those that were audited
-    experiments: Sequence[str] = ()  # beyond the grid: proportions, few_subjects, ...
-    readers: bool = False  # whether there is a reader study, with tables/reader_plan.csv and, once answered, the others
-    shareable: bool = False  # without any image of a head, and without names of people
-
-    @cached_property
-    def datasets(self) -> list[str]:
-        return list(dict.fromkeys(s.dataset for s in self.settings))
-
-    @cached_property
-    def segmenters(self) -> list[str]:
-        return list(dict.fromkeys(s.segmenter for s in self.settings))
-
-    def table(self, name: str) -> pd.DataFrame:
-        return read_table(self.results / "tables" / f"{name}.csv")
-
-    @property
-    def policy(self) -> str:
-        return self.evaluation["empties"]
-
-    def shown(self, table: Table, frame: pd.DataFrame | None = None, note: str | None = None) -> Cells:
-        """A table as the page has it: without columns that say nothing, with its note above."""
-        narrow, alike = compact(self.table(table.name) if frame is None else frame)
-        note = table.note(self) if note is None else note
-        return Cells(display(narrow, table.decimals), f"{note} {alike}".strip())
-
-    def picture(self, path: Path, caption: str) -> Picture:
-        """A file inside the page; one to be shared takes charts alone."""
-        if self.shareable:
-            check_chart(path)
-        return Picture(path.read_bytes(), caption)
-
-    def has(self, name: str) -> bool:
-        return (self.results / "tables" / f"{name}.csv").is_file()
-
-
-@cache
-def read_table(path: Path) -> pd.DataFrame:
-    return read_csv(path, dtype=TEXTS)
 
 
 def sections(material: Material) -> list[Section]:
@@ -276,14 +200,6 @@ def beyond(m: Material) -> list[Block]:
     return blocks
 
 
-def compact(whole: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Without columns that say nothing, or the same in every row: a phone has no room for them. And what they say."""
-    alike = [k for k in KEYS if k in whole and k != "training_set" and len(whole) > 1 and whole[k].nunique() == 1]
-    empty = [name for name in ("failed", "missing", "undefined", "far") if name in whole and whole[name].isna().all()]
-    said = ", ".join(f"{title(k)} {whole[k].iloc[0]}" for k in alike)
-    return whole.drop(columns=[*alike, *empty]), f"In all rows: {said}." if said else ""
-
-
 def fidelity(m: Material) -> list[Block]:
     """How real the images look to networks; built elsewhere, shown where its table is an input."""
     if m.fidelity is None:
@@ -336,54 +252,6 @@ def readers(m: Material) -> list[Block]:
         if len(rows):
             blocks.append(Folded(table.title, [Cells(display(rows, table.decimals), note)]))
     return blocks
-
-
-def methods(m: Material) -> list[Block]:
-    e = m.evaluation
-    data = pd.DataFrame([_data_row(m.results, name) for name in m.datasets])
-    slices = {
-        "included": "the slices that pass the slice rule, put together with the gaps closed, as in the published study",
-        "all": "all slices",
-    }[e["slices"]]
-    weights = {
-        "study": "real subjects where a training set has some, and by made images otherwise, as in the published study",
-        "apart": "real subjects that no generator and no training set had seen",
-    }[m.validation]
-    several = m.generator_seeds > 1
-    luck = "three kinds of luck" if several else "two kinds of luck"
-    generator = ", and how the training of a generator happens to go" * several
-    said = [
-        "The generators learn the modalities and the annotation together, so their images come with a tumor outlined.",
-        f"Test volumes are {slices}; scores are computed in 3D for every label. Weights were chosen by {weights}.",
-        f"A label that is missing from both volumes, or from one of them, {EMPTIES[e['empties']]}.",
-        f"Intervals are of 95 % and hold {luck}: which patients are in the test set, and how a training of a segmenter "
-        f"happens to go{generator}. They come from {e['bootstrap']} resamplings of test subjects and repeats.",
-        *([about_generators(m)] if m.generator_seeds else []),
-        f"Two training sets are called equivalent where their mean Dice surely differs by less than "
-        f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), worse or better where it surely differs by more. "
-        "A difference is of the same subjects. The primary comparisons were named beforehand, and their p is corrected "
-        "for their number (Holm) in each data set and network; all others are exploratory.",
-        "A training that collapsed or diverged counts by what it finds, with Dice 0 where it left no network, and is "
-        "listed; what stands beside it without failed trainings is no verdict. A label that no repeat could score is "
-        "listed as undefined.",
-    ]
-    if m.published:
-        said.append(
-            "Published values stand beside ours where a data set is that of the published study (Akbar, Larsson, "
-            "Blystad, Eklund: Scientific Data 11, 259, 2024)."
-        )
-    return [Cells(display(data, 0)), Bullets(said)]
-
-
-def _data_row(results: Path, name: str) -> dict:
-    splits = read_json_as(StacksCounts, f"{stacks_folder(results, name)}/stacks.json", "stacks.json")["splits"]
-    row = {"data set": name}
-    for split in ("train", "test"):
-        row |= {
-            f"{split} subjects": str(len(splits[split]["subjects"])),
-            f"{split} slices": str(splits[split]["count"]),
-        }
-    return row
 
 
 def differences(m: Material) -> list[Block]:

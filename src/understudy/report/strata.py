@@ -5,21 +5,20 @@ volume of all labels in the test volume. Few subjects are shown and marked; they
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from understudy.evaluate.scores import DEFAULT_POLICY, LABEL, apply_policy
+from understudy.evaluate.scores import LABEL, apply_policy
 from understudy.files.csv_files import read_csv
-from understudy.statistics.intervals import DRAWS
-from understudy.study.grid import Setting, grid, trainings_of_generators
+from understudy.study.grid import Setting, grid
 from understudy.study.looks import after_looks
 
 from .formats import Shown, display
-from .notes import Material
+from .notes import OfTrainings, of_all
 from .score_arrays import KEYS, TRAININGS, Cell, cells_of, key_of, means_of_repeats
 from .score_tables import summary
 from .study_scores import scores_of
@@ -32,7 +31,7 @@ COLUMNS = [*KEYS, "stratum", "group", "subjects", "too_few", "worst", "mean_mean
 
 
 @dataclass(frozen=True)
-class StrataScores(Material):
+class StrataScores(OfTrainings):
     """What the table is built from."""
 
     scores: pd.DataFrame
@@ -41,11 +40,6 @@ class StrataScores(Material):
     strata: Sequence[str]
     cuts: Mapping[str, Sequence[float]]  # of numeric columns; others are cut at terciles
     fewest: int  # subjects of a group that is not too few
-    policy: str = DEFAULT_POLICY
-    draws: int = DRAWS
-    validation: str = "study"
-    generator_seeds: int = 1
-    published: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_config(cls, config: Mapping, attributes: Mapping[str, pd.DataFrame]) -> "StrataScores":
@@ -57,10 +51,7 @@ class StrataScores(Material):
             options["strata"],
             options["strata_cuts"],
             options["strata_fewest"],
-            options["empties"],
-            options["bootstrap"],
-            config["experiments"]["validation"],
-            trainings_of_generators(config),
+            **of_all(config),
         )
 
     @cached_property

@@ -8,7 +8,7 @@ and the empty labels behind undefined scores are counted in their own table.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 
 from understudy.evaluate.metrics import METRIC, METRICS, with_derived
-from understudy.evaluate.scores import COLUMNS, DEFAULT_POLICY, LABEL, REGION, apply_policy, read_scores
-from understudy.statistics.intervals import DRAWS
-from understudy.study.grid import Setting, primary_sets, published_names, trainings_of_generators
+from understudy.evaluate.scores import COLUMNS, LABEL, REGION, apply_policy, read_scores
+from understudy.study.grid import Setting, primary_sets
 from understudy.study.looks import looks_of, read_looks
 
 from . import ranking
 from .metrics_of_images import averaged_over_trainings
-from .notes import Material
+from .notes import OfTrainings, of_all
 from .ranking import ranks_alone
 from .score_arrays import FAILED, KEYS, REPEATS, TRAININGS, Cell, Cells, cells_of, far_repeats, first, key_of, matrix_of
 from .stopping import Looks
@@ -79,21 +78,14 @@ def settings_of(scores: pd.DataFrame) -> list[Setting]:
 
 
 @dataclass(frozen=True)
-class StudyScores(Material):
+class StudyScores(OfTrainings):
     """What the tables of the rule make_tables are built from."""
 
     scores: pd.DataFrame  # as load_scores gives them
     settings: Sequence[Setting]  # expected ones, in the order of the rows; repeats 1 ... setting.repeats
-    policy: str = DEFAULT_POLICY  # what undefined scores count as (evaluate.scores.apply_policy)
-    published: Mapping[str, str] = field(
-        default_factory=dict
-    )  # dataset -> brats2020 or brats2021, to stand beside ours
     fidelity: pd.DataFrame | None = None  # dataset, generator and a column per metric of the images
     margin: float = 0.02  # of mean Dice, for equivalence with real images
     ceiling: float = 0.5  # of controls that must be of little use, as a share of the Dice of real images
-    draws: int = DRAWS  # of the bootstrap
-    validation: str = "study"  # what chose the weights
-    generator_seeds: int = 1  # trainings of each generator; 0: there are none
     repeats_at_looks: Sequence[int] = ()  # where repeats were added in looks
     decisions: Sequence[Mapping] = ()  # of the looks so far
     named: Sequence[str] | None = None  # training sets that are the question; None: each generator alone
@@ -105,17 +97,13 @@ class StudyScores(Material):
         return cls(
             scores_of(settings, config["results"]),
             settings,
-            options["empties"],
-            published_names(config),
             None if fidelity is None else averaged_over_trainings(fidelity, config),
             options["equivalence_margin"],
             options["control_ceiling"],
-            options["bootstrap"],
-            config["experiments"]["validation"],
-            trainings_of_generators(config),
             looks if len(looks := looks_of(config)) > 1 else (),
             read_looks(config),
             primary_sets(config),
+            **of_all(config),
         )
 
     def __post_init__(self):
@@ -220,6 +208,24 @@ def _refuse_unexpected(scores: pd.DataFrame, settings: Sequence[Setting]) -> Non
         raise ValueError(
             f"scores: found {len(extra)} trainings that no setting expects, the first is {' '.join(map(str, extra[0]))}"
         )
+
+
+def of_trainings(means: pd.DataFrame, settings: Iterable[Setting]) -> pd.DataFrame:
+    """Of generators that were trained several times, mean Dice of the repeats that learned from each training alone:
+    columns segmenter, training_set, generator (such as stylegan2-seed2), mean.
+
+    Args:
+        means: what repeat_means gives of Dice.
+    """
+    rows = [
+        (s.segmenter, s.training_set, s.of_repeat(repeat).training_set, means.loc[(*key_of(s), repeat), "mean"])
+        for s in settings
+        for repeat in s.numbers
+        if s.turns and ranks_alone(s.training_set) and (*key_of(s), repeat) in means.index
+    ]
+    columns = ["segmenter", "training_set", "generator", "mean"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.groupby(columns[:3], sort=False, as_index=False)["mean"].mean()
 
 
 def repeat_means(counted: pd.DataFrame, metric: str) -> pd.DataFrame:

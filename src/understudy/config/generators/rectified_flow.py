@@ -1,18 +1,48 @@
 """The options of the rectified flow, beside those of the network and its training."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from understudy.config import generator as common
-from understudy.config.fields import SAMPLING, key
+from understudy.config.fields import SAMPLING, Number, Problem, key
 
 
 class RectifiedFlow(common.Denoising):
-    """Every knob, with the study's value."""
+    """Every knob, with the value of the study's diffusion model where it has one."""
 
+    target: Literal["velocity", "x"] = key("velocity", "what the network answers; x: the image, with the same loss")
+    smallest_noise: Number = key(0.05, "x: the loss divides by 1 - t, and by this where 1 - t is smaller", gt=0, le=1)
+    network: Literal["unet", "convnext"] = key(
+        "unet", "that of the diffusion model; convnext: `blocks` blocks on maps of one size (docs/generators.md)"
+    )
+    patch: Literal[1, 2, 4] = key(1, "squares of patch x patch pixels become channels, and pixels again at the end")
+    attention_interval: int = key(3, "convnext: attention after every third block, say; 0: none", ge=0)
     time_sampling: Literal["uniform", "logit_normal"] = key(
         "uniform", "of training; logit_normal: rarely near noise or image"
     )
+    time_mean: Number = key(0, "of the logit of t; below 0: more often near noise")
+    time_scale: Number = key(1, "standard deviation of the logit of t", gt=0)
+    adam_betas: common.AdamBetas = key([0.9, 0.999])
+    warmup_kimg: Number = key(0, "thousand images in which the learning rate rises", ge=0)
+    rate_decay: Number = key(0, "the learning rate falls as (1 - images seen / all)^rate_decay", ge=0)
+    gradient_clip: Number | None = key(None, "largest norm of the gradient", gt=0)
+    ema_rampup: common.EmaRampup = None
     sampler: Literal["heun", "euler"] = key("heun", "steps of second or first order", use=SAMPLING)
     evaluations: int = key(
         25, "of the network for one sample; odd: none at t = 1, which is not trained", use=SAMPLING, ge=1
     )
+
+    def problems(self, size: int) -> Iterator[Problem]:
+        if size % self.patch:
+            yield "patch", f"found {self.patch}; allowed: a divisor of the size, {size}"
+        elif self.network == "unet":
+            yield from super().problems(size // self.patch)
+        else:
+            yield from self._of_one_size()
+
+    def _of_one_size(self) -> Iterator[Problem]:
+        yield from common.Generator.problems(self, 0)
+        if self.multipliers is not None:
+            yield "multipliers", f"found {self.multipliers}; allowed for convnext, whose maps are of one size: null"
+        if self.width % self.heads:
+            yield "width", f"found {self.width}; allowed: a multiple of heads, {self.heads}"

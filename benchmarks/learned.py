@@ -1,0 +1,148 @@
+"""What each generator learns of small phantoms, how fast, and how much that varies: config/learn.yaml with several
+trainings of each generator, through the ordinary rules.
+
+    python benchmarks/learned.py --names rectified_flow            # an hour of two cores; what is done is kept
+    python benchmarks/learned.py --names rectified_flow --write    # into benchmarks/learned.md, beside the others' rows
+    python benchmarks/learned.py --names rectified_flow --options '{"target": "velocity"}' --label "it, by velocities"
+
+Every row is of one generator: mean and range over its trainings, a segmenter for each. Distance, share and Dice are
+those of scripts/show_learning.py. Minutes are of a core's own time (Snakemake's `cpu_time`), as machines are shared.
+Flagged is what the audit says of all samples of all trainings; 1 in 100 is its stated rate.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from show_learning import mean_dice, moments, untrained  # noqa: E402
+
+from understudy.config.study import complete, load_yaml  # noqa: E402
+from understudy.evaluate.frechet import frechet_distance  # noqa: E402
+from understudy.generate.weights import read_metadata  # noqa: E402
+from understudy.study.grid import grid  # noqa: E402
+from understudy.study.sources import of_training  # noqa: E402
+
+TABLE = Path(__file__).with_name("learned.md")
+COLUMNS = ["generator", "trainings", "kimg", "CPU minutes", "CPU ms a sample", "distance", "share", "Dice", "of real"]
+COLUMNS += ["flagged"]
+HEAD = """# What generators learn in minutes
+
+Written by `python benchmarks/learned.py --write`: config/learn.yaml through the ordinary rules, each generator trained
+several times. Mean, and lowest to highest in brackets. Share: of the distance of the untrained network, as `make learn`
+says it; an untrained network of `target: x` paints grey, of `velocity` noise, so shares of the two do not compare.
+Training images, the best that can be expected, have distance {floor:.2f} to the held-out ones. A segmenter trained on
+real images has Dice {dice}. CPU time of cores of an AMD EPYC that other jobs shared.
+
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", nargs="+", required=True, help="of generators of --config")
+    parser.add_argument("--options", type=json.loads, default={}, help="JSON: in place of those of --config")
+    parser.add_argument("--label", help="what one generator with --options is called in the table")
+    parser.add_argument("--config", type=Path, default=ROOT / "config/learn.yaml")
+    parser.add_argument("--trainings", type=int, default=3, help="of each generator")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs/learned", help="of config, runs, results")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help=f"rows of these generators into {TABLE.name}")
+    a = parser.parse_args()
+    if bool(a.options) != bool(a.label) or (a.label and len(a.names) > 1):
+        raise SystemExit("--options: expected a --label, and one of --names")
+    path = write_config(a.config, a.names, a.options, a.trainings, a.folder.resolve())
+    command = ["snakemake", "segmenters", "audit", "--snakefile", ROOT / "Snakefile", "--directory", a.folder]
+    command += ["--profile", ROOT / "profiles/local", "--configfile", path, "--cores", str(a.cores)]
+    subprocess.run(list(map(str, command)), check=True)
+    config = complete(load_yaml(path))
+    rows = {a.label or name: row(config, name, a.label or name) for name in a.names}
+    kept = rows_of(TABLE) if a.write and TABLE.exists() else {}
+    text = head(config) + "\n".join(
+        ["| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|", *(kept | rows).values(), ""]
+    )
+    print(text, end="")
+    if a.write:
+        TABLE.write_text(text)
+
+
+def write_config(given: Path, names: list[str], options: dict, trainings: int, folder: Path) -> Path:
+    config = load_yaml(given)
+    config |= {"results": str(folder / "results"), "runs": str(folder / "runs")}
+    config["generators"] = {name: config["generators"][name] | options for name in names}
+    config["experiments"] |= {"generator_seeds": trainings, "repeats": trainings}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+# ------------------------------------------------------------------------------------------------ the table
+def head(config: dict) -> str:
+    (dataset,) = config["datasets"]
+    stacks = Path(config["results"]) / dataset / "stacks"
+    floor = frechet_distance(moments(stacks / "train.zip"), moments(stacks / "test.zip"))
+    return HEAD.format(floor=floor, dice=said(dice_of(config, "real"), 3))
+
+
+def row(config: dict, name: str, label: str) -> str:
+    (dataset,) = config["datasets"]
+    folder = Path(config["results"]) / dataset
+    real = moments(folder / "stacks/test.zip")
+    seeds = range(1, config["experiments"]["generator_seeds"] + 1)
+    trainings = [of_training(name, seed, config["generators"]) for seed in seeds]
+    metadata = [read_metadata(folder / f"generators/{one}/weights.safetensors") for one in trainings]
+    distances = [frechet_distance(moments(folder / f"generators/{one}/samples.zip"), real) for one in trainings]
+    shares = [d / frechet_distance(untrained(m), real) for d, m in zip(distances, metadata, strict=True)]
+    dices, best = dice_of(config, name), np.mean(dice_of(config, "real"))
+    audits = [json.loads((folder / f"generators/{one}/audit.json").read_text()) for one in trainings]
+    count = config["samples"]["count"]
+    cells = [
+        label,
+        str(len(trainings)),
+        f"{metadata[0]['images_seen'] / 1000:g}",
+        said([cpu_seconds(config, "train_generator", one) / 60 for one in trainings], 1),
+        said([1000 * cpu_seconds(config, "sample_generator", one) / count for one in trainings], 0),
+        said(distances, 2),
+        said(shares, 3),
+        said(dices, 3),
+        said([dice / best for dice in dices], 2),
+        f"{sum(audit['memorized']['count'] for audit in audits)} of {sum(audit['count'] for audit in audits)}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def dice_of(config: dict, training_set: str) -> list[float]:
+    """Of each repeat."""
+    return [
+        mean_dice(path)
+        for setting in grid(config)
+        if setting.training_set == training_set
+        for path in setting.files(config["results"], "scores.csv")
+    ]
+
+
+def cpu_seconds(config: dict, rule: str, training: str) -> float:
+    (dataset,) = config["datasets"]
+    path = Path(config["results"]) / "benchmarks" / rule / dataset / f"{training}.tsv"
+    return float(pd.read_csv(path, sep="\t")["cpu_time"].sum())
+
+
+def said(values: list[float], digits: int) -> str:
+    return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def rows_of(path: Path) -> dict[str, str]:
+    lines = [line for line in path.read_text().splitlines() if line.startswith("| ")]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines[2:]}
+
+
+if __name__ == "__main__":
+    main()
