@@ -54,13 +54,16 @@ def test_parameter_counts_per_layer():
 
 
 def test_operations_at_full_size():
-    """A training image, both steps, in TFLOP; what lazy penalties and half the width save."""
+    """FLOPs of an image and bytes moved for it; what lazy penalties and half the width save."""
     full = demand("r3gan", 5, 256, {})
     assert full.inference_flops == pytest.approx(57.6e9, rel=0.01)
     assert full.training_flops == pytest.approx(1.09e12, rel=0.01)
-    cheaper = {"lazy": {"penalty_interval": 8}, "half": {"width": 0.5}}
-    share = {name: demand("r3gan", 5, 256, o).training_flops / full.training_flops for name, o in cheaper.items()}
-    assert share == pytest.approx({"lazy": 0.72, "half": 0.31}, abs=0.01)
+    assert full.training_moved == pytest.approx(20.1e9, rel=0.01)
+    lazy, half = (demand("r3gan", 5, 256, o) for o in ({"penalty_interval": 8}, {"width": 0.5}))
+    assert lazy.training_flops / full.training_flops == pytest.approx(0.72, abs=0.01)
+    assert half.training_flops / full.training_flops == pytest.approx(0.31, abs=0.01)
+    assert lazy.training_moved == pytest.approx(14.6e9, rel=0.01)
+    assert half.training_moved == pytest.approx(10.3e9, rel=0.01)
 
 
 def test_a_block_begins_as_the_identity_and_fixup_scales_the_rest():
