@@ -15,7 +15,7 @@ BetaRange = Annotated[list[Annotated[Number, Field(ge=0, lt=1)]], Pair]
 
 
 class R3GAN(common.Generator):
-    """Every knob, with the paper's value for FFHQ at 256 x 256. A pair is annealed from its first value to its last."""
+    """Every knob; defaults are told of FFHQ at 256 x 256. A pair is annealed from its first value to its last."""
 
     remark: ClassVar[str] = "not of the published study; pairs: the first value, the last one after burn_in_kimg"
 
