@@ -121,7 +121,7 @@ def table(names: list[str]) -> str:
 def variants(name: str) -> dict[str, dict]:
     if name == "stylegan3":
         return {"stylegan3 T": {}, "stylegan3 R": {"variant": "r"}}
-    if name == "rectified_flow":  # as it is, and that of config/lean.yaml
+    if name == "rectified_flow":  # as it is, and on squares of pixels
         return {name: {}, f"{name}, 4 x 4 pixels": {"target": "x", "patch": 4, "width": 128, "blocks": 2}}
     if name in ("progressive_gan", "stylegan1"):
         found = {f"{name} at {r}": {"resolution": r} for r in (SIZE, 8)}

@@ -38,7 +38,7 @@ FLOPS = Path(__file__).with_name("flops.json")  # of an image at full size: PyTo
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 VARIANTS = {  # line -> (generator, options at full size beside generators.FULL)
     "stylegan3 r": ("stylegan3", {"variant": "r"}),
-    "rectified_flow x": ("rectified_flow", {"target": "x", "patch": 4, "width": 128, "blocks": 2}),  # config/lean.yaml
+    "rectified_flow x": ("rectified_flow", {"target": "x", "patch": 4, "width": 128, "blocks": 2}),
     "stylegan2 fp32": ("stylegan2", {"precision": "fp32"}),
     "stylegan2 bf16": ("stylegan2", {"precision": "bf16"}),
     "stylegan3 fp32": ("stylegan3", {"precision": "fp32"}),

@@ -6,8 +6,8 @@ Papers    Liu, Gong, Liu: "Flow Straight and Fast: Learning to Generate and Tran
           He: "Back to Basics: Let Denoising Generative Models Denoise", 2025 (arXiv 2511.13720).
 Original  github.com/gnobitab/RectifiedFlow (no licence found). This is an independent implementation. Not in the study.
 Cost      of training as the diffusion model's, an iteration for an iteration; of a sample half as many evaluations.
-Size      5 x 256 x 256: 41 125 637 parameters, 167 GFLOP an image and evaluation. As in config/lean.yaml, with squares
-          of 4 x 4 pixels as channels: 92 203 216 parameters, 62 GFLOP.
+Size      5 x 256 x 256: 41 125 637 parameters, 167 GFLOP an image and evaluation. With patch 4,
+          width 128 and 2 blocks: 92 203 216 parameters, 62 GFLOP.
 Departs   the network, batch and learning rate are the study's diffusion model's, so that the two differ in the process
           alone; no reflow; fixed steps in place of an adaptive solver. `target: x` has no transformer.
 """
