@@ -13,7 +13,7 @@ that was flipped is the flipped form. Correlation of forms tolerates what the fo
 | `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
 | `pose_detail` | both |
 | `affine` | as `texture`, and place, size, stretch and shear of the head: its outline has the moments of a disc |
-| `shape` | of the annotation, place, size and rotation, as `pose` does for the head |
+| `shape` | of the annotation, place and rotation; blobs of one size would be alike, so that it stays |
 | `hidden` | the tumor: what lies under the annotation, and around it, is as bright as the rest of the head |
 
 All but the first are at most 64 pixels wide.
@@ -99,7 +99,7 @@ def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float, fine: float
 
 def pose(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
-    return _framed(small_CHW, _outline(small_CHW))
+    return _framed(small_CHW, _outline(small_CHW), scaled=True)
 
 
 def pose_detail(x_CHW: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def shape(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
     if np.count_nonzero(small_CHW[-1]) < LEAST_SHAPED * small_CHW[-1].size / FORM_PIXELS**2:
         return np.zeros_like(small_CHW)
-    return _framed(small_CHW, small_CHW[-1] > 0)
+    return _framed(small_CHW, small_CHW[-1] > 0, scaled=False)
 
 
 def hidden(x_CHW: np.ndarray) -> np.ndarray:
@@ -170,15 +170,15 @@ def _largest(bright_HW: np.ndarray) -> np.ndarray:
     return cv2.drawContours(region_HW, contours, -1, 1, cv2.FILLED) > 0
 
 
-def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray) -> np.ndarray:
+def _framed(x_CHW: np.ndarray, inside_HW: np.ndarray, *, scaled: bool) -> np.ndarray:
     """Moved so that the centre of what is inside lies in the middle, turned so that its longer axis is vertical, and
-    scaled to the standard area."""
+    `scaled` to the standard area."""
     y_N, x_N = np.nonzero(inside_HW)
     height, width = inside_HW.shape
     centre = x_N.mean(), y_N.mean()
     (xx, xy), (_, yy) = np.cov(x_N, y_N, bias=True) if len(x_N) > 1 else np.eye(2)
     degrees = np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) - 90
-    scale = RADIUS * width / np.sqrt(len(x_N) / np.pi)
+    scale = RADIUS * width / np.sqrt(len(x_N) / np.pi) if scaled else 1.0
     matrix_23 = cv2.getRotationMatrix2D(centre, degrees, scale)
     matrix_23[:, 2] += (width - 1) / 2 - centre[0], (height - 1) / 2 - centre[1]
     return _warped(x_CHW, matrix_23)
