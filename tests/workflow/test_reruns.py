@@ -134,8 +134,8 @@ def test_augmentation_options_leave_plain_trainings_alone(study):
 
 def test_a_published_table_beside_ours_reruns_the_tables_alone(study):
     jobs = planned(study, TINY.replace("test_subjects: 2", "test_subjects: 2, published: brats2020"))
-    made = {"make_tables": 1, "compare_fidelity": 1, "make_figures": 1, "make_report": 1}
-    assert jobs == {**RECORD, **made, "all": 1, "total": 6}
+    made = {"make_tables": 1, "compare_fidelity": 1, "compare_strata": 1, "make_figures": 1, "make_report": 1}
+    assert jobs == {**RECORD, **made, "all": 1, "total": 7}
 
 
 def test_a_lost_result_is_published_again_without_training(study):
