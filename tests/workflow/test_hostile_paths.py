@@ -41,7 +41,10 @@ def study():
         "imports": {"theirs": {"stack": nasty("stack")}},
         "samples": {"count": 30},
         "segmenters": {"swin": {**SWIN, "pretrained": nasty("backbone")}},
-        "audit": {"false_positive_rate": 0.1, "planted": 10, "null_images": 20, "find_power": 0, "least_subjects": 2},
+        "audit": {
+            **{"views": ["all", "annotation"], "filter_views": ["all"], "variants": "flip"},
+            **{"false_positive_rate": 0.1, "planted": 10, "null_images": 20, "find_power": 0, "least_subjects": 2},
+        },
         "experiments": {"repeats": 1, "augmentations": ["plain"], "training_sets": ["real"], "keep_weights": True},
         "evaluation": {
             "fidelity": {
