@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE = snakemake --profile profiles/local
 CONFIGS = config/config.yaml config/demo.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml
 
-.PHONY: setup demo learn test test-slurm check fuzz clean-demo
+.PHONY: setup demo learn test test-long test-slurm check fuzz clean-demo
 
 setup: .venv/.installed
 
@@ -32,6 +32,10 @@ learn: setup
 # In two processes, a file of tests in one of them; the long files first (tests/conftest.py).
 test: setup
 	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Those of minutes each that `test` leaves out: once before a release, and after a change of what they test.
+test-long: setup
+	@python -m pytest -n 2 -m long
 
 # Real SLURM on this machine, thrown away afterwards. Skipped, with the reason, where it is not and cannot be installed.
 test-slurm: setup

@@ -65,6 +65,7 @@ def test_no_byte_can_change_unseen(bundle, tmp_path, data):
     path.write_bytes(before)
 
 
+@pytest.mark.long
 def test_no_byte_of_the_check_itself_can_change_unseen(tmp_path):
     """Whatever a changed byte does to the program, it does not end with 0. All places with 13 values
     each take ten minutes and were tried once; here a thousand places, the first part with := for == too."""

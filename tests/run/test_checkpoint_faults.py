@@ -47,6 +47,7 @@ def killed_while_writing(folder, first, seconds):
     return int(begun.split()[-1])
 
 
+@pytest.mark.long
 def test_300_kills_while_writing_300_resumes(tmp_path):
     host, step, halves = random.Random(1), 0, 0
     for _ in range(KILLS):

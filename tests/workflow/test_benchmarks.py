@@ -55,6 +55,7 @@ def test_a_rehearsal_writes_every_line_and_says_that_it_is_one(tmp_path):
     assert table.startswith("A rehearsal on a CPU") and table.count("\n| ") == len(LINES) + 2
 
 
+@pytest.mark.long
 def test_a_line_that_crashes_is_told_and_the_next_is_measured(tmp_path):
     """There is no official code at this place."""
     lines = ["official stylegan2", "card"]
@@ -64,6 +65,7 @@ def test_a_line_that_crashes_is_told_and_the_next_is_measured(tmp_path):
     assert "failed ended with 1" in table
 
 
+@pytest.mark.long
 def test_a_line_that_hangs_is_ended(tmp_path):
     done, (_, line), _ = on_gpu(tmp_path, "--patience", "0.2", "--lines", "card")
     assert done.returncode == 1 and line["failed"].startswith("took too long")

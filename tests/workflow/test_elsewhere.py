@@ -68,6 +68,7 @@ def snakefile(request, tmp_path_factory):
     return f'gitfile("{repository}", path="workflow/Snakefile", tag="v1")'
 
 
+@pytest.mark.long
 def test_as_a_module_of_another_workflow(tmp_path, snakefile):
     (tmp_path / "study.yaml").write_text(f"ours:\n{indented(TINY)}\n")
     (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=snakefile))

@@ -89,6 +89,7 @@ exec "$@"
 """
 
 
+@pytest.mark.long
 def test_rules_run_in_the_image(tmp_path):
     """`--sdm apptainer` with a stand-in that runs every command as it is: the wiring alone, no container."""
     project = Project(tmp_path)
@@ -111,6 +112,7 @@ def test_the_image_has_what_the_lock_pins():
     assert "requirements.lock /opt/requirements.lock" in definition and "--require-hashes" in definition
 
 
+@pytest.mark.long
 def test_rules_run_in_their_own_environment(tmp_path):
     """`--sdm conda` with a stand-in for conda that makes a venv and really installs the pip part; conda's own solver
     is not shown to work by this."""

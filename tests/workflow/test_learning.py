@@ -4,7 +4,10 @@ Slow (about two minutes), as it trains with the demo's own config, without augme
 """
 
 import pandas as pd
+import pytest
 from project import Project
+
+pytestmark = pytest.mark.long
 
 
 def mean_dice(path):
