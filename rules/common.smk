@@ -127,6 +127,7 @@ wildcard_constraints:
     training_set=one_of(all_training_sets(config)),
     augmentation=one_of(config["experiments"]["augmentations"]),
     repeat=r"[1-9]\d*",
+    networks=r"[1-9]\d*",
     external=one_of(config["evaluation"]["external"]),
     prefix="|filtered_",
 

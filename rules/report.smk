@@ -3,13 +3,14 @@ import json
 
 from understudy.study.experiment_registry import curves
 from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
-from understudy.study.sources import is_control
+from understudy.study.grid import without_controls
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
 
 EXTERNAL = config["evaluation"]["external"]
 STRATA = config["evaluation"]["strata"]
 CALIBRATION = config["evaluation"]["calibration"]
+ENSEMBLES_OF_NETWORKS = config["evaluation"]["network_ensembles"]
 DATASETS_WITH_ATTRIBUTES = {
     name: NAMED["datasets"][name] | {"attributes": dataset["attributes"]}
     for name, dataset in config["datasets"].items()
@@ -178,7 +179,7 @@ rule compare_strata:
 
 rule compare_calibration:
     input:
-        every("calibration.csv", [s for s in GRID if not is_control(s.training_set)]),
+        every("calibration.csv", without_controls(config)),
     output:
         csv=report(
             in_results("tables/calibration.csv"),
@@ -236,6 +237,39 @@ rule compare_external:
     shell:
         'python "$UNDERSTUDY/scripts/compare_external.py" --config {params.config:q} --output {params.output:q}'
         " > {log:q} 2>&1"
+
+
+def ensemble_scores(wildcards):
+    """Of the networks of all repeats as one, and of each of them."""
+    chosen = with_looks(without_controls(config))
+    return files_of("scores.csv", chosen) + [
+        s.ensemble_file(config["results"]) for s in chosen
+    ]
+
+
+rule compare_network_ensembles:
+    input:
+        ensemble_scores,
+    output:
+        tables_made_by("compare_network_ensembles")
+        or in_results("tables/network_ensembles.csv"),
+    log:
+        in_logs("compare_network_ensembles.log"),
+    benchmark:
+        in_benchmarks("compare_network_ensembles.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(),
+        output=subpath(output[0], parent=True),
+    shell:
+        'python "$UNDERSTUDY/scripts/compare_network_ensembles.py" --config {params.config:q}'
+        " --output {params.output:q} > {log:q} 2>&1"
 
 
 # of the trainings that are finished; the others are listed as failed. It has no output, and no benchmark, which counts
@@ -371,6 +405,9 @@ rule make_report:
         external=rules.compare_external.output if EXTERNAL else [],
         strata=rules.compare_strata.output if STRATA else [],
         calibration=rules.compare_calibration.output if CALIBRATION else [],
+        ensembles=(
+            rules.compare_network_ensembles.output if ENSEMBLES_OF_NETWORKS else []
+        ),
         readers=READERS,
     output:
         report(

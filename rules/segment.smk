@@ -1,7 +1,8 @@
 # segment: a training set -> a segmenter, its predictions of the test volumes, and their scores.
 import json
+from dataclasses import replace
 
-from understudy.study.grid import Setting, start_of
+from understudy.study.grid import Setting, setting_of, start_of
 from understudy.study.sources import file_of, parts
 
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
@@ -178,4 +179,40 @@ rule score_external:
         'python "$UNDERSTUDY/scripts/score_external.py" --dataset {wildcards.dataset:q}'
         " --segmenter {wildcards.segmenter:q} --training-set {wildcards.training_set:q}"
         " --augmentation {wildcards.augmentation:q} --repeat {wildcards.repeat:q} --weights {input.weights:q}"
+        " --test {input.test:q} {params.scoring:q} --scores {output:q}" + DEVICE
+
+
+def networks_of_repeats(wildcards):
+    w = wildcards
+    setting = setting_of(config, w.dataset, w.segmenter, w.training_set, w.augmentation)
+    repeats = replace(setting, repeats=int(w.networks))
+    return repeats.files(config["results"], "weights.safetensors")
+
+
+# the networks of all repeats as one
+rule score_network_ensemble:
+    input:
+        weights=networks_of_repeats,
+        test=ancient(in_stacks("test.zip")),
+        test_manifest=in_stacks("stacks.json"),
+    output:
+        in_dataset(f"{SETTING}/ensemble_of_{{networks}}.csv"),
+    log:
+        in_logs(f"score_network_ensemble/{{dataset}}/{SETTING}/{{networks}}.log"),
+    benchmark:
+        in_benchmarks(f"score_network_ensemble/{{dataset}}/{SETTING}/{{networks}}.tsv")
+    conda:
+        "../envs/segment.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+        device="auto",
+    params:
+        scoring=SCORING,
+    shell:
+        'python "$UNDERSTUDY/scripts/score_network_ensemble.py" --dataset {wildcards.dataset:q}'
+        " --segmenter {wildcards.segmenter:q} --training-set {wildcards.training_set:q}"
+        " --augmentation {wildcards.augmentation:q} --weights {input.weights:q}"
         " --test {input.test:q} {params.scoring:q} --scores {output:q}" + DEVICE

@@ -36,6 +36,7 @@ rule tables:
         rules.compare_external.output if EXTERNAL else [],
         rules.compare_strata.output.csv if STRATA else [],
         rules.compare_calibration.output.csv if CALIBRATION else [],
+        rules.compare_network_ensembles.output if ENSEMBLES_OF_NETWORKS else [],
 
 
 rule figures:

@@ -15,8 +15,7 @@ import torch
 
 from understudy.config.fields import MACHINE
 from understudy.config.segmenters import block
-from understudy.evaluate.scores import score_subjects, write_scores
-from understudy.evaluate.surface import TOLERANCE_MM
+from understudy.evaluate.scoring import add_scoring_arguments, score_predictions
 from understudy.files.atomic import sha256_of_file
 from understudy.files.outside import json_argument
 from understudy.run import command_line, distributed, machine
@@ -45,19 +44,13 @@ from understudy.study.sources import REAL, parts
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("dataset", "segmenter", "training-set"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--augmentation", required=True, choices=["augmented", "plain"])
+    add_scoring_arguments(parser)
     parser.add_argument("--repeats", required=True, type=int, nargs="+", help="each with other seeds")
     parser.add_argument("--seed", required=True, type=int, help="of the study")
     parser.add_argument("--options", required=True, type=json_argument, help="the segmenter's config block as JSON")
     parser.add_argument("--stacks", required=True, nargs="+", type=Path, help="one per part of the training set")
     parser.add_argument("--apart", type=Path, help="stack of the real images, whose held-out subjects validate")
     parser.add_argument("--start", nargs="*", type=Path, default=[], help="weights that each repeat starts from")
-    parser.add_argument("--test", required=True, type=Path, help="stack of the test subjects")
-    parser.add_argument("--slices", default="included", choices=["included", "all"], help="of the test volumes")
-    parser.add_argument("--regions", type=json_argument, default={}, help="JSON, name -> labels scored together")
-    parser.add_argument("--tolerance-mm", type=float, default=TOLERANCE_MM, help="of surface Dice")
     parser.add_argument(
         "--weights", type=Path, nargs="*", default=[], help="output; without, neither weights nor checkpoints are kept"
     )
@@ -108,12 +101,10 @@ def loaded(a: argparse.Namespace, stacks: dict[str, Stack], device) -> TrainingS
 def score(a: argparse.Namespace, place: int, network: torch.nn.Module, failure: str, test: Stack, device) -> None:
     """Predicts the test volumes and writes their scores; the scores come last, as they are what says that a training is
     done. `failure`: why it failed; empty where it did not."""
-    keys = {key: getattr(a, key) for key in ("dataset", "segmenter", "training_set", "augmentation")}
-    keys |= {"repeat": a.repeats[place], "failure": failure}
-    predicted = predicted_volumes(network, test, a.slices, device, a.options)
-    rows = score_subjects(keys, predicted, label_names(test.meta["labels"]), a.regions, a.tolerance_mm)
     write_example(network, test, a.example[place], device, a.options)
-    write_scores(a.scores[place], rows)
+    predicted = predicted_volumes(network, test, a.slices, device, a.options)
+    labels = label_names(test.meta["labels"])
+    score_predictions(a, predicted, labels, a.scores[place], a.repeats[place], failure)
 
 
 def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machine.Limits, device, place: int) -> str:

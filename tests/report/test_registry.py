@@ -21,7 +21,7 @@ def test_what_an_entry_names_is_there(table):
 def config(**changes):
     readers = {"generators": [], "answers": []}
     nothing = {"generators": {}, "imports": {}, "experiments": ASKED, "reader_study": readers}
-    nothing["evaluation"] = {"external": [], "strata": [], "calibration": False}
+    nothing["evaluation"] = {"external": [], "strata": [], "calibration": False, "network_ensembles": False}
     return nothing | changes
 
 

@@ -32,12 +32,12 @@ experiments: {{repeats: 2, training_sets: [real], augmentations: [plain]}}
 """
 IMAGES = 1600  # some ten seconds
 WEIGHTS = "results/made/generators/stylegan2/weights.safetensors"
+SCORERS = ("score_calibration", "score_external", "score_network_ensemble")
 TRAINERS = (
     "train_generator",
     "sample_generator",
     "train_segmenter",
-    "score_calibration",
-    "score_external",
+    *SCORERS,
     "score_fidelity",
     "measure_speed",
     "calibrate_audit",
@@ -72,12 +72,13 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "compare_experiment",
         "compare_calibration",
         "compare_external",
+        "compare_network_ensembles",
         "compare_strata",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:
         resources[rule] |= {**small, "device": "cpu"}
-        if rule not in ("score_calibration", "score_external", "score_fidelity", "measure_speed"):
+        if rule not in (*SCORERS, "score_fidelity", "measure_speed"):
             resources[rule] |= {"checkpoint_min": f"'{CHECKPOINT_MIN}'"}
     for rule, more in changes.items():
         resources[rule] |= more

@@ -68,11 +68,13 @@ def test_looks_go_with_other_hospitals_and_calibration(project):
     first = TINY.splitlines()[2]
     study = TINY.replace(first, f"{first}\n{first.replace('made:', 'other:').replace('size: 32', 'size: 32, seed: 2')}")
     looks = "repeats: 3, generator_seeds: 3, stopping: sequential, looks: [2], keep_weights: true"
-    study = study.replace("repeats: 2", looks) + "evaluation: {external: [other], calibration: true}\n"
+    more = "evaluation: {external: [other], calibration: true, network_ensembles: true}\n"
+    study = study.replace("repeats: 2", looks) + more
     project.write("config/looks.yaml", study)
     planned = project.planned("--configfile", "config/looks.yaml")
     assert planned["train_generator"] == planned["sample_generator"] == 4 and planned["train_segmenter"] == 8
-    assert planned["compare_external"] == planned["compare_calibration"] == 1 and "score_external" not in planned
+    assert all(planned[f"compare_{name}"] == 1 for name in ("external", "calibration", "network_ensembles"))
+    assert "score_external" not in planned and "score_network_ensemble" not in planned
 
 
 def test_a_mistake_in_the_config_is_one_line(project):
@@ -124,6 +126,7 @@ def test_every_rule_says_what_it_needs(name):
     on_gpu |= {
         "score_calibration",
         "score_external",
+        "score_network_ensemble",
         "calibrate_audit",
         "find_nearest",
         "filter_samples",

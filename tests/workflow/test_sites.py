@@ -9,14 +9,14 @@ from understudy.files.json_forms import SegmenterWeights
 from understudy.stack import Stack, tensors
 
 RUN = ("--cores", "2", "--configfile", "config/sites.yaml", "--profile", "profiles/local")
-TARGETS = ("results/tables/external.csv", "site_held_out")
+TARGETS = ("results/tables/external.csv", "results/tables/network_ensembles.csv", "site_held_out")
 SITES = TINY.replace(
     "  made: {phantom: {subjects: 6, size: 32}, test_subjects: 2, draw: seed}",
     """  site_a: {phantom: {subjects: 6, size: 32, seed: 1}, test_subjects: 2, draw: seed}
   site_b: {phantom: {subjects: 6, size: 32, seed: 2, contrast: 0.6}, test_subjects: 2, draw: seed}""",
 ).replace(
     "experiments: {repeats: 2, negative_control: true}",
-    """evaluation: {external: [site_b]}
+    """evaluation: {external: [site_b], network_ensembles: true}
 experiments:
   training_sets: [real, synthetic]
   augmentations: [augmented]
@@ -50,6 +50,16 @@ def test_networks_of_one_site_are_scored_on_the_other_s_patients(study):
     on_b, on_a = (pd.read_csv(folder / name) for name in ("scores_on_site_b.csv", "scores.csv"))
     own = pd.read_csv(study.folder / "results/site_b/segmenters/unet/real/augmented/repeat1/scores.csv")
     assert set(on_b["subject"]) == set(own["subject"]) and list(on_b.columns) == list(on_a.columns)
+
+
+def test_the_networks_of_all_repeats_are_scored_as_one(study):
+    rows = table(study, "network_ensembles")
+    assert (rows["networks"] == 2).all() and len(rows) == 4 and rows["gain_low"].notna().all()
+    dice = [
+        pd.read_csv(study.folder / f"results/site_a/segmenters/unet/real/augmented/{name}.csv")["dice"].mean()
+        for name in ("repeat1/scores", "repeat2/scores", "ensemble_of_2")
+    ]
+    assert dice[2] not in dice[:2]  # neither network alone
 
 
 def test_a_site_trains_with_what_another_shares(study):

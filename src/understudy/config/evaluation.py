@@ -116,6 +116,12 @@ class Evaluation(Block):
         "diagram; needs experiments.keep_weights",
         remark="true: are they as often right as they are sure; needs keep_weights",
     )
+    network_ensembles: bool = key(
+        False,
+        "also the Dice of the networks of all repeats as one, of each training set of the grid but controls: their "
+        "softmaxes are averaged; needs experiments.keep_weights and repeats",
+        remark="true: and the networks of all repeats as one; needs keep_weights",
+    )
     strata: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Once()] = key(
         ["tumor_ml"],
         "Dice by group of the test subjects: columns of subjects.csv or of datasets.NAME.attributes, such as sex, age, "
@@ -166,7 +172,7 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     yield from _of_primary(config)
     yield from _of_external(config)
     yield from _of_strata(config["evaluation"])
-    yield from _of_calibration(config)
+    yield from _of_predictions(config)
 
 
 def _of_primary(config: Mapping) -> Iterator[Problem]:
@@ -176,9 +182,12 @@ def _of_primary(config: Mapping) -> Iterator[Problem]:
         yield "evaluation.primary", f"found {', '.join(unknown)}; allowed: what is trained, {', '.join(trained)}"
 
 
-def _of_calibration(config: Mapping) -> Iterator[Problem]:
-    if config["evaluation"]["calibration"] and not config["experiments"]["keep_weights"]:
-        yield "evaluation.calibration", "found true; it needs experiments.keep_weights, as weights predict once more"
+def _of_predictions(config: Mapping) -> Iterator[Problem]:
+    for name in ("calibration", "network_ensembles"):
+        if config["evaluation"][name] and not config["experiments"]["keep_weights"]:
+            yield f"evaluation.{name}", "found true; it needs experiments.keep_weights, as weights predict once more"
+    if config["evaluation"]["network_ensembles"] and config["experiments"]["repeats"] < 2:
+        yield "evaluation.network_ensembles", "found true; it needs experiments.repeats of 2 or more"
 
 
 def _of_strata(evaluation: Mapping) -> Iterator[Problem]:

@@ -174,9 +174,9 @@ def _work_on_images(job: Job, study: Study) -> Cost:
         count, speed = sample_count(study.config, job.wildcards["generator"]), study.speeds[job.model(study.config)]
         stack = count * study.image_bytes  # twice: shards stay in the run directory
         return _on_device(job, study, training=count / 1000 * speed.inference, published=stack, run_bytes=stack)
-    if job.rule in ("score_external", "score_calibration"):
+    if job.rule in ("score_external", "score_calibration", "score_network_ensemble"):
         one = study.sizes[job.wildcards.get("external", job.wildcards["dataset"])]
-        images = tested_images(study, one)
+        images = tested_images(study, one) * int(job.wildcards.get("networks", 1))
         after = images * study.speeds[job.model(study.config)].inference / 1000 + one.test_subjects * SCORING_SECONDS
         return _on_device(job, study, after=after)
     if job.rule not in ("score_fidelity", "find_nearest", "calibrate_audit"):

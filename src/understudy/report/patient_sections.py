@@ -1,5 +1,5 @@
-"""Sections of the report about patients: who segmenters work for, whether they know when they are wrong, and how they
-do on another hospital's patients. Each has nothing to say where its table was not asked for."""
+"""Sections of the report about patients: who segmenters work for, whether they know when they are wrong, how they do
+together, and on another hospital's patients. Each has nothing to say where its table was not asked for."""
 
 from .difference_chart import png_of
 from .external import external_sentences
@@ -39,6 +39,10 @@ def calibration(m: Material) -> list[Block]:
         m.picture(m.results / "figures/calibration.png", f"{RELIABILITY} {about_generators(m)}"),
         m.shown(TABLES["calibration"]),
     ]
+
+
+def network_ensembles(m: Material) -> list[Block]:
+    return [m.shown(TABLES["network_ensembles"])] if m.has("network_ensembles") else []
 
 
 def external(m: Material) -> list[Block]:

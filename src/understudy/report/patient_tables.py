@@ -1,4 +1,5 @@
-"""The tables about patients: who segmenters work for, whether they know when they are wrong, other hospitals'."""
+"""The tables about patients: who segmenters work for, whether they know when they are wrong, how they do together, and
+at other hospitals."""
 
 from .table_entry import Table
 
@@ -32,6 +33,15 @@ OF_PATIENTS = [
         "it is right, in 10 bins, of the voxels where it or the reference has a label: mean ± standard deviation over "
         "the repeats. `overconfidence`: confidence less accuracy; above 0 it is surer than right.",
         built_by="reliability:calibration_table",
+    ),
+    of_patients(
+        "network_ensembles",
+        title="The networks of all repeats as one",
+        caption="Mean Dice of an ensemble (`dice`), which averages the softmaxes of the networks of all repeats, "
+        "beside that of each of them alone: mean ± standard deviation over the repeats. `gain`: the difference with its "
+        "95 % interval over the test subjects. Another set of networks is not in that interval. A training that failed "
+        "counts in both: alone and in the ensemble it finds background only (`failed`).",
+        built_by="network_ensembles:network_ensembles_table",
     ),
     of_patients(
         "external",

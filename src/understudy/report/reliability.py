@@ -10,9 +10,8 @@ import pandas as pd
 
 from understudy.files import escape
 from understudy.files.csv_files import read_csv
-from understudy.study.grid import Setting, grid
+from understudy.study.grid import Setting, without_controls
 from understudy.study.looks import after_looks
-from understudy.study.sources import is_control
 
 from .notes import OfTrainings, of_all
 from .score_arrays import KEYS, key_of
@@ -39,8 +38,7 @@ class CalibrationCounts(OfTrainings):
                 read_csv(path, "what score_calibration writes", BINS)
                 for path in setting.files(config["results"], "calibration.csv")
             ]
-            for setting in after_looks(grid(config), config)
-            if not is_control(setting.training_set)
+            for setting in after_looks(without_controls(config), config)
         }
         return cls(counts, **of_all(config))
 

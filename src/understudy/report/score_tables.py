@@ -55,10 +55,10 @@ def score_table(
             found = summary(of_name, means_R, metric, draws, trainings)
             row |= {f"{name}_{key}": value for key, value in found.items()}
         row["repeats"] = len(repeats)
-        row["failed"] = _listed(cells[key_of(setting)][FAILED] if len(repeats) else ())
-        row["missing"] = _listed(r for r in range(1, setting.repeats + 1) if r not in repeats)
-        row["undefined"] = _listed(repeats[undefined])
-        row["far"] = _listed(far_repeats(cells[key_of(setting)])) if len(repeats) and with_mean else ""
+        row["failed"] = listed(cells[key_of(setting)][FAILED] if len(repeats) else ())
+        row["missing"] = listed(r for r in range(1, setting.repeats + 1) if r not in repeats)
+        row["undefined"] = listed(repeats[undefined])
+        row["far"] = listed(far_repeats(cells[key_of(setting)])) if len(repeats) and with_mean else ""
         rows.append(row)
     numbers = [f"{name}_{key}" for name in columns for key in SUMMARY]
     return pd.DataFrame(rows, columns=[*KEYS, *numbers, "repeats", *LISTS])
@@ -91,7 +91,7 @@ def beside_published(
     return table.assign(minus_published=table["mean_mean"] - table["published_mean_mean"])
 
 
-def _listed(repeats: Iterable[int]) -> str:
+def listed(repeats: Iterable[int]) -> str:
     return " ".join(map(str, repeats))
 
 

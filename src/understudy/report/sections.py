@@ -23,7 +23,7 @@ from .missing import missing_trainings
 from .notes import about_generators
 from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
 from .page_material import Material, read_table
-from .patient_sections import calibration, external, strata
+from .patient_sections import calibration, external, network_ensembles, strata
 from .power_table import sentences as power_sentences
 from .reader_sentences import reader_sentences
 from .registry import TABLES, shown_in
@@ -302,6 +302,7 @@ ORDER: list[tuple[str, str, Callable[[Material], list[Block]]]] = [
     ("tables", "Tables", tables),
     ("strata", TABLES["strata"].title, strata),
     ("calibration", TABLES["calibration"].title, calibration),
+    ("network_ensembles", TABLES["network_ensembles"].title, network_ensembles),
     ("external", TABLES["external"].title, external),
     ("experiments", "How much is needed?", beyond),
     ("fidelity", TABLES["fidelity"].title, fidelity),

@@ -57,6 +57,10 @@ class Setting:
         """The file `name` of every repeat."""
         return [f"{self.of_repeat(repeat).folder(results)}/repeat{repeat}/{name}" for repeat in self.numbers]
 
+    def ensemble_file(self, results: str) -> str:
+        """Scores of the networks of all its repeats as one. Looks may add repeats, so their number is in the name."""
+        return f"{self.folder(results)}/ensemble_of_{self.repeats}.csv"
+
     @property
     def numbers(self) -> range:
         """Of its repeats."""
@@ -134,9 +138,14 @@ def settings_of(config: Mapping, experiment: str) -> list[Setting]:
     return list(dict.fromkeys(found))
 
 
+def without_controls(config: Mapping) -> list[Setting]:
+    """The settings of the grid whose networks predict once more, where that is asked for."""
+    return [s for s in grid(config) if not is_control(s.training_set)]
+
+
 def external_settings(config: Mapping) -> list[tuple[Setting, str]]:
-    """(setting, the other dataset whose test subjects it is scored on), of the grid without controls."""
-    tested, scored = config["evaluation"]["external"], [s for s in grid(config) if not is_control(s.training_set)]
+    """(setting, the other dataset whose test subjects it is scored on)."""
+    tested, scored = config["evaluation"]["external"], without_controls(config)
     return [(setting, site) for site in tested for setting in scored if setting.dataset != site]
 
 
