@@ -38,9 +38,9 @@ OF_PATIENTS = [
         "network_ensembles",
         title="The networks of all repeats as one",
         caption="Mean Dice of an ensemble (`dice`), which averages the softmaxes of the networks of all repeats, "
-        "beside that of each of them alone: mean ± standard deviation over the repeats. `gain`: the difference with its "
-        "95 % interval over the test subjects. Another set of networks is not in that interval. A training that failed "
-        "counts in both: alone and in the ensemble it finds background only (`failed`).",
+        "beside that of each of them alone: mean ± standard deviation over the repeats. `gain`: the difference with "
+        "its 95 % interval over the test subjects. Another set of networks is not in that interval. A training that "
+        "failed counts in both: alone and in the ensemble it finds background only (`failed`).",
         built_by="network_ensembles:network_ensembles_table",
     ),
     of_patients(
