@@ -26,6 +26,7 @@ from understudy.run.flops import Work, count_work
 from . import training_step
 
 CHUNK = 16  # images of one forward pass when sampling: fixed, as the size of a batch changes the last bits
+TRIES = 8  # noises that an image is tried with
 
 
 class Options(Generator):
@@ -135,9 +136,13 @@ class Template:
     @torch.no_grad()
     def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
         """(N,): the mean of `loss` over some noises, the same for every image."""
-        noises = [torch.randn(self.options.latent_size, generator=seeds.generator("cpu", seed, i)) for i in range(8)]
-        rows = [noise_K.to(self.device).expand(len(real_NCHW), -1) for noise_K in noises]
+        size, rngs = self.options.latent_size, (seeds.generator("cpu", seed, i) for i in range(TRIES))
+        rows = [torch.randn(size, generator=rng).to(self.device).expand(len(real_NCHW), -1) for rng in rngs]
         return torch.stack([self.loss(real_NCHW, noise_NK) for noise_NK in rows]).mean(0)
+
+    @property
+    def drawn_per_misfit(self) -> float:
+        return TRIES  # a loss is one pass, as a sample is
 
     def work(self) -> dict[str, Work]:
         """FLOPs of one image, counted by running both; for networks on the meta device."""

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from understudy.audit.weights_attack import attack
+from understudy.audit.weights_attack import attack, nothing_to_attack
 from understudy.files.atomic import sha256_of_file, write_json
 from understudy.files.json_forms import WeightsAttack
 from understudy.files.outside import checked
 from understudy.generate.misfit import misfits
-from understudy.generate.weights import load_generator
+from understudy.generate.weights import load_generator, read_metadata
 from understudy.run import command_line, machine
 from understudy.stack import Stack
 
@@ -24,8 +24,11 @@ def main() -> None:
     a = parser.parse_args()
     with command_line.named_os_errors():
         train, test = Stack.open(a.train), Stack.open(a.test)
-        generator, metadata = load_generator(a.weights, machine.use_device(a.device, a.threads))
-        told = attack(lambda x_NCHW: misfits(generator, metadata, x_NCHW, a.seed), metadata, train, test)
+        if (metadata := read_metadata(a.weights)).get("failure"):
+            told = nothing_to_attack(metadata)
+        else:
+            generator, _ = load_generator(a.weights, machine.use_device(a.device, a.threads))
+            told = attack(lambda x_NCHW: misfits(generator, metadata, x_NCHW, a.seed), metadata, train, test)
         links = {"weights_sha256": sha256_of_file(a.weights), "train_sha256": train.sha256, "test_sha256": test.sha256}
         write_json(a.output, checked(WeightsAttack, told | links, str(a.output), "an attack on weights"))
 

@@ -21,6 +21,7 @@ TINY = {
     "diffusion": {**DENOISING, "steps": 40, "step_sampling": "second_moment"},
     "rectified_flow": DENOISING,
     "rectified_flow convnext": CONVNEXT,
+    "rectified_flow mean_flow": {**CONVNEXT, "mean_flow": 0.5, "sampler": "jump"},
 }
 
 

@@ -5,9 +5,13 @@ import pytest
 import torch
 from made import make_stack, rng
 from scripts_here import run_here
+from tiny_generators import TINY
 
 from understudy.audit.weights_attack import PEOPLE, attack, problem
+from understudy.files.json_forms import WeightsAttack
+from understudy.files.outside import read_json_as
 from understudy.generate import gan
+from understudy.generate.weights import describe, publish_weights, seeded_build
 
 META = {"generator": "rectified_flow", "channels": ["t1", "t1ce", "t2", "flair", "seg"], "size": 16, "labels": {}}
 
@@ -52,6 +56,19 @@ def test_stacks_of_other_images_are_refused(people):
     train, test = people
     with pytest.raises(ValueError, match="found height 16, expected 32 as the generator draws"):
         attack(None, META | {"size": 32}, train, test)
+
+
+def test_a_failed_training_has_nothing_to_attack_and_nothing_to_share(people, tmp_path):
+    train, test = people
+    weights, output = tmp_path / "weights.safetensors", tmp_path / "a.json"
+    generator = seeded_build("rectified_flow", 5, 16, 0, **TINY["rectified_flow"])
+    about = describe("rectified_flow", generator, train.meta, dataset="made", seed=0, images_seen=0, failure="nan")
+    publish_weights({}, weights, about)
+    stacks = ["--train", train.path, "--test", test.path]
+    done = run_here("attack_weights", "--weights", weights, *stacks, "--seed", 0, "--output", output)
+    assert done.returncode == 0, done.stderr
+    told = read_json_as(WeightsAttack, output, "an attack on weights")
+    assert told["membership"] is None and "no weights to share, as their training failed (nan)" in problem(told, 0.6)
 
 
 def test_the_script_says_what_it_was_made_from(people, tmp_path):

@@ -2,9 +2,11 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from understudy.audit import weights_attack
 from understudy.forecast.costs import SCORING_SECONDS, START_SECONDS, Study, cost_of, speedup, validation_images
 from understudy.forecast.gpus import COPY_RANGE, COPY_SHARE, GPUS, LAUNCH_RANGE, LAUNCH_SECONDS, SHARE
 from understudy.forecast.jobs import Job
@@ -126,6 +128,15 @@ def test_a_generators_training():
 def test_sampling_is_kept_twice():
     cost = cost_of(one("sample_generator"), study_of())
     assert cost.training_seconds == 2 * 10 and cost.bytes == 2 * 2000 * 2 * 100**2 * 0.2
+
+
+def test_an_attack_on_weights_costs_its_share_of_drawing():
+    """Of some slices of every subject, where these are few; an image costs as much as 300 drawn ones."""
+    job = Job("attack_weights", {"dataset": "made", "generator": "stylegan2"}, (), (), (), True, 8, reason="it is new")
+    demand = replace(DEMAND, drawn_per_misfit=300)
+    cost = cost_of(job, study_of(demands=dict.fromkeys(MODELS, demand)))
+    images = weights_attack.SLICES * (SIZE.train_subjects + SIZE.test_subjects)
+    assert cost.device_seconds == pytest.approx(START_SECONDS + images * 300 / 1000 * SPEED.inference)
 
 
 def test_a_search_is_matrix_products_of_all_pixels():

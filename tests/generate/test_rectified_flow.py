@@ -124,7 +124,8 @@ def test_a_constant_image_comes_back_exactly(sampler, evaluations):
 def test_a_straight_way_needs_one_evaluation(sampler):
     x = torch.randn(5, dtype=torch.float64)
     for evaluations in (1, 2, 5, 8):
-        torch.testing.assert_close(SAMPLERS[sampler](lambda x, t: torch.full_like(x, 2.5), x, evaluations), x + 2.5)
+        drawn = SAMPLERS[sampler](lambda x, *times: torch.full_like(x, 2.5), x, evaluations)
+        torch.testing.assert_close(drawn, x + 2.5)
 
 
 def test_an_untrained_network_samples_its_noise():
@@ -410,3 +411,75 @@ def test_a_wrong_option_is_named(options, message):
     with pytest.raises(ValueError, match=message) as error:
         tiny(**options)
     assert "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------ mean flow
+def oracle_way(x, t, span):
+    """Where the flow of pixels of N(MEAN, SD^2) takes x from t to t + span."""
+    sd_t, sd_then = (torch.sqrt(s**2 * SD**2 + (1 - s) ** 2) for s in (t, t + span))
+    return (t + span) * MEAN + sd_then / sd_t * (x - t * MEAN)
+
+
+def oracle_mean(x, t, span):
+    """Its mean velocity; of no span the velocity."""
+    moved = torch.where(span > 0, (oracle_way(x, t, span) - x) / span.clamp(min=1e-12), torch.zeros_like(x))
+    return torch.where(span > 0, moved, best(x, t))
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 4])
+def test_jumps_are_exact_where_the_mean_velocity_is(evaluations):
+    x = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def velocity(x, t, span):
+        return oracle_mean(x, torch.tensor(t, dtype=torch.float64), torch.tensor(span, dtype=torch.float64))
+
+    torch.testing.assert_close(SAMPLERS["jump"](velocity, x, evaluations), MEAN + SD * x, rtol=0, atol=1e-12)
+
+
+class KnowsMean(torch.nn.Module):
+    """Answers the mean velocity of pixels of N(MEAN, SD^2), or the image that it leads to, times `wrong`."""
+
+    def __init__(self, target, wrong=1.0):
+        super().__init__()
+        self.target, self.wrong = target, torch.nn.Parameter(torch.tensor(wrong, dtype=torch.float64))
+
+    def forward(self, x, t, span):
+        t, span = (time.view(-1, 1, 1, 1) / rectified_flow.TIMES for time in (t, span))
+        mean = oracle_mean(x, t, span) * self.wrong
+        return mean if self.target == "velocity" else x + (1 - t) * mean
+
+
+def knowing_mean(target, wrong=1.0):
+    options = {"network": "convnext", "multipliers": None, "mean_flow": 0.5, "target": target, "precision": "fp32"}
+    generator = tiny(**options)
+    generator.networks["denoiser"] = KnowsMean(target, wrong)
+    generator.answer = lambda network, x, *times: network(x, *times)  # in float64
+    return generator
+
+
+@pytest.mark.parametrize("target", ["velocity", "x"])
+def test_the_loss_of_jumps_is_least_for_the_mean_velocity(target):
+    """There it is that of the velocity itself, which no network can lower, whatever the jump; nothing pulls."""
+    n, host = 4000, torch.Generator().manual_seed(1)
+    noise = torch.randn(n, 1, 1, 1, dtype=torch.float64, generator=host)
+    image = MEAN + SD * torch.randn(n, 1, 1, 1, dtype=torch.float64, generator=host)
+    t, until = torch.full((n,), 0.3, dtype=torch.float64), torch.full((n,), 0.8, dtype=torch.float64)
+    x = 0.3 * image + 0.7 * noise
+    least = (image - noise - best(x, t.view(-1, 1, 1, 1))).square().flatten()
+    generator = knowing_mean(target)
+    loss_N = generator.jump_loss(image, t, noise, until)
+    torch.testing.assert_close(loss_N.detach(), least, rtol=0, atol=1e-9)
+    torch.testing.assert_close(generator.jump_loss(image, until, noise, t), loss_N)  # whichever comes first
+    pull = torch.autograd.grad(loss_N.mean(), generator.networks["denoiser"].wrong)[0]
+    other = knowing_mean(target, 1.1)
+    push = torch.autograd.grad(other.jump_loss(image, t, noise, until).mean(), other.networks["denoiser"].wrong)[0]
+    assert abs(float(pull)) < 0.05 * float(push), (pull, push)
+
+
+def test_one_to_four_jumps_make_images_and_others_may_not():
+    for wrong, said in (
+        ({"mean_flow": 0.5}, "allowed for the network unet: 0"),
+        ({"sampler": "jump"}, "allowed where mean_flow lets an image of a batch jump"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            tiny(**wrong)

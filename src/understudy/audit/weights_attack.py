@@ -34,6 +34,12 @@ def attack(misfits: Misfits, metadata: Mapping, train: Stack, test: Stack) -> di
     }
 
 
+def nothing_to_attack(metadata: Mapping) -> dict:
+    """The same of a training that failed and has left no network."""
+    told = {"format": FORMAT, "generator": metadata["generator"], "subjects": {}, "membership": None}
+    return told | {"failure": metadata["failure"]}
+
+
 def subject_scores(misfits: Misfits, metadata: Mapping, stack: Stack) -> np.ndarray:
     """(S,) of some subjects of a stack: how badly the generator explains their slices, on average."""
     drawn = {"channels": metadata["channels"], "height": metadata["size"], "width": metadata["size"]}
@@ -55,7 +61,8 @@ def subject_scores(misfits: Misfits, metadata: Mapping, stack: Stack) -> np.ndar
 
 def problem(told: Mapping, limit: float) -> str | None:
     """Why the weights must not be shared. `limit`: audit.membership_limit."""
-    one = told["membership"]
+    if (one := told["membership"]) is None:
+        return f"there are no weights to share, as their training failed ({told['failure']})"
     if one["low"] <= limit:
         return None
     return (

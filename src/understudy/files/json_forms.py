@@ -358,7 +358,8 @@ class WeightsAttack(Form):
     format: Literal[1]
     generator: Name
     subjects: dict[Name, Count]
-    membership: Membership
+    membership: Membership | None  # none of a training that failed: it has left no network to attack
+    failure: Text | None = None
     weights_sha256: Sha256
     train_sha256: Sha256
     test_sha256: Sha256

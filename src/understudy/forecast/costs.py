@@ -7,6 +7,7 @@ comparing, searching). Everything else takes minutes of cores, by a table of how
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from understudy.audit import weights_attack
 from understudy.audit.planted import KINDS
 from understudy.config.audit import FORM_PIXELS, IN_FORM
 from understudy.run.demand import Demand
@@ -174,6 +175,12 @@ def _work_on_images(job: Job, study: Study) -> Cost:
         count, speed = sample_count(study.config, job.wildcards["generator"]), study.speeds[job.model(study.config)]
         stack = count * study.image_bytes  # twice: shards stay in the run directory
         return _on_device(job, study, training=count / 1000 * speed.inference, published=stack, run_bytes=stack)
+    if job.rule == "attack_weights":
+        one, model = study.size(job), job.model(study.config)
+        people = sum(min(weights_attack.PEOPLE, n) for n in (one.train_subjects, one.test_subjects))
+        images = people * weights_attack.SLICES
+        drawn = images * study.demands[model].drawn_per_misfit
+        return _on_device(job, study, after=drawn / 1000 * study.speeds[model].inference)
     if job.rule in ("score_external", "score_calibration", "score_network_ensemble"):
         one = study.sizes[job.wildcards.get("external", job.wildcards["dataset"])]
         images = tested_images(study, one) * int(job.wildcards.get("networks", 1))

@@ -22,6 +22,7 @@ from .precision import own_products
 
 CHUNK = 16  # images of one forward pass when sampling
 TRIES = 24  # times and noises that an image is tried with
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # images, times, noise -> (N,)
 
 
 class Denoising:
@@ -88,6 +89,14 @@ class Denoising:
     def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
         """(N,): of the network's answers to these images with this noise at these times."""
 
+    def parts(self, t_N: Tensor, rng: torch.Generator | None) -> list[tuple[Tensor, Loss]]:
+        """(places in the batch, the loss of the images there) of each micro-batch of this process."""
+        return [(chosen, self.loss) for chosen in self.micro_batches(torch.arange(len(t_N), device=t_N.device))]
+
+    def micro_batches(self, places_N: Tensor) -> tuple[Tensor, ...]:
+        """Of this process's share of these places."""
+        return distributed.share(places_N).split(self.options.microbatch or len(places_N))
+
     def learned_at(self, t_N: Tensor, loss_N: Tensor) -> None:
         """Called after an iteration with its losses, those of all processes."""
 
@@ -100,11 +109,11 @@ class Denoising:
             real_NCHW = training_step.mirrored(real_NCHW, rng)
         t_N, weight_N = self.times(n, rng)
         noise_NCHW = torch.randn(real_NCHW.shape, device=self.device, generator=rng)
-        loss_N = torch.zeros(n, device=self.device)
+        loss_N, parts = torch.zeros(n, device=self.device), self.parts(t_N, rng)
 
         def losses() -> Iterator[Tensor]:
-            for chosen in distributed.share(torch.arange(n, device=self.device)).split(o.microbatch or n):
-                part_N = self.loss(real_NCHW[chosen], t_N[chosen], noise_NCHW[chosen])
+            for chosen, loss in parts:
+                part_N = loss(real_NCHW[chosen], t_N[chosen], noise_NCHW[chosen])
                 loss_N[chosen] = part_N.detach()
                 yield (weight_N[chosen] * part_N).sum() / n
 
@@ -116,13 +125,13 @@ class Denoising:
         self.learned_at(t_N, loss_N)
         return {"loss": (weight_N * loss_N).mean(), "nonfinite_gradients": nonfinite}
 
-    def answer(self, network: nn.Module, x_NCHW: Tensor, t_N: Tensor) -> Tensor:
+    def answer(self, network: Callable[..., Tensor], x_NCHW: Tensor, *times_N: Tensor) -> Tensor:
         """The network's, float32, computed in the precision of the options."""
         if x_NCHW.device.type == "cuda":
             x_NCHW = x_NCHW.contiguous(memory_format=torch.channels_last)
         reduced = x_NCHW.device.type == "cuda" and self.options.precision == "bf16"
         with torch.autocast("cuda", torch.bfloat16) if reduced else nullcontext():
-            return network(x_NCHW, t_N).float()
+            return network(x_NCHW, *times_N).float()
 
     # -------------------------------------------------------------------------------------------- sampling
     @own_products
@@ -137,6 +146,10 @@ class Denoising:
             return solve(x.to(self.device), indices)
 
         return training_step.sample_by_index(draw, n, first, CHUNK)
+
+    @property
+    def drawn_per_misfit(self) -> float:
+        return TRIES / self.options.evaluations
 
     @torch.no_grad()
     @own_products

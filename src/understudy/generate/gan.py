@@ -16,6 +16,7 @@ from .first_gradient import first_gradient
 Rows = Tensor | slice  # of a batch: indices, or all, which are no copy
 CHUNK = 8  # images of one forward pass when sampling
 STARTS, DESCENTS, RATE = 128, 100, 0.05  # of a search for the latent of an image
+DRAWN_PER_MISFIT = 3 * DESCENTS  # a pass forward and back is three forward
 
 
 def adam(parameters: Iterable[Tensor], learning_rate: float, betas: tuple, epsilon: float, lazy_interval: int | None):

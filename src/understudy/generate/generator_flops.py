@@ -29,4 +29,4 @@ def demand(name: str, channels: int, size: int, options: Mapping, labels: int = 
     trained = [p for o in generator.optimizers.values() for group in o.param_groups for p in group["params"]]
     averages = 1 if generator.options.memorization_action == "log" else 2  # the running one, the chosen one
     checkpoint = sum(networks.values()) + averages * weights + MOMENTS * bytes_of(trained)
-    return Demand.of(work["training"], work["sampling"], weights, checkpoint)
+    return Demand.of(work["training"], work["sampling"], weights, checkpoint, generator.drawn_per_misfit)

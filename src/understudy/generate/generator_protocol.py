@@ -56,6 +56,10 @@ class Generator(Protocol):
         """float32 (N,), how badly the published network explains each image, smaller where it remembers it: what an
         attacker compares who holds the weights (audit/weights_attack.py). A function of image and seed alone."""
 
+    @property
+    def drawn_per_misfit(self) -> float:
+        """How many images are drawn in the time that `misfit` takes for one: what the attack costs (forecast)."""
+
     def work(self) -> dict[str, Work]:
         """{"training": ..., "sampling": ...} of one image, on average over the training; called with the networks on
         the meta device, so `run.flops.count_work` of the real steps is exact and fast."""

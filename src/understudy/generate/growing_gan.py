@@ -128,6 +128,10 @@ class GrowingGAN(gan.Adversarial):
 
         return training_step.sample_by_index(draw, n, first, gan.CHUNK)
 
+    @property
+    def drawn_per_misfit(self) -> float:
+        return gan.DRAWN_PER_MISFIT
+
     @own_products
     def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
         """(N,): gan.misfit, all images with one noise."""

@@ -187,6 +187,10 @@ class R3GAN:
 
     preview = sample
 
+    @property
+    def drawn_per_misfit(self) -> float:
+        return gan.DRAWN_PER_MISFIT
+
     @own_products
     def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
         """(N,): gan.misfit."""

@@ -3,7 +3,9 @@
 Papers    Liu, Gong, Liu: "Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow", ICLR
           2023; Lipman et al.: "Flow Matching for Generative Modeling", ICLR 2023; logit-normal times: Esser et al.:
           "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", ICML 2024; the image as target: Li,
-          He: "Back to Basics: Let Denoising Generative Models Denoise", 2025 (arXiv 2511.13720).
+          He: "Back to Basics: Let Denoising Generative Models Denoise", 2025 (arXiv 2511.13720); jumps: Geng et al.:
+          "Mean Flows for One-step Generative Modeling", 2025 (arXiv 2505.13447), with the loss of "Improved Mean Flows:
+          On the Challenges of Fastforward Generative Models", 2025 (arXiv 2512.02012).
 Original  github.com/gnobitab/RectifiedFlow (no licence found). This is an independent implementation. Not in the study.
 Cost      of training as the diffusion model's, an iteration for an iteration; of a sample half as many evaluations.
 Size      5 x 256 x 256: 41 125 637 parameters, 167 GFLOP an image and evaluation. With patch 4,
@@ -13,20 +15,23 @@ Departs   the network, batch and learning rate are the study's diffusion model's
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from understudy.config.generators.rectified_flow import RectifiedFlow as Options
 from understudy.config.reading import read_options
+from understudy.run import distributed
 
-from .denoising import Denoising, unet
+from .denoising import Denoising, Loss, unet
 from .gan import half_life_decay
 from .rectified_flow_networks import ConvNeXt, Folded
 
 TIMES = 1000  # the network is told t of [0, 1] as 0 to 1000: it knows times as steps of a diffusion
 PREVIEW = ("heun", 25)  # sampler and evaluations when the training looks at its samples
-Velocity = Callable[[Tensor, float], Tensor]
+Velocity = Callable[..., Tensor]  # of (x, t): that at t; of (x, t, span): its mean on the way from t to t + span
 
 
 class RectifiedFlow(Denoising):
@@ -39,7 +44,9 @@ class RectifiedFlow(Denoising):
     def __init__(self, channels: int, size: int, **options):
         o = read_options(Options, "rectified_flow", size, options)
         super().__init__("rectified_flow", channels, size, o, _network(channels, size, o), o.adam_betas)
-        self.gradient_clip = o.gradient_clip
+        self.gradient_clip, self.jumps = o.gradient_clip, round(o.mean_flow * o.batch)
+        if 0 < min(self.jumps, o.batch - self.jumps) < (processes := distributed.world_size()):
+            raise ValueError(f"rectified_flow: found {self.jumps} of {o.batch} images that jump for {processes} GPUs")
 
     def learning_rate(self, images_seen: int) -> float:
         o, kimg = self.options, images_seen / 1000
@@ -61,16 +68,57 @@ class RectifiedFlow(Denoising):
             t_N = (o.time_mean + o.time_scale * torch.randn(n, device=self.device, generator=rng)).sigmoid()
         return t_N, torch.ones_like(t_N)
 
+    def parts(self, t_N: Tensor, rng: torch.Generator | None) -> list[tuple[Tensor, Loss]]:
+        """The first images of a batch jump from the one to the other of two times."""
+        places_N, found = torch.arange(len(t_N), device=t_N.device), []
+        if self.jumps:
+            other_N, _ = self.times(self.jumps, rng)
+            for chosen in self.micro_batches(places_N[: self.jumps]):
+                found.append((chosen, partial(self.jump_loss, other_N=other_N[chosen])))
+        if self.jumps < len(t_N):
+            found += [(chosen, self.loss) for chosen in self.micro_batches(places_N[self.jumps :])]
+        return found
+
     def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
         """(N,): Liu et al., equation 1, whose X_0 is noise and X_1 an image, mean over pixels."""
         t_N111 = t_N.view(-1, 1, 1, 1)
         x_NCHW = t_N111 * image_NCHW + (1 - t_N111) * noise_NCHW
-        answer_NCHW = self.answer(self.networks["denoiser"].train(), x_NCHW, TIMES * t_N)
+        network = self.networks["denoiser"].train()
+        answer_NCHW = self.answer(network, x_NCHW, *self._told(t_N, torch.zeros_like(t_N)))
         if self.options.target == "velocity":
             error_NCHW = image_NCHW - noise_NCHW - answer_NCHW
         else:  # the same, as X_1 - X_0 = (X_1 - X_t) / (1 - t): Li, He, table 1
             error_NCHW = (image_NCHW - answer_NCHW) / (1 - t_N111).clamp(min=self.options.smallest_noise)
         return error_NCHW.square().flatten(1).mean(1)
+
+    def jump_loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor, other_N: Tensor) -> Tensor:
+        """(N,): of the mean velocity u from the earlier to the later of two times. At the time t it must be such that
+        u - (until - t) du/dt is the velocity, du/dt along the way (Geng et al. 2025, improved, algorithm 1)."""
+        network, until_N = self.networks["denoiser"].train(), torch.maximum(t_N, other_N)
+        t_N = torch.minimum(t_N, other_N).clamp(max=1 - self.options.smallest_noise)
+        t_N111, span_N111 = t_N.view(-1, 1, 1, 1), (until_N - t_N).view(-1, 1, 1, 1)
+        x_NCHW = t_N111 * image_NCHW + (1 - t_N111) * noise_NCHW
+
+        def mean_velocity(x_NCHW: Tensor, t_N: Tensor) -> Tensor:
+            return self._velocity(network.forward, x_NCHW, t_N, until_N - t_N)  # not compiled: it has tangents
+
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):  # other attention has no forward derivative
+            now_NCHW = self._velocity(network.forward, x_NCHW, t_N, torch.zeros_like(t_N))
+            change_NCHW = torch.func.jvp(mean_velocity, (x_NCHW, t_N), (now_NCHW, torch.ones_like(t_N)))[1]
+        mean_NCHW = self._velocity(network, x_NCHW, t_N, until_N - t_N)
+        error_NCHW = image_NCHW - noise_NCHW - (mean_NCHW - span_N111 * change_NCHW)
+        return error_NCHW.square().flatten(1).mean(1)
+
+    def _velocity(self, network: Callable[..., Tensor], x_NCHW: Tensor, t_N: Tensor, span_N: Tensor) -> Tensor:
+        """On average on the way from t to t + span, as the network answers."""
+        answer_NCHW = self.answer(network, x_NCHW, *self._told(t_N, span_N))
+        if self.options.target == "velocity":
+            return answer_NCHW
+        return (answer_NCHW - x_NCHW) / (1 - t_N.view(-1, 1, 1, 1)).clamp(min=self.options.smallest_noise)
+
+    def _told(self, t_N: Tensor, span_N: Tensor) -> tuple[Tensor, ...]:
+        """What the network is told of times."""
+        return (TIMES * t_N, TIMES * span_N) if self.jumps else (TIMES * t_N,)
 
     # -------------------------------------------------------------------------------------------- sampling
 
@@ -85,8 +133,9 @@ class RectifiedFlow(Denoising):
     def _sampled(self, n: int, seed: int, first: int, sampler: str, evaluations: int) -> Tensor:
         network = self.networks["denoiser"].eval()
 
-        def velocity(x_NCHW: Tensor, t: float) -> Tensor:
-            answer_NCHW = self.answer(network, x_NCHW, torch.full((len(x_NCHW),), TIMES * t, device=x_NCHW.device))
+        def velocity(x_NCHW: Tensor, t: float, span: float = 0) -> Tensor:
+            t_N, span_N = (torch.full((len(x_NCHW),), time, device=x_NCHW.device) for time in (t, span))
+            answer_NCHW = self.answer(network, x_NCHW, *self._told(t_N, span_N))
             if self.options.target == "velocity":
                 return answer_NCHW
             return (answer_NCHW - x_NCHW) / (1 - t if t < 1 else self.options.smallest_noise)
@@ -100,7 +149,7 @@ def _network(channels: int, size: int, o: Options) -> nn.Module:
         network = unet(channels, size, o)
     else:
         shape = {key: getattr(o, key) for key in ("width", "blocks", "attention_interval", "heads", "dropout")}
-        network = ConvNeXt(channels, size, **shape)
+        network = ConvNeXt(channels, size, spans=o.mean_flow > 0, **shape)
     return Folded(network, o.patch) if o.patch > 1 else network
 
 
@@ -123,4 +172,11 @@ def heun(velocity: Velocity, x: Tensor, evaluations: int) -> Tensor:
     return x
 
 
-SAMPLERS = {"heun": heun, "euler": euler}
+def jump(velocity: Velocity, x: Tensor, evaluations: int) -> Tensor:
+    """Equal steps, each by the mean velocity on its way: exact where that is."""
+    for step in range(evaluations):
+        x = x + velocity(x, step / evaluations, 1 / evaluations) / evaluations
+    return x
+
+
+SAMPLERS = {"heun": heun, "euler": euler, "jump": jump}

@@ -33,14 +33,26 @@ class Block(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """forward(x_NCHW, t_N) -> (N, C, H, W). Where a pixel lies it is told by a learned map, which is added."""
+    """forward(x_NCHW, t_N) -> (N, C, H, W); with `spans` also forward(x_NCHW, t_N, span_N), of a jump so far from t.
+    Where a pixel lies it is told by a learned map, which is added."""
 
     def __init__(
-        self, channels: int, size: int, *, width: int, blocks: int, attention_interval: int, heads: int, dropout: float
+        self,
+        channels: int,
+        size: int,
+        *,
+        width: int,
+        blocks: int,
+        attention_interval: int,
+        heads: int,
+        dropout: float,
+        spans: bool,
     ):
         super().__init__()
         self.width = width
         self.embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        if spans:
+            self.embed_span = nn.Sequential(nn.Linear(width, width), nn.SiLU(), zero(nn.Linear(width, width)))
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.position_1CHW = nn.Parameter(torch.zeros(1, width, size, size))
         self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(blocks))
@@ -49,8 +61,10 @@ class ConvNeXt(nn.Module):
         self.norm = nn.GroupNorm(GROUPS, width)
         self.last = zero(nn.Conv2d(width, channels, 3, padding=1))
 
-    def forward(self, x_NCHW: Tensor, t_N: Tensor) -> Tensor:
+    def forward(self, x_NCHW: Tensor, t_N: Tensor, span_N: Tensor | None = None) -> Tensor:
         embedding_NK = self.embed(timestep_embedding(t_N, self.width).to(x_NCHW.dtype))
+        if span_N is not None:
+            embedding_NK = embedding_NK + self.embed_span(timestep_embedding(span_N, self.width).to(x_NCHW.dtype))
         h_NCHW = self.first(x_NCHW) + self.position_1CHW
         for i, block in enumerate(self.blocks):
             h_NCHW = block(h_NCHW, embedding_NK)
@@ -67,5 +81,5 @@ class Folded(nn.Module):
         super().__init__()
         self.network, self.patch = network, patch
 
-    def forward(self, x_NCHW: Tensor, t_N: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.network(F.pixel_unshuffle(x_NCHW, self.patch), t_N), self.patch)
+    def forward(self, x_NCHW: Tensor, *times_N: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.network(F.pixel_unshuffle(x_NCHW, self.patch), *times_N), self.patch)

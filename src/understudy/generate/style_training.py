@@ -186,6 +186,10 @@ class StyleTraining(gan.Adversarial):
 
         return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device)
 
+    @property
+    def drawn_per_misfit(self) -> float:
+        return gan.DRAWN_PER_MISFIT
+
     @own_products
     def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
         """(N,): gan.misfit."""

@@ -15,11 +15,12 @@ class Demand:
     inference_moved: float = 0
     training_kernels: float = 0  # of an iteration, shared by its images
     inference_kernels: float = 0
+    drawn_per_misfit: float = 0  # samples of a generator in the time in which it explains one image
 
     @classmethod
-    def of(cls, training, inference, weights_bytes: int, checkpoint_bytes: int) -> "Demand":
+    def of(cls, training, inference, weights_bytes: int, checkpoint_bytes: int, drawn_per_misfit=0.0) -> "Demand":
         """Of two counts of flops.Work."""
         flops, moved, kernels = zip(
             *((one.flops, one.bytes, one.kernels) for one in (training, inference)), strict=True
         )
-        return cls(*flops, weights_bytes, checkpoint_bytes, *moved, *kernels)
+        return cls(*flops, weights_bytes, checkpoint_bytes, *moved, *kernels, drawn_per_misfit)

@@ -27,12 +27,21 @@ class RectifiedFlow(common.Denoising):
     rate_decay: Number = key(0, "the learning rate falls as (1 - images seen / all)^rate_decay", ge=0)
     gradient_clip: Number | None = key(None, "largest norm of the gradient", gt=0)
     ema_rampup: common.EmaRampup = None
-    sampler: Literal["heun", "euler"] = key("heun", "steps of second or first order", use=SAMPLING)
+    mean_flow: Number = key(
+        0, "share of a batch that learns to jump from time to time, so that few evaluations make an image", ge=0, le=1
+    )
+    sampler: Literal["heun", "euler", "jump"] = key(
+        "heun", "steps of second or first order; jump: of mean_flow, 1 to 4 evaluations", use=SAMPLING
+    )
     evaluations: int = key(
         25, "of the network for one sample; odd: none at t = 1, which is not trained", use=SAMPLING, ge=1
     )
 
     def problems(self, size: int) -> Iterator[Problem]:
+        if self.mean_flow and self.network != "convnext":
+            yield "mean_flow", f"found {self.mean_flow:g}; allowed for the network unet: 0"
+        if self.sampler == "jump" and not round(self.mean_flow * self.batch):
+            yield "sampler", "found jump; allowed where mean_flow lets an image of a batch jump: heun, euler"
         if size % self.patch:
             yield "patch", f"found {self.patch}; allowed: a divisor of the size, {size}"
         elif self.network == "unet":
