@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from script_server import folder_of_client
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ["Snakefile", "workflow", "rules", "scripts", "src", "envs", "config", "profiles"]
 TINY = """
@@ -28,10 +30,11 @@ experiments: {repeats: 2, negative_control: true}
 
 
 class Project:
-    """`start`: another project to begin from, with all that it has made."""
+    """`start`: another project to begin from, with all that it has made. `forked`: its jobs do not import torch anew
+    (tests/script_server.py)."""
 
-    def __init__(self, folder: Path, start: Path | None = None):
-        self.folder = folder
+    def __init__(self, folder: Path, start: Path | None = None, forked: bool = True):
+        self.folder, self.forked = folder, forked
         if start:
             shutil.copytree(start, folder, dirs_exist_ok=True)
         for name in [] if start else PARTS:
@@ -42,7 +45,8 @@ class Project:
         (self.folder / name).write_text(text)
 
     def run(self, *arguments: str, path_first: Path | None = None) -> subprocess.CompletedProcess:
-        first = f"{path_first}:" if path_first else ""
+        before = [path_first] * bool(path_first) + [folder_of_client()] * self.forked
+        first = "".join(f"{folder}:" for folder in before)
         # the environment's programs come first, as after `source .venv/bin/activate`
         environment = {**os.environ, "PATH": f"{first}{Path(sys.executable).parent}:{os.environ['PATH']}"}
         environment.pop("PYTHONPATH", None)

@@ -1,0 +1,133 @@
+"""Scripts of a study's jobs as forks of one process that has torch imported, which costs seconds each time.
+
+A folder on PATH holds a `python` that asks the server; it waits for the fork, hands signals on to it, and ends as it
+does. The fork has the arguments, folder, environment, files and process group's fate that the job would have: where
+its `python` is killed, so is it. What is no script of the project, Python itself runs. The order of sets is that of the
+server in all forks, and who measures processes below a job sees nothing: tests of these start real ones
+(`Project(..., forked=False)`), as do those on SLURM.
+"""
+
+import array
+import atexit
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HEAVY = ("torch", "pandas", "scipy.stats", "scipy.ndimage", "scipy.spatial", "scipy.optimize", "matplotlib", "cv2")
+CLIENT = """#!{python} -ISE
+import array, json, os, signal, socket, sys
+words = sys.argv[1:]
+if not words or not words[0].endswith(".py") or "/scripts/" not in words[0]:
+    os.execv({python!r}, [{python!r}, *words])
+server = socket.socket(socket.AF_UNIX)
+server.connect({address!r})
+asked = json.dumps([words, os.getcwd(), dict(os.environ)]).encode()
+files = array.array("i", [0, 1, 2])
+server.sendmsg([len(asked).to_bytes(8, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+server.sendall(asked)
+child = int(server.makefile("rb", 0).readline())
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCONT):
+    signal.signal(number, lambda number, frame: os.kill(child, number))
+code = int(server.makefile("rb", 0).readline() or b"-9")
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+_started: dict[str, Path] = {}
+
+
+def folder_of_client() -> Path:
+    """That is to stand first on PATH; the server starts with the first call, and ends with this process."""
+    if "folder" not in _started:
+        folder = Path(tempfile.mkdtemp(prefix="scripts-"))
+        address = str(folder / "server")
+        client = folder / "bin/python"
+        client.parent.mkdir()
+        client.write_text(CLIENT.format(python=sys.executable, address=address))
+        client.chmod(0o755)
+        process = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"listening\n"
+        atexit.register(process.kill)
+        _started["folder"] = client.parent
+    return _started["folder"]
+
+
+def serve(address: str) -> None:
+    for name in HEAVY:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the handlers below
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(address)
+    server.listen(64)
+    print("listening", flush=True)
+    while True:
+        client, _ = server.accept()
+        if os.fork() == 0:
+            server.close()
+            os._exit(handle(client))
+        client.close()
+
+
+def handle(client: socket.socket) -> int:
+    """Starts the script in a fork and tells the client how it ended. Where the client is gone, the script is killed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    size, descriptors, *_ = client.recvmsg(8, socket.CMSG_SPACE(12))
+    files = array.array("i", descriptors[0][2])
+    words, folder, environment = json.loads(client.makefile("rb").read(int.from_bytes(size, "big")))
+    if (child := os.fork()) == 0:
+        os._exit(run(client, files, words, folder, environment))
+    client.sendall(b"%d\n" % child)
+    ended = os.pidfd_open(child)
+    ready = {fd for fd, _ in _polled(client.fileno(), ended)}
+    if ended not in ready:
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    client.sendall(b"%d\n" % code) if ended in ready else None
+    return 0
+
+
+def _polled(*descriptors: int) -> list[tuple[int, int]]:
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return poll.poll()
+
+
+def run(client: socket.socket, files, words: list[str], folder: str, environment: dict[str, str]) -> int:
+    """The script, as `python words` would run it."""
+    client.close()
+    for number, descriptor in enumerate(files):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv, sys.path[0] = words, str(Path(words[0]).resolve().parent)
+    code = 1
+    try:
+        runpy.run_path(words[0], run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # as Python itself: it is printed, and the exit code is 1
+        sys.excepthook(*sys.exc_info())
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return code
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
