@@ -53,10 +53,9 @@ def main() -> None:
         detector = known.learned(audit["false_positive_rate"])
         score_N, of_copies = detector.scores(real.found)[0], np.split(detector.scores(planted)[0], len(KINDS))
         clean_n = host.choice(score_N[judged_N], min(a.images, int(judged_N.sum())), replace=False)
-        unseen = known.unseen()
-        chance = Chance.of(
-            detector, detector.scores(unseen.found)[0], unseen.owner, len(clean_n), int(host.integers(1 << 31))
-        )
+        left_out, unseen = known.left_out(detector.rate), known.owner >= training
+        seed = int(host.integers(1 << 31))
+        chance = Chance.of(detector, left_out[unseen], known.owner[unseen], len(clean_n), seed)
         sets = {"clean": clean_n} | {
             kind: np.concatenate(
                 [host.choice(copies, round(a.share * len(clean_n))), clean_n[round(a.share * len(clean_n)) :]]

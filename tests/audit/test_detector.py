@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from made import finished_here, make_stack
+from scipy import stats
 
 from understudy.audit.calibrate import calibrate, false_alarms
 from understudy.audit.chance import Chance
@@ -143,7 +144,38 @@ def test_chance_is_that_of_people():
             failed[cluster] += chance.of_flags(int((clean > threshold).sum())) < 0.05
     assert max(failed.values()) <= 12, failed  # of 100 at 5 %: 5, and three standard errors
     loose = Chance.of(Detector({}, threshold, 0.02, 9, 1e-6), calibrated, np.repeat(np.arange(30), 10), 100_000)
-    assert loose.of_copies(3) < 0.001 < loose.of_copies(0) == 1
+    assert loose.of_copies(6) < 0.001 < loose.of_copies(0) == 1
+
+
+def test_images_far_beyond_come_in_clusters():
+    """Sets of 400 images, 0.5 of them expected far beyond, 2 of a person on average, geometric."""
+    host, chance = np.random.default_rng(8), Chance(np.zeros(1), 400, Detector({}, 1, 0.01, 2, 0.5 / 400), 2.0)
+    people_B = host.poisson(0.5 / 2, 100_000)
+    images_B = np.array([host.geometric(0.5, people).sum() for people in people_B])
+    drawn = [(images_B >= count).mean() for count in range(8)]
+    np.testing.assert_allclose(chance.of_copies(np.arange(8)), drawn, atol=0.004)
+    alone = Chance(np.zeros(1), 400, Detector({}, 1, 0.01, 2, 0.5 / 400))  # of one image each: Poisson's own law
+    np.testing.assert_allclose(alone.of_copies(np.arange(8)), stats.poisson.sf(np.arange(8) - 1, 0.5), atol=1e-12)
+
+
+def test_thresholds_hold_for_people_from_whom_nothing_was_learned():
+    """100 studies of 20 people in twelve views that differ by person: the rate of further people is the stated one, and
+    by the scores of those from whom it was learned it would not be; few of them are far beyond."""
+    host, flagged, promised, far, stated = np.random.default_rng(7), [], [], [], []
+    for _ in range(100):
+        person_V = host.normal(0, 0.05, (12, 40)).repeat(5, axis=1)
+        r_VN = 0.5 + person_V + host.normal(0, 0.05, person_V.shape)
+        owner_N, views = np.repeat(np.arange(40), 5), [found(r_N, r_N - 0.01) for r_N in r_VN]
+        real = Real({str(place): one for place, one in enumerate(views)}, owner_N)
+        known, further = real.rows(owner_N < 20), real.rows(owner_N >= 20)
+        one, same = known.learned(0.04), learned(known.found, 0.04)
+        score_N = one.scores(further.found)[0]
+        flagged.append((score_N > one.threshold).mean())
+        promised.append((score_N > same.threshold).mean())
+        far.append((score_N > one.far).mean())
+        stated.append(one.far_rate)
+    assert np.mean(flagged) == pytest.approx(0.04, abs=0.008) and np.mean(promised) > 0.06
+    assert np.mean(far) < 2 * np.mean(stated)
 
 
 def test_power_is_what_sets_with_copies_show():

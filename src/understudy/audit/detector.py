@@ -13,7 +13,7 @@ alone would drown them.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -72,18 +72,33 @@ def _of_view(found: Found, usual: Mapping[str, tuple[float, float]]) -> np.ndarr
 
 
 def learned(real: Mapping[str, Found], rate: float) -> Detector:
-    """From images of real people among those of others (view -> found).
+    """From images of real people among those of others (view -> found), with the threshold of these very images.
 
     Raises ValueError where they are too few for the rate.
     """
-    count = len(next(iter(real.values())).r)
-    place = place_at(count, rate)
+    place = place_at(len(next(iter(real.values())).r), rate)
     usual = {view: {name: _usual(x_N, place) for name, x_N in statistics(one).items()} for view, one in real.items()}
-    score_N = np.sort(Detector(usual, np.inf, rate, np.inf, 0.0).scores(real)[0])
-    threshold, largest, beyond_all = float(score_N[-place]), float(score_N[-1]), 1 / (1 + count)
-    # `far` is as far beyond the most extreme real image as that is beyond the threshold; where the tail falls no slower
-    # than an exponential, the rate falls by the same factor once more
-    return Detector(usual, threshold, rate, largest + (largest - threshold), beyond_all * min(1.0, beyond_all / rate))
+    detector = Detector(usual, np.inf, rate, np.inf, 0.0)
+    score_N = detector.scores(real)[0]
+    return with_thresholds(detector, score_N, np.arange(len(score_N)))
+
+
+def with_thresholds(detector: Detector, score_N: np.ndarray, owner_N: np.ndarray) -> Detector:
+    """With those of these scores of real people; owner_N: whose each is.
+
+    `far` is beyond every real image, and so far beyond the threshold that its rate is that of one image among all of
+    them, times how much rarer that is than a false alarm. It supposes that the tail beyond the threshold falls as an
+    exponential does. The mean excess is that of few people, so the predictive distribution of one more excess counts
+    (of Pareto; Aitchison, Dunsmore 1975, table 2.1): (1 + x / (k mean))^-k with k of them.
+    """
+    rate, beyond_all = detector.rate, 1 / (1 + len(score_N))
+    threshold, largest = float(np.sort(score_N)[-place_at(len(score_N), rate)]), float(score_N.max())
+    above_N = score_N > threshold
+    far_rate, far = beyond_all * min(1.0, beyond_all / rate), largest
+    if above_N.any():
+        people, mean = len(np.unique(owner_N[above_N])), float((score_N[above_N] - threshold).mean())
+        far = max(far, threshold + people * mean * ((rate / far_rate) ** (1 / people) - 1))
+    return replace(detector, threshold=threshold, far=far, far_rate=far_rate)
 
 
 def _usual(x_N: np.ndarray, place: int) -> tuple[float, float]:

@@ -7,7 +7,6 @@ A person who is there twice says nothing of how near strangers come. Twins show 
 come as near to one training subject as copies do, and strangers' do not.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,10 +14,11 @@ import numpy as np
 
 from understudy.stack import Stack
 
-from .detector import Detector, learned
+from .detector import Detector, learned, with_thresholds
 from .search import Found
 from .search_tasks import groups, included, null_places
 
+FOLDS = 5  # of people who are left out together
 MOST = 0.5  # share of a subject's images
 TRIMMED = 0.5  # share of the people, the most similar ones, from whom nothing is learned while they are suspects
 
@@ -60,14 +60,27 @@ class Real:
         return self.rows(self.owner >= self.training)
 
     def learned(self, rate: float) -> Detector:
-        """A detector that raises false alarms at the rate among all of these people, and no oftener among those whom no
+        """A detector that raises false alarms at the rate among people from whom it has learned nothing: thresholds are
+        those of the scores that people have where they are left out. It raises them no oftener among those whom no
         generator has seen, where their images are enough to say it. Raises ValueError as detector.learned does."""
-        detector = learned(self.found, rate)
-        unseen = self.unseen()
-        if (place := math.floor(rate * (len(unseen.owner) + 1) + 1e-9)) < 1:
-            return detector
-        of_unseen = float(np.sort(detector.scores(unseen.found)[0])[-place])
-        return replace(detector, threshold=max(detector.threshold, of_unseen))
+        detector, score_N, unseen_N = learned(self.found, rate), self.left_out(rate), self.owner >= self.training
+        of_all = with_thresholds(detector, score_N, self.owner)
+        if rate * (unseen_N.sum() + 1) < 1:
+            return of_all
+        of_unseen = with_thresholds(detector, score_N[unseen_N], self.owner[unseen_N])
+        return max(of_all, of_unseen, key=lambda one: one.threshold)
+
+    def left_out(self, rate: float) -> np.ndarray:
+        """(N,): the score of each image by a detector of other people. What is usual fits those best from whom it was
+        learned: their own scores would promise too few false alarms. Of one person alone, his own."""
+        people = np.unique(self.owner)
+        fold_N, score_N = np.searchsorted(people, self.owner) % FOLDS, np.empty(len(self.owner))
+        for fold in np.unique(fold_N):
+            out = fold_N == fold
+            others = self.rows(~out) if len(people) > 1 else self
+            detector = learned(others.found, max(rate, 1 / (1 + len(others.owner))))
+            score_N[out] = detector.scores(self.rows(out).found)[0]
+        return score_N
 
 
 def people_of(stack: Stack) -> list[str]:

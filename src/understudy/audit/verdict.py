@@ -112,9 +112,10 @@ def summary_of(
     same = calibration["same_person"]
     named = {name: place for place, name in enumerate([*training, *people_of(test)])}
     real = Real.of(null, names, train, test, audit).without([named[one] for split in same.values() for one in split])
-    if len(np.unique((unseen := real.unseen()).owner)) >= audit["least_subjects"]:
-        real = unseen  # they are as far from the training subjects as those of a clean set
-    chance = Chance.of(detector, detector.scores(real.found)[0], real.owner, len(score_N))
+    left_out_R, counted_R = real.left_out(detector.rate), real.owner >= real.training
+    if len(np.unique(real.owner[counted_R])) < audit["least_subjects"]:
+        counted_R[:] = True  # else the unseen: they are as far from the training subjects as those of a clean set
+    chance = Chance.of(detector, left_out_R[counted_R], real.owner[counted_R], len(score_N))
     flagged, copies = int((score_N > detector.threshold).sum()), int((score_N > detector.far).sum())
     shares = sorted({*SHARES, audit["find_share"]})
     recall_K2 = np.array(
