@@ -14,12 +14,14 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 HEAVY = ("torch", "pandas", "scipy.stats", "scipy.ndimage", "scipy.spatial", "scipy.optimize", "matplotlib", "cv2")
 CLIENT = """#!{python} -ISE
@@ -38,15 +40,16 @@ for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCONT):
     signal.signal(number, lambda number, frame: os.kill(child, number))
 code = int(server.makefile("rb", 0).readline() or b"-9")
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 os._exit(code)
 """
-_started: dict[str, Path] = {}
+_started: dict = {}
 
 
 def folder_of_client() -> Path:
-    """That is to stand first on PATH; the server starts with the first call, and ends with this process."""
+    """That is to stand first on PATH; the server starts with the first call."""
     if "folder" not in _started:
         folder = Path(tempfile.mkdtemp(prefix="scripts-"))
         address = str(folder / "server")
@@ -54,9 +57,10 @@ def folder_of_client() -> Path:
         client.parent.mkdir()
         client.write_text(CLIENT.format(python=sys.executable, address=address))
         client.chmod(0o755)
-        process = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
-        assert process.stdout.readline() == b"listening\n"
-        atexit.register(process.kill)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        _started["server"] = subprocess.Popen([sys.executable, __file__, address], **pipes)
+        assert _started["server"].stdout.readline() == b"listening\n"
+        atexit.register(shutil.rmtree, folder)
         _started["folder"] = client.parent
     return _started["folder"]
 
@@ -69,41 +73,43 @@ def serve(address: str) -> None:
     server.bind(address)
     server.listen(64)
     print("listening", flush=True)
-    while True:
+    while 0 not in _ready(0, server.fileno()):  # it ends with who started it, whose end closes the pipe
         client, _ = server.accept()
         if os.fork() == 0:
             server.close()
-            os._exit(handle(client))
+            handle(client)
         client.close()
 
 
-def handle(client: socket.socket) -> int:
+def handle(client: socket.socket) -> NoReturn:
     """Starts the script in a fork and tells the client how it ended. Where the client is gone, the script is killed."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     size, descriptors, *_ = client.recvmsg(8, socket.CMSG_SPACE(12))
     files = array.array("i", descriptors[0][2])
     words, folder, environment = json.loads(client.makefile("rb").read(int.from_bytes(size, "big")))
     if (child := os.fork()) == 0:
-        os._exit(run(client, files, words, folder, environment))
+        run(client, files, words, folder, environment)
     client.sendall(b"%d\n" % child)
     ended = os.pidfd_open(child)
-    ready = {fd for fd, _ in _polled(client.fileno(), ended)}
+    ready = _ready(client.fileno(), ended)
     if ended not in ready:
         os.kill(child, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    client.sendall(b"%d\n" % code) if ended in ready else None
-    return 0
+    if ended in ready:
+        client.sendall(b"%d\n" % code)
+    os._exit(0)
 
 
-def _polled(*descriptors: int) -> list[tuple[int, int]]:
+def _ready(*descriptors: int) -> set[int]:
+    """Those with something to read, or at their end, once there are any."""
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    return poll.poll()
+    return {descriptor for descriptor, _ in poll.poll()}
 
 
-def run(client: socket.socket, files, words: list[str], folder: str, environment: dict[str, str]) -> int:
-    """The script, as `python words` would run it."""
+def run(client: socket.socket, files, words: list[str], folder: str, environment: dict[str, str]) -> NoReturn:
+    """The script, as `python words` would run it; this process ends with it."""
     client.close()
     for number, descriptor in enumerate(files):
         os.dup2(descriptor, number)
@@ -112,21 +118,8 @@ def run(client: socket.socket, files, words: list[str], folder: str, environment
     os.environ.clear()
     os.environ.update(environment)
     sys.argv, sys.path[0] = words, str(Path(words[0]).resolve().parent)
-    code = 1
-    try:
-        runpy.run_path(words[0], run_name="__main__")
-        code = 0
-    except SystemExit as end:
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # as Python itself: it is printed, and the exit code is 1
-        sys.excepthook(*sys.exc_info())
-    finally:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    return code
+    runpy.run_path(words[0], run_name="__main__")
+    sys.exit()
 
 
 if __name__ == "__main__":
