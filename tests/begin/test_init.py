@@ -15,6 +15,7 @@ from understudy.config.study import complete, load_yaml
 from understudy.prepare.index import index_subjects
 
 from . import folders
+from .folders import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
 BRATS = {"ncr_net": 51, "ed": 102, "et": 204}
@@ -176,3 +177,30 @@ def test_the_console_command(tmp_path):
     assert list(load_yaml(tmp_path / "mine.yaml")["datasets"]) == ["hospital_a"]
     checked = run_here("check_config", tmp_path / "mine.yaml")
     assert checked.stdout.startswith(f"{tmp_path}/mine.yaml: valid")
+
+
+def test_volumes_of_another_plane_are_told(tmp_path):
+    raw = folders.make(tmp_path / "raw", folders.flat)
+    for path in raw.root.glob("case_2_*"):
+        channel = {"t1": "t1", "gd": "t1ce", "label": "seg"}[path.name.removesuffix(".nii.gz").split("_")[-1]]
+        raw.save(path, raw.arrays(2)[channel], np.diag([-5.0, -1, 1, 1]))
+    _, said = init(tmp_path)
+    assert "not decided: 1 of 4 subjects, such as case_2, were taken in another plane than axial" in said
+    assert "found: voxels of several sizes; slices are not resampled" in said
+
+
+def test_images_for_which_a_recommended_network_is_not_known(tmp_path):
+    raw = Folder(tmp_path / "raw")
+    for seed in range(2):
+        arrays = raw.arrays(seed, (300, 20, 6))
+        raw.files(seed, {"t1": f"{seed}_t1.nii", "seg": f"{seed}_seg.nii"}, **arrays)
+    config, said = init(tmp_path)
+    assert config["images"]["size"] == 512 and list(config["generators"]) == ["stylegan2"]
+    assert "not decided: generators.rectified_flow is left out: for 512 pixels it needs multipliers" in said
+
+
+def test_the_real_folder_may_lie_deeper(tmp_path):
+    folders.make(tmp_path / "raw", lambda folder: folders.brats(Folder(folder.root / "training")))
+    config, said = init(tmp_path)
+    assert config["datasets"]["mine"]["root"] == f"{tmp_path}/raw/training"
+    assert f"found: {tmp_path}/raw/training: the data begins here" in said

@@ -138,7 +138,7 @@ def _rest(recommended: str, size: int) -> tuple[str, list[str]]:
         return rest, []
     without = re.sub(r"^  rectified_flow:\n(?:    .*\n)+", "", rest, flags=re.MULTILINE)
     return without, [
-        f"generators.rectified_flow is left out: for {size} pixels it needs `multipliers` (config/README.md)"
+        f"generators.rectified_flow is left out: for {size} pixels it needs multipliers (config/README.md)"
     ]
 
 

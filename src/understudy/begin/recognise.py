@@ -46,7 +46,7 @@ def recognise(folder: str | Path, dataset: str) -> Found:
     if not files:
         raise ValueError(f"{folder}: found {_no_nifti(root)}, expected NIfTI files (.nii, .nii.gz). {NOT_YET}.")
     root, files = _inner(root, files)
-    found = _as_brats(dataset, root) or _as_challenge(dataset, root, files) or _as_patterns(dataset, root, files)
+    found = _as_brats(dataset, root, files) or _as_challenge(dataset, root, files) or _as_patterns(dataset, root, files)
     if root != Path(folder).resolve():
         found.told.insert(0, f"{root}: the data begins here")
     return found
@@ -68,9 +68,11 @@ def _no_nifti(root: Path) -> str:
     return f"files of another form ({', '.join(sorted(other))})" if other else "no NIfTI file"
 
 
-def _as_brats(dataset: str, root: Path) -> Found | None:
+def _as_brats(dataset: str, root: Path, files: Sequence[str]) -> Found | None:
     """BraTS of one year or several, by subjects' names, or by files' names where subjects were renamed."""
-    for layouts in (_BRATS, *([one] for one in _BRATS)):
+    folders = {folder for file in files for folder in file.split("/")[:-1]}
+    years = [layout for layout in _BRATS if any(re.fullmatch(layout.ids, folder) for folder in folders)]
+    for layouts in [years] if years else [[one] for one in _BRATS]:
         if found := _brats_by(dataset, root, layouts):
             return found
     return None
@@ -94,7 +96,8 @@ def _brats_by(dataset: str, root: Path, layouts: Sequence) -> Found | None:
         )
     else:
         (found.layout,) = years
-    found.told.append(", ".join(f"{count} subjects of {year}" for year, count in sorted(years.items())))
+    if len(years) > 1:
+        found.told.append("subjects by naming: " + ", ".join(f"{year} {n}" for year, n in sorted(years.items())))
     return found
 
 

@@ -65,6 +65,7 @@ def survey(found: Found) -> Survey:
     layouts = {layout.name: layout for layout in layouts_of(found.layout, labels)}
     size = _size(annotations)
     _check(found, [_with(subject, layouts[subject.layout.name]) for subject in looked], size)
+    _tell_planes(found, looked, annotations)
     decisive = "t1" if "t1" in found.channels else found.channels[0]
     best, slices = [], []
     for subject, annotation in zip(looked, annotations, strict=True):
@@ -178,6 +179,16 @@ def _size(volumes: Sequence[Volume]) -> int:
     """The smallest power of two that holds a slice of each."""
     longest = max(max(volume.data_XYZ.shape[:2]) for volume in volumes)
     return max(32, 1 << (longest - 1).bit_length())
+
+
+def _tell_planes(found: Found, subjects: Sequence[Subject], volumes: Sequence[Volume]) -> None:
+    """Slices are cut across the third axis, whatever plane a volume was taken in."""
+    long = [s.name for s, v in zip(subjects, volumes, strict=True) if max(v.spacing_mm[:2]) > 2 * min(v.spacing_mm[:2])]
+    if long:
+        found.open.append(
+            f"{len(long)} of {len(subjects)} subjects, such as {long[0]}, were taken in another plane than axial: "
+            "their slices have long pixels. Resample them, or move them away"
+        )
 
 
 def _with(subject: Subject, layout: Layout) -> Subject:
