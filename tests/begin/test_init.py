@@ -140,6 +140,22 @@ def test_what_it_says(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (folders.brats, []),
+        (folders.brats_years, ["found: subjects by naming: brats2020 2, brats2021 2"]),
+        (folders.brats_renamed, ["found: files are called as in brats2018, subjects are not"]),
+    ],
+)
+def test_years_of_brats_are_told(kind, expected, tmp_path):
+    folders.make(tmp_path / "raw", kind)
+    lines = init(tmp_path)[1].splitlines()
+    assert lines[0] == "found: BraTS, 4 subjects"
+    assert [line for line in lines if "naming" in line or "called" in line] == expected
+    assert any("datasets.mine.identities" in line for line in lines) == (kind is folders.brats_years)
+
+
 def test_the_rest_is_what_is_recommended(tmp_path):
     folders.make(tmp_path / "raw", folders.brats)
     init(tmp_path)

@@ -85,19 +85,18 @@ def _brats_by(dataset: str, root: Path, layouts: Sequence) -> Found | None:
         return None
     years = Counter(subject.layout.name for subject in subjects)
     found = Found(dataset, root, "BraTS", sorted(years), [channel for channel in layouts[0].files if there[channel]])
-    if len(layouts) == 1:
+    if not re.fullmatch(layouts[0].ids, subjects[0].name) and len(layouts) == 1:
         found.told.append(f"files are called as in {layouts[0].name}, subjects are not")
     if absent := [channel for channel in layouts[0].files if not there[channel]]:
         found.told.append(f"no subject has {', '.join(absent)}")
     if len(years) > 1:
+        found.told.append("subjects by naming: " + ", ".join(f"{year} {n}" for year, n in sorted(years.items())))
         found.open.append(
             "several years of BraTS share patients under other names, and no name tells who: give a CSV of them as "
             f"datasets.{dataset}.identities (docs/data.md)"
         )
     else:
         (found.layout,) = years
-    if len(years) > 1:
-        found.told.append("subjects by naming: " + ", ".join(f"{year} {n}" for year, n in sorted(years.items())))
     return found
 
 
