@@ -16,6 +16,7 @@ from made import make_stack
 from understudy.audit.filter import images_to_drop
 from understudy.audit.search import Found
 from understudy.audit.search_tasks import read_found, write_found
+from understudy.begin.recognise import read_dataset_json
 from understudy.config.study import complete, load_yaml
 from understudy.evaluate.scores import read_scores
 from understudy.files import json_forms
@@ -50,6 +51,7 @@ audit:
 reader_study: {generators: [stylegan2], answers: []}
 """
 SHA = "0" * 64
+DATASET = {"channel_names": {"0": "T1"}, "labels": {"background": 0, "whole": [1, 2], "core": 2}, "numTraining": 2}
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ READERS = [
     Reader("scores", "table", text(SCORES), read_scores, ".csv"),
     Reader("table of Dice", "table", text("dataset,training_set,mean_mean\nmade,real,0.5\n"),
            lambda path: dice_rows(path, "made", "stylegan2", ["ed"]), ".csv"),
+    Reader("dataset.json of others", "json", json_text(DATASET), read_dataset_json, ".json"),
     Reader("config", "yaml", text(CONFIG), read_config, ".yaml", 2),
     Reader("weights of others", "bytes", lambda path: torch.save({"a.weight": torch.zeros(4, 4)}, path),
            lambda path: read_state(path, "weights"), ".pth"),

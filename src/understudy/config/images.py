@@ -9,7 +9,7 @@ from pydantic import Field
 from .fields import Block, Number, Once, Problem, key, word
 
 LABEL_CHANNEL = "seg"  # of the annotation, in every stack; always the last channel
-_RESERVED = {"mean", "all", "background"}
+RESERVED = {"mean", "all", "background"}
 Channel = word("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "letters, digits and _ . -, as it becomes a folder")
 Label = word("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "letters, digits and _ . -, as tables have a column for it")
 
@@ -46,7 +46,7 @@ class Images(Block):
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     images = config["images"]
-    if taken := sorted(_RESERVED & set(images["labels"])):
+    if taken := sorted(RESERVED & set(images["labels"])):
         yield "images.labels", f"found {', '.join(taken)}, which tables use themselves; allowed: other names"
     levels = list(images["labels"].values())
     if levels != sorted(set(levels)):

@@ -92,14 +92,19 @@ def config_text(given: Mapping, notes: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def given_text(given: Mapping, notes: Mapping[str, str]) -> str:
+    """YAML of sections that hold what is given and nothing else; notes as above, each beside its key."""
+    return "\n".join(_given(given, notes, "", 0)) + "\n"
+
+
 def _given(values: Mapping, notes: Mapping, place: str, level: int) -> Iterator[str]:
     for name, value in values.items():
-        key = f"{place}.{name}"
+        key = f"{place}.{name}".lstrip(".")
         if isinstance(value, Mapping):
-            yield _line(f"{'  ' * level}{name}:", notes.get(key, ""))
+            yield _line(f"{'  ' * level}{flow(name)}:", notes.get(key, ""))
             yield from _given(value, notes, key, level + 1)
         else:
-            yield _line(f"{'  ' * level}{name}: {flow(value)}", notes.get(key, ""))
+            yield _line(f"{'  ' * level}{flow(name)}: {flow(value)}", notes.get(key, ""))
 
 
 def _defaults(kind: type[Block], notes: Mapping, place: str, level: int, told: set) -> Iterator[str]:

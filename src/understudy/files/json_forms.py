@@ -60,6 +60,28 @@ class Open(Form):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, protected_namespaces=())
 
 
+# ------------------------------------------------------------------------------------------------ others' data sets
+_Number = Annotated[str, StringConstraints(pattern=r"\A\d{1,6}\z")]
+_Value = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class DatasetJson(Open):
+    """dataset.json of MSD (labels: value -> name) and of nnU-Net (name -> value, or the values of a region)."""
+
+    labels: Annotated[
+        dict[_Number, Text] | dict[Text, _Value | Annotated[list[_Value], Field(max_length=1000)]],
+        Field(min_length=1, max_length=1000),
+    ]
+    channel_names: Annotated[dict[_Number, Text], Field(min_length=1, max_length=256)] | None = None
+    modality: Annotated[dict[_Number, Text], Field(min_length=1, max_length=256)] | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "DatasetJson":
+        if self.channel_names is None and self.modality is None:
+            raise ValueError("neither channel_names nor modality")
+        return self
+
+
 # ------------------------------------------------------------------------------------------------ stacks
 class StackSource(Open):
     """Where images are from. A stack that was made elsewhere may say more, which nothing here reads."""
