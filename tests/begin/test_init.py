@@ -220,3 +220,13 @@ def test_the_real_folder_may_lie_deeper(tmp_path):
     config, said = init(tmp_path)
     assert config["datasets"]["mine"]["root"] == f"{tmp_path}/raw/training"
     assert f"found: {tmp_path}/raw/training: the data begins here" in said
+
+
+def test_a_folder_with_a_long_name_is_written_whole(tmp_path):
+    """Longer than a line of the config."""
+    root = tmp_path / ("a folder of many words, " * 6) / "raw"
+    root.parent.mkdir()
+    folders.make(root, folders.brats)
+    done = run_here("init_config", root, "--output", tmp_path / "config.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert load_yaml(tmp_path / "config.yaml")["datasets"]["mine"]["root"] == str(root)

@@ -137,13 +137,16 @@ def _wrapped(text: str, comment: str) -> Iterator[str]:
         indent = text[: len(text) - len(text.lstrip())]
         yield from (f"{indent}# {piece}" for piece in _pieces(comment, len(indent)))
         comment = ""
+    if not comment:
+        yield text
+        return
     for place, piece in enumerate(_pieces(comment, start)):
         left = text if place == 0 else ""
-        yield f"{left.ljust(start)}# {piece}" if piece else left
+        yield f"{left.ljust(start)}# {piece}"
 
 
 def _pieces(comment: str, start: int) -> list[str]:
-    return textwrap.wrap(comment, _WIDTH - start - 2, break_on_hyphens=False, break_long_words=False) or [""]
+    return textwrap.wrap(comment, _WIDTH - start - 2, break_on_hyphens=False, break_long_words=False)
 
 
 def flow(value: object) -> str:

@@ -46,7 +46,7 @@ class ConvNeXt(nn.Module):
         attention_interval: int,
         heads: int,
         dropout: float,
-        spans: bool,
+        spans: bool = False,
     ):
         super().__init__()
         self.width = width
