@@ -1,10 +1,10 @@
-"""Scripts of a study's jobs as forks of one process that has torch imported, which costs seconds each time.
+"""Snakemake and the scripts of its jobs as forks of one process that has them imported, which costs seconds each time.
 
 A folder on PATH holds a `python` that asks the server; it waits for the fork, hands signals on to it, and ends as it
 does. The fork has the arguments, folder, environment, files and process group's fate that the job would have: where
-its `python` is killed, so is it. What is no script of the project, Python itself runs. The order of sets is that of the
-server in all forks, and who measures processes below a job sees nothing: tests of these start real ones
-(`Project(..., forked=False)`), as do those on SLURM.
+its `python` is killed, so is it. What is neither `-m snakemake` nor a script of the project, Python itself runs. The
+order of sets is that of the server in all forks, and who measures or limits processes below a job sees nothing: tests
+of these start real ones (`Project(..., forked=False)`), as do those on SLURM of what a cluster does to a job.
 """
 
 import array
@@ -23,11 +23,13 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
-HEAVY = ("torch", "pandas", "scipy.stats", "scipy.ndimage", "scipy.spatial", "scipy.optimize", "matplotlib", "cv2")
+SCIPY = ("scipy.stats", "scipy.ndimage", "scipy.spatial", "scipy.optimize")
+HEAVY = ("snakemake.cli", "torch", "pandas", *SCIPY, "matplotlib", "cv2")
 CLIENT = """#!{python} -ISE
 import array, json, os, signal, socket, sys
 words = sys.argv[1:]
-if not words or not words[0].endswith(".py") or "/scripts/" not in words[0]:
+script = words[:1] and words[0].endswith(".py") and "/scripts/" in words[0]
+if not script and words[:2] != ["-m", "snakemake"]:
     os.execv({python!r}, [{python!r}, *words])
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
@@ -117,8 +119,12 @@ def run(client: socket.socket, files, words: list[str], folder: str, environment
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv, sys.path[0] = words, str(Path(words[0]).resolve().parent)
-    runpy.run_path(words[0], run_name="__main__")
+    if words[0] == "-m":
+        sys.argv, sys.path[0] = words[1:], folder
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[0] = words, str(Path(words[0]).resolve().parent)
+        runpy.run_path(words[0], run_name="__main__")
     sys.exit()
 
 

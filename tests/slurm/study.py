@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 from cluster import Cluster
 from project import ROOT, Project
+from script_server import folder_of_client
 
 from understudy.run import attempts, progress
 
@@ -92,12 +93,13 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
 
 
 class Study(Project):
-    """A project in a folder of its own, run on a cluster. `prepared`: one whose stacks are there, to start from."""
+    """A project in a folder of its own, run on a cluster. `prepared`: one whose stacks are there, to start from.
+    `forked_jobs`: what jobs run are forks (tests/script_server.py), which no limit of SLURM reaches."""
 
-    def __init__(self, folder: Path, cluster: Cluster, prepared: Path | None = None, **changes):
+    def __init__(self, folder: Path, cluster: Cluster, prepared: Path | None = None, forked_jobs=False, **changes):
         folder.mkdir(parents=True)
         super().__init__(folder, prepared)
-        self.cluster = cluster
+        self.cluster, self.forked_jobs = cluster, forked_jobs
         (folder / "profiles/test").mkdir()
         self.write("profiles/test/config.yaml", yaml.safe_dump(profile(**changes)))
         self._log = folder / "snakemake.log"
@@ -106,7 +108,8 @@ class Study(Project):
         """Snakemake in the background, as its own process group; what it says goes to a log file."""
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         command = [sys.executable, "-m", "snakemake", *targets, "--profile", "profiles/test", "--configfile", config]
-        path = f"{Path(sys.executable).parent}:{self.cluster.environment['PATH']}"
+        first = f"{folder_of_client()}:" if self.forked_jobs else ""
+        path = f"{first}{Path(sys.executable).parent}:{self.cluster.environment['PATH']}"
         with open(self._log, "a") as log:
             return subprocess.Popen(
                 [*command, *options],

@@ -30,8 +30,8 @@ experiments: {repeats: 2, negative_control: true}
 
 
 class Project:
-    """`start`: another project to begin from, with all that it has made. `forked`: its jobs do not import torch anew
-    (tests/script_server.py)."""
+    """`start`: another project to begin from, with all that it has made. `forked`: Snakemake and its jobs do not import
+    their libraries anew (tests/script_server.py)."""
 
     def __init__(self, folder: Path, start: Path | None = None, forked: bool = True):
         self.folder, self.forked = folder, forked
@@ -50,7 +50,8 @@ class Project:
         # the environment's programs come first, as after `source .venv/bin/activate`
         environment = {**os.environ, "PATH": f"{first}{Path(sys.executable).parent}:{os.environ['PATH']}"}
         environment.pop("PYTHONPATH", None)
-        command = [sys.executable, "-m", "snakemake", *arguments]
+        python = folder_of_client() / "python" if self.forked else sys.executable
+        command = [python, "-m", "snakemake", *arguments]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def made(self, *arguments: str) -> str:
