@@ -1,11 +1,16 @@
 # report: scores and examples -> tables and figures.
 import json
 
+from understudy.study.experiment_registry import EXPERIMENTS as ABOUT
 from understudy.study.experiment_registry import curves
 from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
-from understudy.study.grid import without_controls
+from understudy.study.grid import snapshots, without_controls
+from understudy.study.sources import Source
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
+SNAPSHOTS_TABLE = (
+    [in_results("tables/snapshots.csv")] if "snapshots" in EXPERIMENTS else []
+)
 
 EXTERNAL = config["evaluation"]["external"]
 STRATA = config["evaluation"]["strata"]
@@ -316,6 +321,7 @@ rule make_figures:
     input:
         table=in_results("tables/dice.csv"),
         fidelity=FIDELITY_TABLE,
+        snapshots=SNAPSHOTS_TABLE,
         examples=figure_examples,
         real=ancient(in_stacks("train.zip")),
         real_manifest=in_stacks("stacks.json"),
@@ -342,7 +348,8 @@ rule make_figures:
         runtime=60,
     params:
         config=asked(),
-        fidelity=option("--fidelity", FIDELITY_TABLE),
+        fidelity=option("--fidelity", FIDELITY_TABLE)
+        + option("--snapshots", SNAPSHOTS_TABLE),
         output=subpath(output[0], parent=True),
     shell:
         'python "$UNDERSTUDY/scripts/make_figures.py" --dataset {wildcards.dataset:q} --config {params.config:q}'
@@ -358,11 +365,32 @@ def experiment_stacks(wildcards):
     return [in_results(f"{dataset}/stacks/stacks.json") for dataset in datasets]
 
 
+def experiment_fidelity(wildcards):
+    return FIDELITY_TABLE if ABOUT[wildcards.experiment].of_training else []
+
+
+def experiment_fidelity_argument(wildcards, input):
+    return option("--fidelity", input.fidelity)
+
+
+def experiment_trainings(wildcards):
+    """Which say how many images a generator had been trained on."""
+    if not ABOUT[wildcards.experiment].of_training:
+        return []
+    behind = [Source.of(name).trained for name in snapshots(config)]
+    names = dict.fromkeys([*snapshots(config), *sum(behind, [])])
+    return expand(
+        in_generator("weights.json"), dataset=config["datasets"], generator=names
+    )
+
+
 # beyond the grid: a curve for each data set, segmenter and generator
 rule compare_experiment:
     input:
         scores=experiment_scores,
         stacks=experiment_stacks,
+        fidelity=experiment_fidelity,
+        trainings=experiment_trainings,
     output:
         csv=report(
             in_results("tables/{experiment}.csv"),
@@ -388,9 +416,10 @@ rule compare_experiment:
         runtime=30,
     params:
         config=asked(),
+        fidelity=experiment_fidelity_argument,
     shell:
         'python "$UNDERSTUDY/scripts/compare_experiment.py" --experiment {wildcards.experiment:q}'
-        " --config {params.config:q} > {log:q} 2>&1"
+        " --config {params.config:q} {params.fidelity:q} > {log:q} 2>&1"
 
 
 rule make_report:

@@ -15,9 +15,11 @@ from understudy.report.experiment_tables import Trained
 from understudy.report.figure_note import note_trainings
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
+from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.notes import of_all
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import cells_of
+from understudy.report.snapshots_table import along_training
 from understudy.report.study_scores import scores_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.experiment_registry import EXPERIMENTS, Curves, curves
@@ -28,6 +30,7 @@ from understudy.study.result_paths import stacks_folder
 def main() -> None:
     parser = config_parser(__doc__)
     parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS))
+    parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, of an experiment along trainings")
     a = parser.parse_args()
     with named_os_errors():
         config = config_argument(a.config)
@@ -45,6 +48,7 @@ def main() -> None:
             cells,
             config["experiments"]["repeats"],
             subjects,
+            along_training(config, found, read_fidelity(a.fidelity)) if a.fidelity else None,
             **of_all(config),
         )
         write_tables(results / "tables", [TABLES[a.experiment]], trained)

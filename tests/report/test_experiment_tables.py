@@ -146,6 +146,7 @@ def test_every_experiment_has_a_note_and_a_figure(tmp_path):
         "proportions": {**OFF, "generators": ["gan"], "total": 100, "real": [0, 50, 100]},
         "few_subjects": {**FEW, "generators": ["gan", "other"]},
         "ensembles": {**OFF, "generators": ["gan"], "members": [2, 4], "percent": 50},
+        "snapshots": {**OFF, "generators": ["gan"], "shares": [25, 50]},
         "subset": {**OFF, "generators": ["gan"], "percent": 20},
         "site_held_out": {**OFF, "generators": ["gan"], "shared_by": None, "percent": [20, 100]},
     }
