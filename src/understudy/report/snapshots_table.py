@@ -26,7 +26,7 @@ def along_training(config: Mapping, curves: Iterable[Curves], fidelity: pd.DataF
     points = dict.fromkeys((c.dataset, point.training_set) for c in curves for point in c.points)
     named = dict.fromkeys(name for _, name in points)
     metrics = averaged_over_trainings(fidelity, config, named).rename(columns={"generator": "training_set"})
-    rows = pd.DataFrame(points, columns=POINT)
+    rows = pd.DataFrame(list(points), columns=POINT)
     rows[KIMG] = [_kimg(config, *point) for point in points]
     return rows.merge(metrics, on=POINT, how="left", validate="one_to_one")
 
