@@ -4,8 +4,7 @@ import json
 from understudy.study.experiment_registry import EXPERIMENTS as ABOUT
 from understudy.study.experiment_registry import curves
 from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
-from understudy.study.grid import snapshots, without_controls
-from understudy.study.sources import Source
+from understudy.study.grid import without_controls
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
 SNAPSHOTS_TABLE = (
@@ -365,23 +364,17 @@ def experiment_stacks(wildcards):
     return [in_results(f"{dataset}/stacks/stacks.json") for dataset in datasets]
 
 
-def experiment_fidelity(wildcards):
-    return FIDELITY_TABLE if ABOUT[wildcards.experiment].of_training else []
-
-
-def experiment_fidelity_argument(wildcards, input):
-    return option("--fidelity", input.fidelity)
-
-
 def experiment_trainings(wildcards):
-    """Which say how many images a generator had been trained on."""
+    """Of one along trainings, what says how many images they had seen, and how like real ones theirs were."""
     if not ABOUT[wildcards.experiment].of_training:
         return []
-    behind = [Source.of(name).trained for name in snapshots(config)]
-    names = dict.fromkeys([*snapshots(config), *sum(behind, [])])
-    return expand(
-        in_generator("weights.json"), dataset=config["datasets"], generator=names
-    )
+    points = settings_of(config, wildcards.experiment)
+    behind = {s.of_repeat(r) for s in points for r in s.numbers}
+    folders = [
+        generator_folder(config["results"], s.dataset, s.training_set) for s in behind
+    ]
+    names = ("weights.json", "fidelity.csv")
+    return sorted(f"{folder}/{name}" for folder in set(folders) for name in names)
 
 
 # beyond the grid: a curve for each data set, segmenter and generator
@@ -389,7 +382,6 @@ rule compare_experiment:
     input:
         scores=experiment_scores,
         stacks=experiment_stacks,
-        fidelity=experiment_fidelity,
         trainings=experiment_trainings,
     output:
         csv=report(
@@ -416,10 +408,9 @@ rule compare_experiment:
         runtime=30,
     params:
         config=asked(),
-        fidelity=experiment_fidelity_argument,
     shell:
         'python "$UNDERSTUDY/scripts/compare_experiment.py" --experiment {wildcards.experiment:q}'
-        " --config {params.config:q} {params.fidelity:q} > {log:q} 2>&1"
+        " --config {params.config:q} > {log:q} 2>&1"
 
 
 rule make_report:

@@ -15,7 +15,6 @@ from understudy.report.experiment_tables import Trained
 from understudy.report.figure_note import note_trainings
 from understudy.report.figures import save
 from understudy.report.formats import write_tables
-from understudy.report.metrics_of_images import read_fidelity
 from understudy.report.notes import of_all
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import cells_of
@@ -30,7 +29,6 @@ from understudy.study.result_paths import stacks_folder
 def main() -> None:
     parser = config_parser(__doc__)
     parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS))
-    parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, of an experiment along trainings")
     a = parser.parse_args()
     with named_os_errors():
         config = config_argument(a.config)
@@ -48,7 +46,7 @@ def main() -> None:
             cells,
             config["experiments"]["repeats"],
             subjects,
-            along_training(config, found, read_fidelity(a.fidelity)) if a.fidelity else None,
+            along_training(config, found) if EXPERIMENTS[a.experiment].of_training else None,
             **of_all(config),
         )
         write_tables(results / "tables", [TABLES[a.experiment]], trained)

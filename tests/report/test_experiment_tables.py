@@ -208,13 +208,13 @@ def test_beside_a_snapshot_stand_its_images_and_metrics_over_the_trainings(tmp_p
         **{"segmenters": {"unet": {}}, "experiments": {"generator_seeds": 2, "training_sets": ["synthetic"]}},
     }
     config["experiments"] |= {"snapshots": block, "augmentations": ["plain"], "controls": [], "negative_control": False}
-    for name, images_seen in zip(names, (500, 500, 2000, 2000), strict=True):
+    rows = {"dataset": "made", "space": "random", "channel": "t1", "images_of": ["synthetic", "test"], "note": ""}
+    for name, images_seen, frechet in zip(names, (500, 500, 2000, 2000), (9.0, 7.0, 4.0, 2.0), strict=True):
         about = {"options": {}, "images_seen": images_seen} | ({"failure": "diverged"} if name == "gan-seed2" else {})
         (folder := Path(generator_folder(tmp_path, "made", name))).mkdir(parents=True)
         (folder / "weights.json").write_text(json.dumps(about))
-    frechet = [9.0, 7.0, 4.0, 2.0, 1.0]
-    fidelity = pd.DataFrame({"dataset": "made", "generator": [*names, "real (test)"], metric: frechet})
-    along = along_training(config, asked, fidelity)
+        pd.DataFrame({**rows, "generator": name, "frechet": [frechet, 1.0]}).to_csv(folder / "fidelity.csv")
+    along = along_training(config, asked)
     assert along.to_dict("records") == [
         {"dataset": "made", "training_set": "gan-snapshot25", "kimg": 0.5, metric: 8.0},
         {"dataset": "made", "training_set": "gan", "kimg": 2.0, metric: 3.0},
@@ -227,6 +227,7 @@ def test_beside_a_snapshot_stand_its_images_and_metrics_over_the_trainings(tmp_p
     (said,) = experiment_sentences("snapshots", table)
     assert said.startswith("More of the training never lowered the mean Dice by more than its 95 % interval allows")
     # what generators are ranked by and correlated over has no snapshot
+    fidelity = pd.DataFrame({"dataset": "made", "generator": [*names, "real (test)"], metric: 1.0})
     assert list(of_generators(fidelity, config)["generator"]) == ["gan", "real (test)"]
 
 

@@ -100,7 +100,7 @@ def _draw_snapshots(
     axis, column: str, line: pd.DataFrame, of_generator: pd.DataFrame, colours: dict[str, str], marker: str
 ) -> None:
     """In order of training, each point with its thousand images; the end of a training has its large point besides."""
-    known = line.dropna(subset=[column, "mean_mean"]).sort_values(KIMG) if column in line else line[:0]
+    known = line.dropna(subset=[column, KIMG, "mean_mean"]).sort_values(KIMG) if column in line else line[:0]
     colour, small = colours[line["generator"].iloc[0]], {"marker": marker, "markersize": 4, "elinewidth": 0.6}
     axis.plot(known[column], known["mean_mean"], color=colour, linewidth=1, alpha=0.6)
     for row in known.itertuples():

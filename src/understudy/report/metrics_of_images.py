@@ -29,8 +29,11 @@ def read_fidelity(path: str | Path) -> pd.DataFrame:
             f"{path}: found {', '.join(table)}, expected metrics, and each dataset and generator once (for every space "
             "and channel)"
         )
-    if not several:
-        return table[ROW].join(table.select_dtypes("number"))
+    return by_metric(table) if several else table[ROW].join(table.select_dtypes("number"))
+
+
+def by_metric(table: pd.DataFrame) -> pd.DataFrame:
+    """The table `fidelity` with a column per metric, as read_fidelity returns it."""
     measures = [name for name in MEASURES if name in table]
     long = table.melt([*ROW, "space", "channel"], measures, "measure").dropna(subset="value")
     wide = long.assign(
