@@ -39,7 +39,7 @@ class GeneratorTrainee:
         self.ema = copy.deepcopy(generator.networks[generator.averaged]).requires_grad_(False).eval()
         looks = generator.options.snapshot_samples > 0
         self.snapshots = Snapshots(images, coding, subjects, generator.options) if looks else None
-        self.kept = KeptWeights(keep, generator.options.kimg * 1000)
+        self.kept = KeptWeights(keep, generator.options.kimg * 1000) if keep else None
 
     @property
     def done(self) -> bool:
@@ -54,7 +54,8 @@ class GeneratorTrainee:
         statistics = generator.step(real_NCHW, images_seen, rng)
         update_ema(self.ema, generator.networks[generator.averaged], generator.ema_decay(images_seen))
         after = images_seen + self.images_per_step
-        self.kept.after_step(images_seen, after, self.ema)
+        if self.kept:
+            self.kept.after_step(images_seen, after, self.ema)
         if self.snapshots and self.snapshots.due(images_seen, after):
             statistics |= self.snapshots.look(after, self.samples(generator.options.snapshot_samples), self.ema)
         return statistics
@@ -97,7 +98,7 @@ class GeneratorTrainee:
             "optimizers": {name: _moments(optimizer) for name, optimizer in optimizers.items()},
             "extra": self.generator.state_extra(),
             "snapshots": self.snapshots.state() if self.snapshots else {},
-            "kept": self.kept.state(),
+            **({"kept": self.kept.state()} if self.kept else {}),
         }
 
     def load_state(self, state: dict) -> None:
@@ -111,7 +112,8 @@ class GeneratorTrainee:
         self.generator.load_state_extra(state["extra"])
         if self.snapshots and state["snapshots"]:
             self.snapshots.load_state(state["snapshots"])
-        self.kept.load_state(state["kept"])
+        if self.kept:
+            self.kept.load_state(state["kept"])
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:

@@ -41,6 +41,7 @@ def draw_fidelity_beside_use(
         snapshots: of tables/snapshots.csv the rows of the data set with the augmentation of `dice`.
     """
     trainings = pd.DataFrame(columns=TRAININGS) if trainings is None else trainings
+    snapshots = pd.DataFrame(columns=TRAININGS) if snapshots is None else snapshots
     used = dice[[ranks_alone(name) for name in dice["training_set"]]]
     spaces = fidelity.groupby(["space", "channel"], sort=False)
     panels = [
@@ -50,16 +51,13 @@ def draw_fidelity_beside_use(
     rows = max(-(-len(panels) // columns), 1)
     size = (WIDTH * columns, HEIGHT * rows + 0.5)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    lines = [] if snapshots is None else [one for _, one in snapshots.groupby(["segmenter", "generator"], sort=False)]
-    names = list(dict.fromkeys([*used["training_set"], *(line["generator"].iloc[0] for line in lines)]))
-    segmenters = list(dict.fromkeys([*used["segmenter"], *(line["segmenter"].iloc[0] for line in lines)]))
+    names = list(dict.fromkeys([*used["training_set"], *snapshots["generator"]]))
+    segmenters = list(dict.fromkeys([*used["segmenter"], *snapshots["segmenter"]]))
     colours = dict(zip(names, COLOURS * len(names), strict=False))
     for axis, (key, name, table) in zip(axes.flat, panels, strict=False):
         of_generator = table.drop_duplicates("generator").set_index("generator")
         _draw_trainings(axis, name, trainings, of_generator, colours)
-        for line in lines:
-            marker = MARKERS[segmenters.index(line["segmenter"].iloc[0]) % len(MARKERS)]
-            _draw_snapshots(axis, column_of(name, *key), line, of_generator, colours, marker)
+        _draw_snapshots(axis, column_of(name, *key), snapshots, of_generator, colours, segmenters)
         _draw(axis, name, used, averaged(of_generator, trainings), colours)
         _real_lines(axis, name, dice, table)
         axis.set_title(escape.figure(", ".join(key)), fontsize=8)
@@ -69,7 +67,7 @@ def draw_fidelity_beside_use(
         axis.set_visible(False)
     for axis in axes[:, 0]:
         axis.set_ylabel("mean Dice")
-    _legend(figure, segmenters, colours, snapshots=bool(lines))
+    _legend(figure, segmenters, colours, snapshots=len(snapshots) > 0)
     return figure
 
 
@@ -97,20 +95,31 @@ def _draw_trainings(
 
 
 def _draw_snapshots(
-    axis, column: str, line: pd.DataFrame, of_generator: pd.DataFrame, colours: dict[str, str], marker: str
+    axis,
+    column: str,
+    snapshots: pd.DataFrame,
+    of_generator: pd.DataFrame,
+    colours: dict[str, str],
+    segmenters: list[str],
 ) -> None:
-    """In order of training, each point with its thousand images; the end of a training has its large point besides."""
-    known = line.dropna(subset=[column, KIMG, "mean_mean"]).sort_values(KIMG) if column in line else line[:0]
-    colour, small = colours[line["generator"].iloc[0]], {"marker": marker, "markersize": 4, "elinewidth": 0.6}
-    axis.plot(known[column], known["mean_mean"], color=colour, linewidth=1, alpha=0.6)
-    for row in known.itertuples():
-        x, near = known.loc[row.Index, column], _is_near(of_generator, row.training_set)
-        edge = {"markeredgecolor": NEAR, "markeredgewidth": 1.5} if near else {}
-        ends = np.nan_to_num([[row.mean_mean - row.mean_low], [row.mean_high - row.mean_mean]]).clip(0)
-        axis.errorbar(x, row.mean_mean, yerr=ends, color=colour, linestyle="", **small, **edge)
-        axis.annotate(
-            f"{row.kimg:g}", (x, row.mean_mean), xytext=(4, 4), textcoords="offset points", fontsize=6, color=colour
-        )
+    """A line for each segmenter and generator, in order of training. The points of a generator's first line have its
+    thousand images beside them; those of the others are the same."""
+    if column not in snapshots:
+        return
+    known, told = snapshots.dropna(subset=[column, KIMG, "mean_mean"]).sort_values(KIMG, kind="stable"), set()
+    for (generator, segmenter), line in known.groupby(["generator", "segmenter"], sort=False):
+        colour, marker = colours[generator], MARKERS[segmenters.index(segmenter) % len(MARKERS)]
+        axis.plot(line[column], line["mean_mean"], color=colour, linewidth=1, alpha=0.6)
+        for x, row in zip(line[column], line.itertuples(), strict=True):
+            near = _is_near(of_generator, row.training_set)
+            edge = {"markeredgecolor": NEAR, "markeredgewidth": 1.5} if near else {}
+            ends = np.nan_to_num([[row.mean_mean - row.mean_low], [row.mean_high - row.mean_mean]]).clip(0)
+            style = {"marker": marker, "markersize": 4, "elinewidth": 0.6, "linestyle": ""}
+            axis.errorbar(x, row.mean_mean, yerr=ends, color=colour, **style, **edge)
+            if generator not in told:
+                aside = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 6}
+                axis.annotate(f"{row.kimg:g}", (x, row.mean_mean), color=colour, **aside)
+        told.add(generator)
 
 
 def _is_near(of_generator: pd.DataFrame, name: str) -> bool:
