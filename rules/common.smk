@@ -43,8 +43,8 @@ from snakemake.exceptions import WorkflowError
 from understudy.config.study import complete, load_yaml
 from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
-from understudy.study.grid import all_training_sets, ensembles, grid, models, settings
-from understudy.study.grid import sites_met, sources, trained
+from understudy.study.grid import all_training_sets, ensembles, grid, models, sampled
+from understudy.study.grid import settings, sites_met, sources
 from understudy.study.looks import after_looks, external_after_looks, look_file
 from understudy.study.looks import looks_of, made_audits, made_sources, primary_settings
 from understudy.study.result_paths import generator_folder, stacks_folder
@@ -118,7 +118,7 @@ def one_of(names):
 
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
-    generator=one_of(trained(config)),
+    generator=one_of(sampled(config)),
     ensemble=one_of(ensembles(config)),
     experiment=one_of(EXPERIMENTS),
     imported=one_of(config["imports"]),

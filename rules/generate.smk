@@ -2,7 +2,7 @@
 #
 # Large files are `ancient`, and each has a small manifest with its SHA-256 beside it, which is an ordinary input:
 # Snakemake compares small files by content, so touching a stack reruns nothing and another stack reruns what used it.
-from understudy.study.grid import sample_count
+from understudy.study.grid import kept_snapshots, sample_count
 from understudy.study.sources import Source
 
 
@@ -14,9 +14,30 @@ def training_of_generator(wildcards):
     """Which generator it is, which of several trainings, and the share of the subjects that it sees."""
     source = Source.of(wildcards.generator)
     whole = ["--generator", source.base]
-    if source.name == source.base:
+    if source.trained == [source.base]:
         return whole
     return [*whole, "--percent", source.percent, "--training", source.seed]
+
+
+def finished_training(wildcards):
+    """What a snapshot waits for: the training that has kept it in its run directory."""
+    (training,) = Source.of(wildcards.generator).trained
+    if training == wildcards.generator:
+        return []
+    folder = generator_folder(config["results"], wildcards.dataset, training)
+    return f"{folder}/weights.json"
+
+
+def snapshots_of_training(wildcards):
+    """Which weights a training keeps, and which of them are published."""
+    source = Source.of(wildcards.generator)
+    keep = option("--keep", kept_snapshots(config, *source.trained))
+    return keep + option("--publish", [source.snapshot] * (source.snapshot < 100))
+
+
+def runs_of_training(wildcards):
+    (training,) = Source.of(wildcards.generator).trained
+    return in_runs(f"{wildcards.dataset}/generators/{training}")
 
 
 def left_out(wildcards):
@@ -31,6 +52,7 @@ rule train_generator:
     input:
         stack=ancient(in_stacks("train.zip")),
         manifest=in_stacks("stacks.json"),
+        finished=finished_training,
     output:
         weights=in_generator("weights.safetensors"),
         manifest=in_generator("weights.json"),
@@ -54,12 +76,14 @@ rule train_generator:
         training=training_of_generator,
         options=generator_options,
         left_out=left_out,
+        snapshots=snapshots_of_training,
         seed=config["seed"],
-        runs=in_runs("{dataset}/generators/{generator}"),
+        runs=runs_of_training,
     shell:
         'python "$UNDERSTUDY/scripts/train_generator.py" --dataset {wildcards.dataset:q} {params.training:q}'
-        " --options {params.options:q} --stack {input.stack:q} {params.left_out:q} --output {output.weights:q}"
-        " --seed {params.seed:q} --microbatch {resources.microbatch:q}" + RESUMABLE
+        " --options {params.options:q} --stack {input.stack:q} {params.left_out:q} {params.snapshots:q}"
+        " --output {output.weights:q} --seed {params.seed:q} --microbatch {resources.microbatch:q}"
+        + RESUMABLE
 
 
 def images_of_generator(wildcards):

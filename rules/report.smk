@@ -1,11 +1,15 @@
 # report: scores and examples -> tables and figures.
 import json
 
+from understudy.study.experiment_registry import EXPERIMENTS as ABOUT
 from understudy.study.experiment_registry import curves
 from understudy.study.grid import FIGURE_REPEATS, base_sources, settings_of
 from understudy.study.grid import without_controls
 
 FIDELITY_TABLE = [in_results("tables/fidelity.csv")] if SOURCES else []
+SNAPSHOTS_TABLE = (
+    [in_results("tables/snapshots.csv")] if "snapshots" in EXPERIMENTS else []
+)
 
 EXTERNAL = config["evaluation"]["external"]
 STRATA = config["evaluation"]["strata"]
@@ -316,6 +320,7 @@ rule make_figures:
     input:
         table=in_results("tables/dice.csv"),
         fidelity=FIDELITY_TABLE,
+        snapshots=SNAPSHOTS_TABLE,
         examples=figure_examples,
         real=ancient(in_stacks("train.zip")),
         real_manifest=in_stacks("stacks.json"),
@@ -342,7 +347,8 @@ rule make_figures:
         runtime=60,
     params:
         config=asked(),
-        fidelity=option("--fidelity", FIDELITY_TABLE),
+        fidelity=option("--fidelity", FIDELITY_TABLE)
+        + option("--snapshots", SNAPSHOTS_TABLE),
         output=subpath(output[0], parent=True),
     shell:
         'python "$UNDERSTUDY/scripts/make_figures.py" --dataset {wildcards.dataset:q} --config {params.config:q}'
@@ -358,11 +364,25 @@ def experiment_stacks(wildcards):
     return [in_results(f"{dataset}/stacks/stacks.json") for dataset in datasets]
 
 
+def experiment_trainings(wildcards):
+    """Of one along trainings, what says how many images they had seen, and how like real ones theirs were."""
+    if not ABOUT[wildcards.experiment].of_training:
+        return []
+    points = settings_of(config, wildcards.experiment)
+    behind = {s.of_repeat(r) for s in points for r in s.numbers}
+    folders = [
+        generator_folder(config["results"], s.dataset, s.training_set) for s in behind
+    ]
+    names = ("weights.json", "fidelity.csv")
+    return sorted(f"{folder}/{name}" for folder in set(folders) for name in names)
+
+
 # beyond the grid: a curve for each data set, segmenter and generator
 rule compare_experiment:
     input:
         scores=experiment_scores,
         stacks=experiment_stacks,
+        trainings=experiment_trainings,
     output:
         csv=report(
             in_results("tables/{experiment}.csv"),

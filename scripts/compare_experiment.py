@@ -18,6 +18,7 @@ from understudy.report.formats import write_tables
 from understudy.report.notes import of_all
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import cells_of
+from understudy.report.snapshots_table import along_training
 from understudy.report.study_scores import scores_of
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.experiment_registry import EXPERIMENTS, Curves, curves
@@ -45,6 +46,7 @@ def main() -> None:
             cells,
             config["experiments"]["repeats"],
             subjects,
+            along_training(config, found) if EXPERIMENTS[a.experiment].of_training else None,
             **of_all(config),
         )
         write_tables(results / "tables", [TABLES[a.experiment]], trained)

@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="of a study: results/config.yaml, or its parts as JSON")
     parser.add_argument("--table", type=Path, help="tables/dice.csv: its published values become hollow diamonds")
     parser.add_argument("--fidelity", type=Path, help="tables/fidelity.csv, where there is one")
+    parser.add_argument("--snapshots", type=Path, help="tables/snapshots.csv, where there is one")
     parser.add_argument("--output", type=Path, required=True, help="folder of the figures, results/figures/<dataset>")
     args = parser.parse_args()
     with named_os_errors():
@@ -50,7 +51,7 @@ def main() -> None:
         if args.fidelity:
             wanted = config["experiments"]["augmentations"][0]
             trainings = of_trainings(means, [s for s in settings if s.augmentation == wanted])
-            beside = draw_fidelity_beside_use(*rows_of(args, config), trainings)
+            beside = draw_fidelity_beside_use(*rows_of(args, config), trainings, snapshots_of(args, wanted))
             save(note_trainings(beside, trainings_of_generators(config)), args.output / "fidelity_dice")
 
 
@@ -65,6 +66,14 @@ def rows_of(args: argparse.Namespace, config: dict) -> tuple[pd.DataFrame, pd.Da
     wanted = config["experiments"]["augmentations"][0]
     dice = dice[(dice["dataset"] == args.dataset) & (dice["augmentation"] == wanted)]
     return dice, fidelity[fidelity["dataset"] == args.dataset]
+
+
+def snapshots_of(args: argparse.Namespace, augmentation: str) -> pd.DataFrame | None:
+    """Of the table snapshots, the rows of the data set with this augmentation."""
+    if not args.snapshots:
+        return None
+    table = read_csv(args.snapshots)
+    return table[(table["dataset"] == args.dataset) & (table["augmentation"] == augmentation)]
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("--leave-out", type=float, help="share of the subjects that segmenters alone see, to validate")
     parser.add_argument("--percent", type=int, default=100, help="share of the training subjects that it sees")
     parser.add_argument("--training", type=int, default=1, help="which of several: with another seed, other subjects")
+    parser.add_argument("--keep", type=int, nargs="*", default=[], help="also keep the weights after so many percent")
+    parser.add_argument("--publish", type=int, default=100, help="the weights after so many percent, one of --keep")
     parser.add_argument("--output", type=Path, required=True, help="weights.safetensors; weights.json lies beside it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -38,6 +40,8 @@ def main() -> None:
     )
     machine.add_machine_arguments(parser)
     args = parser.parse_args()
+    if args.publish not in (*args.keep, 100):
+        parser.error(f"--publish: found {args.publish}, expected one of --keep, or 100")
 
     with named_os_errors():
         limits = machine.limits(args)
@@ -57,26 +61,28 @@ def main() -> None:
         subjects = stack.subjects()
         seen, left_out = seen_images(stack, subjects, args)
         subjects = [subjects[i] for i in seen] if subjects else None
-        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), seed, coding, subjects)
+        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), seed, coding, subjects, args.keep)
         o = generator.options
         trained_on = stack.sha256
         config = identity(args.generator, o, seed, trained_on)
         config |= {"left_out": left_out} if left_out else {}
         config |= {"subjects": sorted(set(subjects))} if args.percent < 100 else {}
+        config |= {"keep": args.keep} if args.keep else {}
         run_dir = run_directory(args.runs, config)
         failure, weights, images_seen = "", {}, 0
         try:
             outcome = train(trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits)
             if not outcome.finished:
                 machine.leave(outcome.reason, args.on_budget)
-            weights, images_seen = trainee.published(outcome.images_seen)
+            weights, images_seen = trainee.published(outcome.images_seen, args.publish)
         except FailedRunError as error:
             failure = str(error)
             print(f"failed, which counts: {failure}", flush=True)
         if distributed.rank():
             return
         about = {"dataset": args.dataset, "seed": seed, "images_seen": images_seen}
-        snapshots = trainee.snapshots.told() if trainee.snapshots and not failure else []
+        told = trainee.snapshots.told() if trainee.snapshots and not failure else []
+        snapshots = [one for one in told if one["images_seen"] <= images_seen] if args.publish < 100 else told
         meta = stack.meta if args.percent == 100 else stack.meta | {"lineage": lineage_of(stack, subjects)}
         about |= {"left_out": len(left_out), "snapshots": snapshots, "training_sha256": trained_on}
         about |= {"failure": failure} if failure else {}

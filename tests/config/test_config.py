@@ -144,6 +144,16 @@ def test_a_file_serves_as_the_segmenter_of_a_feature_space():
     assert complete(config)["evaluation"]["fidelity"]["channels"] == ["t1ce"]
 
 
+def test_a_training_that_may_stop_early_has_no_snapshots():
+    stops = {"memorization_action": "stop", "memorization_limit": 0.1}
+    config = with_value("experiments", {"snapshots": {"generators": ["stylegan2"]}})
+    config |= {"generators": {"stylegan2": stops}}
+    with pytest.raises(ValueError, match="snapshots.generators: found stylegan2, whose memorization_action is stop"):
+        complete(config)
+    config["generators"] = {"stylegan2": stops | {"memorization_action": "choose"}}
+    assert complete(config)["experiments"]["snapshots"]["shares"] == [25, 50, 75]
+
+
 @pytest.mark.parametrize(
     ("experiments", "message"),
     [
@@ -158,6 +168,18 @@ def test_a_file_serves_as_the_segmenter_of_a_feature_space():
         (
             {"ensembles": {"generators": ["stylegan2-50percent"]}},
             "experiments.ensembles.generators: found stylegan2-50percent; allowed: stylegan2, as others are trained",
+        ),
+        (
+            {"snapshots": {"generators": ["stylegan2-seed2"]}},
+            "experiments.snapshots.generators: found stylegan2-seed2; allowed: stylegan2",
+        ),
+        (
+            {"snapshots": {"generators": ["stylegan2"], "shares": [50, 100]}},
+            "experiments.snapshots.shares.1: found 100",
+        ),
+        (
+            {"training_sets": ["real", "stylegan2-snapshot50"]},
+            "found 'stylegan2-snapshot50'",
         ),
         (
             {"subset": {"generators": ["stylegan2"], "segmenters": ["swin"]}},

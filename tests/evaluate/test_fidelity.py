@@ -15,7 +15,7 @@ from understudy.evaluate.feature_spaces import Space, open_space
 from understudy.evaluate.features import Images, features_of
 from understudy.evaluate.fidelity import COLUMNS, fidelity_rows, note_of
 from understudy.files.find_weights import find_weights
-from understudy.report.fidelity_figure import TRAININGS, draw_fidelity_beside_use
+from understudy.report.fidelity_figure import NEAR, TRAININGS, draw_fidelity_beside_use
 from understudy.report.fidelity_table import (
     NEARER,
     REAL,
@@ -25,6 +25,7 @@ from understudy.report.fidelity_table import (
     with_nearer,
 )
 from understudy.report.formats import write_table
+from understudy.report.metrics_of_images import column_of
 from understudy.stack import Stack, StackWriter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,6 +255,32 @@ def test_weights_are_looked_for_in_torch_hubs_cache_as_well(tmp_path, monkeypatc
     assert find_weights("w.pth") == cached and find_weights("weights/w.pth") == cached
     Path("w.pth").touch()
     assert find_weights("w.pth") == Path("w.pth")
+
+
+def test_a_line_goes_along_the_snapshots_of_a_training():
+    keys = {"dataset": "d", "space": "random", "channel": "t1ce"}
+    metric = {"gan-snapshot50": 9.0, "gan": 5.0, "gan-snapshot25": 12.0, REAL: 8.0}
+    table = pd.DataFrame({**keys, "generator": g, "frechet": v, "frechet_matched": v} for g, v in metric.items())
+    table = with_nearer(table)
+    dice = pd.DataFrame({"training_set": ["real"], "segmenter": "unet", "mean_mean": 0.8, "mean_low": 0.7}).assign(
+        mean_high=0.9
+    )
+    column = column_of("frechet", "random", "t1ce")
+    made = [("gan", 50.0, 0.6), ("gan-snapshot25", 12.5, 0.3), ("gan-snapshot50", 25.0, float("nan"))]
+    rows = [
+        {"generator": "gan", "segmenter": "unet", "training_set": n, "kimg": k, "mean_mean": m, column: metric[n]}
+        for n, k, m in made
+    ]
+    snapshots = pd.DataFrame(rows).assign(mean_low=lambda t: t["mean_mean"] - 0.1, mean_high=lambda t: t["mean_mean"])
+    figure = draw_fidelity_beside_use(dice, table, snapshots=snapshots)
+    (axis,) = [axis for axis in figure.axes if axis.get_visible()]
+    (line,) = [one for one in axis.lines if one.get_linestyle() == "-" and len(one.get_xdata()) > 1]
+    assert list(line.get_xdata()) == [12.0, 5.0] and list(line.get_ydata()) == [0.3, 0.6]  # one has failed
+    assert [one.get_text() for one in axis.texts] == ["12.5", "50"]
+    rings = {c.lines[0].get_xdata()[0]: c.lines[0].get_markeredgecolor() for c in axis.containers}
+    assert rings[5.0] == NEAR != rings[12.0]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "gan" not in labels and "GAN" in labels and any("thousand images" in text for text in labels)
 
 
 def test_a_generator_nearer_than_real_test_images_is_marked(tmp_path):

@@ -125,6 +125,17 @@ def test_a_generators_training():
     assert cost.bytes == 4e6 + 20e6 and cost.run_bytes == 20e6
 
 
+def test_a_snapshot_takes_no_training_and_its_training_a_larger_checkpoint():
+    more = {"generators": ["stylegan2"], "shares": [25, 50], "augmentation": None, "datasets": None, "segmenters": None}
+    study = study_of(config=CONFIG | {"experiments": CONFIG["experiments"] | {"snapshots": more}})
+    whole = cost_of(one("train_generator"), study)
+    assert whole.training_seconds == 50 * 100 and whole.run_bytes == 20e6 + 2 * 4e6
+    wildcards = {"dataset": "made", "generator": "stylegan2-snapshot25"}
+    taken, drawn = (cost_of(Job(f"{verb}_generator", wildcards, gpu=True), study) for verb in ("train", "sample"))
+    assert taken.training_seconds == 0 and taken.device_seconds == START_SECONDS and taken.bytes == 4e6
+    assert drawn == cost_of(one("sample_generator"), study)
+
+
 def test_sampling_is_kept_twice():
     cost = cost_of(one("sample_generator"), study_of())
     assert cost.training_seconds == 2 * 10 and cost.bytes == 2 * 2000 * 2 * 100**2 * 0.2

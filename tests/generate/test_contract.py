@@ -113,7 +113,7 @@ def test_six_steps_are_three_and_a_reload_and_three(name):
     def trainee():
         images = np.random.default_rng(0).integers(0, 256, (20, len(CHANNELS), SIZE, SIZE), np.uint8)
         generator = tiny(name, mirror=True, snapshot_samples=2, snapshot_kimg=0.012, kimg=1)
-        return GeneratorTrainee(generator, DeviceImages(images, "cpu"), 0)
+        return GeneratorTrainee(generator, DeviceImages(images, "cpu"), 0, keep=(1, 2))
 
     straight, first, second = trainee(), trainee(), trainee()
     for step in range(6):
@@ -125,6 +125,8 @@ def test_six_steps_are_three_and_a_reload_and_three(name):
         second.step(BATCH * step)
     assert_same_state(second.state(), straight.state())
     assert len(second.snapshots.history) == 2
+    kept = {share: second.published(6 * BATCH, share)[1] for share in (1, 2)}  # after 10 of 1000 images, and after 20
+    assert kept == {1: 3 * BATCH, 2: 5 * BATCH} and BATCH == 4
 
 
 def test_published_weights_sample_the_same(name, tmp_path):

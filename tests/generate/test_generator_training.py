@@ -19,6 +19,7 @@ from understudy.generate.annotation_channel import Coding
 from understudy.generate.snapshots import Snapshots
 from understudy.run import distributed
 from understudy.run.attempts import FailedRunError, read
+from understudy.run.checkpoint import load_newest_checkpoint, save_checkpoint
 from understudy.run.device_images import DeviceImages
 from understudy.run.seeds import seed_of
 from understudy.run.training_loop import train
@@ -38,9 +39,9 @@ def images_NCHW():
     return np.random.default_rng(0).integers(0, 256, (20, 5, SIZE, SIZE), np.uint8)
 
 
-def trainee(seed=0, coding=Coding(), **options):  # noqa: B008
+def trainee(seed=0, coding=Coding(), keep=(), **options):  # noqa: B008
     generator = published.seeded_build("stylegan2", 5, SIZE, seed, **(OPTIONS | options))
-    return stage.GeneratorTrainee(generator, DeviceImages(images_NCHW(), "cpu"), seed, coding)
+    return stage.GeneratorTrainee(generator, DeviceImages(images_NCHW(), "cpu"), seed, coding, keep=keep)
 
 
 def run(trained, steps):
@@ -82,6 +83,28 @@ def test_six_steps_are_three_and_a_reload_and_three():
     statistics = run(second, range(3, 6))
     assert_same_state(second.state(), straight.state())
     assert statistics[0]["loss_generator"].ndim == 0 and not statistics[0]["loss_generator"].requires_grad
+
+
+def test_weights_kept_on_the_way_survive_a_reload_and_change_nothing(tmp_path):
+    """Those of the iteration in which a share of the training ended; also through a checkpoint on disk."""
+    straight, first, second, plain = trainee(keep=[30, 50]), trainee(keep=[30, 50]), trainee(keep=[30, 50]), trainee()
+    seen = []
+    for step in range(4):  # of 8 images, 32 in all: 30 % are 9.6 images, 50 % are 16
+        run(straight, [step])
+        seen.append({name: tensor.clone() for name, tensor in straight.ema.state_dict().items()})
+    run(first, [0, 1])
+    save_checkpoint(tmp_path, 16, first.state())
+    second.load_state(load_newest_checkpoint(tmp_path)[1])
+    run(second, [2, 3])
+    assert_same_state(second.state(), straight.state())
+    for share, images_seen, step in ((30, 16, 1), (50, 16, 1), (100, 32, 3)):
+        weights, found = second.published(32, share)
+        assert found == images_seen and weights.keys() == seen[step].keys()
+        assert all(torch.equal(tensor, seen[step][name]) for name, tensor in weights.items())
+    run(plain, range(4))
+    state = straight.state()
+    assert state.pop("kept").keys() == {30, 50}
+    assert_same_state(plain.state(), state)
 
 
 def test_another_seed_is_another_training():
@@ -180,6 +203,25 @@ def test_scripts_train_resume_and_sample(stack_path, tmp_path, monkeypatch, caps
     assert "found unknown key `r1_gama` (did you mean `r1_gamma`?)" in capsys.readouterr().err
 
 
+def test_a_finished_training_publishes_what_it_has_kept(stack_path, tmp_path, monkeypatch, capsys):
+    """The end is as if it had kept nothing; a snapshot trains no further, says when it was, and samples."""
+    train = ["train_generator", "--dataset", "phantom", "--generator", "stylegan2", "--stack", stack_path]
+    train += ["--device", "cpu", "--options", json.dumps(OPTIONS | {"snapshot_kimg": 0.008}), "--runs", tmp_path / "r"]
+    asked = {"plain": [], "end": ["--keep", 50], "half": ["--keep", 50, "--publish", 50]}
+    for name, more in asked.items():
+        assert script(monkeypatch, *train, "--output", tmp_path / f"{name}.safetensors", *more) == 0
+    plain, end, half = (tmp_path / f"{name}.safetensors" for name in asked)
+    assert plain.read_bytes() == end.read_bytes() != half.read_bytes()
+    about = {name: published.read_metadata(tmp_path / f"{name}.safetensors") for name in asked}
+    assert [one["images_seen"] for one in about["half"]["snapshots"]] == [8, 16] and about["half"]["images_seen"] == 16
+    assert about["end"]["images_seen"] == 32 and len(about["end"]["snapshots"]) == 4
+    assert len(list((tmp_path / "r").iterdir())) == 2  # who asks for snapshots later trains again
+    drawn = [published.load_generator(path)[0].sample(2, seed=1) for path in (end, half)]
+    assert not torch.equal(*drawn)
+    assert script(monkeypatch, *train, "--output", tmp_path / "none", "--keep", 50, "--publish", 25) == 2
+    assert "--publish: found 25, expected one of --keep, or 100" in capsys.readouterr().err
+
+
 def test_a_generator_that_collapses_or_ends_without_numbers_is_a_result(stack_path, tmp_path, monkeypatch, capsys):
     """A file without weights that says why, the same one whenever it is asked for again; an error stays an error."""
     train = ["train_generator", "--dataset", "phantom", "--generator", "stylegan2", "--stack", stack_path]
@@ -199,7 +241,7 @@ def test_a_generator_that_collapses_or_ends_without_numbers_is_a_result(stack_pa
         published.load_generator(tmp_path / "first")
     trained = trainee()
     next(trained.ema.parameters()).data.fill_(float("nan"))
-    with pytest.raises(FailedRunError, match="diverged: at 8 images, its end, weights are no numbers"):
+    with pytest.raises(FailedRunError, match="diverged: at 8 images weights are no numbers"):
         trained.published(8)
     nowhere = [*train[:-4], "--stack", tmp_path / "nowhere.zip", *train[-4:]]
     assert script(monkeypatch, *nowhere, "--runs", tmp_path / "none", "--output", tmp_path / "none") == 1

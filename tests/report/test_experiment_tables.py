@@ -1,5 +1,8 @@
 """Curves of an experiment: what each step changed, what synthetic images are worth in patients, what is said of it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +12,16 @@ from understudy.report.experiment_sentences import experiment_sentences, publish
 from understudy.report.experiment_tables import Trained
 from understudy.report.figures import save
 from understudy.report.formats import display, write_tables
+from understudy.report.metrics_of_images import of_generators
 from understudy.report.page import html
 from understudy.report.page_material import Material
 from understudy.report.patients_equivalent import patients, patients_equivalent, spoken_patients
 from understudy.report.registry import TABLES
 from understudy.report.score_arrays import FAILED, REPEATS
 from understudy.report.sections import beyond
+from understudy.report.snapshots_table import along_training
 from understudy.study.experiment_registry import EXPERIMENTS, Curves
+from understudy.study.result_paths import generator_folder
 
 OFF = {"datasets": None, "segmenters": None, "augmentation": None}
 FEW = {**OFF, "subjects": [5, 10, 20], "kinds": ["real+synthetic", "fine-tuned"], "subjects_of": "all"}
@@ -146,6 +152,7 @@ def test_every_experiment_has_a_note_and_a_figure(tmp_path):
         "proportions": {**OFF, "generators": ["gan"], "total": 100, "real": [0, 50, 100]},
         "few_subjects": {**FEW, "generators": ["gan", "other"]},
         "ensembles": {**OFF, "generators": ["gan"], "members": [2, 4], "percent": 50},
+        "snapshots": {**OFF, "generators": ["gan"], "shares": [25, 50]},
         "subset": {**OFF, "generators": ["gan"], "percent": 20},
         "site_held_out": {**OFF, "generators": ["gan"], "shared_by": None, "percent": [20, 100]},
     }
@@ -187,6 +194,41 @@ def test_the_studys_ends_of_the_sweep_are_its_tables():
     assert ends["mean_mean"].iloc[1] > ends["mean_mean"].iloc[0]
     assert published_ends("proportions", table, {}) is None
     assert published_ends("few_subjects", table, {"made": "brats2021"}) is None
+
+
+# ---- along a training ------------------------------------------------------------------------------------------------
+
+
+def test_beside_a_snapshot_stand_its_images_and_metrics_over_the_trainings(tmp_path):
+    block = {**OFF, "generators": ["gan"], "shares": [25]}
+    asked, metric = curves("snapshots", block), "frechet, random, t1"
+    names = ["gan-snapshot25", "gan-seed2-snapshot25", "gan", "gan-seed2"]
+    config = {
+        **{"results": str(tmp_path), "datasets": {"made": {}}, "generators": {"gan": {}}, "imports": {}},
+        **{"segmenters": {"unet": {}}, "experiments": {"generator_seeds": 2, "training_sets": ["synthetic"]}},
+    }
+    config["experiments"] |= {"snapshots": block, "augmentations": ["plain"], "controls": [], "negative_control": False}
+    rows = {"dataset": "made", "space": "random", "channel": "t1", "images_of": ["synthetic", "test"], "note": ""}
+    for name, images_seen, frechet in zip(names, (500, 500, 2000, 2000), (9.0, 7.0, 4.0, 2.0), strict=True):
+        about = {"options": {}, "images_seen": images_seen} | ({"failure": "diverged"} if name == "gan-seed2" else {})
+        (folder := Path(generator_folder(tmp_path, "made", name))).mkdir(parents=True)
+        (folder / "weights.json").write_text(json.dumps(about))
+        pd.DataFrame({**rows, "generator": name, "frechet": [frechet, 1.0]}).to_csv(folder / "fidelity.csv")
+    along = along_training(config, asked)
+    assert along.to_dict("records") == [
+        {"dataset": "made", "training_set": "gan-snapshot25", "kimg": 0.5, metric: 8.0},
+        {"dataset": "made", "training_set": "gan", "kimg": 2.0, metric: 3.0},
+    ]
+    made = cells({"gan-snapshot25": 0.4, "gan": 0.6})
+    table = Trained("snapshots", asked, made, 5, {"made": 40}, along, draws=400).table("snapshots")
+    assert list(table["kimg"]) == [0.5, 2.0] and list(table[metric]) == [8.0, 3.0]
+    assert table["change"].iloc[1] == pytest.approx(0.2)
+    assert table["mean_low"].iloc[0] < 0.4 < table["mean_high"].iloc[0]
+    (said,) = experiment_sentences("snapshots", table)
+    assert said.startswith("More of the training never lowered the mean Dice by more than its 95 % interval allows")
+    # what generators are ranked by and correlated over has no snapshot
+    fidelity = pd.DataFrame({"dataset": "made", "generator": [*names, "real (test)"], metric: 1.0})
+    assert list(of_generators(fidelity, config)["generator"]) == ["gan", "real (test)"]
 
 
 # ---- another site's images -------------------------------------------------------------------------------------------

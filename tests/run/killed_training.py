@@ -42,9 +42,9 @@ def generator(name: str, folder: Path, batch: int = 4):
     from understudy.run.device_images import DeviceImages
     from understudy.stack import Stack
 
-    looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04}
+    looks = {"snapshot_samples": 2, "snapshot_kimg": 0.04, "kimg": 2.4}
     built = seeded_build(generator_of(name), 5, SIZE, 5, **TINY[name] | looks | {"batch": batch})
-    return GeneratorTrainee(built, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5)
+    return GeneratorTrainee(built, DeviceImages(Stack.open(folder / "train.zip").read(), "cpu"), 5, keep=(3, 7))
 
 
 TRAINEES = {"unet": unet} | {name: partial(generator, name) for name in TINY}

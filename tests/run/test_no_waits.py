@@ -1,6 +1,7 @@
 """No training step waits for the device: counted on the meta device (waits.py) for every generator and segmenter.
 
-These alone read values, seldom, and may wait: SegmenterTrainee._end_epoch, Snapshots.look, Progress.line, checkpoints.
+These alone read values, seldom, and may wait: SegmenterTrainee._end_epoch, Snapshots.look, KeptWeights.after_step,
+Progress.line, checkpoints.
 The steps here are those between. The first one is not counted: constants go to the device once.
 """
 

@@ -13,12 +13,18 @@ from understudy.study.experiment_registry import curves
 from understudy.study.grid import (
     Setting,
     all_training_sets,
+    audited,
     ensembles,
     external_files,
     external_settings,
+    grid,
+    kept_snapshots,
+    run_folder,
     sample_count,
+    sampled,
     settings,
     sites_met,
+    snapshots,
     sources,
     start_of,
     trained,
@@ -68,6 +74,7 @@ def config(**experiments):
         ("real-10subjects-beyond50percent", Source("real", subjects=10, beyond=50)),
         ("stylegan2-seed3", Source("stylegan2", seed=3)),
         ("stylegan2-20percent-seed3", Source("stylegan2", percent=20, seed=3)),
+        ("stylegan2-seed2-snapshot25", Source("stylegan2", seed=2, snapshot=25)),
         ("progressive_gan-ensemble4", Source("progressive_gan", members=4)),
         ("stylegan2-filtered", Source("stylegan2", filtered=True)),
         ("stylegan2-seed2-from-site_b", Source("stylegan2", seed=2, site="site_b")),
@@ -93,7 +100,8 @@ def test_a_config_allows_mixtures_of_such_names_and_no_others():
     allowed = re.compile(Experiments.model_json_schema()["properties"]["training_sets"]["items"]["pattern"])
     for name in ("real", "real-20percent+stylegan2-20percent", "real=5+stylegan2-seed2=7", "diffusion-filtered"):
         assert allowed.search(name), name
-    for name in ("real-", "real-20percent-", "real+", "real-after-stylegan2", "real-100percent"):
+    # a snapshot is in no table of the grid, so it never ranks beside generators
+    for name in ("real-", "real-20percent-", "real+", "real-after-stylegan2", "real-100percent", "gan-snapshot25"):
         assert not allowed.search(name), name
 
 
@@ -107,6 +115,8 @@ def test_files_and_trainings_behind_a_name():
         "stylegan2-20percent-seed3",
     ]
     assert Source.of("real-20percent").trained == []
+    assert Source.of("stylegan2-seed2-snapshot25").trained == ["stylegan2-seed2"]
+    assert file_of("stylegan2-snapshot25", ".zip", "a") == "a/generators/stylegan2-snapshot25/samples.zip"
 
 
 def test_a_fine_tuned_network_has_learned_from_both():
@@ -155,6 +165,23 @@ def test_unseen_subjects_are_beyond_those_of_the_generator():
     names = all_training_sets(asked)
     assert "real-5subjects-beyond50percent+diffusion-50percent" in names and "real-5subjects" not in names
     assert trained(asked) == ["stylegan2", "diffusion", "diffusion-50percent"]
+
+
+def test_snapshots_are_of_every_training_and_no_generators():
+    asked = config(snapshots={**OFF, "generators": ["stylegan2"], "shares": [50, 25]}, generator_seeds=3)
+    asked["release"] = {"images": "all", "generators": []}
+    named = [p.training_set for p in next(curves(asked, "snapshots")).points]
+    assert named == ["stylegan2-snapshot25", "stylegan2-snapshot50", "stylegan2"]
+    assert not set(named[:2]) & {s.training_set for s in grid(asked)}
+    assert turns_of(asked, named[0]) == tuple(f"stylegan2{seed}-snapshot25" for seed in ("", "-seed2", "-seed3"))
+    assert "stylegan2-seed3-snapshot50" in sources(asked) and sample_count(asked, named[0]) == 101
+    assert set(trained(asked)) == {g + s for s in ("", "-seed2", "-seed3") for g in ("stylegan2", "diffusion")}
+    assert len(snapshots(asked)) == 6 and {*sampled(asked)} == {*trained(asked), *snapshots(asked)}
+    assert kept_snapshots(asked, "stylegan2-seed2") == [25, 50] and kept_snapshots(asked, "diffusion") == []
+    assert not {name for _, name, _ in audited(asked)} & {*snapshots(asked)}
+    w = {"dataset": "a", "generator": named[0]}
+    assert run_folder("runs", "train_generator", w) is None
+    assert run_folder("runs", "sample_generator", w) == "runs/a/samples/stylegan2-snapshot25"
 
 
 def test_proportions_keep_the_total_and_name_the_ends_plainly():

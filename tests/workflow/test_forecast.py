@@ -89,10 +89,13 @@ EXPERIMENTS = """
   few_subjects: {generators: [stylegan2-50percent], subjects: [3], subjects_of: unseen}
   ensembles: {generators: [stylegan2], members: [3], percent: 50}
   subset: {generators: [stylegan2], percent: 40, augmentation: plain}
+  snapshots: {generators: [stylegan2], shares: [25, 50]}
 """
 
 
-@pytest.mark.parametrize(("target", "generators"), [("all", 5), ("few_subjects", 1), ("ensembles", 3)])
+@pytest.mark.parametrize(
+    ("target", "generators"), [("all", 7), ("few_subjects", 1), ("ensembles", 3), ("snapshots", 3)]
+)
 def test_jobs_of_experiments(project, target, generators):
     """Of every one by itself: what it needs, and nothing else."""
     text = TINY.replace("{repeats: 2, negative_control: true}", f"\n  repeats: 2{EXPERIMENTS}")
@@ -101,6 +104,12 @@ def test_jobs_of_experiments(project, target, generators):
     assert counted(found)["train_generator"] == generators
     if target == "few_subjects":
         assert counted(found)["train_segmenter"] == 2 * 4  # the few, both, synthetic, then real
+    if target == "snapshots":
+        named = by_name(found)
+        kept = {"slice_volumes made", "train_generator made/stylegan2"}
+        assert needs(named["train_generator made/stylegan2-snapshot25"]) == kept
+        assert needs(named["score_fidelity made/stylegan2-snapshot50"]) > {"sample_generator made/stylegan2-snapshot50"}
+        assert counted(found)["train_segmenter"] == 2 * 3 and "find_nearest made/stylegan2-snapshot25" not in named
 
 
 @pytest.mark.parametrize("generators", [True, False], ids=["beside a generator", "alone"])

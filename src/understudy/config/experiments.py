@@ -90,6 +90,17 @@ class Ensembles(Curves):
     percent: int = key(100, "of the training subjects that each member sees, below 100 others in each", ge=1, le=100)
 
 
+class Snapshots(Curves):
+    """Images of a generator while it trains, to see whether metrics of images follow their use."""
+
+    generators: CurveGenerators = key([])
+    shares: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Once()] = key(
+        [25, 50, 75],
+        "percent of the training after which the averaged weights are kept, a point of the curve each, beside its end",
+        min_length=1,
+    )
+
+
 class Subset(Curves):
     """A part of the training subjects, for generator and segmenter alike."""
 
@@ -182,6 +193,11 @@ class Experiments(Block):
     )
     ensembles: Ensembles = section(
         Ensembles, "images of several trainings of one generator, pooled (docs/experiments.md)"
+    )
+    snapshots: Snapshots = section(
+        Snapshots,
+        "images of a generator while it trains: do metrics of images follow their use? (docs/experiments.md)",
+        remark="ask before the training: a finished one has kept none",
     )
     subset: Subset = section(
         Subset, "a part of the training subjects, for generator and segmenter alike (docs/experiments.md)"
@@ -283,6 +299,8 @@ def _of_curves(config: Mapping) -> Iterator[Problem]:
         yield from _of_generators(f"{place}.generators", block["generators"], config, name)
     if "site_held_out" in experiments(config):
         yield from _of_site_held_out(config)
+    if "snapshots" in experiments(config):
+        yield from _of_snapshots(config)
     if "proportions" in experiments(config):
         yield from _of_proportions(config["experiments"]["proportions"])
     if "few_subjects" in experiments(config):
@@ -294,11 +312,21 @@ def _of_generators(place: str, generators: list[str], config: Mapping, experimen
     for name in generators:
         source = Source.of(name)
         varied = source.name != source.base and source.base in own and not (source.filtered or source.subjects)
-        if experiment in ("ensembles", "subset"):
+        if experiment in ("ensembles", "snapshots", "subset"):
             if name not in own:
                 yield place, f"found {name}; allowed: {', '.join(own)}, as others are trained beside it"
         elif name not in known and not varied:
             yield place, f"found {name}; allowed: {', '.join(known)}, or such as {(own or ['stylegan2'])[0]}-50percent"
+
+
+def _of_snapshots(config: Mapping) -> Iterator[Problem]:
+    for name in config["experiments"]["snapshots"]["generators"]:
+        if config["generators"].get(name, {}).get("memorization_action") == "stop":
+            yield (
+                "experiments.snapshots.generators",
+                f"found {name}, whose memorization_action is stop; allowed: log or choose, as a training that stops "
+                "early does not come to all its snapshots",
+            )
 
 
 def _of_proportions(block: Mapping) -> Iterator[Problem]:

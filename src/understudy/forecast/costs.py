@@ -11,7 +11,7 @@ from understudy.audit import weights_attack
 from understudy.audit.planted import KINDS
 from understudy.config.audit import FORM_PIXELS, IN_FORM
 from understudy.run.demand import Demand
-from understudy.study.grid import sample_count, sources
+from understudy.study.grid import kept_snapshots, sample_count, sources
 from understudy.study.sources import MADE_CONTROLS, REAL, SHUFFLED, Source, counts
 
 from .gpus import SHARE, gpu_of
@@ -100,13 +100,22 @@ def cost_of(job: Job, study: Study) -> Cost:
 def _train_generator(job: Job, study: Study) -> Cost:
     model = job.model(study.config)
     kimg, demand = study.config["generators"][model.split("/")[1]]["kimg"], study.demands[model]
+    source = Source.of(job.wildcards["generator"])
+    if source.snapshot < 100:  # its training has kept the weights
+        return _on_device(job, study, published=demand.weights_bytes)
     return _on_device(
         job,
         study,
         training=kimg * study.speeds[model].training,
         published=demand.weights_bytes,
-        run_bytes=demand.checkpoint_bytes,
+        run_bytes=checkpoint_bytes(study, model, source.name),
     )
+
+
+def checkpoint_bytes(study: Study, model: str, training: str) -> float:
+    """Of one checkpoint of a training, with the weights that it keeps for snapshots."""
+    demand = study.demands[model]
+    return demand.checkpoint_bytes + len(kept_snapshots(study.config, training)) * demand.weights_bytes
 
 
 def _train_segmenter(job: Job, study: Study) -> Cost:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from understudy.run.taken_so_far import Actual
 
-from .costs import Cost, Study, cost_of
+from .costs import Cost, Study, checkpoint_bytes, cost_of
 from .jobs import Job
 
 ALL_GPUS = (1, 2, 4, 8, 16, 32, 64)
@@ -43,7 +43,8 @@ class Forecast:
     @property
     def running_bytes(self) -> float:
         """Of the checkpoints that are there for a while: older ones, and one that is being written."""
-        largest = max((self.study.demands[model].checkpoint_bytes for model in self.study.speeds), default=0)
+        study = self.study
+        largest = max((checkpoint_bytes(study, model, model.split("/")[1]) for model in study.speeds), default=0)
         return self.gpus * self.study.checkpoints * largest
 
 

@@ -14,6 +14,7 @@ from understudy.run.device_images import DeviceImages, epoch_indices
 
 from .annotation_channel import Coding
 from .generator_protocol import Generator
+from .kept_weights import KeptWeights
 from .snapshots import Snapshots
 
 
@@ -21,7 +22,7 @@ class GeneratorTrainee:
     """Adapts a generator and its images to run.training_loop: `step` is a function of (state, images seen).
 
     At every snapshot (snapshots.py) it looks at samples of the averaged network, and may choose the snapshot that is
-    published, or be `done` before the end.
+    published, or be `done` before the end. After each of `keep` percent of the training it keeps the averaged weights.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class GeneratorTrainee:
         seed: int,
         coding: Coding = Coding(),  # noqa: B008
         subjects: Sequence[str] | None = None,
+        keep: Sequence[int] = (),
     ):
         self.generator, self.images, self.seed, self.coding = generator, images, seed, coding
         self.images_per_step = generator.batch_at(0)
         self.ema = copy.deepcopy(generator.networks[generator.averaged]).requires_grad_(False).eval()
         looks = generator.options.snapshot_samples > 0
         self.snapshots = Snapshots(images, coding, subjects, generator.options) if looks else None
+        self.kept = KeptWeights(keep, generator.options.kimg * 1000) if keep else None
 
     @property
     def done(self) -> bool:
@@ -51,6 +54,8 @@ class GeneratorTrainee:
         statistics = generator.step(real_NCHW, images_seen, rng)
         update_ema(self.ema, generator.networks[generator.averaged], generator.ema_decay(images_seen))
         after = images_seen + self.images_per_step
+        if self.kept:
+            self.kept.after_step(images_seen, after, self.ema)
         if self.snapshots and self.snapshots.due(images_seen, after):
             statistics |= self.snapshots.look(after, self.samples(generator.options.snapshot_samples), self.ema)
         return statistics
@@ -70,16 +75,17 @@ class GeneratorTrainee:
             x_NCHW[mine[0] : mine[-1] + 1] = torch.from_numpy(drawn).to(x_NCHW)
         return distributed.all_reduce_sum(x_NCHW).to(torch.uint8)
 
-    def published(self, images_seen: int) -> tuple[dict[str, Tensor], int]:
-        """(weights, images seen) to publish after a training that ended at `images_seen`.
+    def published(self, images_seen: int, share: int = 100) -> tuple[dict[str, Tensor], int]:
+        """(weights, images seen) to publish after a training that ended at `images_seen`, or of those that it has kept
+        after `share` percent.
 
         Raises FailedRunError where weights are no numbers.
         """
-        if self.snapshots and self.snapshots.chosen:
+        if share == 100 and self.snapshots and self.snapshots.chosen:
             return self.snapshots.chosen["weights"], self.snapshots.chosen["images_seen"]
-        weights = dict(self.ema.state_dict())
+        weights, images_seen = (dict(self.ema.state_dict()), images_seen) if share == 100 else self.kept.of(share)
         if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
-            raise FailedRunError(f"diverged: at {images_seen} images, its end, weights are no numbers.")
+            raise FailedRunError(f"diverged: at {images_seen} images weights are no numbers.")
         return weights, images_seen
 
     # -------------------------------------------------------------------------------------------- state
@@ -92,6 +98,7 @@ class GeneratorTrainee:
             "optimizers": {name: _moments(optimizer) for name, optimizer in optimizers.items()},
             "extra": self.generator.state_extra(),
             "snapshots": self.snapshots.state() if self.snapshots else {},
+            **({"kept": self.kept.state()} if self.kept else {}),
         }
 
     def load_state(self, state: dict) -> None:
@@ -105,6 +112,8 @@ class GeneratorTrainee:
         self.generator.load_state_extra(state["extra"])
         if self.snapshots and state["snapshots"]:
             self.snapshots.load_state(state["snapshots"])
+        if self.kept:
+            self.kept.load_state(state["kept"])
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:

@@ -17,6 +17,7 @@ from .notes import OfTrainings
 from .patients_equivalent import patients_equivalent
 from .score_arrays import FAILED, REPEATS, TRAININGS, Cell, Cells, far_repeats, key_of, matrix_of, means_of_repeats
 from .score_tables import summary
+from .snapshots_table import POINT
 
 CURVE = ["dataset", "segmenter", "augmentation", "generator", "kind"]
 COLUMNS = [
@@ -35,13 +36,20 @@ class Trained(OfTrainings):
     cells: Cells  # scores of the settings; of a failed setting none
     repeats: int  # expected of each
     subjects: Mapping[str, int]  # real training subjects of each dataset, the amount of points with 0
+    along: pd.DataFrame | None = None  # of an experiment along a training: snapshots_table.along_training
 
 
 def experiment_table(
-    name: str, curves: Sequence[Curves], cells: Cells, repeats: int, draws: int, subjects: Mapping[str, int]
+    name: str,
+    curves: Sequence[Curves],
+    cells: Cells,
+    repeats: int,
+    draws: int,
+    subjects: Mapping[str, int],
+    along: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Columns COLUMNS, and WORTH where the curve is of patients, FROM_OWN where it is of another site's images; curve
-    by curve, amounts ascending. Arguments as in Trained."""
+    """Columns COLUMNS, and WORTH where the curve is of patients, FROM_OWN where it is of another site's images, and
+    those of `along`; curve by curve, amounts ascending. Arguments as in Trained."""
     rows = []
     for c in curves:
         points = [(_amount(point, subjects[c.dataset], name), point) for point in c.points]
@@ -55,6 +63,8 @@ def experiment_table(
                 rows.append(row | _change(now, before))
                 before = now
     table = pd.DataFrame(rows, columns=COLUMNS)
+    if along is not None:
+        table = table.merge(along, on=POINT, how="left", validate="many_to_one")
     if EXPERIMENTS[name].of_sites:
         table = with_difference_from_own(table, cells)
     return with_worth(table, cells, draws) if EXPERIMENTS[name].of_patients else table

@@ -9,8 +9,9 @@ from understudy.study.sources import REAL
 
 from .fidelity_table import NEARER
 from .fidelity_table import REAL as REAL_TEST
-from .metrics_of_images import MEASURES
+from .metrics_of_images import MEASURES, column_of
 from .ranking import ranks_alone
+from .snapshots_table import KIMG
 from .spoken_names import spoken
 
 matplotlib.use("Agg")
@@ -24,16 +25,23 @@ TRAININGS = ["segmenter", "training_set", "generator", "mean"]  # generator: its
 LOWER = ("frechet", "kernel_mean")  # nearer where lower
 
 
-def draw_fidelity_beside_use(dice: pd.DataFrame, fidelity: pd.DataFrame, trainings: pd.DataFrame | None = None):
-    """A panel for each metric, space and channel of one data set; a point for each generator and segmenter, and a small
-    one for each training of a generator that has several.
+def draw_fidelity_beside_use(
+    dice: pd.DataFrame,
+    fidelity: pd.DataFrame,
+    trainings: pd.DataFrame | None = None,
+    snapshots: pd.DataFrame | None = None,
+):
+    """A panel for each metric, space and channel of one data set; a point for each generator and segmenter, a small one
+    for each training of a generator that has several, and a line along the snapshots of its training.
 
     Args:
         dice: of tables/dice.csv the rows of the data set, with augmentation where there are any.
         fidelity: of tables/fidelity.csv those of the data set.
         trainings: columns TRAININGS, a row for each training of a generator that has several.
+        snapshots: of tables/snapshots.csv the rows of the data set with the augmentation of `dice`.
     """
     trainings = pd.DataFrame(columns=TRAININGS) if trainings is None else trainings
+    snapshots = pd.DataFrame(columns=TRAININGS) if snapshots is None else snapshots
     used = dice[[ranks_alone(name) for name in dice["training_set"]]]
     spaces = fidelity.groupby(["space", "channel"], sort=False)
     panels = [
@@ -43,11 +51,13 @@ def draw_fidelity_beside_use(dice: pd.DataFrame, fidelity: pd.DataFrame, trainin
     rows = max(-(-len(panels) // columns), 1)
     size = (WIDTH * columns, HEIGHT * rows + 0.5)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    names = list(dict.fromkeys(used["training_set"]))
+    names = list(dict.fromkeys([*used["training_set"], *snapshots["generator"]]))
+    segmenters = list(dict.fromkeys([*used["segmenter"], *snapshots["segmenter"]]))
     colours = dict(zip(names, COLOURS * len(names), strict=False))
     for axis, (key, name, table) in zip(axes.flat, panels, strict=False):
         of_generator = table.drop_duplicates("generator").set_index("generator")
         _draw_trainings(axis, name, trainings, of_generator, colours)
+        _draw_snapshots(axis, column_of(name, *key), snapshots, of_generator, colours, segmenters)
         _draw(axis, name, used, averaged(of_generator, trainings), colours)
         _real_lines(axis, name, dice, table)
         axis.set_title(escape.figure(", ".join(key)), fontsize=8)
@@ -57,7 +67,7 @@ def draw_fidelity_beside_use(dice: pd.DataFrame, fidelity: pd.DataFrame, trainin
         axis.set_visible(False)
     for axis in axes[:, 0]:
         axis.set_ylabel("mean Dice")
-    _legend(figure, used, colours)
+    _legend(figure, segmenters, colours, snapshots=len(snapshots) > 0)
     return figure
 
 
@@ -84,12 +94,45 @@ def _draw_trainings(
             axis.plot(of_generator.loc[row.generator, name], row.mean, color=colours[row.training_set], **style)
 
 
+def _draw_snapshots(
+    axis,
+    column: str,
+    snapshots: pd.DataFrame,
+    of_generator: pd.DataFrame,
+    colours: dict[str, str],
+    segmenters: list[str],
+) -> None:
+    """A line for each segmenter and generator, in order of training. The points of a generator's first line have its
+    thousand images beside them; those of the others are the same."""
+    if column not in snapshots:
+        return
+    known, told = snapshots.dropna(subset=[column, KIMG, "mean_mean"]).sort_values(KIMG, kind="stable"), set()
+    for (generator, segmenter), line in known.groupby(["generator", "segmenter"], sort=False):
+        colour, marker = colours[generator], MARKERS[segmenters.index(segmenter) % len(MARKERS)]
+        axis.plot(line[column], line["mean_mean"], color=colour, linewidth=1, alpha=0.6)
+        for x, row in zip(line[column], line.itertuples(), strict=True):
+            near = _is_near(of_generator, row.training_set)
+            edge = {"markeredgecolor": NEAR, "markeredgewidth": 1.5} if near else {}
+            ends = np.nan_to_num([[row.mean_mean - row.mean_low], [row.mean_high - row.mean_mean]]).clip(0)
+            style = {"marker": marker, "markersize": 4, "elinewidth": 0.6, "linestyle": ""}
+            axis.errorbar(x, row.mean_mean, yerr=ends, color=colour, **style, **edge)
+            if generator not in told:
+                aside = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 6}
+                axis.annotate(f"{row.kimg:g}", (x, row.mean_mean), color=colour, **aside)
+        told.add(generator)
+
+
+def _is_near(of_generator: pd.DataFrame, name: str) -> bool:
+    """Whether its images are nearer to the training images than real test images are."""
+    return name in of_generator.index and of_generator.loc[name].get(NEARER) == "yes"
+
+
 def _draw(axis, name: str, used: pd.DataFrame, of_generator: pd.DataFrame, colours: dict[str, str]) -> None:
     segmenters = list(dict.fromkeys(used["segmenter"]))
     for row in used.itertuples():
         if row.training_set not in of_generator.index or pd.isna(x := of_generator.loc[row.training_set, name]):
             continue
-        near = of_generator.loc[row.training_set].get(NEARER) == "yes"
+        near = _is_near(of_generator, row.training_set)
         edge = {"markeredgecolor": NEAR, "markeredgewidth": 2} if near else {}
         ends = np.nan_to_num([[row.mean_mean - row.mean_low], [row.mean_high - row.mean_mean]]).clip(0)
         style = {"marker": MARKERS[segmenters.index(row.segmenter) % len(MARKERS)], "markersize": 6, "elinewidth": 1}
@@ -112,16 +155,19 @@ def _real_lines(axis, name: str, dice: pd.DataFrame, table: pd.DataFrame) -> Non
         axis.axvline(value, color="0.6", linewidth=1, linestyle=(0, (3, 3)))
 
 
-def _legend(figure, used: pd.DataFrame, colours: dict[str, str]) -> None:
+def _legend(figure, segmenters: list[str], colours: dict[str, str], snapshots: bool) -> None:
     line = matplotlib.lines.Line2D
     entries = [
         line([], [], marker="o", color=c, linestyle="", label=escape.figure(spoken(n))) for n, c in colours.items()
     ]
-    for place, name in enumerate(dict.fromkeys(used["segmenter"])):
+    for place, name in enumerate(segmenters):
         marker = MARKERS[place % len(MARKERS)]
         entries.append(line([], [], marker=marker, color="0.3", linestyle="", label=escape.figure(name)))
     small = {"marker": "o", "color": "0.3", "markersize": 4, "markerfacecolor": "none", "linestyle": ""}
     entries.append(line([], [], label="one training of a generator", **small))
+    if snapshots:
+        along = {"marker": "o", "color": "0.3", "markersize": 4, "linewidth": 1}
+        entries.append(line([], [], label="a generator as it trains, after so many thousand images", **along))
     ring = {"marker": "o", "color": "white", "markeredgecolor": NEAR, "markeredgewidth": 2, "linestyle": ""}
     entries.append(line([], [], label="nearer to training images than real test images", **ring))
     figure.legend(handles=entries, loc="outside lower center", ncols=4, frameon=False, fontsize=8)

@@ -214,15 +214,21 @@ FROM_OWN = (
 )
 
 
+ALONG = (
+    " `kimg`: thousand images that the generator had been trained on. The columns after it are metrics of the images "
+    "that it drew then, by feature space and channel, against the real training images."
+)
+
+
 def of_experiment(experiment: Experiment) -> Table:
     return Table(
         experiment.name,
         title=experiment.title,
         caption=f"Mean Dice by {experiment.by}, {POINTS}"
-        f"{WORTH * experiment.of_patients}{FROM_OWN * experiment.of_sites}",
+        f"{WORTH * experiment.of_patients}{FROM_OWN * experiment.of_sites}{ALONG * experiment.of_training}",
         rule="compare_experiment",
         built_by="experiment_tables:experiment_table",
-        of=lambda m: (m.name, m.curves, m.cells, m.repeats, m.draws, m.subjects),
+        of=lambda m: (m.name, m.curves, m.cells, m.repeats, m.draws, m.subjects, m.along),
         noted_by="experiment_sentences:note",
         when=lambda config: bool(config["experiments"].get(experiment.name, {}).get("generators")),
         section="experiments",

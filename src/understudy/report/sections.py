@@ -40,8 +40,8 @@ FIGURES = {
 CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
 BESIDE_USE = (
     "Each metric of the images, and the mean Dice of segmenters trained on them alone. Dashed: training on real "
-    "images, and real test images. Small: one training of a generator that has several. A red ring: nearer to the "
-    "training images than real test images are."
+    "images, and real test images. Small: one training of a generator that has several. A line: a generator as "
+    "it trains, with the thousand images so far. A red ring: nearer to the training images than real test images are."
 )
 NEARNESS = (
     "Correlation with the nearest training image: synthetic images, test images, whom no generator has seen, and "

@@ -21,7 +21,7 @@ from understudy.study.grid import Setting, primary_sets
 from understudy.study.looks import looks_of, read_looks
 
 from . import ranking
-from .metrics_of_images import averaged_over_trainings
+from .metrics_of_images import of_generators
 from .notes import OfTrainings, of_all
 from .ranking import ranks_alone
 from .score_arrays import FAILED, KEYS, REPEATS, TRAININGS, Cell, Cells, cells_of, far_repeats, first, key_of, matrix_of
@@ -97,7 +97,7 @@ class StudyScores(OfTrainings):
         return cls(
             scores_of(settings, config["results"]),
             settings,
-            None if fidelity is None else averaged_over_trainings(fidelity, config),
+            None if fidelity is None else of_generators(fidelity, config),
             options["equivalence_margin"],
             options["control_ceiling"],
             looks if len(looks := looks_of(config)) > 1 else (),

@@ -13,7 +13,7 @@ from pathlib import Path
 from understudy.files.atomic import read_json
 from understudy.files.escape import of_csv_cell
 from understudy.study.grid import Setting, branch_of, run_folder, settings
-from understudy.study.looks import after_looks, made_trainings
+from understudy.study.looks import after_looks, made_snapshots, made_trainings
 from understudy.study.result_paths import generator_folder
 
 from . import attempts, progress
@@ -67,11 +67,12 @@ class Standing:
 def wanted(config: Mapping) -> list[Work]:
     """The trainings and samplings that a validated config asks for."""
     results, runs, works = config["results"], config["runs"], []
-    for dataset, generator in made_trainings(config):
+    for dataset, generator in [*made_trainings(config), *made_snapshots(config)]:
         wildcards = {"dataset": dataset, "generator": generator}
         name, folder = f"{dataset} {generator}", generator_folder(results, dataset, generator)
         where = {rule: run_folder(runs, rule, wildcards) for rule in ("train_generator", "sample_generator")}
-        works.append(Work(name, branch_of(wildcards), where["train_generator"], f"{folder}/weights.json"))
+        if where["train_generator"]:
+            works.append(Work(name, branch_of(wildcards), where["train_generator"], f"{folder}/weights.json"))
         works.append(Work(f"{name} samples", branch_of(wildcards), where["sample_generator"], f"{folder}/samples.zip"))
     asked = after_looks(settings(config), config)
     repeats = (work_of(setting, repeat, results, runs) for setting in asked for repeat in setting.numbers)

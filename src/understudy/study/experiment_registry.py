@@ -3,6 +3,7 @@
     proportions    a constant number of images, more and more of them real
     few_subjects   what synthetic images are worth to a clinic with few patients
     ensembles      images of several trainings of one generator, pooled
+    snapshots      images of a generator while it trains
     subset         a part of the training subjects, for generator and segmenter alike
     site_held_out  images of another site: alone, and beside the site's own real ones; tested at the site
 
@@ -25,7 +26,7 @@ class Point:
 
     generator: str  # none: real images alone
     kind: str  # REAL, SYNTHETIC, BOTH, TUNED
-    amount: int  # real images, real subjects, members, or percent of the subjects; 0 subjects: all that there are
+    amount: int  # real images, real subjects, members, percent of the subjects or of a training; 0 subjects: all
     training_set: str
 
 
@@ -92,6 +93,11 @@ def _ensembles(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
         yield Point(generator, SYNTHETIC, members, source.name)
 
 
+def _snapshots(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
+    for generator, share in product(block["generators"], [*sorted(block["shares"]), 100]):
+        yield Point(generator, SYNTHETIC, share, Source(generator, snapshot=share).name)
+
+
 def _subset(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
     for percent in (block["percent"], 100):
         real = Source(REAL, percent=percent).name
@@ -130,6 +136,8 @@ class Experiment:
     of_patients: bool = False
     # images of another site: every point is compared with the site's own real images alone, all of them
     of_sites: bool = False
+    # points are of one training of a generator: beside their Dice stand its images so far, and metrics of what it draws
+    of_training: bool = False
 
 
 EXPERIMENTS = {
@@ -157,6 +165,14 @@ EXPERIMENTS = {
             amounts="members",
             by="the number of trainings whose images are pooled (`amount`)",
             points=_ensembles,
+        ),
+        Experiment(
+            "snapshots",
+            title="Do images get more useful as a generator trains?",
+            amounts="percent of the training",
+            by="the percentage of the generator's training (`amount`; 100: its end)",
+            points=_snapshots,
+            of_training=True,
         ),
         Experiment(
             "subset",

@@ -223,6 +223,22 @@ def trained(config: Mapping) -> list[str]:
     return list(dict.fromkeys([*config["generators"], *own]))
 
 
+def snapshots(config: Mapping) -> list[str]:
+    """The sources that are of a training under way, by folder."""
+    return [name for name in sources(config) if Source.of(name).snapshot < 100]
+
+
+def kept_snapshots(config: Mapping, training: str) -> list[int]:
+    """After how many percent of a training its weights are kept, ascending."""
+    found = (Source.of(name) for name in snapshots(config))
+    return sorted(source.snapshot for source in found if training in source.trained)
+
+
+def sampled(config: Mapping) -> list[str]:
+    """All that images are drawn from, by folder: every training of a generator, at its end and at its snapshots."""
+    return [*trained(config), *snapshots(config)]
+
+
 def ensembles(config: Mapping) -> list[str]:
     """The sources whose images are pooled from several trainings."""
     return [name for name in sources(config) if Source.of(name).members > 1]
@@ -243,15 +259,17 @@ def made_controls(config: Mapping) -> list[str]:
 
 def audited(config: Mapping) -> list[tuple[str, str, str]]:
     """(dataset, generator, "" or "filtered_") of all images that are audited: every generator's samples, and the
-    filtered ones that segmenters learn from or that are released; imports; and the controls beside these."""
+    filtered ones that segmenters learn from or that are released; imports; and the controls beside these. Snapshots are
+    not: their images are never shared."""
     if not sources(config):
         return []
     used = {part for name in all_training_sets(config) for part in parts(name)}
     if config["release"]["images"] == "filtered":
         used |= {generator + FILTERED for generator in config["release"]["generators"]}
+    finished = [name for name in sources(config) if Source.of(name).snapshot == 100]
     return [
         (dataset, generator, prefix)
-        for dataset, generator in product(config["datasets"], [*sources(config), *made_controls(config)])
+        for dataset, generator in product(config["datasets"], [*finished, *made_controls(config)])
         for prefix in ("", *["filtered_"] * (generator + FILTERED in used))
     ]
 
@@ -294,8 +312,11 @@ def branch_of(wildcards: Mapping[str, str]) -> str:
 
 
 def run_folder(runs: str, rule: str, wildcards: Mapping[str, str]) -> str | None:
-    """Where a training or sampling has its run directories; none for other jobs, and for one that trains several."""
+    """Where a training or sampling has its run directories; none for other jobs, for one that trains several, and for
+    one that publishes a snapshot of a training."""
     w = wildcards
+    if rule == "train_generator" and Source.of(w["generator"]).snapshot < 100:
+        return None
     if rule in RUN_FOLDERS and "generator" in w:
         return f"{runs}/{w['dataset']}/{RUN_FOLDERS[rule]}/{w['generator']}"
     if rule == "train_segmenter" and "repeat" in w:

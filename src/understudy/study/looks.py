@@ -122,6 +122,11 @@ def made_sources(config: Mapping) -> list[tuple[str, str]]:
     return [one for one in product(config["datasets"], sources(config)) if one not in missing]
 
 
+def made_snapshots(config: Mapping) -> list[tuple[str, str]]:
+    """(dataset, folder) of those that are of a training under way."""
+    return [one for one in made_sources(config) if Source.of(one[1]).snapshot < 100]
+
+
 def made_trainings(config: Mapping) -> list[tuple[str, str]]:
     """(dataset, folder) of the trainings of generators that are behind these."""
     behind = {(dataset, name) for dataset, folder in made_sources(config) for name in Source.of(folder).trained}

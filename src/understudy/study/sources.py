@@ -8,6 +8,8 @@
     stylegan2-seed3          of the same one trained once more, with another seed
     stylegan2-20percent      of the same one trained on a fifth of the subjects, those of real-20percent
     stylegan2-20percent-seed3   on another fifth
+    stylegan2-snapshot25     of the weights that its training had after a quarter of it
+    stylegan2-seed3-snapshot25   the same of another training
     stylegan2-ensemble4      of four of them, as many images of each: stylegan2, stylegan2-seed2, -seed3, -seed4
     stylegan2-filtered       its samples, those replaced that the audit has flagged
     stylegan2-from-site_a    those of the data set site_a, which another data set is trained with
@@ -36,7 +38,8 @@ MADE_CONTROLS = (COPIES, NOISE)  # stacks that stand where a generator's samples
 PART = re.compile(
     r"(?P<base>[a-z][a-z0-9_]*)(-(?P<percent>[1-9][0-9]?)percent)?"
     r"(-seed(?P<seed>[1-9][0-9]*)|-ensemble(?P<members>[1-9][0-9]*)"
-    r"|-(?P<subjects>[1-9][0-9]*)subjects(-beyond(?P<beyond>[1-9][0-9]?)percent)?)?(?P<filtered>-filtered)?"
+    r"|-(?P<subjects>[1-9][0-9]*)subjects(-beyond(?P<beyond>[1-9][0-9]?)percent)?)?"
+    r"(-snapshot(?P<snapshot>[1-9][0-9]?))?(?P<filtered>-filtered)?"
     r"(-from-(?P<site>[a-z0-9][a-z0-9_]*))?"
 )
 
@@ -49,6 +52,7 @@ class Source:
     percent: int = 100  # of the training subjects
     seed: int = 1  # which of several trainings of one generator
     members: int = 1  # trainings whose images are pooled
+    snapshot: int = 100  # percent of the training after which its weights were taken
     subjects: int = 0  # so many real ones, others in each repeat; 0: all
     beyond: int = 0  # these are no subjects of the first so many percent
     filtered: bool = False
@@ -75,7 +79,9 @@ class Source:
         percent = f"-{self.percent}percent" * (self.percent < 100)
         which = f"-seed{self.seed}" * (self.seed > 1) + f"-ensemble{self.members}" * (self.members > 1)
         few = f"-{self.subjects}subjects" * (self.subjects > 0) + f"-beyond{self.beyond}percent" * (self.beyond > 0)
-        return self.base + percent + which + few + FILTERED * self.filtered + f"{FROM}{self.site}" * bool(self.site)
+        when = f"-snapshot{self.snapshot}" * (self.snapshot < 100)
+        whose = FILTERED * self.filtered + f"{FROM}{self.site}" * bool(self.site)
+        return self.base + percent + which + few + when + whose
 
     @property
     def folder(self) -> str:
@@ -87,7 +93,7 @@ class Source:
         """The trainings of generators behind it, by folder; none behind real images."""
         if self.is_real:
             return []
-        one = replace(self, members=1, filtered=False, site="")
+        one = replace(self, members=1, snapshot=100, filtered=False, site="")
         return [replace(one, seed=seed).name for seed in range(1, self.members + 1)] if self.members > 1 else [one.name]
 
 
@@ -140,7 +146,8 @@ def of_training(training_set: str, seed: int, generators: Collection[str]) -> st
 
 def _of_training(part: str, seed: int, generators: Collection[str]) -> str:
     source = Source.of(part)
-    plain = source.base in generators and source == Source(source.base, filtered=source.filtered, site=source.site)
+    kept = {"snapshot": source.snapshot, "filtered": source.filtered, "site": source.site}
+    plain = source.base in generators and source == Source(source.base, **kept)
     return replace(source, seed=seed).name if plain else part
 
 
