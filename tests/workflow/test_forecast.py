@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from project import TINY, Project, job_counts
 
+from understudy.forecast.aligned_text import number
 from understudy.forecast.jobs import ask
 
 TINY_CALIBRATION = TINY.replace("repeats: 2", "repeats: 1, augmentations: [plain]")
@@ -162,7 +163,7 @@ def test_what_is_left_is_what_snakemake_would_run(project, every, lost):
     found = asked(project, "half")
     left = [job for job in found if job.to_run]
     assert counted(found) == counted(every) and len(left) < len(found)
-    text = project.made("-n", "--configfile", "config/half.yaml")
+    text = project.made("-n", "-p", "--configfile", "config/half.yaml")
     assert counted(left) == job_counts(text)
     said = re.findall(r"^ +reason: (.*)$", text, re.MULTILINE)
     assert sorted(words(job.reason) for job in left) == sorted(map(words, said))
@@ -293,9 +294,21 @@ def test_the_actual_times_stand_beside(calibrated):
     assert row["actual_hours_of_finished"] == pytest.approx(seconds / 3600)
     assert "forecast beside actual" in text and "counted in its stacks" in text
     assert printed_counts(text)["total"] == told["total"]["jobs"] == 22
-    left = job_counts(calibrated.made("-n", *RUN))
-    assert told["total"]["jobs"] - told["total"]["done"] == left["total"]
     assert Path(progress).is_file()
+    check_summary(calibrated.made("-n", *RUN), told)
+
+
+def check_summary(text, told):
+    """A dry run ends in counts by branch, not in files of jobs: those of Snakemake, and the forecast's hours."""
+    assert "reason:" not in text and text.count("Job stats:") == 1
+    cells = [re.split("  +", line) for line in text.split("\nbranch ")[1].split("Hours by ")[0].splitlines()]
+    found = {name: more for name, *more in cells[2:] if more}
+    assert {name: [int(n) for n in more[:2]] for name, more in found.items()} == {
+        row["name"]: [row["done"], row["jobs"] - row["done"]] for row in [*told["branches"], told["total"]]
+    }
+    assert int(found["in all"][1]) == job_counts(text)["total"]
+    assert found["in all"][2] == number(60 * told["left"]["gpu_hours"])
+    assert "device-minutes" in text and "Hours by results/forecast.json of " in text and "speeds measured" in text
 
 
 def test_the_lean_study_takes_less_than_ten_days_of_an_h100(project):
