@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from project import TINY, Project, job_counts
@@ -213,6 +214,21 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     told = json.loads((project.folder / "results/forecast.json").read_text())
     assert told["total"]["jobs"] == planned["total"]
     assert (project.folder / "results/logs/forecast.log").read_text() in text
+
+
+def test_a_branch_is_drawn_in_one_command(project, every):
+    """A box for every rule of its jobs, with their number; and for the slices that they need."""
+    command = [sys.executable, "scripts/draw_branch.py", "--config", "config/half.yaml", "made/stylegan2"]
+    shutil.rmtree(project.folder / "made", ignore_errors=True)
+    subprocess.run(command, cwd=project.folder, check=True, capture_output=True)
+    picture = ElementTree.parse(project.folder / "branch.svg").getroot()
+    boxes = {
+        group.get("id"): "".join(group.itertext()) for group in picture.iter() if group.get("id") not in (None, "tip")
+    }
+    members = counted([job for job in every if job.branch == "made / stylegan2"])
+    assert members.pop("total") == 13 and members.keys() < boxes.keys()
+    assert all(boxes[rule].startswith(f"{rule}{count} job") for rule, count in members.items())
+    assert boxes["slice_volumes"] == "slice_volumes1 job, 0 done"
 
 
 def test_a_wrong_word_is_one_line(project):
