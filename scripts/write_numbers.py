@@ -1,7 +1,8 @@
-"""Writes the numbers that documents quote: of the full study's forecast, and of the tables in benchmarks/.
+"""Writes the numbers that documents quote: of the full study's forecast, of the tables in
+benchmarks/, and of the versions that are needed.
 
-Run it after rules, the cost model or a table of benchmarks/ have changed. --check writes nothing and ends with an error
-where a number is stale (a test does). --tables leaves the forecast out, which takes half a minute.
+Run it after rules, the cost model, a table of benchmarks/ or a version have changed. --check writes nothing and ends
+with an error where a number is stale (a test does). --tables leaves the forecast out, which takes half a minute.
 """
 
 import argparse
@@ -118,6 +119,16 @@ def of_counts(text: str) -> Values:
     return {"r3gan": f"{number(r3gan[-1].removeprefix('step ')):.0f}"}
 
 
+# ------------------------------------------------------------------------------------------------ versions
+def of_snakemake(text: str) -> Values:
+    return {"least": re.search(r'min_version\("([\d.]+)"\)', text)[1]}
+
+
+def of_python(text: str) -> Values:
+    least, above = re.search(r'requires-python = ">=(3\.\d+),<3\.(\d+)"', text).groups()
+    return {"least": least, "most": f"3.{int(above) - 1}"}
+
+
 # (where values are from, document, the sentence with their names in place of numbers)
 FORECAST = "the forecast"
 QUOTES: list[tuple[Callable, str, str, str]] = [
@@ -126,39 +137,46 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "them, {disk} GB."),
     (of_forecast, FORECAST, "docs/forecast.md",
      "{stylegan2} TFLOP a training image of StyleGAN 2 at 5 x 256 x 256, regularisers included, {unet} of the U-Net"),
-    (of_disguises, "disguises.md", "docs/audit.md",
+    (of_snakemake, "workflow/Snakefile", "README.md",
+     "Snakemake {least} or newer](https://img.shields.io/badge/snakemake-%E2%89%A5{least}-"),
+    (of_python, "pyproject.toml", "README.md",
+     "[![Python {least} to {most}](https://img.shields.io/badge/python-{least}%20to%20{most}-blue.svg)]"),
+    (of_python, "pyproject.toml", "README.md", "On Linux (x86-64) with Python {least} to {most}, `git` and `make`"),
+    (of_disguises, "benchmarks/disguises.md", "docs/audit.md",
      "the mean of two was found in {mean}, every other disguise in {others}, and {flagged} % ({low} to {high}) of the "
      "images of people"),
-    (of_disguises, "disguises.md", "benchmarks/README.md",
+    (of_disguises, "benchmarks/disguises.md", "benchmarks/README.md",
      "{mean} of the mean of two, {others} of all others; {flagged} % ({low} to {high}): [disguises.md]"),
-    (of_further_disguises, "further_disguises.md", "docs/audit.md",
+    (of_further_disguises, "benchmarks/further_disguises.md", "docs/audit.md",
      "has {all} disguises that no audit plants, on the same phantoms. {found} were found in at least"),
-    (of_further_disguises, "further_disguises.md", "benchmarks/README.md",
+    (of_further_disguises, "benchmarks/further_disguises.md", "benchmarks/README.md",
      "{found} of {all} found in at least 0.95, {seldom} seldom"),
-    (of_clean_sets, "clean_sets.md", "docs/audit.md",
+    (of_clean_sets, "benchmarks/clean_sets.md", "docs/audit.md",
      "Of {partitions} partitions of the same phantoms, clean sets failed in {clean} % ({low} to {high})"),
-    (of_clean_sets, "clean_sets.md", "benchmarks/README.md",
+    (of_clean_sets, "benchmarks/clean_sets.md", "benchmarks/README.md",
      "{clean} % ({low} to {high}) of {partitions} partitions; {copies} %: [clean_sets.md]"),
-    (of_strata, "strata.md", "docs/evaluation.md",
+    (of_strata, "benchmarks/strata.md", "docs/evaluation.md",
      "hold the truth in {low} to {high} % of simulated studies with several trainings of a generator"),
-    (of_strata, "strata.md", "benchmarks/README.md",
+    (of_strata, "benchmarks/strata.md", "benchmarks/README.md",
      "{low} to {high} % with several trainings of a generator; with one {one} % at worst"),
-    (of_conclusions, "conclusions.md", "docs/evaluation.md",
+    (of_conclusions, "benchmarks/conclusions.md", "docs/evaluation.md",
      '"equivalent" was said in {with} % with them and in {survivors} % by survivors alone'),
-    (of_looks, "looks.md", "docs/evaluation.md",
+    (of_looks, "benchmarks/looks.md", "docs/evaluation.md",
      "took {mean} % of the GPU-hours of the whole grid on average ({low} to {high} % by network), power fell by {lost} "
      "points on average and {most} at most, and a claim was false in at most {false} % of studies, whatever was true. "
      "Where all five generators are exactly as good as real images, looks took {equal} % and lost {equal_lost} points"),
-    (of_looks, "looks.md", "benchmarks/README.md",
+    (of_looks, "benchmarks/looks.md", "benchmarks/README.md",
      "{mean} %, {false} %, {most} points; where all are equal to real images {equal} % and {equal_lost} points"),
-    (of_looks_of_trainings, "looks_of_trainings.md", "docs/evaluation.md",
+    (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
      "a claim was false in {one_unruled} % of simulated studies in which one training in ten collapses, on made and on "
      "real images alike, and in {three_unruled} % where it is three in ten; with it in {one} and {three} %"),
-    (of_looks_of_trainings, "looks_of_trainings.md", "docs/evaluation.md",
+    (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
      "{all} % of studies with all repeats and {looks} % with looks call some of five sets equivalent"),
-    (of_looks_of_trainings, "looks_of_trainings.md", "benchmarks/README.md", "{added} % with trainings of generators"),
-    (of_power, "power.md", "docs/evaluation.md", "Stated and simulated power differ by at most {most} points"),
-    (of_counts, "counts.md", "docs/generators.md", "whose maps need {r3gan} GB by [count]"),
+    (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "benchmarks/README.md",
+     "{added} % with trainings of generators"),
+    (of_power, "benchmarks/power.md", "docs/evaluation.md",
+     "Stated and simulated power differ by at most {most} points"),
+    (of_counts, "benchmarks/counts.md", "docs/generators.md", "whose maps need {r3gan} GB by [count]"),
 ]  # fmt: skip
 
 
@@ -197,7 +215,7 @@ def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
     for values_of, source, document, sentence in QUOTES:
         if source == FORECAST and forecast is None:
             continue
-        told = forecast if source == FORECAST else (root / "benchmarks" / source).read_text()
+        told = forecast if source == FORECAST else (root / source).read_text()
         text = texts.get(document) or (root / document).read_text()
         texts[document] = with_values(text, sentence, values_of(told), document)
     evaluation, studies = "docs/evaluation.md", (root / "benchmarks/conclusions.md").read_text()
@@ -207,7 +225,7 @@ def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, say what is stale")
-    parser.add_argument("--tables", action="store_true", help="those of benchmarks/ alone")
+    parser.add_argument("--tables", action="store_true", help="all but those of the forecast")
     args = parser.parse_args()
     texts = wanted_texts(None if args.tables else full_study())
     stale = [name for name, text in texts.items() if (ROOT / name).read_text() != text]

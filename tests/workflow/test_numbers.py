@@ -21,11 +21,12 @@ def test_documents_have_the_numbers_of_today():
 
 
 def test_a_changed_table_is_noticed_and_written(tmp_path):
-    for name in ("README.md", "docs", "benchmarks", "scripts/write_numbers.py"):
+    for name in ("README.md", "docs", "benchmarks", "scripts/write_numbers.py", "workflow/Snakefile", "pyproject.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
     changed = {"clean_sets.md": ("| clean | 1.0% | 0.5% to 1.8% |", "| clean | 7.0% | 5.5% to 9.0% |")}
     changed["conclusions.md"] = ("| 1 x 10 | 0.02 | 84.8 |", "| 1 x 10 | 0.02 | 12.3 |")
+    changed["../pyproject.toml"] = ("<3.14", "<3.15")
     for name, (before, after) in changed.items():
         table = tmp_path / "benchmarks" / name
         assert before in table.read_text()
@@ -36,11 +37,12 @@ def test_a_changed_table_is_noticed_and_written(tmp_path):
         return subprocess.run(command, capture_output=True, text=True)
 
     said = run("--check").stderr
-    assert all(name in said for name in ("docs/audit.md", "benchmarks/README.md", "docs/evaluation.md"))
+    assert all(name in said for name in ("README.md", "docs/audit.md", "benchmarks/README.md", "docs/evaluation.md"))
     assert ": stale numbers; python scripts/write_numbers.py" in said and "Traceback" not in said
     assert "7.0 % (5.5 to 9.0)" not in (tmp_path / "docs/audit.md").read_text()
     assert not run().returncode and not run("--check").returncode
     assert "clean sets failed in 7.0 % (5.5 to 9.0)" in (tmp_path / "docs/audit.md").read_text()
+    assert "python-3.11%20to%203.14-blue" in (tmp_path / "README.md").read_text()
     assert "| 1 x 10 | 0.02 | 12.3 |" in (tmp_path / "docs/evaluation.md").read_text()
 
 
