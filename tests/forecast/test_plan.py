@@ -84,7 +84,7 @@ def test_a_forecast_of_this_config_alone_counts(written):
     assert "snakemake forecast" in summary(JOBS, None)
 
 
-@pytest.mark.parametrize(("measured", "said"), [(True, "speeds measured"), (False, "A FLOP MODEL")])
+@pytest.mark.parametrize(("measured", "said"), [(True, "speeds measured"), (False, "a FLOP model, not measured")])
 def test_what_the_hours_rest_on_is_said(written, measured, said):
     written(speeds={"generators/stylegan2": {"measured": True}, "segmenters/unet/plain": {"measured": measured}})
     assert known_hours(CONFIG).source.endswith(said)

@@ -40,7 +40,8 @@ def known_hours(config: Mapping) -> Hours | None:
     if not path.is_file() or (told := read_json(path)).get("config") != hash_of(config):
         return None
     day = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-    how = "speeds measured" if all(speed["measured"] for speed in told["speeds"].values()) else "A FLOP MODEL"
+    measured = all(speed["measured"] for speed in told["speeds"].values())
+    how = "speeds measured" if measured else "a FLOP model, not measured"
     return Hours(told["jobs"], told["device"], f"{path} of {day}: {how}")
 
 
