@@ -55,6 +55,8 @@ check: setup
 	python scripts/write_config.py --check
 	python scripts/check_config.py $(CONFIGS)
 	python scripts/check_rules.py $(CONFIGS)
+	python scripts/check_links.py
+	python scripts/write_numbers.py --check --tables
 
 clean-demo:
 	rm -rf results/phantom runs/phantom

@@ -86,3 +86,10 @@ rule status:
         runtime=10,
     shell:
         'python "$UNDERSTUDY/scripts/show_status.py" --config {input.config:q} 2>&1 | tee {log:q}'
+
+
+# `snakemake -n` ends in a summary by branch. A workflow that uses this one as a module has jobs of its own to show.
+if workflow.output_settings.dryrun and workflow.modifier.is_main_snakefile():
+    from understudy.forecast.dry_run_summary import install as end_in_a_summary
+
+    end_in_a_summary(workflow, config)

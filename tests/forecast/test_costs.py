@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from understudy.audit import weights_attack
+from understudy.forecast.aligned_text import duration, number, size, table
 from understudy.forecast.costs import SCORING_SECONDS, START_SECONDS, Study, cost_of, speedup, validation_images
 from understudy.forecast.gpus import COPY_RANGE, COPY_SHARE, GPUS, LAUNCH_RANGE, LAUNCH_SECONDS, SHARE
 from understudy.forecast.jobs import Job
 from understudy.forecast.sizes import Size
 from understudy.forecast.speed import Speed, measured, modelled, read_record
-from understudy.forecast.text import as_dict, duration, number, size, table, text_of
+from understudy.forecast.text import as_dict, text_of
 from understudy.forecast.totals import forecast, wall_seconds
 from understudy.run.demand import Demand
 from understudy.run.taken_so_far import Actual, read_actual

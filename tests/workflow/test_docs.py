@@ -1,6 +1,7 @@
 """The documents agree with the project: links lead somewhere, tables are those of the code, examples run."""
 
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import torch
 from made import LEVELS, make_stack
 from project import ROOT, Project
+from scripts_here import run_here
 
 from understudy.config.study import complete
 from understudy.evaluate.scores import score_volume, write_scores
@@ -20,30 +22,27 @@ from understudy.segment.segmenter_training import SegmenterTrainee
 from understudy.segment.training_images import load_training_set
 from understudy.stack.lineage import check_training_stacks
 
-FOLDERS = [".", "config", "docs", "profiles", "workflow", "benchmarks"]
-DOCUMENTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
+CHECK_LINKS = runpy.run_path(str(ROOT / "scripts/check_links.py"))
 
 
-def without_code(text):
-    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
+def test_links_lead_somewhere():
+    done = run_here("check_links")
+    assert not done.returncode, done.stderr
+    assert {ROOT / "README.md", ROOT / "docs/audit.md", ROOT / "config/README.md"} <= set(CHECK_LINKS["documents"]())
 
 
-def anchors(text):
-    """Of headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(document):
-    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text())):
-        if re.match(r"[a-z]+:", link):
-            continue
-        name, _, anchor = link.partition("#")
-        target = (document.parent / name).resolve() if name else document
-        assert target.exists() and target.is_relative_to(ROOT), f"{document}: {link}"
-        if anchor:
-            assert anchor in anchors(target.read_text()), f"{document}: {link}"
+def test_links_that_lead_nowhere_are_told(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("# Top\n\n## Who, and *why*?\n\n## Again\n\n## Again\n\n```\n# code\n```\n")
+    links = ["../README.md", "../README.md#who-and-why", "../README.md#again-1", "#here", "https://a.example/x#y"]
+    gone = {"gone.md": "file", "../README.md#code": "heading", "../README.md#again-2": "heading", "#there": "heading"}
+    gone |= {"../../etc": "file"}
+    document = tmp_path / "docs/a.md"
+    text = "".join(f"[x]({link}) " for link in [*links, *gone])
+    document.write_text(f"# Here\n\n{text}\n`[in code](nowhere.md)`\n\n```\n[in code](nowhere.md)\n```\n")
+    said = [f"docs/a.md: {link}: no such {what}" for link, what in gone.items()]
+    found = list(CHECK_LINKS["broken"](document, tmp_path))
+    assert [line.removesuffix(" in the project") for line in found] == said
 
 
 def test_the_config_reference_explains_every_key():

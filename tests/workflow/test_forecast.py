@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from project import TINY, Project, job_counts
 
+from understudy.forecast.aligned_text import number
 from understudy.forecast.jobs import ask
 
 TINY_CALIBRATION = TINY.replace("repeats: 2", "repeats: 1, augmentations: [plain]")
@@ -171,7 +173,7 @@ def test_what_is_left_is_what_snakemake_would_run(project, every, lost):
     found = asked(project, "half")
     left = [job for job in found if job.to_run]
     assert counted(found) == counted(every) and len(left) < len(found)
-    text = project.made("-n", "--configfile", "config/half.yaml")
+    text = project.made("-n", "-p", "--configfile", "config/half.yaml")
     assert counted(left) == job_counts(text)
     said = re.findall(r"^ +reason: (.*)$", text, re.MULTILINE)
     assert sorted(words(job.reason) for job in left) == sorted(map(words, said))
@@ -221,6 +223,21 @@ def test_the_target_prints_what_a_dry_run_counts(project):
     told = json.loads((project.folder / "results/forecast.json").read_text())
     assert told["total"]["jobs"] == planned["total"]
     assert (project.folder / "results/logs/forecast.log").read_text() in text
+
+
+def test_a_branch_is_drawn_in_one_command(project, every):
+    """A box for every rule of its jobs, with their number; and for the slices that they need."""
+    command = [sys.executable, "scripts/draw_branch.py", "--config", "config/half.yaml", "made/stylegan2"]
+    shutil.rmtree(project.folder / "made", ignore_errors=True)
+    subprocess.run(command, cwd=project.folder, check=True, capture_output=True)
+    picture = ElementTree.parse(project.folder / "branch.svg").getroot()
+    boxes = {
+        group.get("id"): "".join(group.itertext()) for group in picture.iter() if group.get("id") not in (None, "tip")
+    }
+    members = counted([job for job in every if job.branch == "made / stylegan2"])
+    assert members.pop("total") == 13 and members.keys() < boxes.keys()
+    assert all(boxes[rule].startswith(f"{rule}{count} job") for rule, count in members.items())
+    assert boxes["slice_volumes"] == "slice_volumes1 job, 0 done"
 
 
 def test_a_wrong_word_is_one_line(project):
@@ -302,29 +319,29 @@ def test_the_actual_times_stand_beside(calibrated):
     assert row["actual_hours_of_finished"] == pytest.approx(seconds / 3600)
     assert "forecast beside actual" in text and "counted in its stacks" in text
     assert printed_counts(text)["total"] == told["total"]["jobs"] == 22
-    left = job_counts(calibrated.made("-n", *RUN))
-    assert told["total"]["jobs"] - told["total"]["done"] == left["total"]
     assert Path(progress).is_file()
+    check_summary(calibrated.made("-n", *RUN), told)
+
+
+def check_summary(text, told):
+    """A dry run ends in counts by branch, not in files of jobs: those of Snakemake, and the forecast's hours."""
+    assert "reason:" not in text and text.count("Job stats:") == 1
+    cells = [re.split("  +", line) for line in text.split("\nbranch ")[1].split("Hours by ")[0].splitlines()]
+    found = {name: more for name, *more in cells[2:] if more}
+    assert {name: [int(n) for n in more[:2]] for name, more in found.items()} == {
+        row["name"]: [row["done"], row["jobs"] - row["done"]] for row in [*told["branches"], told["total"]]
+    }
+    assert int(found["in all"][1]) == job_counts(text)["total"]
+    assert found["in all"][2] == number(60 * told["left"]["gpu_hours"])
+    assert "device-minutes" in text and "Hours by results/forecast.json of " in text and "speeds measured" in text
 
 
 def test_the_lean_study_takes_less_than_ten_days_of_an_h100(project):
     """All repeats, although looks seldom ask for all; on a GPU that reaches a low share of its peak, too."""
-    said = []
-    for share in ("0.15", "0.09"):
-        command = [
-            sys.executable,
-            "scripts/forecast.py",
-            "--config",
-            "config/lean.yaml",
-            "--gpu",
-            "h100",
-            "--gpus",
-            "1",
-        ]
-        command += ["--share", share, "--json", f"lean{share}.json"]
-        done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        said.append(done.stdout)
-        hours = float(re.search(r"About ([\d,.]+) GPU-hours", done.stdout)[1].replace(",", ""))
-        assert 10 < hours < 240
-    assert "Stopping is sequential: this is the most, all 12 repeats" in said[0]
+    what = ["--config", "config/lean.yaml", "--gpu", "h100", "--gpus", "1", "--json", "lean.json"]
+    command = [sys.executable, "scripts/forecast.py", *what]
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    fastest, slowest = json.loads((project.folder / "lean.json").read_text())["total"]["gpu_hours_range"]
+    assert 10 < fastest < slowest < 240
+    assert "Stopping is sequential: this is the most, all 12 repeats" in done.stdout

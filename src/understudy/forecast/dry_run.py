@@ -42,10 +42,11 @@ def dry_run(snakefile: Path, config: Path, target: str) -> list[dict]:
             workflow._build_dag()
         except MissingRuleException:
             raise ValueError(f"target: {_not_known(target, _rules(asked))}") from None
-        return [_told(job, workflow.dag) for job in workflow.dag.jobs]
+        return [told(job, workflow.dag) for job in workflow.dag.jobs]
 
 
-def _told(job, dag) -> dict:
+def told(job, dag) -> dict:
+    """Of a job of Snakemake what `jobs.Job` keeps."""
     return {
         "rule": job.rule.name,
         "wildcards": job.wildcards_dict,

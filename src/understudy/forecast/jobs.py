@@ -6,7 +6,7 @@ A dry run answers. It takes seconds and works beside the caller: `ask` starts it
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,8 +70,12 @@ class Asked:
             if "Traceback" in err:
                 raise RuntimeError(f"a dry run of Snakemake failed:\n{err}")
             raise ValueError(err.strip())
-        told = json.loads(out)
-        return list(_in_order([Job(**{k: tuple(v) if isinstance(v, list) else v for k, v in t.items()}) for t in told]))
+        return jobs_of(json.loads(out))
+
+
+def jobs_of(told: Iterable[Mapping]) -> list[Job]:
+    """Each after those that it needs, from what `dry_run.told` says of them."""
+    return list(_in_order([Job(**{k: tuple(v) if isinstance(v, list) else v for k, v in t.items()}) for t in told]))
 
 
 def ask(snakefile: Path, config: Path, target: str = "all", folder: Path = Path()) -> Asked:

@@ -1,14 +1,14 @@
 """A forecast as text for a terminal: the answer first, then per branch, per number of GPUs, per rule, and why."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from understudy.files.atomic import hash_of
+
+from .aligned_text import HOUR, NOTHING, duration, kwh, number, short, size, table, unit_of
 from .costs import Cost
 from .gpus import SHARE_RANGE
 from .totals import Forecast, Row
-
-HOUR, DAY = 3600.0, 86400.0
-NOTHING = "-"
 
 
 def text_of(forecast: Forecast, config_name: str, free_bytes: float | None = None, remarks: Iterable[str] = ()) -> str:
@@ -35,11 +35,9 @@ class _Page:
     def __post_init__(self):
         self.all = self.f.study.speeds.values()
         self.unmeasured = {model: s for model, s in self.f.study.speeds.items() if not s.measured}
-        on_cpus = bool(self.all) and all(s.device.startswith("CPU") for s in self.all)
-        self.device = "device" if on_cpus else "GPU"
+        self.device = self.f.device
         self.many = f"{self.device}s"
-        small = self.f.total.cost.device_seconds < 5 * HOUR
-        self.unit, self.length = ("minutes", 60.0) if small else ("hours", HOUR)
+        self.unit, self.length = unit_of(self.f.total.cost.device_seconds)
 
     def time(self, seconds: float) -> str:
         return number(seconds / self.length)
@@ -164,56 +162,13 @@ class _Page:
         return "Assumed\n" + "\n".join(f"  {line}" for line in [*lines, *several, *remarks])
 
 
-# ------------------------------------------------------------------------------------------------ numbers and tables
-def number(value: float) -> str:
-    """Three digits that count, and hundredths at most; thousands with commas."""
-    if 0 < value < 0.005:
-        return "<0.01"
-    decimals = 0 if value >= 99.95 or value == 0 else 1 if value >= 9.995 else 2
-    return f"{value:,.{decimals}f}"
-
-
-def size(count: float) -> str:
-    return f"{number(count / 1e12)} TB" if count >= 1e12 else f"{number(count / 1e9)} GB"
-
-
-def kwh(joules: float | None) -> str:
-    return NOTHING if joules is None else number(joules / 3.6e6)
-
-
-def duration(seconds: float) -> str:
-    for unit, length in (("days", DAY), ("hours", HOUR), ("minutes", 60.0)):
-        if seconds >= 2 * length:
-            return f"{number(seconds / length)} {unit}"
-    return f"{number(seconds)} seconds"
-
-
-def short(seconds: float) -> str:
-    value, unit = duration(seconds).split(" ")
-    return value + {"days": " d", "hours": " h", "minutes": " min", "seconds": " s"}[unit]
-
-
-def table(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), total: bool = False) -> str:
-    """Columns two spaces apart, numbers to the right; a line below the head, and one above a total."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        return "  ".join(cells).rstrip()
-
-    lines = [line(row) for row in rows]
-    rule = "-" * max(map(len, lines))
-    lines.insert(1, rule)
-    if total:
-        lines.insert(-1, rule)
-    return "\n".join(lines)
-
-
 # ------------------------------------------------------------------------------------------------ for programs
 def as_dict(f: Forecast) -> dict:
-    """The same numbers in plain units."""
+    """The same numbers in plain units; `jobs` has those of each job, which the summary of a dry run adds up."""
     return {
         "target": f.target,
+        "config": hash_of(f.study.config),
+        "device": f.device,
         "total": _plain(f.total),
         "left": {"gpu_hours": f.left.device_seconds / HOUR, "cpu_hours": f.left.cpu_seconds / HOUR},
         "wall_hours_by_gpus": {str(count): seconds / HOUR for count, seconds in f.wall.items()},
@@ -231,6 +186,7 @@ def as_dict(f: Forecast) -> dict:
             for model, speed in f.study.speeds.items()
         },
         "actual_over_forecast": f.rates,
+        "jobs": {str(job): [cost.device_seconds / HOUR, cost.cpu_seconds / HOUR] for job, cost in f.each.items()},
     }
 
 

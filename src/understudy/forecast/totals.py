@@ -35,10 +35,17 @@ class Forecast:
     branches: list[Row]
     rules: list[Row]
     left: Cost  # of what is not done, at the actual rate where there is one
+    each: dict[Job, Cost]  # likewise of a job; of one that is done, what it would take again
     wall: dict[int, float]  # GPUs -> seconds for what is left
     rates: dict[str, float]  # "rule model" -> actual / forecast
     study: Study
     gpus: int  # that were asked about
+
+    @property
+    def device(self) -> str:
+        """What trains, in one word."""
+        speeds = self.study.speeds.values()
+        return "device" if speeds and all(s.device.startswith("CPU") for s in speeds) else "GPU"
 
     @property
     def running_bytes(self) -> float:
@@ -68,6 +75,7 @@ def forecast(planned: Sequence[Job], study: Study, actual: Mapping[Job, Actual],
         branches=rows(lambda job: job.branch),
         rules=rows(lambda job: job.rule),
         left=sum(left.values(), Cost()),
+        each=costs | left,
         wall={count: wall_seconds(planned, seconds, count, study.gpus) for count in sorted({*ALL_GPUS, gpus})},
         rates=rates,
         study=study,

@@ -1,0 +1,239 @@
+"""Writes the numbers that documents quote: of the full study's forecast, of the tables in
+benchmarks/, and of the versions that are needed.
+
+Run it after rules, the cost model, a table of benchmarks/ or a version have changed. --check writes nothing and ends
+with an error where a number is stale (a test does). --tables leaves the forecast out, which takes half a minute.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from understudy.run import command_line
+
+ROOT = Path(__file__).resolve().parent.parent
+GPU, GPUS = "a100", "8"  # what the full study's forecast is of
+Values = Mapping[str, object]
+
+
+# ------------------------------------------------------------------------------------------------ the forecast
+def full_study() -> dict:
+    """Its forecast as JSON, made where there are no results and no measured speeds."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config").symlink_to(ROOT / "config")
+        command = [sys.executable, ROOT / "scripts/forecast.py", "--gpu", GPU, "--gpus", GPUS, "--json", "told.json"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"scripts/forecast.py: {done.stderr.strip()}")
+        return json.loads(Path(folder, "told.json").read_text())
+
+
+def two_digits(value: float) -> str:
+    """As many as a model with a range of a factor of three deserves."""
+    return f"{float(f'{value:.2g}'):,.0f}"
+
+
+def of_forecast(told: Mapping) -> Values:
+    total, days = told["total"], told["wall_hours_by_gpus"][GPUS] / 24
+    costs = dict(zip(("low", "high"), total["gpu_hours_range"], strict=True))
+    costs |= {"hours": total["gpu_hours"], "days": days, "disk": total["disk_gb"]}
+    flops = {
+        name: re.search(r"([\d.]+) TFLOP an image", told["speeds"][model]["source"])[1]
+        for name, model in (("stylegan2", "generators/stylegan2"), ("unet", "segmenters/unet/plain"))
+    }
+    return {"jobs": total["jobs"]} | {name: two_digits(value) for name, value in costs.items()} | flops
+
+
+# ------------------------------------------------------------------------------------------------ tables of benchmarks/
+def rows(text: str) -> list[list[str]]:
+    """The cells of all tables in a text, without heads."""
+    body = re.findall(r"^\|(?: -+:? \|)+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [line.strip("| ").split(" | ") for table in body for line in table.splitlines()]
+
+
+def number(cell: str) -> float:
+    return float(re.match(r"-?[\d.]+", cell)[0])
+
+
+def of_disguises(text: str) -> Values:
+    found = {name: share for name, share, *_ in rows(text)}
+    flagged = re.search(r"nobody has seen: ([\d.]+)% flagged \(([\d.]+)% to ([\d.]+)%\)", text).groups()
+    mean = found.pop("mean of two")
+    return {"mean": mean, "others": min(found.values()), **dict(zip(("flagged", "low", "high"), flagged, strict=True))}
+
+
+def of_further_disguises(text: str) -> Values:
+    found = [number(share) for _, share in rows(text)]
+    high = sum(share >= 0.95 for share in found)
+    return {"all": len(found), "found": high, "seldom": len(found) - high}
+
+
+def of_clean_sets(text: str) -> Values:
+    found = {name: (number(share), *map(number, interval.split(" to "))) for name, share, interval in rows(text)}
+    clean, low, high = found.pop("clean")
+    partitions, copies = re.search(r"(\d+) partitions", text)[1], min(share for share, *_ in found.values())
+    return {"clean": clean, "low": low, "high": high, "partitions": partitions, "copies": f"{copies:.0f}"}
+
+
+def of_strata(text: str) -> Values:
+    shares = {one: [number(c) for r in rows(text) if r[0].startswith("1 x") == one for c in r[2:]] for one in (0, 1)}
+    return {"low": min(shares[0]), "high": max(shares[0]), "one": min(shares[1])}
+
+
+def of_conclusions(text: str) -> Values:
+    _, with_them, survivors, *_ = next(row for row in rows(text) if row[0] == "2")
+    return {"with": f"{number(with_them):.0f}", "survivors": f"{number(survivors):.0f}"}
+
+
+def of_looks(text: str) -> Values:
+    found = [(name, *map(number, cells)) for name, *cells in rows(text)]
+    published = [row for row in found if row[0].startswith("brats")]
+    equal = next(row for row in found if row[0].startswith("all equal"))
+    hours, lost = [row[6] for row in published], [row[4] - row[5] for row in published]
+    return {
+        "mean": f"{sum(hours) / len(hours):.1f}", "low": f"{min(hours):.0f}", "high": f"{max(hours):.0f}",
+        "lost": f"{sum(lost) / len(lost):.1f}", "most": f"{max(lost):.1f}", "false": max(row[3] for row in found),
+        "equal": f"{equal[6]:.0f}", "equal_lost": f"{equal[4] - equal[5]:.0f}",
+    }  # fmt: skip
+
+
+def of_looks_of_trainings(text: str) -> Values:
+    one, three, one_unruled, three_unruled, made = (row for row in rows(text) if " of 10, on " in row[0])
+    added = max(number(row[5]) for row in rows(text) if row[0].isdecimal())
+    alone = {"all": f"{number(made[1]):.0f}", "looks": f"{number(made[2]):.0f}"}
+    unruled = {"one_unruled": one_unruled[2], "three_unruled": three_unruled[2]}
+    return {"one": one[2], "three": three[2], "added": added, **unruled, **alone}
+
+
+def of_power(text: str) -> Values:
+    return {"most": re.search(r"largest distance is ([\d.]+) points", text)[1]}
+
+
+def of_counts(text: str) -> Values:
+    r3gan = next(row for row in rows(text) if row[0] == "r3gan")
+    return {"r3gan": f"{number(r3gan[-1].removeprefix('step ')):.0f}"}
+
+
+# ------------------------------------------------------------------------------------------------ versions
+def of_snakemake(text: str) -> Values:
+    return {"least": re.search(r'min_version\("([\d.]+)"\)', text)[1]}
+
+
+def of_python(text: str) -> Values:
+    least, above = re.search(r'requires-python = ">=(3\.\d+),<3\.(\d+)"', text).groups()
+    return {"least": least, "most": f"3.{int(above) - 1}"}
+
+
+# (where values are from, document, the sentence with their names in place of numbers)
+FORECAST = "the forecast"
+QUOTES: list[tuple[Callable, str, str, str]] = [
+    (of_forecast, FORECAST, "README.md",
+     "{jobs} jobs, about {hours} hours of an A100 by that model ({low} to {high}, not measured), {days} days on 8 of "
+     "them, {disk} GB."),
+    (of_forecast, FORECAST, "docs/forecast.md",
+     "{stylegan2} TFLOP a training image of StyleGAN 2 at 5 x 256 x 256, regularisers included, {unet} of the U-Net"),
+    (of_snakemake, "workflow/Snakefile", "README.md",
+     "Snakemake {least} or newer](https://img.shields.io/badge/snakemake-%E2%89%A5{least}-"),
+    (of_python, "pyproject.toml", "README.md",
+     "[![Python {least} to {most}](https://img.shields.io/badge/python-{least}%20to%20{most}-blue.svg)]"),
+    (of_python, "pyproject.toml", "README.md", "On Linux (x86-64) with Python {least} to {most}, `git` and `make`"),
+    (of_disguises, "benchmarks/disguises.md", "docs/audit.md",
+     "the mean of two was found in {mean}, every other disguise in {others}, and {flagged} % ({low} to {high}) of the "
+     "images of people"),
+    (of_disguises, "benchmarks/disguises.md", "benchmarks/README.md",
+     "{mean} of the mean of two, {others} of all others; {flagged} % ({low} to {high}): [disguises.md]"),
+    (of_further_disguises, "benchmarks/further_disguises.md", "docs/audit.md",
+     "has {all} disguises that no audit plants, on the same phantoms. {found} were found in at least"),
+    (of_further_disguises, "benchmarks/further_disguises.md", "benchmarks/README.md",
+     "{found} of {all} found in at least 0.95, {seldom} seldom"),
+    (of_clean_sets, "benchmarks/clean_sets.md", "docs/audit.md",
+     "Of {partitions} partitions of the same phantoms, clean sets failed in {clean} % ({low} to {high})"),
+    (of_clean_sets, "benchmarks/clean_sets.md", "benchmarks/README.md",
+     "{clean} % ({low} to {high}) of {partitions} partitions; {copies} %: [clean_sets.md]"),
+    (of_strata, "benchmarks/strata.md", "docs/evaluation.md",
+     "hold the truth in {low} to {high} % of simulated studies with several trainings of a generator"),
+    (of_strata, "benchmarks/strata.md", "benchmarks/README.md",
+     "{low} to {high} % with several trainings of a generator; with one {one} % at worst"),
+    (of_conclusions, "benchmarks/conclusions.md", "docs/evaluation.md",
+     '"equivalent" was said in {with} % with them and in {survivors} % by survivors alone'),
+    (of_looks, "benchmarks/looks.md", "docs/evaluation.md",
+     "took {mean} % of the GPU-hours of the whole grid on average ({low} to {high} % by network), power fell by {lost} "
+     "points on average and {most} at most, and a claim was false in at most {false} % of studies, whatever was true. "
+     "Where all five generators are exactly as good as real images, looks took {equal} % and lost {equal_lost} points"),
+    (of_looks, "benchmarks/looks.md", "benchmarks/README.md",
+     "{mean} %, {false} %, {most} points; where all are equal to real images {equal} % and {equal_lost} points"),
+    (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
+     "a claim was false in {one_unruled} % of simulated studies in which one training in ten collapses, on made and on "
+     "real images alike, and in {three_unruled} % where it is three in ten; with it in {one} and {three} %"),
+    (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
+     "{all} % of studies with all repeats and {looks} % with looks call some of five sets equivalent"),
+    (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "benchmarks/README.md",
+     "{added} % with trainings of generators"),
+    (of_power, "benchmarks/power.md", "docs/evaluation.md",
+     "Stated and simulated power differ by at most {most} points"),
+    (of_counts, "benchmarks/counts.md", "docs/generators.md", "whose maps need {r3gan} GB by [count]"),
+]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ documents
+def with_values(text: str, sentence: str, values: Values, name: str) -> str:
+    """The text with these values in a sentence, whose lines may break anywhere. It has to stand there once.
+
+    Raises ValueError in one line where it does not: somebody has written another sentence.
+    """
+    words = re.split(r"\{(\w+)\}", sentence)
+    plain = [r"\s+".join(map(re.escape, re.split(" ", part))) for part in words[::2]]
+    found = list(re.finditer(r"(\d[\d.,]*\d|\d)".join(plain), text))
+    if len(found) != 1:
+        raise ValueError(
+            f"{name}: found {len(found)} times, expected once: {sentence!r} (QUOTES in {Path(__file__).name})"
+        )
+    for i, value in reversed(list(enumerate(words[1::2], start=1))):
+        start, end = found[0].span(i)
+        text = text[:start] + str(values[value]) + text[end:]
+    return text
+
+
+def with_rows(text: str, source: str) -> str:
+    """The text with its rows of simulated studies, known by their first two cells, as the source has them."""
+    known = {tuple(row[:2]): row for row in rows(source) if " x " in row[0]}
+
+    def of_source(line: re.Match) -> str:
+        return f"| {' | '.join(known[line[1], line[2]])} |"
+
+    return re.sub(r"^\| (\d+ x \d+) \| ([\d.]+) \|.*$", of_source, text, flags=re.MULTILINE)
+
+
+def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
+    """document -> its text with the numbers of today; `forecast`: None leaves those of the forecast as they are."""
+    texts: dict[str, str] = {}
+    for values_of, source, document, sentence in QUOTES:
+        if source == FORECAST and forecast is None:
+            continue
+        told = forecast if source == FORECAST else (root / source).read_text()
+        text = texts.get(document) or (root / document).read_text()
+        texts[document] = with_values(text, sentence, values_of(told), document)
+    evaluation, studies = "docs/evaluation.md", (root / "benchmarks/conclusions.md").read_text()
+    return texts | {evaluation: with_rows(texts[evaluation], studies)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, say what is stale")
+    parser.add_argument("--tables", action="store_true", help="all but those of the forecast")
+    args = parser.parse_args()
+    texts = wanted_texts(None if args.tables else full_study())
+    stale = [name for name, text in texts.items() if (ROOT / name).read_text() != text]
+    if args.check and stale:
+        raise ValueError(f"{', '.join(stale)}: stale numbers; python scripts/write_numbers.py writes them anew")
+    for name in stale:
+        (ROOT / name).write_text(texts[name])
+
+
+if __name__ == "__main__":
+    command_line.run(main)
