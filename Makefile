@@ -2,9 +2,9 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE = snakemake --profile profiles/local
-CONFIGS = config/config.yaml config/demo.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml
+CONFIGS = config/config.yaml config/demo.yaml config/demo_full.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml
 
-.PHONY: setup demo learn test test-long test-slurm check fuzz clean-demo
+.PHONY: setup demo demo-full learn test test-long test-slurm check fuzz clean-demo
 
 setup: .venv/.installed
 
@@ -21,6 +21,11 @@ setup: .venv/.installed
 demo: setup
 	@$(SNAKEMAKE) --configfile config/demo.yaml
 	@python scripts/show_results.py --config config/demo.yaml
+
+# Every generator of the study, both networks, every experiment: 32 x 32 pixels, less to look at.
+demo-full: setup
+	@$(SNAKEMAKE) --configfile config/demo_full.yaml
+	@python scripts/show_results.py --config config/demo_full.yaml
 
 # Every segmenter and every generator learns 32 x 32 phantoms; ends with an error where one does not.
 learn: setup
@@ -59,4 +64,4 @@ check: setup
 	python scripts/write_numbers.py --check --tables
 
 clean-demo:
-	rm -rf results/phantom runs/phantom
+	rm -rf results/phantom runs/phantom results/demo_full runs/demo_full

@@ -14,7 +14,7 @@ from understudy.forecast.rule_picture import HEIGHT, ROW, WIDTH, Edge, box, draw
 from understudy.run import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = "config/demo.yaml"  # has every rule of a study
+CONFIG = "config/demo_full.yaml"  # has every rule of a study
 MARKER = "<!-- Written by scripts/write_pictures.py from the rule graph of Snakemake: change the rules, not this. -->"
 LAYERS_MARKER = "<!-- Written by scripts/write_pictures.py from docs/architecture.md: change its table, not this. -->"
 

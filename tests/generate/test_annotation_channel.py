@@ -50,10 +50,20 @@ def test_a_blurred_border_has_a_false_rim_in_grey_and_none_in_channels():
         assert set(np.unique(coding.decode(blurred)[:, 1])) == expected, kind
 
 
-def test_the_strongest_channel_wins_and_the_middle_is_background():
-    x_NCHW = torch.tensor([[-1.0, 0.0, 0.2, 0.9], [-1.0, -0.1, 0.4, 0.8], [-1.0, -0.2, 0.3, 0.95]])
-    x_NCHW = torch.cat([torch.zeros(1, 4), x_NCHW])[None, :, None]
-    assert Coding("channels", LABELS).decode(x_NCHW)[0, 1, 0].tolist() == [0, 0, 102, 204]
+@pytest.mark.parametrize(
+    ("shares", "grey"),
+    [
+        ([0.0, 0.0, 0.0], 0),
+        ([0.5, 0.0, 0.0], 0),  # a border: the background has as much
+        ([0.6, 0.0, 0.0], 51),
+        ([0.3, 0.45, 0.2], 102),  # no label has half, the background a twentieth
+        ([0.3, 0.3, 0.0], 0),
+        ([-0.5, 0.6, 1.7], 204),  # networks answer beyond the ends
+    ],
+)
+def test_the_largest_share_wins_and_the_background_has_what_the_labels_leave(shares, grey):
+    x_NCHW = torch.tensor([0.0, *(2 * share - 1 for share in shares)]).view(1, 4, 1, 1)
+    assert Coding("channels", LABELS).decode(x_NCHW)[0, 1, 0, 0] == grey
 
 
 def test_rounding_is_the_studys():

@@ -46,8 +46,8 @@ def needs(job):
 
 @pytest.mark.parametrize("target", ["all", "prepare", "stylegan2"])
 def test_counts_are_those_of_a_dry_run(project, target):
-    found = asked(project, "demo", target)
-    assert counted(found) == project.planned(target, "--configfile", "config/demo.yaml")
+    found = asked(project, "demo_full", target)
+    assert counted(found) == project.planned(target, "--configfile", "config/demo_full.yaml")
     assert found[-1].rule == target and all(job.reason for job in found)
     place = {job: i for i, job in enumerate(found)}
     assert all(place[need] < place[job] for job in found for need in job.needs)

@@ -17,9 +17,9 @@ def mean_dice(path):
 
 def test_real_labels_teach_and_shuffled_ones_do_not(tmp_path):
     project = Project(tmp_path)
-    folder = "results/phantom/segmenters/unet/{}/plain/repeat1/scores.csv"
+    folder = "results/demo_full/phantom/segmenters/unet/{}/plain/repeat1/scores.csv"
     targets = [folder.format(name) for name in ("real", "shuffled")]
-    demo = (project.folder / "config/demo.yaml").read_text()
+    demo = (project.folder / "config/demo_full.yaml").read_text()
     project.write("config/plain.yaml", demo.replace("augmentations: [augmented]", "augmentations: [plain]"))
     project.made(*targets, "--cores", "2", "--profile", "profiles/local", "--configfile", "config/plain.yaml")
     real, shuffled = (mean_dice(tmp_path / target) for target in targets)

@@ -53,7 +53,9 @@ class Coding:
 
     def decode(self, x_NCHW: Tensor) -> np.ndarray:
         """float images of the generator, [-1, 1] -> uint8 images of a stack; every pixel of the annotation is a grey
-        level that has a meaning: the nearest one, or that of the strongest channel that is above the middle."""
+        level that has a meaning: the nearest one, or that of the label with the largest share of the pixel, if it is
+        above that of the background, which is what the labels leave. So where only the kind of tumor is in doubt, as in
+        a thin rim, there is tumor."""
         if not self.labels:
             return to_uint8(x_NCHW)
         if self.kind == "grey":
@@ -62,8 +64,9 @@ class Coding:
             x_NCHW[:, -1] = table_256[x_NCHW[:, -1]]
             return x_NCHW
         modalities = x_NCHW.shape[1] - len(self.labels)
-        strongest_NHW, label_NHW = x_NCHW[:, modalities:].max(1)
-        classes_NHW = torch.where(strongest_NHW > 0, label_NHW + 1, 0).cpu().numpy()
+        share_NKHW = ((x_NCHW[:, modalities:] + 1) / 2).clamp(0, 1)
+        largest_NHW, label_NHW = share_NKHW.max(1)
+        classes_NHW = torch.where(largest_NHW > 1 - share_NKHW.sum(1), label_NHW + 1, 0).cpu().numpy()
         grey_N1HW = grey_of_classes(classes_NHW, self.labels)[:, None]
         return np.concatenate([to_uint8(x_NCHW[:, :modalities]), grey_N1HW], 1)
 
