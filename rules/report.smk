@@ -329,6 +329,10 @@ rule make_figures:
             subcategory="{dataset}",
         ),
         pdf=expand(in_results("figures/{{dataset}}/{figure}.pdf"), figure=FIGURES),
+        thumbnails=expand(
+            in_results("figures/{{dataset}}/thumbnails/{generator}.png"),
+            generator=base_sources(config),
+        ),
     log:
         in_logs("make_figures/{dataset}.log"),
     benchmark:
@@ -397,7 +401,10 @@ rule make_report:
     input:
         tables=rules.make_tables.output,
         generators=in_results("tables/generators.csv") if config["generators"] else [],
-        figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
+        figures=expand(
+            [rules.make_figures.output.png, rules.make_figures.output.thumbnails],
+            dataset=config["datasets"],
+        ),
         stacks=expand(in_stacks("stacks.json"), dataset=config["datasets"]),
         fidelity=FIDELITY_TABLE,
         audits=audits,

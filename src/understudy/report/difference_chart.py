@@ -10,12 +10,13 @@ from understudy.files import escape
 
 from .comparisons import EXPLORATORY
 from .spoken_names import spoken
+from .verdict_marks import COLOURS, NO, OPEN, YES
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 the backend comes first
 
-GOOD, BAD, OPEN = "#17734a", "#b3261e", "#8a6100"  # as in page.css
-COLOURS = {"equivalent": GOOD, "better": GOOD, "worse": BAD, "undecided": OPEN}
+MARKS = {"equivalent": YES, "better": YES, "worse": NO, "undecided": OPEN}
+SHAPES = {YES: "o", NO: "s", OPEN: "D"}  # for who sees no colours
 LINE, AXIS = 0.3, 0.7  # inches
 
 
@@ -27,8 +28,9 @@ def draw_differences(equivalence: pd.DataFrame, margin: float):
     several = equivalence["dataset"].nunique() > 1
     for place, row in enumerate(equivalence.itertuples(index=False)):
         ends = np.nan_to_num([[row.difference - row.low], [row.high - row.difference]])
-        style = {"color": COLOURS[row.verdict], "markersize": 6, "elinewidth": 2.2}
-        axis.errorbar(row.difference, place, xerr=ends.clip(0), fmt="o", **style)
+        mark = MARKS[row.verdict]
+        style = {"color": COLOURS[mark], "markersize": 6, "elinewidth": 2.2}
+        axis.errorbar(row.difference, place, xerr=ends.clip(0), fmt=SHAPES[mark], **style)
     names = [escape.figure(_name(row, several)) for row in equivalence.itertuples(index=False)]
     axis.set_yticks(range(len(names)), names, fontsize=9)
     axis.set_ylim(len(names) - 0.5, -0.5)

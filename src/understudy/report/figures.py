@@ -31,6 +31,7 @@ LABEL_TITLES = {"et": "ET", "ed": "ED", "ncr_net": "NCR/NET"}
 CANDIDATES = 2000  # images looked at to find the median one; the median of more is no other picture
 REPEATS_SHOWN = 4
 OPACITY = 0.55
+THUMBNAIL = 120  # pixels along a side, at least
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,13 @@ def save(figure, path: str | Path) -> None:
     plt.close(figure)
 
 
+def save_thumbnail(rgb_HWC: np.ndarray, path: Path) -> None:
+    done, png = cv2.imencode(".png", rgb_HWC[..., ::-1])
+    assert done
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(png.tobytes())
+
+
 # ---- samples ---------------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +93,15 @@ def draw_samples(real: Stack, synthetic: Mapping[str, Stack]):
     _label_legend(figure, real.meta["labels"])
     figure.tight_layout(pad=0.3, rect=(0, 0.3 / figure.get_figheight(), 1, 1))
     return figure
+
+
+def draw_thumbnail(stack: Stack) -> np.ndarray:
+    """uint8 (S, S, 3), RGB: the last modality of the same image of a generator, its annotation over it in colour, cut
+    to the head."""
+    x_CHW = stack[median_tumor(stack)]
+    rgb_HWC = coloured(x_CHW[-2], x_CHW[-1], stack.meta["labels"])[_box_of(x_CHW[-2])]
+    larger = -(-THUMBNAIL // rgb_HWC.shape[0])  # a browser would blur pixels that it has to enlarge
+    return np.rint(255 * rgb_HWC).astype(np.uint8).repeat(larger, axis=0).repeat(larger, axis=1)
 
 
 def median_tumor(stack: Stack) -> int:
