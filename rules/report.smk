@@ -401,9 +401,9 @@ rule make_report:
     input:
         tables=rules.make_tables.output,
         generators=in_results("tables/generators.csv") if config["generators"] else [],
-        figures=expand(
-            [rules.make_figures.output.png, rules.make_figures.output.thumbnails],
-            dataset=config["datasets"],
+        figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
+        thumbnails=expand(
+            rules.make_figures.output.thumbnails, dataset=config["datasets"]
         ),
         stacks=expand(in_stacks("stacks.json"), dataset=config["datasets"]),
         fidelity=FIDELITY_TABLE,
