@@ -238,10 +238,14 @@ def test_an_answer_says_that_it_rests_on_failed_trainings():
 
 def test_the_chart_of_differences():
     table = equivalence("equivalent", "worse")
-    (axis,) = draw_differences(table, 0.02).axes
-    dots = [line for line in axis.lines if line.get_marker() in ("o", "s")]
+    table.loc[1, ["low", "high"]] = None
+    panels = draw_differences(table, 0.02).axes
+    dots = [next(line for line in axis.lines if line.get_marker() in ("o", "s")) for axis in panels]
     assert [line.get_color() for line in dots] == [COLOURS["yes"], COLOURS["no"]]
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["g, s0, augmented", "g, s1, augmented"]
+    assert [axis.get_title(loc="left") for axis in panels] == ["s0", "s1"]
+    assert [text.get_text() for axis in panels for text in axis.get_yticklabels()] == ["g", "g"]
+    said = [text.get_text() for axis in panels for text in axis.texts]
+    assert said == ["−0.100 (−0.200 to +0.000)", "−0.100 (no interval)"]
     assert png_of(draw_differences(table, 0.02)) == png_of(draw_differences(table, 0.02))
 
 
