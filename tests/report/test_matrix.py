@@ -66,10 +66,12 @@ def audit(**changes) -> dict:
 
 def test_sharing_is_what_the_audit_says():
     assert shared([]) == Said(UNASKED, "Not audited")
-    assert shared([audit()]) == Said(YES, "Yes", ["31 of 1000 (2.1 to 4.3 %)"], [])
+    assert shared([audit()]) == Said(YES, "Yes", ["31 of 1000 (2.1 to 4.3\u00a0%)"], [])
     failed = shared([audit(verdict="fail", reasons=["there are copies: 31 of 1000", "there are copies: 3 of 1000"])])
-    assert failed == Said(NO, "No", ["31 of 1000 (2.1 to 4.3 %)"], ["there are copies"])
+    assert failed == Said(NO, "No", ["31 of 1000 (2.1 to 4.3\u00a0%)"], ["there are copies"])
     assert shared([audit(verdict="cannot say")]).verdict == OPEN
+    several = shared([audit(verdict="fail", reasons=["it copies: 3", "it gives away who: 4", "it tells: 5"])])
+    assert several.why == ["it copies", "and 2 more"]
 
 
 def test_sets_that_differ_are_told_apart():
@@ -77,13 +79,13 @@ def test_sets_that_differ_are_told_apart():
     found = shared(both)
     assert (found.verdict, found.word) == (OPEN, "Depends on the set of images")
     assert [one.split(", ")[1:] for one in found.numbers] == [["made", "training 1"], ["made", "training 2"]]
-    assert shared([audit()] * 4).numbers == ["31 of 1000 (2.1 to 4.3 %), the worst of 4 sets"]
+    assert shared([audit()] * 4).numbers == ["31 of 1000 (2.1 to 4.3\u00a0%), the worst of 4 sets"]
 
 
 def test_filtered_images_are_told_where_they_are_another_case():
     failed, clean = audit(verdict="fail", reasons=["there are copies"]), audit(filtered=True)
     assert shared([failed, clean]) == Said(
-        NO, "No", ["31 of 1000 (2.1 to 4.3 %)"], ["there are copies", "filtered images: yes"]
+        NO, "No", ["31 of 1000 (2.1 to 4.3\u00a0%)"], ["there are copies", "filtered images: yes"]
     )
     assert "filtered" not in str(shared([audit(), clean]))
 

@@ -217,9 +217,16 @@ def test_answers(verdicts, word):
     relative = table.assign(percent=[90.0, 80.0][: len(table)], percent_low=75.0, percent_high=95.0)
     found = answer("g", table, relative, "G", {})
     assert found.said.word == word and found.sentence.startswith("G: ") and found.sentence.count(". ") == 0
+    assert len(found.said.numbers) == len(verdicts)
     if len(verdicts) == 2:
         assert "reached 80 to 90 % of the Dice of real images" in found.sentence
         assert "with s0 " in found.sentence and "; with s1 " in found.sentence
+
+
+def test_many_networks_are_told_together():
+    table = equivalence(*["worse"] * 4)
+    relative = table.assign(percent=[90.0, 80.0, 85.0, 86.0], percent_low=[85, 75, 80, 81.0], percent_high=96.4)
+    assert answer("g", table, relative, "G", {}).said.numbers == ["80 to 90 % (75 to 96)", "of 4 networks"]
 
 
 def test_an_answer_says_that_it_rests_on_failed_trainings():

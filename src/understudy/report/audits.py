@@ -64,7 +64,8 @@ def shared(audits: Sequence[Mapping]) -> Said:
         return Said(UNASKED, "Not audited")
     verdicts = {a["verdict"] for a in drawn}
     verdict, word = MAY_BE_SHARED[verdicts.pop()] if len(verdicts) == 1 else (OPEN, "Depends on the set of images")
-    why = list(dict.fromkeys(in_short(reason) for a in drawn for reason in a["reasons"]))
+    reasons = list(dict.fromkeys(in_short(reason) for a in drawn for reason in a["reasons"]))
+    why = [*reasons[:1], *[f"and {len(reasons) - 1} more"] * (len(reasons) > 1)]
     others = {a["verdict"] for a in filtered} - {a["verdict"] for a in drawn}
     why += [f"filtered images: {MAY_BE_SHARED[other][1].lower()}" for other in sorted(others)]
     return Said(verdict, word, _flags(drawn), why)
@@ -80,7 +81,7 @@ def _flags(audits: Sequence[Mapping]) -> list[str]:
 
 def _flagged(a: Mapping) -> str:
     low, high = (f"{100 * a['memorized'][end]:.2g}" for end in ("low", "high"))
-    return f"{a['memorized']['count']} of {a['count']} ({low} to {high} %)"
+    return f"{a['memorized']['count']} of {a['count']} ({low} to {high}\u00a0%)"
 
 
 def _which(a: Mapping) -> str:

@@ -44,8 +44,8 @@ def cost_of(runs: str | Path, datasets: Sequence[str], trainings: Sequence[str])
     total = sum(hours.values())
     if math.isnan(total):
         return Said("", "Not known", why=["its run directories are gone, or others made the images"])
-    several = f", {len(trainings)} trainings" * (len(trainings) > 1)
-    return Said("", f"{spoken_hours(total)}{several}", [f"{what} {spoken_hours(one)}" for what, one in hours.items()])
+    said = [f"{what} {spoken_hours(one)}" for what, one in hours.items()]
+    return Said("", spoken_hours(total), said, [f"{len(trainings)} trainings"] * (len(trainings) > 1))
 
 
 def spoken_hours(hours: float) -> str:

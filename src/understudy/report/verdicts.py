@@ -14,7 +14,7 @@ from .formats import rounded
 from .score_arrays import KEYS
 from .verdict_marks import NO, OPEN, YES, Said
 
-MOST_NETWORKS = 3  # that are told one by one
+MOST_NETWORKS = 2  # that are told one by one
 UNDECIDED = "Not decided"
 GOOD = ("equivalent", "better")
 RULE = (
@@ -61,9 +61,10 @@ def answer(
 
 
 def _shares(relative: pd.DataFrame) -> list[str]:
-    """Relative Dice of each network with its interval; of many, where they lie."""
+    """Relative Dice of each network with its interval; of many, where they lie, and where all intervals do."""
     if len(relative) > MOST_NETWORKS:
-        return [f"{_range(relative['percent'])} with {len(relative)} networks"]
+        ends = _interval(relative["percent_low"].min(), relative["percent_high"].max())
+        return [f"{_range(relative['percent'])} ({ends})", f"of {len(relative)} networks"]
     datasets, networks = (relative[name].nunique() > 1 for name in ("dataset", "segmenter"))
     return [
         f"{_percent(row)}{f' {row.segmenter}' * networks}{f', {row.dataset}' * datasets}"
@@ -72,8 +73,11 @@ def _shares(relative: pd.DataFrame) -> list[str]:
 
 
 def _percent(row) -> str:
-    low, high = (rounded(end, 0) for end in (row.percent_low, row.percent_high))
-    return f"{rounded(row.percent, 0)} % ({'no interval' if low == 'nan' else f'{low} to {high}'})"
+    return f"{rounded(row.percent, 0)} % ({_interval(row.percent_low, row.percent_high)})"
+
+
+def _interval(low: float, high: float) -> str:
+    return "no interval" if pd.isna(low) else f"{rounded(low, 0)} to {rounded(high, 0)}"
 
 
 def _why(verdict: str, rows: pd.DataFrame, resting: Mapping[tuple, tuple[str, str]]) -> list[str]:
