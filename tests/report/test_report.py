@@ -105,8 +105,8 @@ def test_one_sentence_for_each_generator(report):
     assert items[2][2].startswith(
         "diffusion, images of one training: networks trained on its images alone reached 100 %"
     )
-    assert items[2][2].count("equivalent to real images (within 0.03 of Dice), wrong with probability") == 2
-    assert "with unet equivalent" in items[2][2] and "with swin equivalent" in items[2][2]
+    assert items[2][2].count("as good as real images, within 0.03 of Dice (wrong with probability") == 2
+    assert "with unet as good" in items[2][2] and "with swin as good" in items[2][2]
     assert "Each network has an answer of its own" in report
 
 
@@ -240,7 +240,7 @@ def test_an_answer_says_that_it_rests_on_failed_trainings():
         {key: ("worse", "it would be equivalent")},
     )
     said = ", which rests on trainings that failed (without them it would be equivalent)"
-    assert found.sentence.count("rests on") == 1 and found.sentence.endswith(f"wrong with probability 0.010{said}.")
+    assert found.sentence.count("rests on") == 1 and found.sentence.endswith(f"(wrong with probability 0.010){said}.")
 
 
 def test_the_chart_of_differences():

@@ -23,7 +23,7 @@ from .verdicts import Answer, answer
 QUESTIONS = (  # and what the numbers below are
     Question("As useful as real?", "Dice, % of real images"),
     Question("May they be shared?", "images flagged as copies"),
-    Question("Taken for real?", "AUC of readers; 0.5: cannot tell"),
+    Question("Taken for real?", "AUC; 0.5: nobody can tell"),
     Question("What it costs", "hours of a GPU, or a CPU"),
 )
 ONE_TRAINING = ", images of one training"

@@ -30,8 +30,8 @@ from .shareable import chart_of_readers, numbered, without_reasons
 from .spoken_names import spoken
 
 FIGURES = {
-    "samples": "One real image and one of each generator, channel by channel: of those that show the most labels, the "
-    "one with the median tumor. Nobody chose them.",
+    "samples": "One real image and one of each generator, cut alike. A rule chose them: of the images that show the "
+    "most labels, the one with the tumor of median size.",
     "dice": "Mean Dice of every training set: a dot is one training, a bar their mean.",
 }
 
@@ -55,8 +55,8 @@ READINGS = (
 )
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
-    "Difference of mean Dice from training on real images with augmentation, and its 90 % interval: inside the band, "
-    "the two are equivalent; to the left of it, made images are worse."
+    "How much less (left) or more (right) of the tumor a network finds when it learns from made images instead of real "
+    "ones: difference of mean Dice, with its 90 % interval. An interval inside the band: as good as real images."
 )
 PREDICTIONS = (
     "One test slice, by training set: red enhancing tumor, blue edema, green necrosis, other labels in other colours. "

@@ -112,12 +112,12 @@ def combined(verdicts: set[str]) -> tuple[str, str]:
 def _of_network(row, several_datasets: bool, resting: Mapping[tuple, tuple[str, str]]) -> str:
     where = f"{row.segmenter} on {row.dataset}" if several_datasets else row.segmenter
     spoken = {
-        "equivalent": f"equivalent to real images (within {row.margin:g} of Dice)",
+        "equivalent": f"as good as real images, within {row.margin:g} of Dice",
         "better": f"better than real images by more than {row.margin:g} of Dice",
-        "worse": f"worse by more than {row.margin:g} of Dice",
+        "worse": f"worse than real images by more than {row.margin:g} of Dice",
         "undecided": "undecided",
     }
-    false = "" if pd.isna(row.false_claim) else f", wrong with probability {_probability(row.false_claim)}"
+    false = "" if pd.isna(row.false_claim) else f" (wrong with probability {_probability(row.false_claim)})"
     _, instead = resting.get(tuple(getattr(row, key) for key in KEYS), ("", ""))
     failed = f", which rests on trainings that failed (without them {instead})" if instead else ""
     return f"with {where} {spoken[row.verdict]}{false}{failed}"
