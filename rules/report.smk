@@ -334,6 +334,10 @@ rule make_figures:
             subcategory="{dataset}",
         ),
         pdf=expand(in_results("figures/{{dataset}}/{figure}.pdf"), figure=FIGURES),
+        thumbnails=expand(
+            in_results("figures/{{dataset}}/thumbnails/{generator}.png"),
+            generator=base_sources(config),
+        ),
     log:
         in_logs("make_figures/{dataset}.log"),
     benchmark:
@@ -418,6 +422,9 @@ rule make_report:
         tables=rules.make_tables.output,
         generators=in_results("tables/generators.csv") if config["generators"] else [],
         figures=expand(rules.make_figures.output.png, dataset=config["datasets"]),
+        thumbnails=expand(
+            rules.make_figures.output.thumbnails, dataset=config["datasets"]
+        ),
         stacks=expand(in_stacks("stacks.json"), dataset=config["datasets"]),
         fidelity=FIDELITY_TABLE,
         audits=audits,

@@ -1,4 +1,5 @@
-"""Makes the figures of one data set: samples, predictions_{segmenter} and dice, as PNG and PDF.
+"""Makes the figures of one data set: samples, predictions_{segmenter} and dice, as PNG and PDF; and one image of each
+generator, thumbnails/{generator}.png, for the report.
 
 What they show is found in the results folder: stacks, samples of each generator, and of each training its scores and
 its prediction of an example slice. A missing example or scores file is a failed training: its place stays empty.
@@ -14,7 +15,16 @@ from understudy.evaluate.scores import apply_policy
 from understudy.files.csv_files import read_csv
 from understudy.report.fidelity_figure import draw_fidelity_beside_use
 from understudy.report.figure_note import note_trainings
-from understudy.report.figures import REPEATS_SHOWN, Example, draw_dice, draw_predictions, draw_samples, save
+from understudy.report.figures import (
+    REPEATS_SHOWN,
+    Example,
+    draw_dice,
+    draw_predictions,
+    draw_samples,
+    draw_thumbnail,
+    save,
+    save_thumbnail,
+)
 from understudy.report.score_tables import published_of
 from understudy.report.study_scores import of_trainings, repeat_means, scores_of
 from understudy.run.command_line import named_os_errors, run
@@ -41,6 +51,8 @@ def main() -> None:
         if names := base_sources(config):
             samples = {name: Stack.open(folder / "generators" / name / "samples.zip") for name in names}
             save(draw_samples(real, samples), args.output / "samples")
+            for name, stack in samples.items():
+                save_thumbnail(draw_thumbnail(stack), args.output / "thumbnails" / f"{name}.png")
         for segmenter in dict.fromkeys(s.segmenter for s in settings):
             examples = [e for s in settings if s.segmenter == segmenter for e in examples_of(s, results)]
             save(draw_predictions(examples, real.meta["labels"]), args.output / f"predictions_{segmenter}")

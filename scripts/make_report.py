@@ -1,6 +1,6 @@
-"""Makes results/report.html, one file that a browser opens without a network: the answer for each generator, pictures,
-tables, methods, how the generators were treated, failed trainings, cost. It shows images of patients and stays in the
-house; with --shareable it has no image of a head, and no name of a subject or a reader."""
+"""Makes results/report.html, one file that a browser opens without a network: the answers for each generator on one
+screen, then figures, tables, how the generators were treated, failed trainings, cost, methods. It shows images of
+patients and stays in the house; with --shareable it has no image of a head, and no name of a subject or a reader."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ from understudy.config.study import config_argument, config_parser
 from understudy.files.atomic import write_text_atomically
 from understudy.report.page import page
 from understudy.report.page_material import Material
-from understudy.report.sections import lead, sections
+from understudy.report.sections import sections
 from understudy.report.shareable import banner, check_page
+from understudy.report.top_of_page import top_of_page
 from understudy.run.command_line import named_os_errors, run
 from understudy.study.grid import known_sources, published_names, settings, trainings_of_generators
 from understudy.study.looks import after_looks
@@ -45,7 +46,7 @@ def main() -> None:
             a.readers,
             a.shareable,
         )
-        made = page(TITLE, lead(material), sections(material), banner(a.shareable))
+        made = page(TITLE, top_of_page(material), sections(material), banner(a.shareable))
         if a.shareable:
             check_page(made, [Path(stacks_folder(results, name), "stacks.json") for name in material.datasets])
         write_text_atomically(a.output, made)

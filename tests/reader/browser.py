@@ -97,9 +97,9 @@ class Browser:
         return json.loads(one)
 
     # ---- the page ----------------------------------------------------------------------------------------------------
-    def open(self, page: Path) -> None:
+    def open(self, page: Path, ready: str = "typeof study === 'object'") -> None:
         self.call("Page.navigate", url=page.as_uri())
-        self.wait("document.readyState === 'complete' && typeof study === 'object'")
+        self.wait(f"location.protocol === 'file:' && document.readyState === 'complete' && {ready}")
 
     def reload(self) -> None:
         self.value("window.old = true")
@@ -169,6 +169,12 @@ class Browser:
 
     def tap(self, selector: str) -> None:
         self.touch([self.place(selector)])
+
+    def clipboard(self) -> str:
+        """What the page has copied."""
+        self._call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+        self.call("Page.bringToFront")
+        return self.value("navigator.clipboard.readText()")
 
     def choose(self, selector: str, file: Path) -> None:
         """Puts a file into a file input."""

@@ -82,6 +82,8 @@ def test_what_has_not_failed_may_fail_yet(tables):
     """Clopper and Pearson: of 10 without a failure the upper limit of 95 % is 25.9 % (one-sided), the rule of three's
     30 %."""
     said = unseen_failures(tables["dice"])
-    assert said.endswith("where none of 10 trainings of a set failed, up to 26 % of further ones may (95 %).")
+    assert said.endswith(
+        "where none of 10 trainings of a set failed, up to 26 % of further ones may (with 95 % confidence)."
+    )
     all_failed = make_tables(scores(*((s, r) for s in (REAL, MADE, OTHER) for r in s.numbers)), [REAL, MADE, OTHER])
     assert unseen_failures(all_failed["dice"]) == ""

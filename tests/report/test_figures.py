@@ -101,8 +101,9 @@ def test_script_is_deterministic(tmp_path):
     command += ["--config", tmp_path / "config.yaml", "--output"]
     for name in ("a", "b"):
         subprocess.run([*command, tmp_path / name], check=True)
-    files = sorted(p.name for p in (tmp_path / "a").iterdir())
-    assert files == [f"{n}.{s}" for n in ("dice", "predictions_unet", "samples") for s in ("pdf", "png")]
+    files = sorted(str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*.*"))
+    drawn = [f"{n}.{s}" for n in ("dice", "predictions_unet", "samples") for s in ("pdf", "png")]
+    assert files == [*drawn, "thumbnails/stylegan2.png"]
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
     write_json(tmp_path / "config.yaml", config | {"generators": {"diffusion": {}}})
     wrong = subprocess.run([*command, tmp_path], capture_output=True, text=True)

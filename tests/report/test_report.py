@@ -14,8 +14,9 @@ from browser import CHROMIUM, needs_browser
 from built import reader_tables
 from invented import Invented
 
-from understudy.report.difference_chart import BAD, GOOD, draw_differences, png_of
+from understudy.report.difference_chart import draw_differences, png_of
 from understudy.report.score_arrays import KEYS
+from understudy.report.verdict_marks import COLOURS
 from understudy.report.verdicts import answer
 
 VOID = {"meta", "img", "br"}
@@ -63,15 +64,49 @@ def checked(html):
     return parser
 
 
+def rows_of_matrix(html: str) -> dict[str, list[str]]:
+    """Name of a generator -> the text of its cells, in the order of the page."""
+    (table,) = re.findall(r'<table class="matrix".*?</table>', html, re.DOTALL)
+    found = {}
+    for row in re.findall(r"<tr.*?</tr>", table.split("<tbody")[1], re.DOTALL):
+        cells = re.findall(r"<(?:th|td).*?</(?:th|td)>", row, re.DOTALL)
+        name, *texts = [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells]
+        found[name] = texts
+    return found
+
+
+def test_the_first_screen_answers(report, study):
+    assert report.index('class="choice"') < report.index('class="matrix"') < report.index("<nav>")
+    said = "Use these diffusion images in the house only: they are as useful as real images, but no audit has looked"
+    assert said in report
+    found = rows_of_matrix(report)
+    assert list(found) == ["diffusion", "StyleGAN2", "progressive GAN"]  # the best first
+    assert [cells[0].split("%")[0].rstrip(" 0123456789") for cells in found.values()] == [
+        "✓ Yes", "✕ No, as far as is known", "✕ No",
+    ]  # fmt: skip
+    assert {tuple(cells[1:3]) for cells in found.values()} == {("– Not audited", "– Not asked")}
+    assert {cells[3] for cells in found.values()} == {"3.0 hours training 1.5 hours sampling 1.5 hours"}
+    assert report.count('<img alt="One image of ') == 3
+
+
+def test_the_numbers_of_the_first_screen_are_those_of_the_tables(report, study):
+    relative = pd.read_csv(study.results / "tables/relative_dice.csv").set_index(["segmenter", "training_set"])
+    cells = rows_of_matrix(report)
+    for name, spoken in (("diffusion", "diffusion"), ("progressive_gan", "progressive GAN")):
+        for network in ("unet", "swin"):
+            percent, low, high = relative.loc[(network, name), ["percent", "percent_low", "percent_high"]]
+            assert f"{percent:.0f} % ({low:.0f} to {high:.0f}) {network}" in cells[spoken][0]
+
+
 def test_one_sentence_for_each_generator(report):
-    items = re.findall(r'<li class="(\w+)"><span class="verdict">(.*?)</span> (.*?)</li>', report)
+    items = re.findall(r'<li class="(\w+)">.*?<span class="verdict">(.*?)</span> (.*?)</li>', report)
     assert [kind for kind, _, _ in items][::2] == ["no", "yes"] and len(items) == 3
-    assert items[2][1] == "As useful as real images." and items[0][1] == "Less useful than real images."
+    assert items[2][1] == "Yes." and items[0][1] == "No."
     assert items[2][2].startswith(
-        "diffusion, images of one training: segmenters trained on its images alone reached 100 %"
+        "diffusion, images of one training: networks trained on its images alone reached 100 %"
     )
-    assert items[2][2].count("equivalent to real images (within 0.03 of Dice), false with probability") == 2
-    assert "with unet equivalent" in items[2][2] and "with swin equivalent" in items[2][2]
+    assert items[2][2].count("as good as real images, within 0.03 of Dice (wrong with probability") == 2
+    assert "with unet as good" in items[2][2] and "with swin as good" in items[2][2]
     assert "Each network has an answer of its own" in report
 
 
@@ -105,13 +140,15 @@ def test_sections_hold_what_the_files_say(report, study):
     for said in (
         "Copies of the training images were as useful as real images in 2 of 2 trained settings",
         "Noise was of little use in 2 of 2", "120 trainings are in the tables; none failed",
-        "With 3 generators no rank correlation can be significant", "no audit is part of this report",
+        "With 3 generators no rank correlation can be significant", "No audit has looked for copies of patients",
         "Every training of the study has scores", "Every knob in which the generators differ",
     ):  # fmt: skip
         assert said in " ".join(words.split()), said
     dice = pd.read_csv(study.results / "tables/dice.csv").iloc[0]
     assert f"{dice['mean_low']:.3f} to {dice['mean_high']:.3f}" in words
-    assert report.count("data:image/png") == 5  # differences, samples, Dice, the predictions of two networks
+    assert (
+        report.count("data:image/png") == 8
+    )  # an image of each generator, differences, samples, Dice, the predictions of two networks
     assert "189.00" in words  # 1.5 hours of each of 126 trainings and samplings
 
 
@@ -120,7 +157,7 @@ def test_bytes_are_a_function_of_the_files(report, study):
 
 
 AUDIT = audit_summary(
-    generator="diffusion", count=100, verdict="fail", reasons=["7 of 100 images are nearer"],
+    generator="diffusion", count=100, verdict="fail", reasons=["there are copies: 7 of 100 images are nearer"],
     memorized={"count": 7, "share": 0.07, "low": 0.03, "high": 0.14},
 )  # fmt: skip
 
@@ -133,8 +170,11 @@ def test_sections_of_other_stages_appear_where_their_files_are_given(study):
     shutil.copy(study.results / "figures/made/dice.png", audit.with_name("memorization.png"))
     words = " ".join(checked(study.report("--fidelity", fidelity, "--audits", audit)).words)
     assert "random network" in words and "3.250" in words
-    assert "7 = 7.00% (3.00% to 14.00%)" in words and words.count("not to be shared, 7 of 100 images are nearer") == 2
-    assert "no audit is part of this report" not in words
+    assert (
+        "7 = 7.00% (3.00% to 14.00%)" in words
+        and words.count("they must not be shared. There are copies: 7 of 100 images are nearer") == 2
+    )
+    assert "No audit has looked" not in words and "they must not be shared" in words
     assert "Identifiability: would a set with copies in it have been refused?" in words and "the ethics board" in words
 
 
@@ -163,39 +203,56 @@ def equivalence(*verdicts, generator="g"):
 @pytest.mark.parametrize(
     ("verdicts", "word"),
     [
-        (["equivalent", "better"], "As useful as real images"),
-        (["worse", "worse"], "Less useful than real images"),
-        (["worse", "undecided"], "Less useful, as far as is known"),
-        (["equivalent", "worse"], "It depends on the network"),
-        (["equivalent", "undecided"], "In part as useful"),
+        (["equivalent", "better"], "Yes"),
+        (["worse", "worse"], "No"),
+        (["worse", "undecided"], "No, as far as is known"),
+        (["equivalent", "worse"], "Depends on the network"),
+        (["equivalent", "undecided"], "In part"),
         (["undecided"], "Not decided"),
         ([], "Not decided"),
     ],
 )
 def test_answers(verdicts, word):
     table = equivalence(*verdicts)
-    relative = table.assign(percent=[90.0, 80.0][: len(table)])
+    relative = table.assign(percent=[90.0, 80.0][: len(table)], percent_low=75.0, percent_high=95.0)
     found = answer("g", table, relative, "G", {})
-    assert found.word == word and found.sentence.startswith("G: ") and found.sentence.count(". ") == 0
+    assert found.said.word == word and found.sentence.startswith("G: ") and found.sentence.count(". ") == 0
+    assert len(found.said.numbers) == len(verdicts)
     if len(verdicts) == 2:
-        assert "reached 80 to 90 % of the Dice that real images give" in found.sentence
+        assert "reached 80 to 90 % of the Dice of real images" in found.sentence
         assert "with s0 " in found.sentence and "; with s1 " in found.sentence
+
+
+def test_many_networks_are_told_together():
+    table = equivalence(*["worse"] * 4)
+    relative = table.assign(percent=[90.0, 80.0, 85.0, 86.0], percent_low=[85, 75, 80, 81.0], percent_high=96.4)
+    assert answer("g", table, relative, "G", {}).said.numbers == ["80 to 90 % (75 to 96)", "of 4 networks"]
 
 
 def test_an_answer_says_that_it_rests_on_failed_trainings():
     table = equivalence("worse", "worse")
     key = tuple(table.loc[1, KEYS])
-    found = answer("g", table, table.assign(percent=80.0), "G", {key: ("worse", "it would be equivalent")})
+    found = answer(
+        "g",
+        table,
+        table.assign(percent=80.0, percent_low=75.0, percent_high=95.0),
+        "G",
+        {key: ("worse", "it would be equivalent")},
+    )
     said = ", which rests on trainings that failed (without them it would be equivalent)"
-    assert found.sentence.count("rests on") == 1 and found.sentence.endswith(f"false with probability 0.010{said}.")
+    assert found.sentence.count("rests on") == 1 and found.sentence.endswith(f"(wrong with probability 0.010){said}.")
 
 
 def test_the_chart_of_differences():
     table = equivalence("equivalent", "worse")
-    (axis,) = draw_differences(table, 0.02).axes
-    dots = [line for line in axis.lines if line.get_marker() == "o"]
-    assert [line.get_color() for line in dots] == [GOOD, BAD]
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["g, s0, augmented", "g, s1, augmented"]
+    table.loc[1, ["low", "high"]] = None
+    panels = draw_differences(table, 0.02).axes
+    dots = [next(line for line in axis.lines if line.get_marker() in ("o", "s")) for axis in panels]
+    assert [line.get_color() for line in dots] == [COLOURS["yes"], COLOURS["no"]]
+    assert [axis.get_title(loc="left") for axis in panels] == ["s0", "s1"]
+    assert [text.get_text() for axis in panels for text in axis.get_yticklabels()] == ["g", "g"]
+    said = [text.get_text() for axis in panels for text in axis.texts]
+    assert said == ["−0.100 (−0.200 to +0.000)", "−0.100 (no interval)"]
     assert png_of(draw_differences(table, 0.02)) == png_of(draw_differences(table, 0.02))
 
 

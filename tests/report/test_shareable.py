@@ -87,14 +87,21 @@ def pictures(text: str) -> list[bytes]:
 
 def test_the_page_of_the_house_says_so_first(study, house):
     body = house.split("<body>")[1]
-    assert body.lstrip().startswith('<p class="in-house">This page shows images of patients and stays in the house.')
+    assert body.lstrip().startswith(
+        '<div class="banner"><p class="in-house">This page shows images of patients and stays in the house.'
+    )
     assert body.index("report.shareable: true") < body.index("<h1>")
     figures = study.results / "figures"
     assert (figures / "made/samples.png").read_bytes() in pictures(house) and READERS[0] in house
+    assert (figures / "made/thumbnails/diffusion.png").read_bytes() in pictures(house)
 
 
 def test_the_shareable_page_holds_charts_alone(study, shared):
-    assert shared.split("<body>")[1].lstrip().startswith('<p class="shareable">This page shows no image of a patient.')
+    assert (
+        shared.split("<body>")[1]
+        .lstrip()
+        .startswith('<div class="banner"><p class="shareable">This page shows no image of a patient.')
+    )
     found = pictures(shared)
     dice = (study.results / "figures/made/dice.png").read_bytes()
     memorization = (study.results / "made/generators/diffusion/memorization.png").read_bytes()
@@ -103,7 +110,8 @@ def test_the_shareable_page_holds_charts_alone(study, shared):
     for png in drawn:
         shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
         assert (shown == 255).all(axis=2).mean() > 0.7  # lines on white, and not the file that lies there
-    for private in ("samples.png", "predictions_unet.png", "predictions_swin.png"):
+    thumbnails = [f"thumbnails/{name}.png" for name in ("progressive_gan", "stylegan2", "diffusion")]
+    for private in ("samples.png", "predictions_unet.png", "predictions_swin.png", *thumbnails):
         data = (study.results / "figures/made" / private).read_bytes()
         assert data not in found and base64.b64encode(data[:300]).decode() not in shared
 

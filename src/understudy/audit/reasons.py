@@ -1,4 +1,7 @@
-"""Why images must not be shared, and why finding nothing would not mean that nothing is there: one sentence each."""
+"""Why images must not be shared, and why finding nothing would not mean that nothing is there: one sentence each.
+
+Each is `in a few words: what was found, with its numbers`, so that a page can say the few words alone (`in_short`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +34,16 @@ def failures(found: Findings, audit: Mapping) -> list[str]:
     ]
 
 
+def in_short(reason: str) -> str:
+    """A reason in a few words, without its numbers."""
+    return reason.partition(": ")[0]
+
+
+def told_apart(one: Mapping, limit: float) -> str:
+    """How well an attacker does, and what is allowed."""
+    return f"AUC {one['auc']:.2f}, {one['low']:.2f} to {one['high']:.2f}; allowed {limit:.2g}"
+
+
 def _copies(found: Findings, audit: Mapping):
     chance, n = found.chance, found.chance.n
     # what is tolerated is not counted
@@ -38,29 +51,28 @@ def _copies(found: Findings, audit: Mapping):
     beyond = f" beyond the limit of {audit['limit']:.2g}" * bool(audit["limit"])
     if (p := chance.of_flags(flags)) < LEVEL:
         yield (
-            f"{found.flagged} of {n} images ({found.flagged / n:.2%}) are nearer to a training image than real images "
-            f"of others are, where false alarms are {chance.detector.rate:.2g} and chance alone goes so far with p "
-            f"{p:.2g}{beyond}"
+            f"too many images look like copies: {found.flagged} of {n} ({found.flagged / n:.2%}) are nearer to an "
+            f"image of a training patient than other people's images are{beyond} (false alarms "
+            f"{chance.detector.rate:.2g}; by chance alone p {p:.2g})"
         )
     if (p := chance.of_copies(copies)) < LEVEL:
         yield (
-            f"{found.copies} of {n} images ({found.copies / n:.2%}) are far nearer to a training image than any real "
-            f"image of somebody else (p {p:.2g})"
+            f"there are copies of patients: {found.copies} of {n} images ({found.copies / n:.2%}) are far nearer to an "
+            f"image of a training patient than any image of other people (p {p:.2g})"
         )
 
 
 def _membership(members: Mapping, audit: Mapping):
     if members["low"] > audit["membership_limit"]:
         yield (
-            "the images give away who was trained on: training and test subjects are told apart with an AUC of "
-            f"{members['auc']:.2f} ({members['low']:.2f} to {members['high']:.2f}), where "
-            f"{audit['membership_limit']:.2g} is tolerated"
+            "the images give away who was trained on: an attacker tells training patients from others "
+            f"({told_apart(members, audit['membership_limit'])})"
         )
     if members["found_low"] > audit["identified_limit"]:
         yield (
-            f"the images give some training subjects away: an attacker who accuses {members['wrong']:.1%} of others "
-            f"wrongly finds {members['found']:.0%} of the training subjects ({members['found_low']:.0%} to "
-            f"{members['found_high']:.0%}), where {audit['identified_limit']:.0%} is tolerated"
+            "the images give away some training patients: an attacker who wrongly accuses "
+            f"{members['wrong']:.1%} of other people finds {members['found']:.0%} of the training patients "
+            f"({members['found_low']:.0%} to {members['found_high']:.0%}; allowed {audit['identified_limit']:.0%})"
         )
 
 
@@ -68,18 +80,17 @@ def _disclosure(told: Mapping, audit: Mapping):
     for what, one in told.items():
         if one["low"] > audit["membership_limit"]:
             yield (
-                f"the images tell the {what} of training subjects' tumors to who knows the rest of the head: it is "
-                f"guessed better than that of test subjects with an AUC of {one['auc']:.2f} ({one['low']:.2f} to "
-                f"{one['high']:.2f}), where {audit['membership_limit']:.2g} is tolerated"
+                f"the images give away tumor {what} of training patients: an attacker who knows the rest of the head "
+                f"guesses it better than for other patients ({told_apart(one, audit['membership_limit'])})"
             )
 
 
 def _filtered(before: Mapping, audit: Mapping):
     if before["low"] > audit["most_filtered"]:
         yield (
-            f"{before['count']} images were flagged before a filter dropped some, {before['share']:.2%} of as many as "
-            f"are here, where {audit['most_filtered']:.2g} is tolerated: what copies so much hides more than a filter "
-            "finds"
+            f"the generator copies too much: {before['count']} images were flagged before a filter dropped some, "
+            f"{before['share']:.2%} of as many as are here (allowed {audit['most_filtered']:.2g}), and a filter does "
+            "not find all"
         )
 
 
@@ -89,17 +100,17 @@ def limits(found: Findings, audit: Mapping) -> list[str]:
     if blind := [kind for kind, power in found.power.items() if power < audit["find_power"]]:
         worst = ", ".join(f"{kind.replace('_', ' ')} ({found.power[kind]:.0%})" for kind in blind)
         reasons.append(
-            f"a set with {audit['find_share']:.0%} of copies would have been found too seldom, in less than "
-            f"{audit['find_power']:.0%}, where they are: {worst}"
+            f"copies may have been missed: of sets with {audit['find_share']:.0%} of copies, less than "
+            f"{audit['find_power']:.0%} would have been found where the copies are: {worst}"
         )
     for what, people in found.people.items():
         if people < audit["least_subjects"]:
             reasons.append(
-                f"{people} {what} subjects are too few to say what is usual, expected {audit['least_subjects']}"
+                f"too few {what} patients: {people} do not show what is usual, expected {audit['least_subjects']}"
             )
     if found.leaks:
         reasons.append(
-            f"{found.leaks} test subjects are training subjects under another name (calibration.json says who): "
-            "correct the split"
+            f"the split is wrong: {found.leaks} test patients are training patients under another name "
+            "(calibration.json says who); correct it"
         )
     return reasons

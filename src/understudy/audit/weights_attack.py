@@ -12,6 +12,7 @@ import numpy as np
 from understudy.stack import Stack
 
 from .membership import membership
+from .reasons import told_apart
 from .search_tasks import evenly
 
 FORMAT = 1
@@ -66,6 +67,6 @@ def problem(told: Mapping, limit: float) -> str | None:
     if one["low"] <= limit:
         return None
     return (
-        "the weights give away who was trained on: they explain training subjects better than test subjects with an "
-        f"AUC of {one['auc']:.2f} ({one['low']:.2f} to {one['high']:.2f}), where {limit:.2g} is tolerated"
+        "the weights give away who was trained on: they explain training patients better than others "
+        f"({told_apart(one, limit)})"
     )

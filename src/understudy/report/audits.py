@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.audit.reasons import in_short
 from understudy.files.json_forms import Audit
 from understudy.files.outside import read_json_as
 from understudy.release.privacy_questions import parts
-from understudy.study.sources import COPIES, MADE_CONTROLS
+from understudy.study.sources import COPIES, MADE_CONTROLS, Source
 
 from .spoken_names import spoken
+from .verdict_marks import NO, OPEN, UNASKED, YES, Said
 
 PASS, FAIL, CANNOT_SAY = "pass", "fail", "cannot say"
+MAY_BE_SHARED = {PASS: (YES, "Yes"), FAIL: (NO, "No"), CANNOT_SAY: (OPEN, "Cannot say")}
+MOST_SETS = 3  # of images of one generator that are told one by one
 
 
 def read_audits(paths: Iterable[Path]) -> list[dict]:
@@ -39,14 +43,49 @@ def audit_sentence(a: Mapping) -> tuple[str, bool]:
 def finding(a: Mapping) -> str:
     """What an audit says of images, without a name before and a full stop behind."""
     if a["verdict"] == FAIL:
-        return f"not to be shared, {'; '.join(a['reasons'])}"
+        return f"they must not be shared. {_sentences(a['reasons'])}"
     if a["verdict"] == CANNOT_SAY:
-        return f"nobody can say whether they may be shared, as {'; '.join(a['reasons'])}"
+        return f"nobody can say whether they may be shared. {_sentences(a['reasons'])}"
     flagged, count = a["memorized"]["count"], a["count"]
     return (
-        f"no sign of copies. {flagged} of {count} images are as near to a patient's image as hardly anybody else's is; "
-        f"by chance {count * a['false_positive_rate']:.0f} would be. {missed(a)}"
+        f"no sign of copies. {flagged} of {count} images are flagged: as near to a patient's image as hardly anybody "
+        f"else's is. By chance {count * a['false_positive_rate']:.0f} would be. {missed(a)}"
     )
+
+
+def _sentences(reasons: Sequence[str]) -> str:
+    return ". ".join(reason[:1].upper() + reason[1:] for reason in reasons)
+
+
+def shared(audits: Sequence[Mapping]) -> Said:
+    """May a generator's images be shared? By the audits of all sets of them; filtered ones are told beside."""
+    drawn, filtered = ([a for a in audits if a["filtered"] is which] for which in (False, True))
+    if not drawn:
+        return Said(UNASKED, "Not audited")
+    verdicts = {a["verdict"] for a in drawn}
+    verdict, word = MAY_BE_SHARED[verdicts.pop()] if len(verdicts) == 1 else (OPEN, "Depends on the set of images")
+    reasons = list(dict.fromkeys(in_short(reason) for a in drawn for reason in a["reasons"]))
+    why = [*reasons[:1], *[f"and {len(reasons) - 1} more"] * (len(reasons) > 1)]
+    others = {a["verdict"] for a in filtered} - {a["verdict"] for a in drawn}
+    why += [f"filtered images: {MAY_BE_SHARED[other][1].lower()}" for other in sorted(others)]
+    return Said(verdict, word, _flags(drawn), why)
+
+
+def _flags(audits: Sequence[Mapping]) -> list[str]:
+    """Flagged images of each set, with the interval in percent; of many sets, that with the largest share."""
+    worst = max(audits, key=lambda a: a["memorized"]["share"])
+    if len(audits) > MOST_SETS:
+        return [f"{_flagged(worst)}, the worst of {len(audits)} sets"]
+    return [f"{_flagged(a)}{f', {_which(a)}' * (len(audits) > 1)}" for a in audits]
+
+
+def _flagged(a: Mapping) -> str:
+    low, high = (f"{100 * a['memorized'][end]:.2g}" for end in ("low", "high"))
+    return f"{a['memorized']['count']} of {a['count']} ({low} to {high}\u00a0%)"
+
+
+def _which(a: Mapping) -> str:
+    return f"{a['dataset']}, training {Source.of(a['generator']).seed}"
 
 
 def missed(a: Mapping) -> str:

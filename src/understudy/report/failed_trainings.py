@@ -71,6 +71,6 @@ def unseen_failures(dice: pd.DataFrame) -> str:
         return ""
     limit = 1 - 0.05 ** (1 / fewest)
     return (
-        f"A failure that has not happened is in no number: where none of {fewest} training{'s' * (fewest > 1)} of a "
-        f"set failed, up to {100 * limit:.0f} % of further ones may (95 %)."
+        f"Failures may still come: where none of {fewest} training{'s' * (fewest > 1)} of a set failed, up to "
+        f"{100 * limit:.0f} % of further ones may (with 95 % confidence)."
     )

@@ -3,7 +3,7 @@
 Bytes are a function of the input alone: no times in the files, images chosen by rule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from understudy.stack import Stack
 from understudy.stack.labels import classes_of_grey, label_names
 from understudy.study.grid import Setting
 
+from .figure_style import LETTERS, SMALL, WIDTH, plain_axis
 from .published import SETTING
 from .spoken_names import spoken
 
@@ -31,6 +32,7 @@ LABEL_TITLES = {"et": "ET", "ed": "ED", "ncr_net": "NCR/NET"}
 CANDIDATES = 2000  # images looked at to find the median one; the median of more is no other picture
 REPEATS_SHOWN = 4
 OPACITY = 0.55
+THUMBNAIL = 120  # pixels along a side, at least
 
 
 @dataclass(frozen=True)
@@ -59,32 +61,58 @@ def save(figure, path: str | Path) -> None:
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         target = Path(path).with_name(Path(path).name + suffix)
         with atomic_path(target) as temporary:
-            figure.savefig(temporary, format=suffix[1:], metadata=metadata, dpi=150, bbox_inches="tight")
+            figure.savefig(temporary, format=suffix[1:], metadata=metadata, dpi=160, bbox_inches="tight")
     plt.close(figure)
+
+
+def save_thumbnail(rgb_HWC: np.ndarray, path: Path) -> None:
+    done, png = cv2.imencode(".png", rgb_HWC[..., ::-1])
+    assert done
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(png.tobytes())
 
 
 # ---- samples ---------------------------------------------------------------------------------------------------------
 
 
 def draw_samples(real: Stack, synthetic: Mapping[str, Stack]):
-    """A row per source (real, then each generator), a column per channel. Returns the figure."""
+    """A row per source (real, then each generator), a column per channel, all cut alike. Returns the figure."""
     stacks = {"real": real, **synthetic}
     for name, stack in stacks.items():
         if stack.channels != real.channels:
             raise ValueError(f"{stack.path}: found channels {stack.channels} of {name}, expected {real.channels}")
-    shape = len(stacks), len(real.channels)
-    figure, axes = plt.subplots(*shape, figsize=(1.7 * shape[1], 1.75 * shape[0] + 0.4), squeeze=False)
-    for row, (name, stack) in zip(axes, stacks.items(), strict=True):
-        x_CHW = stack[median_tumor(stack)]
-        for axis, channel, x_HW in zip(row, stack.channels, x_CHW, strict=True):
-            shown = coloured(np.zeros_like(x_HW), x_HW, stack.meta["labels"], 1) if channel == "seg" else x_HW
-            _show(axis, shown)
-        row[0].set_ylabel(escape.figure(spoken(name)))
+    shown = {name: stack[median_tumor(stack)] for name, stack in stacks.items()}
+    box = _box_of(np.max([x_CHW[:-1].max(axis=0) for x_CHW in shown.values()], axis=0))
+    figure, axes = _close_grid(len(stacks), len(real.channels), left=0.25, top=0.22)
+    for row, (name, x_CHW) in zip(axes, shown.items(), strict=True):
+        for axis, channel, x_HW in zip(row, real.channels, x_CHW, strict=True):
+            seg = channel == "seg"
+            image = coloured(np.zeros_like(x_HW), x_HW, stacks[name].meta["labels"], 1) if seg else x_HW
+            _show(axis, image[box])
+        row[0].set_ylabel(escape.figure(spoken(name)), fontsize=LETTERS, labelpad=3)
     for axis, channel in zip(axes[0], real.channels, strict=True):
-        axis.set_title(TITLES.get(channel, escape.figure(channel)), fontsize=10)
+        axis.set_title(TITLES.get(channel, escape.figure(channel)), fontsize=LETTERS, pad=3)
     _label_legend(figure, real.meta["labels"])
-    figure.tight_layout(pad=0.3, rect=(0, 0.3 / figure.get_figheight(), 1, 1))
     return figure
+
+
+def _close_grid(rows: int, columns: int, left: float, top: float):
+    """Square panels, a hair apart; `left` and `top` are inches for names, below is room for a legend."""
+    side, gap, bottom = (WIDTH - left) / columns, 0.03, 0.28
+    height = rows * side + top + bottom
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False)
+    place = {"left": left / WIDTH, "right": 1, "top": 1 - top / height, "bottom": bottom / height}
+    figure.subplots_adjust(**place, wspace=gap, hspace=gap)
+    return figure, axes
+
+
+def draw_thumbnail(stack: Stack) -> np.ndarray:
+    """uint8 (S, S, 3), RGB: the last modality of the same image of a generator, its annotation over it in colour, cut
+    to the head."""
+    x_CHW = stack[median_tumor(stack)]
+    rgb_HWC = coloured(x_CHW[-2], x_CHW[-1], stack.meta["labels"])[_box_of(x_CHW[-2])]
+    larger = -(-THUMBNAIL // rgb_HWC.shape[0])  # a browser would blur pixels that it has to enlarge
+    return np.rint(255 * rgb_HWC).astype(np.uint8).repeat(larger, axis=0).repeat(larger, axis=1)
 
 
 def median_tumor(stack: Stack) -> int:
@@ -174,53 +202,59 @@ def draw_dice(means: pd.DataFrame, settings: Sequence[Setting], published: pd.Da
     if not segmenters:
         return _nothing("no settings")
     training_sets = list(dict.fromkeys(s.training_set for s in settings))
-    size = 4.2 * len(segmenters) + 1.6, 0.42 * len(training_sets) + 1.5
-    figure, axes = plt.subplots(1, len(segmenters), figsize=size, squeeze=False, sharex=True, sharey=True)
+    size = WIDTH, 0.25 * len(training_sets) + 0.95
+    figure, axes = plt.subplots(
+        1, len(segmenters), figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained"
+    )
+    offsets = _offsets({s.augmentation for s in settings})
     for axis, segmenter in zip(axes[0], segmenters, strict=True):
         for setting in (s for s in settings if s.segmenter == segmenter):
-            _dice_of_setting(axis, setting, means, published, training_sets.index(setting.training_set))
-        axis.set_title(segmenter, fontsize=10)
-        axis.set_xlabel("Dice, mean of the labels")
-        axis.grid(axis="x", color="0.88", linewidth=0.8)
-        axis.set_axisbelow(True)
-    axes[0][0].set_yticks(range(len(training_sets)), [spoken(name) for name in training_sets])
+            place = training_sets.index(setting.training_set) + offsets[setting.augmentation]
+            _dice_of_setting(axis, setting, means, published, place)
+        axis.set_title(escape.figure(segmenter), loc="left", fontsize=LETTERS, fontweight="bold", pad=3)
+        axis.set_xlabel("Dice, mean of the labels", fontsize=LETTERS)
+        plain_axis(axis)
+    axes[0][0].set_yticks(range(len(training_sets)), [escape.figure(spoken(name)) for name in training_sets])
     axes[0][0].set_ylim(len(training_sets) - 0.5, -0.5)
     axes[0][0].set_xlim(-0.02, 1.0)
-    axes[0][0].set_ylabel("training set")
-    _dice_legend(figure, {s.augmentation for s in settings}, published is not None)
-    figure.tight_layout(rect=(0, 0.38 / figure.get_figheight(), 1, 1))
+    _dice_legend(figure, offsets, published is not None)
     return figure
 
 
-AUGMENTATIONS = {"augmented": ("#1b5fa8", -0.17), "plain": ("#d1701f", 0.17)}  # colour, offset from the line
+AUGMENTATIONS = {"augmented": "#0072b2", "plain": "#cc79a7"}  # of Okabe and Ito, and none of a verdict
 
 
-def _dice_of_setting(axis, setting: Setting, means: pd.DataFrame, published: pd.DataFrame | None, line: int) -> None:
-    colour, offset = AUGMENTATIONS[setting.augmentation]
+def _offsets(augmentations: set[str]) -> dict[str, float]:
+    """Of the augmentations from the line of a training set: one alone lies on it."""
+    shown = [name for name in AUGMENTATIONS if name in augmentations]
+    return {name: 0.34 * (place - (len(shown) - 1) / 2) for place, name in enumerate(shown)}
+
+
+def _dice_of_setting(axis, setting: Setting, means: pd.DataFrame, published: pd.DataFrame | None, place: float) -> None:
+    colour = AUGMENTATIONS[setting.augmentation]
     key = setting.dataset, setting.segmenter, setting.training_set, setting.augmentation
-    place = line + offset
     index = means.index.droplevel("repeat")
     values = means["mean"][[entry == key for entry in index]].dropna().to_numpy(float)
     if len(values):
         axis.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
-        axis.plot([values.mean()] * 2, [place - 0.15, place + 0.15], "-", color=colour, linewidth=2.5)
+        axis.plot([values.mean()] * 2, [place - 0.16, place + 0.16], "-", color=colour, linewidth=2.2)
     if published is not None:
         match = np.logical_and.reduce([published[c] == v for c, v in zip(SETTING, key[1:], strict=True)])
         theirs = published.loc[match, "mean_mean"]
-        axis.plot(theirs, [place] * len(theirs), "D", markerfacecolor="none", markeredgecolor=colour, markersize=6)
+        axis.plot(theirs, [place] * len(theirs), "D", markerfacecolor="none", markeredgecolor=colour, markersize=5)
 
 
-def _dice_legend(figure, augmentations: set[str], with_published: bool) -> None:
+def _dice_legend(figure, augmentations: Iterable[str], with_published: bool) -> None:
     line = matplotlib.lines.Line2D
-    colours = {name: colour for name, (colour, _) in AUGMENTATIONS.items() if name in augmentations}
+    colours = {name: AUGMENTATIONS[name] for name in augmentations}
     entries = [line([], [], marker="s", linestyle="", color=c, label=name) for name, c in colours.items()]
     entries += [line([], [], marker="o", linestyle="", color="0.55", markersize=4, label="one repeat")]
-    entries += [line([], [], marker="|", linestyle="", color="0.3", markersize=10, markeredgewidth=2.5, label="mean")]
+    entries += [line([], [], marker="|", linestyle="", color="0.3", markersize=9, markeredgewidth=2.2, label="mean")]
     if with_published:
         entries += [
             line([], [], marker="D", linestyle="", markerfacecolor="none", markeredgecolor="0.3", label="published")
         ]
-    figure.legend(handles=entries, loc="lower center", ncols=len(entries), frameon=False, fontsize=8)
+    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=SMALL)
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------
@@ -247,7 +281,7 @@ def _label_legend(figure, levels: Mapping[str, int]) -> None:
         matplotlib.patches.Patch(color=colour, label=LABEL_TITLES.get(name, escape.figure(name)))
         for name, colour in zip(label_names(levels), colours_of(levels), strict=True)
     ]
-    figure.legend(handles=patches, loc="lower center", ncols=len(patches), frameon=False, fontsize=8)
+    figure.legend(handles=patches, loc="lower center", ncols=len(patches), frameon=False, fontsize=SMALL)
 
 
 def _show(axis, image: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""What a page is made of, and the page: one HTML file with everything inside, from page.html.j2 and page.css.
+"""What a page is made of, and the page: one HTML file with everything inside, from page.html.j2, page.css and page.js.
 
 Sections are lists of blocks, which hold words and numbers; only the templates know HTML. Whatever a template prints
 goes through files/escape.py, so that no name becomes a tag.
@@ -15,6 +15,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from understudy.files.escape import html_text
+
+from .verdict_marks import COLOURS, SIGNS, Said
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,41 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Question:
+    """The head of a column of the matrix."""
+
+    text: str
+    numbers: str  # what they are
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """Of a generator."""
+
+    name: str
+    about: str  # "", or what is to be known of the whole row
+    png: bytes | None  # an image of its own
+    cells: Sequence[Said]  # one for each question
+
+    @property
+    def data(self) -> str:
+        return _base64(self.png)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A row for each generator, a column for each question."""
+
+    questions: Sequence[Question]
+    rows: Sequence[MatrixRow]
+    kind = "matrix"
+
+
+@dataclass(frozen=True)
 class Answer:
     """Of a generator; `shared` says what audits found of its images."""
 
-    verdict: str  # its class in page.css
-    word: str
+    said: Said
     sentence: str
     shared: Sequence[str] = ()
 
@@ -69,7 +101,7 @@ class Picture:
 
     @property
     def data(self) -> str:
-        return base64.b64encode(self.png).decode()
+        return _base64(self.png)
 
 
 @dataclass(frozen=True)
@@ -80,7 +112,7 @@ class Folded:
     kind = "folded"
 
 
-Block = Heading | Paragraph | Bullets | Answers | Cells | Picture | Folded
+Block = Heading | Paragraph | Bullets | Matrix | Answers | Cells | Picture | Folded
 
 
 @dataclass(frozen=True)
@@ -92,9 +124,9 @@ class Section:
 
 def page(title: str, lead: Sequence[Block], sections: Sequence[Section], banner: Sequence[Block]) -> str:
     """The whole file. `banner` says who may see it."""
-    css = Markup(_file("page.css"))  # noqa: S704 ours, and no element begins in CSS
+    css, script = (Markup(_file(f"page.{kind}")) for kind in ("css", "js"))  # noqa: S704 ours, and no element begins there
     template = _environment().get_template("page.html.j2")
-    return template.render(title=title, lead=lead, sections=sections, banner=banner, css=css)
+    return template.render(title=title, lead=lead, sections=sections, banner=banner, css=css, script=script)
 
 
 def html(blocks: Sequence[Block]) -> str:
@@ -113,7 +145,12 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["rich"] = _rich
+    environment.globals |= {"SIGNS": SIGNS, "COLOURS": COLOURS}
     return environment
+
+
+def _base64(png: bytes) -> str:
+    return base64.b64encode(png).decode()
 
 
 def _file(name: str) -> str:

@@ -2,26 +2,25 @@
 page, or none where the study has nothing to say there."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from understudy.study.experiment_registry import EXPERIMENTS
 from understudy.study.sources import Source, generators_of
 
-from .audits import audit_sentence, audit_table, finding, privacy_table, read_audits, without_controls
+from .audits import audit_sentence, audit_table, privacy_table, read_audits
 from .comparisons import PRIMARY
 from .controls import NO, UNDECIDED, sentences
 from .correlations import power_sentence
 from .costs_so_far import costs_so_far
 from .difference_chart import draw_differences, png_of
 from .experiment_sentences import experiment_sentences
-from .failed_trainings import changed_by_failures, rests_on_failures, unseen_failures
+from .failed_trainings import changed_by_failures, unseen_failures
 from .fidelity_table import nearer_sentences
 from .figure_note import note_trainings
 from .formats import display
 from .methods_section import methods
 from .missing import missing_trainings
 from .notes import about_generators
-from .page import Answer, Answers, Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
+from .page import Block, Bullets, Cells, Folded, Heading, Paragraph, Picture, Section
 from .page_material import Material, read_table
 from .patient_sections import calibration, external, network_ensembles, strata
 from .power_table import sentences as power_sentences
@@ -29,11 +28,10 @@ from .reader_sentences import reader_sentences
 from .registry import TABLES, shown_in
 from .shareable import chart_of_readers, numbered, without_reasons
 from .spoken_names import spoken
-from .verdicts import RULE, answer
 
 FIGURES = {
-    "samples": "One real image and one of each generator, channel by channel: of those that show the most labels, the "
-    "one with the median tumor. Nobody chose them.",
+    "samples": "One real image and one of each generator, cut alike. A rule chose them: of the images that show the "
+    "most labels, the one with the tumor of median size.",
     "dice": "Mean Dice of every training set: a dot is one training, a bar their mean.",
 }
 
@@ -55,16 +53,10 @@ READINGS = (
     "Left: the share of each source's images that readers called synthetic; who cannot tell has one level for all. "
     "Right: balanced accuracy, with chance dashed. Intervals of 95 %."
 )
-ONE_TRAINING = ", images of one training"
-EXPLORED = " (exploratory: not named beforehand)"
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
-    "Difference of mean Dice from training on real images with augmentation, and its 90 % interval: inside the band, "
-    "the two are equivalent; to the left of it, made images are worse."
-)
-NOT_AUDITED = (
-    "Use is half of the question. The other half is whether made images are copies of patients: no audit is part of "
-    "this report, so nothing in it says that the images may leave the house."
+    "How much less (left) or more (right) of the tumor a network finds when it learns from made images instead of real "
+    "ones: difference of mean Dice, with its 90 % interval. An interval inside the band: as good as real images."
 )
 PREDICTIONS = (
     "One test slice, by training set: red enhancing tumor, blue edema, green necrosis, other labels in other colours. "
@@ -76,52 +68,6 @@ def sections(material: Material) -> list[Section]:
     """Those that have something to say, in the order of the page."""
     found = [Section(anchor, heading, build(material)) for anchor, heading, build in ORDER]
     return [section for section in found if section.blocks]
-
-
-def lead(m: Material) -> list[Block]:
-    trained = sum(s.repeats for s in m.settings)
-    makers = f"{len(m.generators)} generator{'s' * (len(m.generators) != 1)}"
-    said = (
-        f"Segmentation networks were trained on real images, on images made by {makers}, and on "
-        f"both: {trained} trainings. Every one was then scored on the same real test subjects, which neither it nor "
-        "any generator had seen. If training on made images alone does as well, they could stand in for real patients."
-    )
-    return [Paragraph(said)]
-
-
-def answers(m: Material) -> list[Block]:
-    if not m.generators:
-        return [Paragraph("No generator was trained, so there is nothing to answer.")]
-    shared: dict[str, list[str]] = {}
-    for a in audits_of(m):
-        source = Source.of(a["generator"])
-        which = f", training {source.seed}" * (source.seed > 1)
-        said = f"{a['dataset']}{which}{', filtered' * a['filtered']}: {finding(a)}."
-        shared.setdefault(replace(source, seed=1).name, []).append(said)
-    compared = m.table("equivalence")
-    explored = set(m.generators) - set(compared.loc[compared["question"] == PRIMARY, "training_set"])
-    one = ONE_TRAINING * (m.generator_seeds == 1)
-    named = {g: f"{spoken(g)}{one}{EXPLORED * (g in explored)}" for g in m.generators}
-    resting = rests_on_failures(m.table("without_failed"))
-    found = [answer(g, compared, m.table("relative_dice"), named[g], resting) for g in m.generators]
-    blocks = [Answers([Answer(a.verdict, a.word, a.sentence, shared.get(a.generator, ())) for a in found])]
-    blocks.append(Paragraph(RULE))
-    blocks.append(Paragraph(about_generators(m), look="warning" if m.generator_seeds == 1 else ""))
-    if not m.audits:
-        blocks.append(Paragraph(NOT_AUDITED, look="warning"))
-    alone = m.table("equivalence")
-    alone = alone[alone["training_set"].isin(m.generators)]
-    if len(alone):
-        figure = draw_differences(alone, float(m.evaluation["equivalence_margin"]))
-        blocks.append(
-            Picture(png_of(note_trainings(figure, m.generator_seeds)), f"{DIFFERENCES} {about_generators(m)}")
-        )
-    return blocks
-
-
-def audits_of(m: Material) -> list[dict]:
-    """The summaries of audits, without those of controls."""
-    return without_controls(read_audits(m.audits))
 
 
 def belief(m: Material) -> list[Block]:
@@ -165,6 +111,12 @@ def belief(m: Material) -> list[Block]:
 
 def pictures(m: Material) -> list[Block]:
     blocks: list[Block] = []
+    alone = m.table("equivalence")
+    alone = alone[alone["training_set"].isin(m.generators)]
+    if len(alone):
+        figure = draw_differences(alone, float(m.evaluation["equivalence_margin"]))
+        drawn = png_of(note_trainings(figure, m.generator_seeds))
+        blocks.append(Picture(drawn, f"{DIFFERENCES} {about_generators(m)}"))
     for dataset in m.datasets:
         folder = m.results / "figures" / dataset
         if len(m.datasets) > 1:
@@ -284,7 +236,7 @@ def cost(m: Material) -> list[Block]:
     folders = (folder for training_set in learned for folder in generators_of(training_set))
     trained = (name for folder in folders for name in Source.of(folder).trained)
     more = (name for name in trained if Source.of(name).base in m.generators)  # seeds, parts of the subjects
-    found = costs_so_far(m.results, m.runs, m.settings, list(dict.fromkeys([*m.generators, *more])))
+    found = costs_so_far(m.runs, m.settings, list(dict.fromkeys([*m.generators, *more])))
     if not len(found):
         return []
     note = (
@@ -295,20 +247,19 @@ def cost(m: Material) -> list[Block]:
 
 
 ORDER: list[tuple[str, str, Callable[[Material], list[Block]]]] = [
-    ("answer", "The answer", answers),
+    ("pictures", "Figures", pictures),
     ("belief", "Can the numbers be believed?", belief),
     ("audit", TABLES["audit"].title, audit),
-    ("pictures", "Pictures", pictures),
-    ("tables", "Tables", tables),
+    ("readers", "Can people tell?", readers),
+    ("experiments", "How much is needed?", beyond),
     ("strata", TABLES["strata"].title, strata),
     ("calibration", TABLES["calibration"].title, calibration),
+    ("fidelity", TABLES["fidelity"].title, fidelity),
+    ("tables", "Tables", tables),
     ("network_ensembles", TABLES["network_ensembles"].title, network_ensembles),
     ("external", TABLES["external"].title, external),
-    ("experiments", "How much is needed?", beyond),
-    ("fidelity", TABLES["fidelity"].title, fidelity),
-    ("readers", "Can people tell?", readers),
-    ("methods", "Methods", methods),
     ("differences", TABLES["generators"].title, differences),
     ("failed", "Failed trainings", failed),
     ("cost", "Cost", cost),
+    ("methods", "Methods", methods),
 ]

@@ -17,17 +17,18 @@ from understudy.reader.reader_names import ALL, PUBLISHED, TWICE
 from understudy.study.experiment_registry import EXPERIMENTS
 
 from .difference_chart import png_of
-from .page import Block, Paragraph
+from .page import Block, Folded, Paragraph
 from .reader_figure import draw_readers
 
 IN_HOUSE = (
-    "This page shows images of patients and stays in the house. There are real slices in its pictures.",
-    "To get a page that may be shared, set `report.shareable: true` in the config and make the report again: it has "
-    "the numbers and the charts, and no image.",
+    "This page shows images of patients and stays in the house.",
+    "There are real slices in its pictures. For a page that may be shared, set `report.shareable: true` in the config "
+    "and make the report again: it has the numbers and the charts, and no image.",
 )
 SHAREABLE = (
-    "This page shows no image of a patient. It shows no synthetic image either, as that may be a copy of one.",
-    "It has the numbers and the charts of the study. Readers have numbers in place of names.",
+    "This page shows no image of a patient.",
+    "It shows no synthetic image either, as that may be a copy of one. It has the numbers and the charts of the study. "
+    "Readers have numbers in place of names.",
 )
 CHARTS = (
     "dice",
@@ -43,8 +44,8 @@ ABSOLUTE = re.compile(r"(?<![\w/.])/[\w.-]+/[\w./-]*|\b[A-Za-z]:\\")
 
 def banner(shareable: bool) -> list[Block]:
     """What stands on top of the page."""
-    sentences, look = (SHAREABLE, "shareable") if shareable else (IN_HOUSE, "in-house")
-    return [Paragraph(" ".join(sentences), look)]
+    (who, why), look = (SHAREABLE, "shareable") if shareable else (IN_HOUSE, "in-house")
+    return [Paragraph(who, look), Folded("Why, and what else there is", [Paragraph(why)])]
 
 
 def check_chart(path: Path) -> None:

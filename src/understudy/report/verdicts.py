@@ -1,4 +1,5 @@
-"""The study's question, answered in one sentence for each generator: can its images stand in for real patients?
+"""The study's question, answered in a word and in a sentence for each generator: can its images stand in for real
+patients?
 
 The answer is read off the equivalence table, never off a difference alone: a generator whose segmenters could be as
 good or not, for all that so few subjects and repeats can tell, is undecided.
@@ -9,9 +10,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from .formats import rounded
 from .score_arrays import KEYS
+from .verdict_marks import NO, OPEN, YES, Said
 
-YES, NO, OPEN = "yes", "no", "open"
+MOST_NETWORKS = 2  # that are told one by one
+UNDECIDED = "Not decided"
 GOOD = ("equivalent", "better")
 RULE = (
     "Each network has an answer of its own, corrected for the number of generators. A generator's images are called as "
@@ -24,9 +28,9 @@ RULE = (
 @dataclass(frozen=True)
 class Answer:
     generator: str
-    verdict: str  # YES, NO, OPEN
-    word: str
+    said: Said  # in the matrix
     sentence: str
+    percent: float = float("nan")  # relative Dice, mean of the networks
 
 
 def answer(
@@ -43,41 +47,77 @@ def answer(
         resting: what failed_trainings.rests_on_failures gives.
     """
     rows = _own(equivalence, generator)
-    percent = _own(relative, generator)["percent"].dropna()
+    shares = _own(relative, generator).dropna(subset="percent")
     if not len(rows):
         reason = "it was not compared with real images (no training on its images alone, or none on real ones)"
-        return Answer(generator, OPEN, "Not decided", f"{name}: {reason}.")
-    verdicts = set(rows["verdict"])
+        return Answer(generator, Said(OPEN, UNDECIDED, why=["not compared with real images"]), f"{name}: {reason}.")
     several = rows["dataset"].nunique() > 1
     found = "; ".join(_of_network(row, several, resting) for row in rows.itertuples())
-    share = f" reached {_range(percent)} of the Dice that real images give" if len(percent) else " were compared"
-    said = f"{name}: segmenters trained on its images alone{share}; {found}."
-    return Answer(generator, *combined(verdicts), said)
+    reached = f" reached {_range(shares['percent'])} of the Dice of real images" if len(shares) else " were compared"
+    sentence = f"{name}: networks trained on its images alone{reached}; {found}."
+    verdict, word = combined(set(rows["verdict"]))
+    said = Said(verdict, word, _shares(shares), _why(verdict, rows, resting))
+    return Answer(generator, said, sentence, float(shares["percent"].mean()))
+
+
+def _shares(relative: pd.DataFrame) -> list[str]:
+    """Relative Dice of each network with its interval; of many, where they lie, and where all intervals do."""
+    if len(relative) > MOST_NETWORKS:
+        ends = _interval(relative["percent_low"].min(), relative["percent_high"].max())
+        return [f"{_range(relative['percent'])} ({ends})", f"of {len(relative)} networks"]
+    datasets, networks = (relative[name].nunique() > 1 for name in ("dataset", "segmenter"))
+    return [
+        f"{_percent(row)}{f' {row.segmenter}' * networks}{f', {row.dataset}' * datasets}"
+        for row in relative.itertuples()
+    ]
+
+
+def _percent(row) -> str:
+    return f"{rounded(row.percent, 0)} % ({_interval(row.percent_low, row.percent_high)})"
+
+
+def _interval(low: float, high: float) -> str:
+    return "no interval" if pd.isna(low) else f"{rounded(low, 0)} to {rounded(high, 0)}"
+
+
+def _why(verdict: str, rows: pd.DataFrame, resting: Mapping[tuple, tuple[str, str]]) -> list[str]:
+    """How sure it is, or why it is not."""
+    why, open_ones = [], int((rows["verdict"] == "undecided").sum())
+    if open_ones == len(rows):
+        why.append("too few trainings or test patients to tell")
+    elif open_ones:
+        why.append(f"not decided with {open_ones} of {len(rows)} networks")
+    elif verdict != OPEN and not pd.isna(wrong := rows["false_claim"].astype(float).max()):
+        why.append(f"wrong with probability {_probability(wrong)}")
+    if any(key in resting for key in rows[KEYS].itertuples(index=False, name=None)):
+        why.append("rests on trainings that failed")
+    return why
 
 
 def combined(verdicts: set[str]) -> tuple[str, str]:
-    """(verdict, word) of a generator, of those of all networks and data sets: RULE."""
+    """(verdict, word) of whether a generator's images are as useful as real ones, of those of all networks and data
+    sets: RULE."""
     good, worse = verdicts & set(GOOD), "worse" in verdicts
     if verdicts <= set(GOOD):
-        return YES, "As useful as real images"
+        return YES, "Yes"
     if verdicts == {"worse"}:
-        return NO, "Less useful than real images"
+        return NO, "No"
     if good and worse:
-        return OPEN, "It depends on the network"
+        return OPEN, "Depends on the network"
     if worse:
-        return NO, "Less useful, as far as is known"
-    return OPEN, "In part as useful" if good else "Not decided"
+        return NO, "No, as far as is known"
+    return OPEN, "In part" if good else UNDECIDED
 
 
 def _of_network(row, several_datasets: bool, resting: Mapping[tuple, tuple[str, str]]) -> str:
     where = f"{row.segmenter} on {row.dataset}" if several_datasets else row.segmenter
     spoken = {
-        "equivalent": f"equivalent to real images (within {row.margin:g} of Dice)",
+        "equivalent": f"as good as real images, within {row.margin:g} of Dice",
         "better": f"better than real images by more than {row.margin:g} of Dice",
-        "worse": f"worse by more than {row.margin:g} of Dice",
+        "worse": f"worse than real images by more than {row.margin:g} of Dice",
         "undecided": "undecided",
     }
-    false = "" if pd.isna(row.false_claim) else f", false with probability {_probability(row.false_claim)}"
+    false = "" if pd.isna(row.false_claim) else f" (wrong with probability {_probability(row.false_claim)})"
     _, instead = resting.get(tuple(getattr(row, key) for key in KEYS), ("", ""))
     failed = f", which rests on trainings that failed (without them {instead})" if instead else ""
     return f"with {where} {spoken[row.verdict]}{false}{failed}"
