@@ -54,4 +54,5 @@ def test_the_partition_file_is_understood_by_the_plugin():
 
 def test_a_dry_run_with_the_cluster_profile_needs_no_cluster(tmp_path):
     project = Project(tmp_path)
-    assert project.planned("--profile", "profiles/slurm", "--configfile", "config/demo_full.yaml")["train_segmenter"] == 31
+    jobs = project.planned("--profile", "profiles/slurm", "--configfile", "config/demo_full.yaml")
+    assert jobs["train_segmenter"] == 31
