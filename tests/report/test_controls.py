@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from understudy.report.controls import controls, sentences
+from understudy.report.controls import controls, copies_as_real, sentences
+from understudy.report.verdict_marks import NO, OPEN, UNASKED, YES
 
 
 def scores(mean, sd=0.01, seed=0, repeats=5):
@@ -43,3 +44,20 @@ def test_what_cannot_be_decided():
 def test_without_real_images_or_controls_there_is_no_row():
     assert not len(table(copies=scores(0.7))) and not len(table(real=scores(0.7), stylegan2=scores(0.6)))
     assert not len(table(real=scores(0.7), noise=np.empty((30, 0)))) and sentences(table()) == []
+
+
+@pytest.mark.parametrize(
+    ("copies", "verdict", "percent"),
+    [
+        (scores(0.7, seed=1), YES, "100\u00a0%"),
+        (scores(0.5, seed=1), NO, "71\u00a0%"),
+        (scores(0.69, sd=0.3, seed=1), OPEN, "93\u00a0%"),
+    ],
+)
+def test_copies_in_the_matrix(copies, verdict, percent):
+    said = copies_as_real(table(real=scores(0.7), copies=copies).reset_index())
+    assert said.verdict == verdict and said.numbers == [percent]
+
+
+def test_no_copies_were_asked_for():
+    assert copies_as_real(table(real=scores(0.7)).reset_index()).verdict == UNASKED

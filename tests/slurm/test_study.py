@@ -11,7 +11,7 @@ from study import TRAINERS, Study, wait_for_states
 
 @pytest.fixture(scope="module")
 def demo(cluster, tmp_path_factory):
-    """config/demo_full.yaml with one generator and segmenter, fewer images and repeats, run to its end; what was said."""
+    """demo_full.yaml with one generator and segmenter, fewer images and repeats, run to its end; what was said."""
     study = Study(tmp_path_factory.mktemp("demo") / "study", cluster, forked_jobs=True)
     config = yaml.safe_load((ROOT / "config/demo_full.yaml").read_text())
     del config["results"], config["runs"]

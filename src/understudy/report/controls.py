@@ -12,7 +12,9 @@ import pandas as pd
 from understudy.statistics.intervals import DRAWS, difference, interval
 from understudy.study.sources import COPIES, REAL, is_control
 
+from . import verdict_marks as marks
 from .comparisons import ALPHA, LEVEL, Matrices
+from .verdicts import UNDECIDED as NOT_DECIDED
 
 CONTROLS = [
     "dataset", "segmenter", "control", "augmentation", "expected", "dice", "low", "high", "real_dice", "difference",
@@ -57,6 +59,22 @@ def little(mean: float, low: float, high: float, limit: float) -> str:
     if high < limit:
         return YES
     return NO if low > limit else UNDECIDED
+
+
+def copies_as_real(table: pd.DataFrame) -> marks.Said:
+    """Are copies of the training images as useful as real ones, in every setting?"""
+    rows = table[table["control"] == COPIES]
+    if rows.empty:
+        return marks.Said(marks.UNASKED, "Not asked")
+    percent = 100 * rows["dice"] / rows["real_dice"]
+    numbers = [
+        f"{percent.min():.0f} to {percent.max():.0f}\u00a0%" if len(rows) > 1 else f"{percent.iloc[0]:.0f}\u00a0%"
+    ]
+    if rows["behaves"].eq(YES).all():
+        return marks.Said(marks.YES, "Yes", numbers)
+    if rows["behaves"].eq(NO).any():
+        return marks.Said(marks.NO, "No", numbers, ["so no number here is to be believed"])
+    return marks.Said(marks.OPEN, NOT_DECIDED, numbers, ["so few repeats cannot tell"])
 
 
 def sentences(table: pd.DataFrame) -> list[str]:

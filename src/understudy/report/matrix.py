@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.study.sources import Source, generators_of
+from understudy.study.sources import COPIES, Source, generators_of
 
 from .audits import read_audits, shared, without_controls
 from .choice import Standing, choice, disbelief
 from .comparisons import PRIMARY
+from .controls import copies_as_real
 from .costs_so_far import cost_of
 from .failed_trainings import rests_on_failures
 from .page import Matrix, MatrixRow, Question
 from .page_material import Material
 from .reader_sentences import taken_for_real
 from .spoken_names import spoken
-from .verdict_marks import NO, OPEN, UNASKED, YES
+from .verdict_marks import NO, OPEN, UNASKED, YES, Said
 from .verdicts import Answer, answer
 
 QUESTIONS = (  # and what the numbers below are
@@ -63,7 +64,16 @@ def matrix(m: Material, ranked: Sequence[Standing]) -> Matrix:
         cells = (one.useful, one.shared, taken_for_real(asked, one.generator), cost)
         about = "" if one.named_beforehand else EXPLORED
         rows.append(MatrixRow(one.name, about, thumbnail(m, one.generator), cells))
-    return Matrix(QUESTIONS, rows)
+    return Matrix(QUESTIONS, rows + row_of_copies(m))
+
+
+def row_of_copies(m: Material) -> list[MatrixRow]:
+    """What the answers are for images that are copies of patients, made as a control: useful, and not to be shared."""
+    if not (audits := [a for a in read_audits(m.audits) if a["generator"] == COPIES]):
+        return []
+    nobody, nothing = Said(UNASKED, "Not asked"), Said("", "Nothing", why=["they are training images"])
+    cells = (copies_as_real(m.table("controls")), shared(audits), nobody, nothing)
+    return [MatrixRow("copies of patients", "a control, made to test the audit", None, cells)]
 
 
 def best_choice(m: Material, ranked: Sequence[Standing]) -> str:
