@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from audited import audit_summary
 
-from understudy.report.audits import shared
+from understudy.report.audits import shared, short_percent
 from understudy.report.choice import Standing, choice, disbelief
 from understudy.report.costs_so_far import cost_of, spoken_hours
 from understudy.report.reader_sentences import could_tell, reader_sentences, taken_for_real
@@ -72,6 +72,13 @@ def test_sharing_is_what_the_audit_says():
     assert shared([audit(verdict="cannot say")]).verdict == OPEN
     several = shared([audit(verdict="fail", reasons=["it copies: 3", "it gives away who: 4", "it tells: 5"])])
     assert several.why == ["it copies", "and 2 more"]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0"), (0.00044, "0.044"), (0.0099, "0.99"), (0.0996, "10"), (0.43, "43"), (0.9962, "100")]
+)
+def test_shares_have_two_digits(share, text):
+    assert short_percent(share) == text
 
 
 def test_sets_that_differ_are_told_apart():

@@ -79,8 +79,13 @@ def _flags(audits: Sequence[Mapping]) -> list[str]:
     return [f"{_flagged(a)}{f', {_which(a)}' * (len(audits) > 1)}" for a in audits]
 
 
+def short_percent(share: float) -> str:
+    """Two digits, without an exponent: 0.38, 4.3, 43, 100."""
+    return f"{100 * share:.2g}" if share < 0.0995 else f"{100 * share:.0f}"
+
+
 def _flagged(a: Mapping) -> str:
-    low, high = (f"{100 * a['memorized'][end]:.2g}" for end in ("low", "high"))
+    low, high = (short_percent(a["memorized"][end]) for end in ("low", "high"))
     return f"{a['memorized']['count']} of {a['count']} ({low} to {high}\u00a0%)"
 
 
