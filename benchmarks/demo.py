@@ -46,20 +46,24 @@ def lines_of(seed: int, seconds: float, results: Path) -> list[str]:
     return lines
 
 
+def written(lines: list[str]) -> str:
+    head = ("seed", "seconds", "images", "Dice, % of real", "audit", "flagged")
+    about = f"`make demo` without its set-up. Limits: {SECONDS} seconds; {PERCENT} % with every network, for the best."
+    return "\n".join([about, "", "| " + " | ".join(head) + " |", "| --- " * len(head) + "|", *lines]) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     a = parser.parse_args()
-    head = ("seed", "seconds", "images", "Dice, % of real", "audit", "flagged")
-    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    lines = []
     for seed in a.seeds:
         with tempfile.TemporaryDirectory() as folder:
             seconds = run(seed, Path(folder))
             lines += lines_of(seed, seconds, Path(folder) / "results")
-        print("\n".join(lines), flush=True)
-    about = f"`make demo` without its set-up. Limits: {SECONDS} seconds; {PERCENT} % with every network, for the best."
-    a.output.write_text(about + "\n\n" + "\n".join(lines) + "\n")
+        print(written(lines), flush=True)
+    a.output.write_text(written(lines))
 
 
 if __name__ == "__main__":

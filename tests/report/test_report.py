@@ -87,6 +87,7 @@ def test_the_first_screen_answers(report, study):
     assert {tuple(cells[1:3]) for cells in found.values()} == {("– Not audited", "– Not asked")}
     assert {cells[3] for cells in found.values()} == {"3.0 hours training 1.5 hours sampling 1.5 hours"}
     assert report.count('<img alt="One image of ') == 3
+    assert "Dice, % of real images; yes: within 0.03 of Dice" in report
 
 
 def test_the_numbers_of_the_first_screen_are_those_of_the_tables(report, study):

@@ -64,7 +64,9 @@ def matrix(m: Material, ranked: Sequence[Standing]) -> Matrix:
         cells = (one.useful, one.shared, taken_for_real(asked, one.generator), cost)
         about = "" if one.named_beforehand else EXPLORED
         rows.append(MatrixRow(one.name, about, thumbnail(m, one.generator), cells))
-    return Matrix(QUESTIONS, rows + row_of_copies(m))
+    useful, *others = QUESTIONS
+    useful = replace(useful, numbers=f"{useful.numbers}; yes: within {m.evaluation['equivalence_margin']:g} of Dice")
+    return Matrix((useful, *others), rows + row_of_copies(m))
 
 
 def row_of_copies(m: Material) -> list[MatrixRow]:
