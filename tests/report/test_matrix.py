@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from audited import audit_summary
 
-from understudy.report.audits import shared, short_percent
+from understudy.report.audits import finding, shared, short_percent
 from understudy.report.choice import Standing, choice, disbelief
 from understudy.report.costs_so_far import cost_of, spoken_hours
 from understudy.report.reader_sentences import could_tell, reader_sentences, taken_for_real
@@ -72,6 +72,12 @@ def test_sharing_is_what_the_audit_says():
     assert shared([audit(verdict="cannot say")]).verdict == OPEN
     several = shared([audit(verdict="fail", reasons=["it copies: 3", "it gives away who: 4", "it tells: 5"])])
     assert several.why == ["it copies", "and 2 more"]
+
+
+def test_flags_are_told_with_what_chance_does():
+    said = finding(audit(chance={"flagged": 0.028, "copies": 1.0}))
+    assert said.startswith("nothing that chance does not explain. 31 of 1000 images are flagged")
+    assert "By chance 10 would be. Of sets that copy nobody, 2.8 % have so many." in said
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,10 @@ def finding(a: Mapping) -> str:
     if a["verdict"] == CANNOT_SAY:
         return f"nobody can say whether they may be shared. {_sentences(a['reasons'])}"
     flagged, count = a["memorized"]["count"], a["count"]
+    chance = f" Of sets that copy nobody, {short_percent(a['chance']['flagged'])} % have so many." * (flagged > 0)
     return (
-        f"no sign of copies. {flagged} of {count} images are flagged: as near to a patient's image as hardly anybody "
-        f"else's is. By chance {count * a['false_positive_rate']:.0f} would be. {missed(a)}"
+        f"nothing that chance does not explain. {flagged} of {count} images are flagged: as near to a patient's image "
+        f"as hardly anybody else's is. By chance {count * a['false_positive_rate']:.0f} would be.{chance} {missed(a)}"
     )
 
 
