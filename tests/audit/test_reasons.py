@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from audited import AUDIT, MEMBERS
 
-from understudy.audit.reasons import Findings, failures, in_short, limits
+from understudy.audit.reasons import Findings, failures, limits
+from understudy.report.audits import in_short
 
 
 def findings(**changes) -> Findings:

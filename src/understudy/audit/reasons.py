@@ -1,6 +1,6 @@
 """Why images must not be shared, and why finding nothing would not mean that nothing is there: one sentence each.
 
-Each is `in a few words: what was found, with its numbers`, so that a page can say the few words alone (`in_short`).
+Each is `in a few words: what was found, with its numbers`, so that a page can say the few words alone (`in_short` of report/audits.py).
 """
 
 from collections.abc import Mapping
@@ -32,11 +32,6 @@ def failures(found: Findings, audit: Mapping) -> list[str]:
         *_disclosure(found.disclosure, audit),
         *_filtered(found.before, audit),
     ]
-
-
-def in_short(reason: str) -> str:
-    """A reason in a few words, without its numbers."""
-    return reason.partition(": ")[0]
 
 
 def told_apart(one: Mapping, limit: float) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from understudy.audit.reasons import in_short
 from understudy.files.json_forms import Audit
 from understudy.files.outside import read_json_as
 from understudy.release.privacy_questions import parts
@@ -52,6 +51,11 @@ def finding(a: Mapping) -> str:
         f"nothing that chance does not explain. {flagged} of {count} images are flagged: as near to a patient's image "
         f"as hardly anybody else's is. By chance {count * a['false_positive_rate']:.0f} would be.{chance} {missed(a)}"
     )
+
+
+def in_short(reason: str) -> str:
+    """A reason of audit/reasons.py in a few words, without its numbers."""
+    return reason.partition(": ")[0]
 
 
 def _sentences(reasons: Sequence[str]) -> str:
