@@ -1,6 +1,7 @@
 """Why images must not be shared, and why finding nothing would not mean that nothing is there: one sentence each.
 
-Each is `in a few words: what was found, with its numbers`, so that a page can say the few words alone (`in_short` of report/audits.py).
+Each is `in a few words: what was found, with its numbers`, so that a page can say the few words alone (`in_short` of
+report/audits.py).
 """
 
 from collections.abc import Mapping
