@@ -398,7 +398,7 @@ def test_planted_training_slices_are_found_out(people):
     expected = {f"{5 * i + 2:06d}.png": train.names[original] for i, original in enumerate(originals)}
     assert set(expected) <= set(flagged.index) and len(flagged) <= 37 + 10
     assert {name: flagged.loc[name, "nearest"] for name in expected} == expected
-    assert result.summary["verdict"] == "fail" and "of 200 images" in result.summary["reasons"][0]
+    assert result.summary["verdict"] == "fail" and " of 200 (" in result.summary["reasons"][0]
     assert result.images["flagged"].head(len(flagged)).all()  # the list begins with them
     table = result.subjects.set_index("subject")
     counts = {s: sum(name.startswith(f"{s}/") for name in expected.values()) for s in table.index}
@@ -420,7 +420,9 @@ def test_what_a_filter_dropped_is_not_forgotten(people):
     )
     summary = judged(people, clean, "filtered", find_power=0).summary
     assert summary["verdict"] == "fail" and (summary["dropped"], summary["flagged_before"]) == (30, 50)
-    assert summary["reasons"][0].startswith("50 images were flagged before a filter dropped some, 25.00% of as many")
+    assert summary["reasons"][0].startswith(
+        "the generator copies too much: 50 images were flagged before a filter dropped some, 25.00% of"
+    )
     few = with_copies(
         people, "few", np.empty((0, 5, 16, 16), np.uint8), filtered={"dropped": 8, "flagged": 8, "drawn": 220}
     )
@@ -450,7 +452,10 @@ def test_a_person_with_two_names_is_named_and_changes_little(people, tmp_path):
     summary = judged(twice, with_copies(twice, "twice", np.repeat(x[40:50], 4, 0)), "twice").summary
     assert summary["verdict"] == "fail" and summary["copies"]["count"] >= 40
     clean = judged(twice, good, "good", find_power=0).summary
-    assert clean["verdict"] == "cannot say" and "1 test subjects are training subjects" in clean["reasons"][0]
+    assert (
+        clean["verdict"] == "cannot say"
+        and "1 test patients are training patients under another name" in clean["reasons"][0]
+    )
 
 
 def test_two_visits_of_one_person_are_one_person(people, tmp_path):

@@ -33,7 +33,7 @@ def test_who_remembers_is_found_out(people):
 
     told = attack(remembers, META, train, test)
     assert told["membership"]["auc"] == 1 and told["subjects"] == {"train": 12, "test": 12}
-    assert "explain training subjects better than test subjects with an AUC of 1.00" in problem(told, 0.6)
+    assert "explain training patients better than others (AUC 1.00" in problem(told, 0.6)
     clean = attack(lambda x_NCHW: host.normal(0, 1, len(x_NCHW)), META, train, test)
     assert problem(clean, 0.6) is None and PEOPLE >= 12
 

@@ -195,4 +195,9 @@ def test_an_attack_that_succeeded_or_was_on_others(results, change):
     else:
         told["weights_sha256"] = "1" * 64
     path.write_text(json.dumps(told))
-    refused(results, {"given away": "an AUC of 0.90", "other weights": "found another SHA-256 of weights"}[change])
+    refused(
+        results,
+        {"given away": "(AUC 0.90, 0.80 to 0.95; allowed 0.6)", "other weights": "found another SHA-256 of weights"}[
+            change
+        ],
+    )

@@ -98,7 +98,7 @@ def test_the_study_ends_with_all_that_happened_in_tables_and_page(study):
         "Each generator was trained 3 times", "3 of them failed, and they count", COLLAPSE, DIVERGED,
         "Repeats were added in looks",
         "unet, stylegan2: undecided after 3 of 3 repeats; 1 of the trainings behind that failed.",
-        "there are no images: the training of the generator failed", "With and without failed trainings",
+        "There are no images: the training of the generator failed", "With and without failed trainings",
         "Every training of the study has scores",
     ):  # fmt: skip
         assert said in " ".join(page.split()), said
