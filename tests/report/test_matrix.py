@@ -74,6 +74,13 @@ def test_sharing_is_what_the_audit_says():
     assert several.why == ["it copies", "and 2 more"]
 
 
+def test_images_that_are_not_there_have_no_numbers():
+    failed = {"verdict": "cannot say", "reasons": ["there are no images: it collapsed"], "failure": "it collapsed"}
+    assert shared([audit(**failed)]) == Said(OPEN, "Cannot say", [], ["there are no images"])
+    both = shared([audit(), audit(generator="stylegan2-seed2", **failed)])  # the second says nothing of copies
+    assert both.numbers == ["31 of 1000 (2.1 to 4.3\u00a0%), made, training 1"] and both.why == ["there are no images"]
+
+
 def test_flags_are_told_with_what_chance_does():
     said = finding(audit(chance={"flagged": 0.028, "copies": 1.0}))
     assert said.startswith("nothing that chance does not explain. 31 of 1000 images are flagged")

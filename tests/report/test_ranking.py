@@ -67,6 +67,9 @@ def test_our_fidelity_is_ranked_and_correlated():
     fidelity = pd.DataFrame({"dataset": "d", "generator": ["a", "b", "c"], "frechet": [9.0, 5.0, 1.0]})
     values = criteria({"dice": table}, fidelity)
     assert ranking(values)["frechet_rank"].tolist() == [3, 2, 1] == ranking(values)["unet_plain_dice_rank"].tolist()
+    others = pd.DataFrame({"dataset": "d", "generator": ["real (test)", "a-ensemble2"], "frechet": [0.1, 0.2]})
+    with_others = criteria({"dice": table}, pd.concat([fidelity, others]))
+    assert with_others.equals(values), "what segmenters did not learn from alone is no generator to rank"
     (row,) = correlations(values, fidelity).to_dict("records")
     assert (row["source"], row["spearman"], row["p"]) == ("ours", -1, pytest.approx(2 / 6))
     assert len(published_fidelity("brats2020")) == 5

@@ -133,7 +133,8 @@ def summary_of(
         {"training": len(training), "test": len(people_of(test)) - len(same["test"])}, len(same["test"]),
     )  # fmt: skip
     fails, unclear = failures(findings, audit), limits(findings, audit)
-    if failure := samples.meta["source"].get("failure"):
+    failure = samples.meta["source"].get("failure")
+    if failure:
         fails, unclear = [], [f"there are no images: the training of the generator failed ({failure})"]
     one = found[f"{view}/train"]
     return {
@@ -160,6 +161,7 @@ def summary_of(
         "disclosure": told,
         "verdict": FAIL if fails else CANNOT_SAY if unclear else PASS,
         "reasons": fails or unclear,
+        **({"failure": failure} if failure else {}),
     }
 
 

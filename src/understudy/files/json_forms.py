@@ -370,6 +370,7 @@ class Audit(Form):
     correlation_of_test: Quantiles
     membership: Membership
     disclosure: dict[Name, Apart]
+    failure: Text | None = None  # why the training failed: there are no images, and their numbers say nothing
     verdict: Literal["pass", "fail", "cannot say"]
     reasons: list[Text]
 

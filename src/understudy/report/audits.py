@@ -77,11 +77,13 @@ def shared(audits: Sequence[Mapping]) -> Said:
 
 
 def _flags(audits: Sequence[Mapping]) -> list[str]:
-    """Flagged images of each set, with the interval in percent; of many sets, that with the largest share."""
-    worst = max(audits, key=lambda a: a["memorized"]["share"])
-    if len(audits) > MOST_SETS:
-        return [f"{_flagged(worst)}, the worst of {len(audits)} sets"]
-    return [f"{_flagged(a)}{f', {_which(a)}' * (len(audits) > 1)}" for a in audits]
+    """Flagged images of each set that there is, with the interval in percent; of many sets, that with the largest
+    share."""
+    there = [a for a in audits if not a.get("failure")]
+    if len(there) > MOST_SETS:
+        worst = max(there, key=lambda a: a["memorized"]["share"])
+        return [f"{_flagged(worst)}, the worst of {len(there)} sets"]
+    return [f"{_flagged(a)}{f', {_which(a)}' * (len(audits) > 1)}" for a in there]
 
 
 def short_percent(share: float) -> str:

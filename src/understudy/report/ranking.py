@@ -35,13 +35,18 @@ def criteria(tables: Mapping[str, pd.DataFrame], fidelity: pd.DataFrame | None =
 
     Args:
         tables: "dice", "hausdorff", ...: with dataset, segmenter, training_set, augmentation, mean_mean.
-        fidelity: dataset, generator and a column per metric of the images, of which STUDY_FIDELITY count.
+        fidelity: dataset, generator and a column per metric of the images, of which STUDY_FIDELITY count, and of the
+            rows those that a table ranks: real test images, ensembles and the like are no generators.
     """
-    found = []
+    found, ranked = [], set()
     for metric, table in tables.items():
         alone = table[[ranks_alone(kind) for kind in table["training_set"]]]
         criterion = alone["segmenter"] + "_" + alone["augmentation"] + "_" + metric
         found.append(_long(alone["dataset"], alone["training_set"], criterion, alone["mean_mean"], metric))
+        ranked |= set(zip(alone["dataset"], alone["training_set"], strict=True))
+    if fidelity is not None:
+        rows = zip(fidelity["dataset"], fidelity["generator"], strict=True)
+        fidelity = fidelity[[row in ranked for row in rows]]
     for metric in [] if fidelity is None else [name for name in STUDY_FIDELITY if name in fidelity]:
         found.append(_long(fidelity["dataset"], fidelity["generator"], metric, fidelity[metric], metric))
     return pd.concat(found, ignore_index=True)
