@@ -28,11 +28,11 @@ def test_every_answer_has_a_sign_and_a_colour_of_its_own():
         ([], "No generator was trained"),
         (
             [standing(), standing(NO, NO, name="B")],
-            "Use the A images: they are as useful as real images, and the audit",
+            "Use the A images: they are as useful as real images, within 0.02 of Dice, and the",
         ),
         ([standing(), standing(name="B")], "Use the A or B images: each set is as useful"),
         ([standing(may=NO), standing(name="B")], "Use the B images: "),
-        ([standing(may=NO)], "Use the A images in the house only: they are as useful as real images, but must not"),
+        ([standing(may=NO)], "Use the A images in the house only: they are as useful as real images, within"),
         ([standing(may=OPEN)], "but nobody can say whether they may be shared."),
         ([standing(may=UNASKED)], "but no audit has looked for copies of patients."),
         ([standing(NO), standing(NO)], "None can be recommended yet, because training on real images is better"),
@@ -41,11 +41,11 @@ def test_every_answer_has_a_sign_and_a_colour_of_its_own():
     ],
 )
 def test_only_what_is_proven_is_recommended(standings, said):
-    assert said in choice(standings, "", generator_seeds=3)
+    assert said in choice(standings, "", generator_seeds=3, margin=0.02)
 
 
 def test_images_of_one_training_are_recommended_and_not_their_generator():
-    assert choice([standing()], "", generator_seeds=1).startswith("Use these A images: ")
+    assert choice([standing()], "", generator_seeds=1, margin=0.02).startswith("Use these A images: ")
 
 
 def test_nothing_is_recommended_by_numbers_that_nobody_can_believe():
@@ -53,7 +53,7 @@ def test_nothing_is_recommended_by_numbers_that_nobody_can_believe():
     copies = audit_summary(generator="copies")
     assert disbelief(fine, [audit_summary(), copies | {"verdict": "fail"}]) == ""
     for why in (disbelief(wrong, []), disbelief(fine, [copies])):
-        assert choice([standing()], why, 3) == f"None can be recommended yet, because {why}." and why
+        assert choice([standing()], why, 3, 0.02) == f"None can be recommended yet, because {why}." and why
 
 
 # ---- may they be shared? ---------------------------------------------------------------------------------------------

@@ -39,9 +39,9 @@ def disbelief(controls: pd.DataFrame, audits: Sequence[Mapping]) -> str:
     return ""
 
 
-def choice(standings: Sequence[Standing], unbelieved: str, generator_seeds: int) -> str:
+def choice(standings: Sequence[Standing], unbelieved: str, generator_seeds: int, margin: float) -> str:
     """`unbelieved`: what disbelief gives. `generator_seeds`: trainings of each generator; 1: only these images are
-    known."""
+    known. `margin`: of Dice, within which images are as useful as real ones."""
     if not standings:
         return "No generator was trained, so there is nothing to choose from."
     if unbelieved:
@@ -51,15 +51,16 @@ def choice(standings: Sequence[Standing], unbelieved: str, generator_seeds: int)
     for verdict, said in BY_SHARING.items():
         if names := [s.name for s in good if s.shared.verdict == verdict]:
             each = "each set is" if len(names) > 1 else "they are"
-            return f"Use {which} {' or '.join(names)} images{said.format(each=each)}"
+            useful = f"{each} as useful as real images, within {margin:g} of Dice,"
+            return f"Use {which} {' or '.join(names)} images{said.format(useful=useful)}"
     return f"{NONE_YET} {_nothing_proven(standings)}."
 
 
 BY_SHARING = {
-    YES: ": {each} as useful as real images, and the audit found no copies of patients.",
-    OPEN: " in the house only: {each} as useful as real images, but nobody can say whether they may be shared.",
-    UNASKED: " in the house only: {each} as useful as real images, but no audit has looked for copies of patients.",
-    NO: " in the house only: {each} as useful as real images, but must not be shared.",
+    YES: ": {useful} and the audit found no copies of patients.",
+    OPEN: " in the house only: {useful} but nobody can say whether they may be shared.",
+    UNASKED: " in the house only: {useful} but no audit has looked for copies of patients.",
+    NO: " in the house only: {useful} but must not be shared.",
 }
 
 

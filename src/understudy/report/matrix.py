@@ -80,7 +80,8 @@ def row_of_copies(m: Material) -> list[MatrixRow]:
 
 def best_choice(m: Material, ranked: Sequence[Standing]) -> str:
     """In one line."""
-    return choice(ranked, disbelief(m.table("controls"), read_audits(m.audits)), m.generator_seeds)
+    unbelieved = disbelief(m.table("controls"), read_audits(m.audits))
+    return choice(ranked, unbelieved, m.generator_seeds, m.evaluation["equivalence_margin"])
 
 
 def audits_of(m: Material) -> list[dict]:
