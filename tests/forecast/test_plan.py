@@ -7,7 +7,7 @@ import pytest
 
 from understudy.files.atomic import hash_of
 from understudy.forecast.jobs import Job
-from understudy.forecast.plan import Hours, known_hours, summary
+from understudy.forecast.plan import Hours, known_hours, planned, summary
 
 CONFIG = {"results": "results", "generators": {"stylegan2": {}}}
 SETTING = {"dataset": "made", "segmenter": "unet", "augmentation": "plain"}
@@ -88,3 +88,12 @@ def test_a_forecast_of_this_config_alone_counts(written):
 def test_what_the_hours_rest_on_is_said(written, measured, said):
     written(speeds={"generators/stylegan2": {"measured": True}, "segmenters/unet/plain": {"measured": measured}})
     assert known_hours(CONFIG).source.endswith(said)
+
+
+@pytest.mark.parametrize("text", ['{"config"', "[]", ""])
+def test_a_damaged_forecast_costs_the_hours_and_not_the_plan(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/forecast.json").write_text(text)
+    told = planned(JOBS, CONFIG)
+    assert told.startswith(summary(JOBS, None)) and "results/forecast.json: found" in told.splitlines()[-1]

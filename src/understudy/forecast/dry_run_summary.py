@@ -8,7 +8,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from .dry_run import told
 from .jobs import jobs_of
-from .plan import known_hours, summary
+from .plan import planned
 
 LISTED = (LogEvent.JOB_INFO, LogEvent.GROUP_INFO)
 HINT = "Every job, with files and command: -p"
@@ -49,4 +49,4 @@ class _Summary(logging.Handler):
             dag = self.workflow.dag
             jobs = jobs_of([told(job, dag) for job in dag.jobs])
             hint = "" if self.workflow.output_settings.printshellcmds else f"\n{HINT}"
-            logger.info(f"{summary(jobs, known_hours(self.config))}{hint}\n")
+            logger.info(f"{planned(jobs, self.config)}{hint}\n")

@@ -45,6 +45,14 @@ def known_hours(config: Mapping) -> Hours | None:
     return Hours(told["jobs"], told["device"], f"{path} of {day}: {how}")
 
 
+def planned(jobs: Sequence[Job], config: Mapping) -> str:
+    """`summary`, with the hours of the last forecast; one that is damaged costs the hours, not the plan."""
+    try:
+        return summary(jobs, known_hours(config))
+    except ValueError as error:
+        return f"{summary(jobs, None)}\n{error}. Forecast anew"
+
+
 def summary(jobs: Sequence[Job], hours: Hours | None) -> str:
     """A line for each branch: how many jobs are done, how many are to run, how long these take.
 
