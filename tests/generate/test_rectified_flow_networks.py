@@ -5,6 +5,7 @@ import torch
 from made import real_images, rng
 from torch.nn import functional as F
 
+from understudy.generate import build
 from understudy.generate.rectified_flow_networks import Block, ConvNeXt, Folded
 
 SHAPE = {"width": 32, "blocks": 4, "attention_interval": 2, "heads": 2, "dropout": 0.0}
@@ -43,10 +44,10 @@ def test_a_block_is_its_formula():
     block, x_NCHW, embedding_NK = moved(Block(32, 0.0)), torch.randn(2, 32, 4, 4, generator=rng()), torch.ones(2, 32)
     scale, shift, gate = (F.silu(embedding_NK) @ block.time.weight.T + block.time.bias).view(2, 3, 32, 1, 1).unbind(1)
     mean, variance = x_NCHW.mean((2, 3), keepdim=True), x_NCHW.var((2, 3), correction=0, keepdim=True)
-    h_NCHW = F.pad((x_NCHW - mean) / (variance + 1e-5).sqrt() * (1 + scale) + shift, (2, 2, 2, 2))
+    h_NCHW = F.pad((x_NCHW - mean) / (variance + 1e-5).sqrt() * (1 + scale) + shift, (1, 1, 1, 1))
     kernel_CKK = block.depthwise.weight[:, 0]
     h_NCHW = block.depthwise.bias[:, None, None] + sum(
-        kernel_CKK[:, i, j, None, None] * h_NCHW[:, :, i : i + 4, j : j + 4] for i in range(5) for j in range(5)
+        kernel_CKK[:, i, j, None, None] * h_NCHW[:, :, i : i + 4, j : j + 4] for i in range(3) for j in range(3)
     )
     up = torch.einsum("oc,nchw->nohw", block.up.weight[..., 0, 0], h_NCHW) + block.up.bias[:, None, None]
     down = torch.einsum("oc,nchw->nohw", block.down.weight[..., 0, 0], F.silu(up)) + block.down.bias[:, None, None]
@@ -66,7 +67,7 @@ def test_attention_stands_after_every_nth_block(interval, after):
 
 @pytest.mark.parametrize("interval", [0, 2])
 def test_only_attention_sees_far(interval):
-    """Four depthwise convolutions, the first and the last one reach 2 * 4 + 2 pixels; the norms see all, so that a far
+    """Two depthwise convolutions, the first and the last one reach 4 pixels; the norms see all, so that a far
     change moves other pixels only through their mean and variance: here it keeps both."""
     network = moved(ConvNeXt(5, 32, **SHAPE | {"attention_interval": interval, "blocks": 2}))
     network.blocks = network.blocks[:2]
@@ -77,8 +78,17 @@ def test_only_attention_sees_far(interval):
     y_NCHW = x_NCHW.clone()
     y_NCHW[..., 0, 0] += 1
     difference = (network(x_NCHW, t_N) - network(y_NCHW, t_N)).abs().sum((0, 1)).detach()
-    assert difference[0, 0] > 0 and difference[6, 6] > 0
+    assert difference[0, 0] > 0 and difference[4, 4] > 0
     assert (difference[16:, 16:].max() > 0) == bool(interval)
+
+
+@pytest.mark.parametrize(("patch", "kernel"), [(1, 3), (2, 1), (4, 1)])
+def test_a_square_of_pixels_needs_no_neighbours_at_the_edges(patch, kernel):
+    """Its first and last convolution are matrices, as in the transformer of Peebles and Xie."""
+    options = {"network": "convnext", "multipliers": None, "patch": patch, "width": 32, "blocks": 1, "precision": "fp32"}
+    network = build("rectified_flow", channels=2, size=16, **options).networks["denoiser"]
+    network = network.network if patch > 1 else network
+    assert network.first.kernel_size == network.last.kernel_size == (kernel, kernel)
 
 
 def test_it_knows_where_and_when():

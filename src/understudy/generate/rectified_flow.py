@@ -149,7 +149,7 @@ def _network(channels: int, size: int, o: Options) -> nn.Module:
         network = unet(channels, size, o)
     else:
         shape = {key: getattr(o, key) for key in ("width", "blocks", "attention_interval", "heads", "dropout")}
-        network = ConvNeXt(channels, size, spans=o.mean_flow > 0, **shape)
+        network = ConvNeXt(channels, size, edge_kernel=1 if o.patch > 1 else 3, spans=o.mean_flow > 0, **shape)
     return Folded(network, o.patch) if o.patch > 1 else network
 
 

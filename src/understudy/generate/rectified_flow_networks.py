@@ -3,7 +3,7 @@
 Papers    Liu et al.: "A ConvNet for the 2020s", CVPR 2022 (a depthwise convolution, then 1 x 1 up and down); Peebles,
           Xie: "Scalable Diffusion Models with Transformers", ICCV 2023 (norms without weights, modulated by t; every
           block begins as the identity).
-Departs   5 x 5 in place of 7 x 7, twice as many channels between the 1 x 1 convolutions in place of four times, SiLU,
+Departs   3 x 3 in place of 7 x 7, twice as many channels between the 1 x 1 convolutions in place of four times, SiLU,
           group norm; attention after some blocks.
 """
 
@@ -22,7 +22,7 @@ class Block(nn.Module):
     def __init__(self, width: int, dropout: float):
         super().__init__()
         self.norm, self.time = nn.GroupNorm(GROUPS, width, affine=False), zero(nn.Linear(width, 3 * width))
-        self.depthwise = nn.Conv2d(width, width, 5, padding=2, groups=width)
+        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.up, self.down = nn.Conv2d(width, EXPANSION * width, 1), nn.Conv2d(EXPANSION * width, width, 1)
         self.dropout = nn.Dropout(dropout)
 
@@ -34,7 +34,8 @@ class Block(nn.Module):
 
 class ConvNeXt(nn.Module):
     """forward(x_NCHW, t_N) -> (N, C, H, W); with `spans` also forward(x_NCHW, t_N, span_N), of a jump so far from t.
-    Where a pixel lies it is told by a learned map, which is added."""
+    Where a pixel lies it is told by a learned map, which is added. `edge_kernel`: of the first and the last
+    convolution; 1 is enough where a pixel is a square of pixels."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class ConvNeXt(nn.Module):
         attention_interval: int,
         heads: int,
         dropout: float,
+        edge_kernel: int = 3,
         spans: bool = False,
     ):
         super().__init__()
@@ -53,13 +55,13 @@ class ConvNeXt(nn.Module):
         self.embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         if spans:
             self.embed_span = nn.Sequential(nn.Linear(width, width), nn.SiLU(), zero(nn.Linear(width, width)))
-        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.first = nn.Conv2d(channels, width, edge_kernel, padding=edge_kernel // 2)
         self.position_1CHW = nn.Parameter(torch.zeros(1, width, size, size))
         self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(blocks))
         attends = {i for i in range(blocks) if attention_interval and (i + 1) % attention_interval == 0}
         self.attention = nn.ModuleDict({str(i): Attention(width, heads) for i in sorted(attends)})
         self.norm = nn.GroupNorm(GROUPS, width)
-        self.last = zero(nn.Conv2d(width, channels, 3, padding=1))
+        self.last = zero(nn.Conv2d(width, channels, edge_kernel, padding=edge_kernel // 2))
 
     def forward(self, x_NCHW: Tensor, t_N: Tensor, span_N: Tensor | None = None) -> Tensor:
         embedding_NK = self.embed(timestep_embedding(t_N, self.width).to(x_NCHW.dtype))
