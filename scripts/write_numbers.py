@@ -160,7 +160,7 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
     (of_strata, "benchmarks/strata.md", "benchmarks/README.md",
      "{low} to {high} % with several trainings of a generator; with one {one} % at worst"),
     (of_conclusions, "benchmarks/conclusions.md", "docs/evaluation.md",
-     'the verdict was "equivalent" in {with} % counting all trainings and in {survivors} % counting survivors alone'),
+     '"equivalent" in {with} % counting all trainings and in {survivors} % counting survivors alone'),
     (of_looks, "benchmarks/looks.md", "docs/evaluation.md",
      "took {mean} % of the GPU-hours of the whole grid on average ({low} to {high} % by network). Power fell by {lost} "
      "points on average and by {most} at most, and at most {false} % of studies made a false claim, whatever was true. "
@@ -168,8 +168,8 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
     (of_looks, "benchmarks/looks.md", "benchmarks/README.md",
      "{mean} %, {false} %, {most} points; where all are equal to real images {equal} % and {equal_lost} points"),
     (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
-     "if one training in ten collapses, on synthetic and on real images alike, {one_unruled} % of simulated studies made "
-     "a false claim, and {three_unruled} % if three in ten do; with it {one} and {three} %"),
+     "if one training in ten collapses, on synthetic and on real images alike, {one_unruled} % of simulated studies "
+     "made a false claim, and {three_unruled} % if three in ten do; with it {one} and {three} %"),
     (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
      "{all} % of studies with all repeats and {looks} % with looks call some of five sets equivalent"),
     (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "benchmarks/README.md",
