@@ -77,7 +77,7 @@ class Study(Block):
     audit: Audit = section(Audit, "are synthetic images copies of training images (docs/audit.md)")
     evaluation: Evaluation = section(Evaluation, "how test volumes are scored and averaged")
     report: Report = section(Report, "the page results/report.html (docs/evaluation.md)")
-    release: Release = section(Release, "what may leave the house, and in whose name (docs/release.md)")
+    release: Release = section(Release, "what may be shared, and in whose name (docs/release.md)")
     reader_study: ReaderStudy = section(
         ReaderStudy, "can people tell synthetic images from real ones (docs/reader-study.md)"
     )
