@@ -156,20 +156,20 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
     (of_clean_sets, "benchmarks/clean_sets.md", "benchmarks/README.md",
      "{clean} % ({low} to {high}) of {partitions} partitions; {copies} %: [clean_sets.md]"),
     (of_strata, "benchmarks/strata.md", "docs/evaluation.md",
-     "hold the truth in {low} to {high} % of simulated studies with several trainings of a generator"),
+     "contain the true value in {low} to {high} % of simulated studies with several trainings of a generator"),
     (of_strata, "benchmarks/strata.md", "benchmarks/README.md",
      "{low} to {high} % with several trainings of a generator; with one {one} % at worst"),
     (of_conclusions, "benchmarks/conclusions.md", "docs/evaluation.md",
-     '"equivalent" was said in {with} % with them and in {survivors} % by survivors alone'),
+     '"equivalent" in {with} % counting all trainings and in {survivors} % counting survivors alone'),
     (of_looks, "benchmarks/looks.md", "docs/evaluation.md",
-     "took {mean} % of the GPU-hours of the whole grid on average ({low} to {high} % by network), power fell by {lost} "
-     "points on average and {most} at most, and a claim was false in at most {false} % of studies, whatever was true. "
-     "Where all five generators are exactly as good as real images, looks took {equal} % and lost {equal_lost} points"),
+     "took {mean} % of the GPU-hours of the whole grid on average ({low} to {high} % by network). Power fell by {lost} "
+     "points on average and by {most} at most, and at most {false} % of studies made a false claim, whatever was true. "
+     "If all five generators are exactly as good as real images, looks took {equal} % and lost {equal_lost} points"),
     (of_looks, "benchmarks/looks.md", "benchmarks/README.md",
      "{mean} %, {false} %, {most} points; where all are equal to real images {equal} % and {equal_lost} points"),
     (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
-     "a claim was false in {one_unruled} % of simulated studies in which one training in ten collapses, on made and on "
-     "real images alike, and in {three_unruled} % where it is three in ten; with it in {one} and {three} %"),
+     "if one training in ten collapses, on synthetic and on real images alike, {one_unruled} % of simulated studies "
+     "made a false claim, and {three_unruled} % if three in ten do; with it {one} and {three} %"),
     (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "docs/evaluation.md",
      "{all} % of studies with all repeats and {looks} % with looks call some of five sets equivalent"),
     (of_looks_of_trainings, "benchmarks/looks_of_trainings.md", "benchmarks/README.md",

@@ -30,82 +30,78 @@ class Audit(Block):
 
     views: Annotated[list[str], Once()] = key(
         ["all", "pose", "affine", "detail", "texture", "alone", "tiles", "annotation"],
-        "what is compared; an image that is a copy in one of them is one. all: all modalities together; pose: the "
-        "same, the head moved, scaled and turned to a standard place; detail: size of the local contrast, in each "
-        "modality and on average; texture: fine contrast with its sign; affine: the same, the head also stretched to a "
-        "circle; alone: the texture of each modality; tiles: of each quarter and of the middle; annotation: "
-        "where it is, and its shape; brain: all modalities inside the training image's brain; coarse: all at 64 x 64; "
-        "or a modality",
+        "what is compared; an image that is a copy in one view is a copy. all: all modalities together; pose: the "
+        "same, with the head moved, scaled and turned to a standard position; detail: size of the local contrast, "
+        "in each modality and on average; texture: fine contrast with its sign; affine: the same, the head also "
+        "stretched to a circle; alone: the texture of each modality; tiles: of each quarter and of the middle; "
+        "annotation: where it is, and its shape; brain: all modalities inside the training image's brain; coarse: "
+        "all at 64 x 64; or a modality",
         remark="others: brain, coarse (64 x 64), a modality: docs/audit.md",
         min_length=1,
     )
     filter_views: Annotated[list[str], Once()] = key(
         ["all", "detail", "tiles"],
-        "some of views, by which a filter drops images; all of them judge what it leaves, so that the filter does not "
+        "some of views, by which a filter drops images; all views judge the remaining images, so the filter does not "
         "judge itself",
-        remark="by which a filter drops images; all views judge what it leaves",
+        remark="by which a filter drops images; all views judge the remaining images",
         min_length=1,
     )
-    view: str = key("all", "the view, one of views, of the correlations in tables and of membership")
-    channel: str = key("t1ce", "modality of pictures and of mutual information")
+    view: str = key("all", "one of views, for the correlations in tables and for membership")
+    channel: str = key("t1ce", "modality for pictures and mutual information")
     variants: Literal["none", "flip", "dihedral"] = key(
         "dihedral",
         "how synthetic images are also compared: flipped left to right, or in all eight ways of flips and"
         " quarter turns",
         remark="none, flip (two ways), dihedral (eight)",
     )
-    nearest: int = key(5, "training images that are kept for each synthetic one", ge=1, le=100)
+    nearest: int = key(5, "nearest training images that are listed for each synthetic image", ge=1, le=100)
     false_positive_rate: Number = key(
         0.01,
         "share of real images of other people that the detector would flag",
-        remark="the detector's, on people whom no generator has seen",
+        remark="of the detector, on people whom no generator has seen",
         gt=0,
         le=0.2,
     )
     limit: Number = key(
         0,
-        "share of memorized images beyond false alarms that is tolerated",
-        remark="share of memorized images that is tolerated beyond false alarms",
+        "tolerated share of memorized images, beyond false alarms",
         ge=0,
         le=1,
     )
     membership_limit: Number = key(
         0.6,
-        "AUC of telling training from test subjects by the images that is tolerated: the lower end of its 95 % "
-        "interval must not be above; the same for the place and size of their tumors",
-        remark="AUC of telling training from test subjects that is tolerated; 0.5: nobody can",
+        "tolerated AUC of telling training from test subjects by the images: the lower end of its 95 % interval must "
+        "not be above; the same for the place and size of their tumors",
+        remark="tolerated AUC of telling training from test subjects; 0.5: nobody can",
         ge=0.5,
         le=1,
     )
     identified_limit: Number = key(
         0.1,
-        "share of training subjects that is tolerated to be found by an attacker who accuses 1 % of others wrongly: "
-        "the lower end of its 95 % interval must not be above",
-        remark="training subjects whom an attacker may find who errs in 1 % of others",
+        "tolerated share of training subjects that an attacker identifies at a false positive rate of 1 %: the lower "
+        "end of its 95 % interval must not be above",
+        remark="tolerated share of training subjects identified at a false positive rate of 1 %",
         ge=0,
         le=1,
     )
     most_filtered: Number = key(
         0.05,
-        "share of flagged images before a filter dropped some that is tolerated: of more, the filtered ones fail, too",
-        remark="flagged before a filter dropped some: of more, the filtered images fail, too",
+        "tolerated share of flagged images before the filter; above it, the filtered images fail, too",
         ge=0,
         le=1,
     )
     find_share: Number = key(
         0.05,
-        "a pass says that a set with this share of copies, of any kind that is planted, would have failed",
+        "a `pass` means that a set with this share of copies, of any planted kind, would have failed",
         gt=0,
         le=1,
     )
-    find_power: Number = key(0.95, "with at least this probability; else the verdict is `cannot say`", ge=0, le=1)
-    least_subjects: int = key(
-        10, "training subjects, and test subjects, without whom nobody can say what is usual", ge=2
-    )
-    null_images: int = key(5000, "training images that are searched for among those of other subjects", ge=1)
-    planted: int = key(500, "copies of each kind that test the detector", ge=1)
+    find_power: Number = key(0.95, "with at least this probability; otherwise the verdict is `cannot say`", ge=0, le=1)
+    least_subjects: int = key(10, "smallest number of training subjects, and of test subjects, for a verdict", ge=2)
+    null_images: int = key(5000, "training images compared with other subjects' images to set the thresholds", ge=1)
+    planted: int = key(500, "planted copies of each kind that test the detector", ge=1)
     details: int = key(100, "most similar pairs whose mutual information and patch distance are computed", ge=0)
-    most_draws: Number = key(3, "images drawn in all, as a multiple of the count, to replace flagged ones", ge=1)
+    most_draws: Number = key(3, "limit of images drawn to replace flagged ones, in multiples of the count", ge=1)
 
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:

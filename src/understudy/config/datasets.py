@@ -13,15 +13,15 @@ Preset = Literal["brats2018", "brats2020", "brats2021", "brats2023", "msd"]
 
 
 class Phantom(Block):
-    """Made subjects."""
+    """Synthetic subjects (phantoms)."""
 
     subjects: int = key(40, "how many", ge=2)
     size: int = key(64, "voxels along x and y", ge=32, le=240)
-    seed: int = key(1, "subject i is the same whatever their number", ge=0)
+    seed: int = key(1, "random seed; subject i does not depend on their number", ge=0)
     without_enhancing: Number = key(0.2, "share without an enhancing rim", ge=0, le=1)
-    tumor: Number = key(1, "radius of the tumors, relative to the usual one", ge=0.5, le=2)
+    tumor: Number = key(1, "radius of the tumors, relative to the default", ge=0.5, le=2)
     contrast: Number = key(
-        1, "of the scanner: signals relative to white matter are raised to this power; 1 the usual one", ge=0.5, le=2
+        1, "contrast of the scanner: power applied to signals relative to white matter; 1: the default", ge=0.5, le=2
     )
 
 
@@ -31,7 +31,7 @@ class Dataset(Block):
     root: File | None = key(None, "folder of the raw NIfTI files")
     layout: Preset | Annotated[list[Preset], Field(min_length=1)] | dict[str, str] = key(
         "brats2020",
-        "how files are named: a preset, a list of presets whose subjects are united, or a pattern per "
+        "how files are named: a preset, a list of presets whose subjects are combined, or a pattern per "
         'channel such as {t1: "{subject}/{subject}_T1.nii.gz", ..., seg: '
         '"{subject}/{subject}_mask.nii.gz"}; [3] after a pattern takes the fourth volume of a 4D file',
     )
@@ -40,20 +40,22 @@ class Dataset(Block):
     subjects: Literal["all", "available"] = key(
         "all", "all: every subject of the split file must be there. available: use those that are"
     )
-    test_subjects: int | None = key(None, "how many to draw as test set where there is no split file", ge=1)
+    test_subjects: int | None = key(None, "number of test subjects to draw if there is no split file", ge=1)
     draw: Literal["secret", "seed"] = key(
         "secret",
-        "what draws the test subjects: a secret of this study (release.salt_file), which nobody outside "
-        "can repeat; or the seed alone, which everybody can, so such a study is never released",
+        "how test subjects are drawn. secret: by this study's secret (release.salt_file), so nobody outside can repeat "
+        "the draw; seed: by the seed alone, so everybody can, and such a study is never released",
     )
-    identities: File | None = key(None, "CSV, a column per dataset, a row per patient: who is who across datasets")
+    identities: File | None = key(
+        None, "CSV with a column per dataset and a row per patient: the names of one patient in all datasets"
+    )
     attributes: File | None = key(
         None,
-        "CSV, a row per subject: column subject, and any others, such as site, scanner, sex, age, grade, for "
-        "evaluation.strata; nothing is made again when it changes but their table",
+        "CSV with a row per subject: the column subject, and any others, such as site, scanner, sex, age, grade, for "
+        "evaluation.strata; a change remakes only their table",
     )
     published: Literal[None, "brats2020", "brats2021"] = key(None, "the study's table to print beside ours")
-    phantom: Phantom | None = key(None, "made subjects instead of a root")
+    phantom: Phantom | None = key(None, "phantoms instead of a root")
 
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""`evaluation`: how test volumes are scored and averaged, how like real images synthetic ones are."""
+"""`evaluation`: how test volumes are scored and averaged, and how similar synthetic images are to real ones."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,18 +18,18 @@ Region = word("^[a-z][a-z0-9_]*$", "small letters, digits and _")
 
 
 class Weights(Block):
-    """Files of weights of feature spaces."""
+    """Weights of the feature spaces."""
 
     inception: File | None = key(
         "pt_inception-2015-12-05-6726825d.pth",
-        "that of pytorch-fid",
-        remark="as pytorch-fid; looked for in torch.hub's cache as well",
+        "the file of pytorch-fid",
+        remark="as pytorch-fid; also found in torch.hub's cache",
     )
     radimagenet: File | None = key(None, "ResNet-50")
     dinov2: File | None = key(None, "ViT without registers: L/14, B/14 or S/14")
     segmenter: File | None = key(
         None,
-        "of train_segmenter; null: of this study, the first repeat trained on real images",
+        "file of train_segmenter; null: this study's first repeat trained on real images",
         remark="of this study; needs keep_weights",
     )
 
@@ -44,45 +44,45 @@ class Digests(Block):
 
 
 class Fidelity(Block):
-    """How like real images synthetic ones are."""
+    """How similar synthetic images are to real ones."""
 
     spaces: Annotated[list[Literal["inception", "radimagenet", "dinov2", "segmenter", "random"]], Once()] = key(
         ["inception"],
-        "feature spaces, each with values of its own; all but random need weights, and a space without is"
-        " a row that says so",
+        "feature spaces; values of two spaces do not compare. All but random need weights; if they are missing, the "
+        "table says so",
         remark="also radimagenet, dinov2, segmenter, random: docs/fidelity.md",
         min_length=1,
     )
     channels: Annotated[list[str], Once()] = key(
         ["t1ce"],
-        "compared one by one, names of images.channels; the study compared T1wGd (t1ce) alone. The space "
-        "segmenter takes all modalities at once",
+        "names of images.channels, compared one by one; the study compared T1wGd (t1ce) alone. The space segmenter "
+        "takes all modalities at once",
         remark="as the study",
         min_length=1,
     )
     weights: Weights = section(
         Weights,
-        "files of weights, or names of files in torch.hub's cache; nothing is downloaded "
-        "(docs/fidelity.md says where they are to be had)",
-        remark="files of yours, nothing is downloaded; without them the table says so",
+        "weight files, or names of files in torch.hub's cache; nothing is downloaded (docs/fidelity.md says where to "
+        "get them)",
+        remark="your files, nothing is downloaded; if one is missing, the table says so",
     )
     sha256: Digests = section(
-        Digests, "what files of weights must have; hexadecimal digits at the end of a file's name are checked without"
+        Digests, "expected SHA-256 of the weight files; hexadecimal digits at the end of a file name are always checked"
     )
-    segmenter: str | None = key(None, "whose bottleneck the space segmenter is, a name of segmenters; null: the first")
+    segmenter: str | None = key(None, "name of the segmenter whose bottleneck is the space segmenter; null: the first")
     frechet_draws: int = key(
         100,
-        "resamplings of subjects (of synthetic images: of images) behind the interval of each Frechet distance, two "
-        "eigenvalue problems each; 0: none",
+        "resamplings (of real subjects, of synthetic images) for the interval of each Frechet distance; each costs two "
+        "eigenvalue problems; 0: no interval",
         ge=0,
     )
-    kernel_subsets: int = key(100, "random subsets that the kernel distance (KID) is averaged over", ge=1)
-    kernel_images: int = key(1000, "images of each subset, fewer where there are fewer", ge=2)
+    kernel_subsets: int = key(100, "random subsets over which the kernel distance (KID) is averaged", ge=1)
+    kernel_images: int = key(1000, "images of each subset, or all if there are fewer", ge=2)
     neighbour_images: int = key(
-        10000, "images of each side for precision, recall, density and coverage; fewer where there are fewer", ge=10
+        10000, "images of each side for precision, recall, density and coverage, or all if there are fewer", ge=10
     )
-    precision_neighbours: int = key(3, "of precision and recall", ge=1)
-    density_neighbours: int = key(5, "of density and coverage", ge=1)
+    precision_neighbours: int = key(3, "neighbours of precision and recall", ge=1)
+    density_neighbours: int = key(5, "neighbours of density and coverage", ge=1)
 
 
 class Evaluation(Block):
@@ -96,73 +96,73 @@ class Evaluation(Block):
     empties: Literal["penalty", "study", "challenge", "nan"] = key(
         "penalty",
         "what an undefined score counts as in the tables (docs/evaluation.md). study: distances of labels that a "
-        "network does not find are left out, as in the published tables, which rewards finding nothing",
+        "network does not find are left out, as in the published tables; this rewards finding nothing",
         remark="`study` leaves out distances of missed labels, as the published tables do",
     )
     regions: dict[Region, Annotated[list[str], Field(min_length=1), Once()]] = key(
         {"whole_tumor": ["ncr_net", "ed", "et"], "tumor_core": ["ncr_net", "et"], "enhancing": ["et"]},
-        "labels taken together and scored beside them, name -> labels; the default, those of BraTS, holds"
-        " as far as images.labels has their labels",
+        "labels combined and scored in addition, name -> labels; the default has BraTS's regions whose labels are in "
+        "images.labels",
     )
     external: Annotated[list[str], Once()] = key(
         [],
-        "datasets on whose test subjects segmenters of the other datasets are scored too, all training sets of the "
-        "grid but controls; needs experiments.keep_weights (docs/evaluation.md)",
+        "datasets on whose test subjects the segmenters of all other datasets are scored, too: all training sets of "
+        "the grid except controls; needs experiments.keep_weights (docs/evaluation.md)",
         remark="other hospitals' patients: names of datasets; needs keep_weights",
     )
     calibration: bool = key(
         False,
-        "also whether segmenters are as often right as they are sure: expected calibration error and reliability "
-        "diagram; needs experiments.keep_weights",
-        remark="true: are they as often right as they are sure; needs keep_weights",
+        "whether the confidence of segmenters is calibrated: expected calibration error and reliability diagram; needs "
+        "experiments.keep_weights",
+        remark="true: is their confidence calibrated; needs keep_weights",
     )
     network_ensembles: bool = key(
         False,
-        "also the Dice of the networks of all repeats as one, of each training set of the grid but controls: their "
-        "softmaxes are averaged; needs experiments.keep_weights and repeats",
-        remark="true: and the networks of all repeats as one; needs keep_weights",
+        "also score ensembles: the averaged softmax of the networks of all repeats, for each training set of the grid "
+        "except controls; needs experiments.keep_weights and repeats",
+        remark="true: also score the ensemble of all repeats; needs keep_weights",
     )
     strata: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Once()] = key(
         ["tumor_ml"],
-        "Dice by group of the test subjects: columns of subjects.csv or of datasets.NAME.attributes, such as sex, age, "
-        "scanner; tumor_ml is the reference volume of all labels (docs/evaluation.md)",
-        remark="who it works for; also columns of datasets.NAME.attributes",
+        "columns by which Dice is grouped: of subjects.csv or of datasets.NAME.attributes, such as sex, age, scanner; "
+        "tumor_ml is the reference volume of all labels (docs/evaluation.md)",
+        remark="Dice by patient group; also columns of datasets.NAME.attributes",
     )
     strata_cuts: dict[str, Annotated[list[Number], Field(min_length=1)]] = key(
-        {}, "cut points of numeric strata, ascending, such as {age: [50, 65]}; others are cut at their terciles"
+        {}, "ascending cut points of numeric strata, such as {age: [50, 65]}; the others are cut at their terciles"
     )
-    strata_fewest: int = key(5, "subjects of a group; fewer are shown and marked, and never the worst group", ge=2)
+    strata_fewest: int = key(5, "smallest group; smaller ones are marked, and never the worst group", ge=2)
     surface_tolerance_mm: Number = key(
-        1, "edges so near to each other agree, in surface Dice; 1 mm is a voxel of BraTS", ge=0
+        1, "distance up to which edges agree in surface Dice; 1 mm is a voxel of BraTS", ge=0
     )
     equivalence_margin: Number = key(
         0.02,
-        "difference of mean Dice from training on real images that would not matter: within it, a "
-        "training set is called equivalent",
-        remark="of mean Dice: about what separates the study's two networks (0.014 and 0.039)",
+        "largest difference in mean Dice from training on real images that would not matter; within it, a training "
+        "set is called equivalent",
+        remark="in mean Dice; about the difference of the study's two networks (0.014 and 0.039)",
         gt=0,
         lt=1,
     )
     primary: Annotated[list[TrainingSet], Once()] = key(
         ["synthetic"],
-        "training sets whose comparison with real images, both augmented, is the question of the study: kinds or names "
-        "as in experiments.training_sets. Their p are corrected together; all other comparisons are exploratory "
+        "training sets whose comparison with real images (both augmented) is the study's question: kinds or names as "
+        "in experiments.training_sets. Their p values are corrected together; all other comparisons are exploratory "
         "(docs/evaluation.md)",
-        remark="the question: each generator alone; all else is exploratory",
+        remark="the study's question: each generator alone; all else is exploratory",
         min_length=1,
     )
     control_ceiling: Number = key(
         0.5,
-        "share of the Dice of real images that controls of noise and shuffled annotations must stay below",
+        "controls of noise and shuffled annotations must stay below this share of the Dice of real images",
         remark="shuffled annotations still teach where tumors lie on average",
         gt=0,
         le=1,
     )
     bootstrap: int = key(
-        2000, "resamplings of subjects and repeats behind every interval and the stability of ranks", ge=100
+        2000, "resamplings of subjects and repeats for every interval and the stability of ranks", ge=100
     )
     fidelity: Fidelity = section(
-        Fidelity, "how like real images synthetic ones are: distances in feature spaces, and their annotations"
+        Fidelity, "how similar synthetic images and annotations are to real ones: distances in feature spaces"
     )
 
 

@@ -1,4 +1,4 @@
-"""`experiments`: the grid of trainings, and what goes beyond it."""
+"""`experiments`: the grid of trainings, and experiments beyond it."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -29,14 +29,14 @@ CurveGenerator = Annotated[
     str,
     Field(
         pattern=f"^{_SOURCE}(-seed[1-9][0-9]*|-ensemble[1-9][0-9]*)?$",
-        description="a generator, or such as stylegan2-50percent",
+        description="a generator, or a variant such as stylegan2-50percent",
     ),
 ]
-CurveGenerators = Annotated[list[CurveGenerator], Once(), key(meaning="whose images; none: the experiment is not made")]
+CurveGenerators = Annotated[list[CurveGenerator], Once(), key(meaning="whose images; empty: no such experiment")]
 
 
 class Curves(Block):
-    """What experiments beside the grid have in common."""
+    """What experiments beyond the grid have in common."""
 
     datasets: Annotated[list[str], Field(min_length=1)] | None = key(None, "null: all")
     segmenters: Annotated[list[str], Field(min_length=1)] | None = key(None, "null: all")
@@ -49,32 +49,33 @@ class Proportions(Curves):
     """A constant number of images, more and more of them real."""
 
     generators: CurveGenerators = key([])
-    total: int = key(100000, "images in all", ge=1)
+    total: int = key(100000, "total number of images", ge=1)
     real: Annotated[list[Annotated[int, Field(ge=0)]], Once()] = key(
-        [0, 5000, 10000, 20000, 40000, 60000, 80000], "real images among them, a point of the curve each", min_length=1
+        [0, 5000, 10000, 20000, 40000, 60000, 80000], "numbers of real images among them, one point each", min_length=1
     )
 
 
 class FewSubjects(Curves):
-    """What synthetic images are worth to a clinic with few patients."""
+    """How many real patients synthetic images are worth to a clinic with few patients."""
 
     generators: CurveGenerators = key([])
     subjects: Annotated[list[Annotated[int, Field(ge=2)]], Once()] = key(
         [5, 10, 20, 50, 100, 200],
-        "real training subjects, drawn anew in every repeat; those held out to validate are among them",
+        "numbers of real training subjects, drawn anew in every repeat; with validation `study` they include those "
+        "held out",
         min_length=1,
     )
     kinds: Annotated[list[Literal["real+synthetic", "fine-tuned"]], Once()] = key(
         ["real+synthetic", "fine-tuned"],
-        "beside real images and synthetic ones alone. fine-tuned: trained on synthetic images, then on "
-        "the real ones; needs keep_weights",
+        "curves in addition to real images alone and synthetic images alone. fine-tuned: trained on synthetic images, "
+        "then on the real ones; needs keep_weights",
         remark="fine-tuned needs keep_weights",
     )
-    fine_tuning_rate: Number = key(0.1, "learning rate of fine-tuning, as a share of the segmenter's", gt=0)
+    fine_tuning_rate: Number = key(0.1, "learning rate of fine-tuning, relative to the segmenter's", gt=0)
     subjects_of: Literal["all", "unseen"] = key(
         "all",
-        "who the few subjects are: any training subjects, or those that the generators have not seen, "
-        "which then are such as stylegan2-50percent",
+        "where the few subjects come from: all training subjects, or those that the generators have not seen. unseen "
+        "needs generators such as stylegan2-50percent",
     )
 
 
@@ -84,19 +85,19 @@ class Ensembles(Curves):
     generators: CurveGenerators = key([])
     members: Annotated[list[Annotated[int, Field(ge=2)]], Once()] = key(
         [2, 4],
-        "trainings in an ensemble, a point of the curve each; larger ensembles use the trainings of smaller ones",
+        "trainings in an ensemble, one point each; larger ensembles reuse the trainings of smaller ones",
         min_length=1,
     )
-    percent: int = key(100, "of the training subjects that each member sees, below 100 others in each", ge=1, le=100)
+    percent: int = key(100, "of the training subjects for each member; below 100, another part for each", ge=1, le=100)
 
 
 class Snapshots(Curves):
-    """Images of a generator while it trains, to see whether metrics of images follow their use."""
+    """Images from several points of a generator's training: do metrics follow the images' usefulness?"""
 
     generators: CurveGenerators = key([])
     shares: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Once()] = key(
         [25, 50, 75],
-        "percent of the training after which the averaged weights are kept, a point of the curve each, beside its end",
+        "percent of the training after which the averaged weights are kept, one point each; its end is added",
         min_length=1,
     )
 
@@ -113,10 +114,10 @@ class SiteHeldOut(Curves):
 
     generators: CurveGenerators = key([])
     shared_by: Annotated[list[str], Field(min_length=1)] | None = key(
-        None, "datasets whose generators' images are shared; null: all but the one that is trained and tested"
+        None, "datasets whose generators' images are shared; null: all except the tested one"
     )
     percent: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Once()] = key(
-        [100], "of the site's own training subjects beside the shared images, a point of the curve each", min_length=1
+        [100], "of the site's own training subjects beside shared images, one point each; 100 among them", min_length=1
     )
 
 
@@ -125,62 +126,62 @@ class Experiments(Block):
 
     training_sets: Annotated[list[TrainingSet], Once()] = key(
         ["real", "synthetic", "real+synthetic"],
-        "what segmenters are trained on; synthetic ones once per generator. filtered: without the images "
-        "that the audit flags, such as stylegan2-filtered. Also mixtures with the number of images of "
-        "each part, such as real=5000+stylegan2=95000, and parts such as real-20percent, "
-        "stylegan2-20percent, stylegan2-ensemble4 (docs/experiments.md)",
+        "training sets of the segmenters; `synthetic` means one for each generator. filtered: without the images that "
+        "the audit flags, such as stylegan2-filtered. You may also give mixtures with numbers of images, such as "
+        "real=5000+stylegan2=95000, and parts such as real-20percent, stylegan2-20percent, stylegan2-ensemble4 "
+        "(docs/experiments.md)",
         min_length=1,
     )
     augmentations: Annotated[list[Literal["augmented", "plain"]], Once()] = key(
         ["augmented", "plain"], "with and without augmentation of the segmenters' training images", min_length=1
     )
-    repeats: int = key(10, "trainings of each setting with other seeds", ge=1)
+    repeats: int = key(10, "trainings of each setting, each with another random seed", ge=1)
     generator_seeds: int = key(
         1,
-        "trainings of each generator with other seeds; the repeats of segmenters are spread over them, so it has to "
-        "divide repeats. With 1, conclusions are about these images, not about the generator (docs/evaluation.md)",
-        remark="trainings of each generator; 3 or more to speak of the generator",
+        "trainings of each generator, with different random seeds. The repeats of segmenters are spread over them, so "
+        "it must divide repeats. With 1, conclusions hold for these images, not for the generator (docs/evaluation.md)",
+        remark="trainings of each generator; 3 or more for conclusions about the generator",
         ge=1,
     )
     stopping: Literal["fixed", "sequential"] = key(
         "fixed",
-        "sequential: repeats are added in looks until each primary comparison is decided (equivalent, worse, better) "
-        "or would stay open (futile), with the error of the tests spent over the looks; other training sets stop with "
-        "the first look (docs/evaluation.md)",
+        "sequential: repeats are added in looks (interim analyses) until each primary comparison is decided "
+        "(equivalent, worse, better) or futile; the error of the tests is spent over the looks. Other training sets "
+        "stop at the first look (docs/evaluation.md)",
         remark="`sequential`: fewer trainings, the same error",
     )
     looks: Annotated[list[Annotated[int, Field(ge=2)]], Once()] | None = key(
         None,
-        "repeats at the looks before the last, ascending, below generator_seeds or multiples of it; a look trains the "
-        "generators as often as its repeats need. null: 2, 3 and 5 times generator_seeds, before them 3 and "
-        "generator_seeds if that is above 3, as far as they are below repeats",
+        "numbers of repeats at the looks before the last, ascending, each below generator_seeds or a multiple of it. A "
+        "look trains each generator as often as its repeats need. null: 2, 3 and 5 times generator_seeds; if "
+        "generator_seeds is above 3, first 3 and generator_seeds; only numbers below repeats",
         remark="2, 3, 5, for `sequential`",
     )
     validation: Literal["study", "apart"] = key(
         "study",
-        "apart: the held-out real subjects validate every training set, and no generator sees them; "
-        "study: generators see them, and synthetic training sets validate on synthetic images",
-        remark="`apart`: on real subjects that no generator saw",
+        "apart: the held-out real subjects validate every training set, and no generator sees them. "
+        "study: generators see them, and synthetic training sets are validated on synthetic images",
+        remark="`apart`: on real subjects that no generator has seen",
     )
     share_job: bool = key(
         False,
-        "one job trains all repeats of a setting on data that it loads once, in turn or several at once "
-        "(resource at_once); false: a job for each",
-        remark="true: a job trains all repeats of a setting",
+        "true: one job trains all repeats of a setting on data that it loads once, in turn or several at once "
+        "(resource at_once); false: one job for each repeat",
+        remark="true: one job trains all repeats of a setting",
     )
     keep_weights: bool = key(
         False,
-        "keep the segmenters' weights and last checkpoints: 2 GB for each full U-Net; without, one whose "
-        "scores are lost is trained again",
+        "keep the segmenters' weights and last checkpoints, 2 GB for each full U-Net; otherwise a training whose "
+        "scores are lost must be repeated",
         remark="2 GB for each U-Net, checkpoint included",
     )
     negative_control: bool = key(
-        False, "also train on `shuffled`, real images with each other's annotation: the floor of the tables"
+        False, "also train on `shuffled`, real images with other images' annotations: the floor of the tables"
     )
     controls: Annotated[list[Literal["copies", "noise"]], Once()] = key(
         [],
-        "also train on stacks in the place of a generator's: copies, the training images themselves (as "
-        "useful as real ones, and an audit must find them); noise (of no use)",
+        "also train on controls that replace a generator's samples. copies: the training images (as useful as real "
+        "ones, and the audit must find them); noise (of little use)",
         remark="copies, noise: docs/evaluation.md",
     )
     proportions: Proportions = section(
@@ -189,15 +190,15 @@ class Experiments(Block):
         remark="figure 2 of the study: [stylegan3], brats2021, unet",
     )
     few_subjects: FewSubjects = section(
-        FewSubjects, "what synthetic images are worth to a clinic with few patients (docs/experiments.md)"
+        FewSubjects, "how many patients synthetic images are worth to a clinic with few (docs/experiments.md)"
     )
     ensembles: Ensembles = section(
         Ensembles, "images of several trainings of one generator, pooled (docs/experiments.md)"
     )
     snapshots: Snapshots = section(
         Snapshots,
-        "images of a generator while it trains: do metrics of images follow their use? (docs/experiments.md)",
-        remark="ask before the training: a finished one has kept none",
+        "images from several points of a generator's training: do metrics follow usefulness? (docs/experiments.md)",
+        remark="set this before the training: a finished one has kept none",
     )
     subset: Subset = section(
         Subset, "a part of the training subjects, for generator and segmenter alike (docs/experiments.md)"

@@ -1,4 +1,4 @@
-"""What the blocks of generators share: their common keys, and the rules that several of them have."""
+"""What the blocks of generators share: common keys and common checks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from .fields import MACHINE, SAMPLING, Block, Number, Probability, Problem, Range, Use, Whole, key
 
-AUGMENTATION = "of what the discriminator sees: flips, turns, shifts, scaling, with the annotation (docs/generators.md)"
+AUGMENTATION = "of the discriminator's input: flips, turns, shifts, scaling, annotation included (docs/generators.md)"
 ByResolution = Annotated[Number, Field(gt=0)] | Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)]
 WholeByResolution = Whole | Annotated[list[Whole], Field(min_length=1)]
 GrowingChannelBase = Annotated[
@@ -18,41 +18,40 @@ GrowingChannelBase = Annotated[
         ge=1,
     ),
 ]
-ChannelMax = Annotated[int, key(meaning="and at most so many", ge=1)]
+ChannelMax = Annotated[int, key(meaning="largest number of feature maps", ge=1)]
 LatentSize = Annotated[int, key(meaning="of z and of w", ge=1)]
 MappingLayers = Annotated[int, key(meaning="fully connected layers from z to w", ge=1, le=256)]
 Batch = Annotated[int, key(meaning="images per iteration", ge=1)]
-Kimg = Annotated[Number, key(meaning="thousand images in all", gt=0)]
+Kimg = Annotated[Number, key(meaning="length of the training in thousand images", gt=0)]
 PenaltyInterval = Annotated[int, key(meaning="iterations between two penalties", ge=1)]
 StyleMixing = Annotated[Probability, key(meaning="probability that an iteration mixes two latents")]
 Rate = Annotated[Number, key(meaning="of Adam", gt=0)]
-RateByResolution = Annotated[ByResolution, key(meaning="of Adam; a number, or one for each of 4 x 4, 8 x 8, ...")]
+RateByResolution = Annotated[ByResolution, key(meaning="of Adam; one number, or a list for 4 x 4, 8 x 8, ...")]
 BatchByResolution = Annotated[
     WholeByResolution,
     key(
-        meaning="images per iteration; a number, or one for each of 4 x 4, 8 x 8, ..., of which the last holds "
-        "above, too"
+        meaning="images per iteration; one number, or a list for 4 x 4, 8 x 8, ..., whose last entry also applies above"
     ),
 ]
 AdamBetas = Annotated[Range, key(meaning="decays of the two moments")]
 AdamEpsilon = Annotated[Number, key(meaning="added to the denominator", gt=0)]
 EmaKimg = Annotated[Number, key(meaning="half-life of the averaged generator at batch 32", gt=0)]
-EmaRampup = Annotated[Number | None, key(meaning="the half-life is at most this share of the images seen", gt=0)]
+EmaRampup = Annotated[Number | None, key(meaning="upper limit of the half-life, as a share of the images seen", gt=0)]
 MappingEma = Annotated[Probability, key(meaning="decay of the mean w, per iteration")]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 Fp32Layers = Annotated[
     Literal["fp32", "tf32"],
-    key(meaning="products of the layers that bf16 and fp16 leave in fp32; tf32: on a GPU's tensor cores"),
+    key(meaning="precision of the layers that bf16 and fp16 leave in fp32; tf32: use a GPU's tensor cores"),
 ]
-FirstResolution = Annotated[int, key(meaning="the training begins here", ge=4)]
-StdGroup = Annotated[int, key(meaning="images whose deviation the discriminator sees together", ge=1)]
-TruncationPsi = Annotated[Number, key(meaning="of sampling: w is drawn towards its mean; 1: not at all"), Use(SAMPLING)]
+FirstResolution = Annotated[int, key(meaning="pixels; the training begins at this resolution", ge=4)]
+StdGroup = Annotated[int, key(meaning="images whose standard deviation the discriminator sees together", ge=1)]
+TruncationPsi = Annotated[Number, key(meaning="of sampling: w moves towards its mean; 1: none"), Use(SAMPLING)]
 TruncationCutoff = Annotated[
-    int | None, key(meaning="how many layers, from the coarsest on, are truncated; null: all", ge=0), Use(SAMPLING)
+    int | None, key(meaning="number of truncated layers, coarsest first; null: all", ge=0), Use(SAMPLING)
 ]
 
 
-# width of each level of the denoising network, by image size; what the original takes where nobody says
+# width of each level of the denoising network, by image size; the original's defaults
 MULTIPLIERS = {
     32: (1, 2, 2, 2),
     64: (1, 2, 3, 4),
@@ -62,28 +61,27 @@ MULTIPLIERS = {
 
 
 def at_resolution(values: float | Sequence, resolution: int):
-    """The entry of a table for 4 x 4, 8 x 8, ...; its last one holds above it too. A plain number holds for all."""
+    """The entry of a list for 4 x 4, 8 x 8, ..., whose last one also applies above. A plain number applies to all."""
     if not isinstance(values, Sequence):
         return values
     return values[min(resolution.bit_length() - 3, len(values) - 1)]
 
 
 class Generator(Block):
-    """Every generator has these beside its own."""
+    """The keys that every generator has."""
 
     annotation: Literal["grey", "channels"] = key(
         "grey",
-        "how a generator sees it; grey: one channel, as the study; channels: one for each label (docs/generators.md)",
+        "coding of the annotation; grey: one channel, as the study; channels: one for each label (docs/generators.md)",
         remark="one channel, as the study; `channels`: one for each label, docs/generators.md",
     )
     mirror: bool = key(
-        False, "flips half of the real images left to right, annotation too; the study's flag did nothing"
+        False, "flip half of the real images left to right, annotation included; the study's flag did nothing"
     )
     snapshot_samples: int = key(
         64,
-        "samples looked at in every snapshot: are they copies of training images, are they all alike "
-        "(docs/generators.md); 0: never",
-        remark="looked at in every snapshot: copies of training images? all alike?",
+        "samples that every snapshot checks for memorization and collapse (docs/generators.md); 0: no snapshots",
+        remark="checked in every snapshot for memorization and collapse",
         ge=0,
     )
     snapshot_kimg: Number = key(200, "thousand images between snapshots", gt=0)
@@ -95,10 +93,10 @@ class Generator(Block):
         le=1,
     )
     memorization_action: Literal["log", "choose", "stop"] = key(
-        "log", "above the limit; choose: publish the last snapshot within it; stop: choose, and train no more"
+        "log", "what happens above the limit; choose: publish the last snapshot within it; stop: also end the training"
     )
     microbatch: int | None = key(
-        None, "images in a forward pass, their gradients are accumulated; null: the batch", use=MACHINE, ge=1
+        None, "images per forward pass, with accumulated gradients; null: the batch", use=MACHINE, ge=1
     )
 
     def problems(self, size: int) -> Iterator[Problem]:
@@ -108,15 +106,15 @@ class Generator(Block):
 
 
 class Adversarial(Generator):
-    """What the discriminator sees is augmented: every adversarial generator has these beside its own."""
+    """Augmentation of the discriminator's input: the keys of adversarial generators."""
 
     augmentation: Literal["none", "fixed", "adaptive"] = key("none", AUGMENTATION)
-    augmentation_probability: Probability = key(0.2, "of each transform if fixed")
+    augmentation_probability: Probability = key(0.2, "of each transform, for fixed")
     augmentation_target: Number = key(
-        0.6, "mean sign of the discriminator on real images that adaptive steers for", ge=-1, le=1
+        0.6, "for adaptive: target of the discriminator's mean sign on real images", ge=-1, le=1
     )
-    augmentation_kimg: Number = key(500, "thousand images in which the probability can move by 1", gt=0)
-    augmentation_limit: Probability = key(0.8, "the probability is never larger")
+    augmentation_kimg: Number = key(500, "for adaptive: thousand images in which the probability can change by 1", gt=0)
+    augmentation_limit: Probability = key(0.8, "largest probability")
     fp32_layers: Fp32Layers = "fp32"
 
 
@@ -142,17 +140,17 @@ class Growing(Adversarial):
     """Two networks that grow."""
 
     first_resolution: FirstResolution = 4
-    stable_kimg: Number = key(600, "thousand images of every resolution", ge=0)
-    fade_kimg: Number = key(600, "thousand images that the next resolution fades in over", ge=0)
+    stable_kimg: Number = key(600, "thousand images at every resolution", ge=0)
+    fade_kimg: Number = key(600, "thousand images over which the next resolution fades in", ge=0)
     precision: Precision = key(
         "tf32",
         "on a GPU; bf16, fp16: of the four highest resolutions",
-        remark="the study: fp32; tf32 stores the same, and tensor cores multiply 10 bits of mantissa",
+        remark="the study: fp32; tf32 stores the same, but tensor cores multiply with 10 bits of mantissa",
     )
-    schedule_interval: int = key(4, "iterations between two looks at this schedule", ge=1)
+    schedule_interval: int = key(4, "iterations between updates of this schedule", ge=1)
     penalty_resolution: Literal["full", "native"] = key(
         "full",
-        "size at which the norm of a gradient is taken while resolutions are low; full: as the original, blown up",
+        "image size at which gradient norms are taken while resolutions are low; full: the final size, as the original",
     )
 
     def problems(self, size: int) -> Iterator[Problem]:
@@ -185,33 +183,33 @@ class Denoising(Generator):
     width: int = key(
         64,
         "feature maps of the first level; 128 is the original code's own",
-        remark="time and memory of the study speak for 128 (blocks: 2), its command says 64",
+        remark="the study's time and memory suggest 128 (blocks: 2), its command says 64",
         ge=32,
         multiple_of=32,
     )
     multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None = key(
         None,
-        "of the width, one for each level; null: by image size, at 256 [1, 1, 2, 2, 4, 4]",
+        "factors of the width, one for each level; null: by image size, at 256 [1, 1, 2, 2, 4, 4]",
         remark="by image size, at 256: [1, 1, 2, 2, 4, 4]",
     )
-    blocks: int = key(3, "residual blocks of a level", ge=1, le=256)
-    attention: list[Annotated[int, Field(ge=1)]] = key([16, 8], "sizes of the maps that have attention")
-    heads: int = key(4, "of attention", ge=1, le=256)
+    blocks: int = key(3, "residual blocks per level", ge=1, le=256)
+    attention: list[Annotated[int, Field(ge=1)]] = key([16, 8], "sizes of the feature maps with attention, in pixels")
+    heads: int = key(4, "heads of the attention", ge=1, le=256)
     dropout: Number = key(0, "in residual blocks", ge=0, lt=1)
     batch: int = key(12, "images per iteration", remark="the paper; the released command says 32", ge=1)
-    kimg: Number = key(7800, "thousand images in all", gt=0)
+    kimg: Number = key(7800, "length of the training in thousand images", gt=0)
     learning_rate: Number = key(0.0001, "of AdamW", gt=0)
     weight_decay: Number = key(0, "of AdamW", ge=0)
     ema_decay: Number = key(
         0.9999,
-        "of the averaged network, per iteration; 0: the raw weights, as the released command samples with",
+        "decay of the averaged network, per iteration; 0: the raw weights, which the released command samples from",
         ge=0,
         lt=1,
     )
     precision: Literal["fp32", "tf32", "bf16"] = key(
         "bf16", "of the network on a GPU (V100: fp32, it has no bf16); a CPU uses fp32", remark="the study: fp32"
     )
-    compile: bool = key(True, "the network is compiled, on a GPU", use=MACHINE)
+    compile: bool = key(True, "compile the network on a GPU", use=MACHINE)
 
     def problems(self, size: int) -> Iterator[Problem]:
         yield from super().problems(size)

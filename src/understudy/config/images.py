@@ -29,19 +29,19 @@ class Images(Block):
         remark="grey level in the annotation channel: label / 5 * 255",
     )
     decisive: str = key(
-        "t1", "the modality that decides which slices are kept", remark="a slice is kept where this modality ..."
+        "t1", "the modality that decides which slices are kept", remark="a slice is kept if this modality ..."
     )
     intensity_threshold: Number = key(
         50, "a pixel counts above this, on 0-255", remark="... is above this (0-255) ...", ge=0, le=255
     )
     area_fraction: Number = key(
         0.15,
-        "a slice is kept where more than this share of its padded pixels counts",
+        "a slice is kept if more than this share of its padded pixels counts",
         remark="... in more than this share of the padded slice",
         ge=0,
         lt=1,
     )
-    orientation: str = key("LPS", "axes to which every volume is turned before slicing", pattern="^[LR][AP][SI]$")
+    orientation: str = key("LPS", "orientation of every volume before slicing", pattern="^[LR][AP][SI]$")
 
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:

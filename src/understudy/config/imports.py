@@ -1,4 +1,4 @@
-"""`imports`: others' synthetic images."""
+"""`imports`: synthetic images from elsewhere."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,13 +10,13 @@ from .fields import Block, File, Problem, key
 
 
 class Import(Block):
-    """Others' synthetic images beside those of generators."""
+    """Synthetic images from elsewhere, used like a generator's samples."""
 
     stack: File = key(meaning="file; scripts/convert_stack.py makes one of a folder per channel")
     trained_on: Literal["train", "unknown"] = key(
         "unknown",
-        "whom their generator has seen: the training subjects of the dataset and nobody else; or nobody "
-        "knows, then no segmenter is trained on them",
+        "which subjects their generator has seen. train: the training subjects of the dataset and nobody else; "
+        "unknown: then no segmenter is trained on them",
     )
 
 

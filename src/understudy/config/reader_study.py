@@ -17,9 +17,9 @@ class ReaderStudy(Block):
 
     generators: Annotated[list[str], Once()] = key(
         [],
-        "whose images are among the real ones, of every data set, also imports and stylegan2-filtered; "
-        "none: no reader study",
-        remark="whose images are shown among real ones: docs/reader-study.md",
+        "generators whose images are mixed with real ones, for every data set; imports and stylegan2-filtered are "
+        "allowed; empty: no reader study",
+        remark="whose images are mixed with real ones: docs/reader-study.md",
     )
     images: int = key(
         100, "of each source: of the real ones, and of each generator", remark="of each source, as the study", ge=1
@@ -27,24 +27,22 @@ class ReaderStudy(Block):
     channels: Annotated[Annotated[list[str], Once()], Field(min_length=1)] | None = key(
         None, "modalities, a panel each; null: all", remark="all: the study's four panels"
     )
-    split: Literal["train", "test"] = key("train", "where real images are from; generators imitate those of train")
-    repeats: int = key(0, "images that come a second time, to see whether readers agree with themselves", ge=0)
-    confidence: int = key(3, "steps of how sure a reader is; 1: real or synthetic alone", ge=1, le=4)
-    grey_levels: int = key(64, "of every image, after dither: what is left of how it was stored", ge=16, le=256)
-    background: int = key(
-        8, "grey level; what is at most that, and hangs together with the edge, becomes 0", ge=0, le=64
-    )
+    split: Literal["train", "test"] = key("train", "source of the real images; generators imitate those of train")
+    repeats: int = key(0, "images shown a second time, to see whether readers agree with themselves", ge=0)
+    confidence: int = key(3, "levels of confidence for each answer; 1: real or synthetic only", ge=1, le=4)
+    grey_levels: int = key(64, "levels of every image after dithering, which hides how it was stored", ge=16, le=256)
+    background: int = key(8, "grey level; pixels up to it that are connected to the image's edge become 0", ge=0, le=64)
     contrast: Literal["own", "stored"] = key(
-        "own", "own: each panel is stretched to its own range; stored: as the slice was scaled"
+        "own", "own: each panel is stretched to its own range; stored: the slice's scaling"
     )
     answers: Annotated[list[File], Once()] = key([], "files that readers have saved", remark="what readers saved")
     readers: list[Annotated[int, Field(ge=1)]] = key(
         [1, 3, 5], "the plan: numbers of readers to plan for", remark="from here on the plan alone", min_length=1
     )
-    half_width: Number = key(0.05, "the plan: balanced accuracy is to be known to within this", gt=0, lt=0.5)
-    detect: Number = key(0.6, "the plan: a balanced accuracy to be told from 0.5", gt=0.5, lt=1)
-    power: Number = key(0.8, "the plan: the probability of telling it", gt=0, lt=1)
-    agreement: Number = key(0.3, "the plan: correlation between right calls of two readers on one image", ge=0, le=1)
+    half_width: Number = key(0.05, "the plan: half-width of the interval of balanced accuracy", gt=0, lt=0.5)
+    detect: Number = key(0.6, "the plan: balanced accuracy to distinguish from 0.5", gt=0.5, lt=1)
+    power: Number = key(0.8, "the plan: power to distinguish it", gt=0, lt=1)
+    agreement: Number = key(0.3, "the plan: correlation of two readers' correct answers to one image", ge=0, le=1)
 
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""`release`: what may leave the house."""
+"""`release`: what may be shared."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,27 +16,24 @@ class Creator(Block):
 
 
 class Release(Block):
-    """What may leave the house, and in whose name (docs/release.md)."""
+    """What may be shared, and in whose name (docs/release.md)."""
 
     generators: Annotated[list[str], Once()] = key(
         [],
-        "whose images are released, of every data set; title, licence, creators and date are then needed",
-        remark="whose images may leave the house: docs/release.md",
+        "generators whose images are released, for every data set; then title, licence, creators and date are required",
+        remark="whose images may be shared: docs/release.md",
     )
     images: Literal["filtered", "samples"] = key(
         "filtered",
-        "filtered: flagged images were replaced; samples: as they were drawn. Either is released only "
-        "where its own audit passes",
+        "filtered: flagged images were replaced; samples: as drawn. Either is released only if its own audit passes",
     )
     weights: bool = key(
         False,
-        "share the generator as well, where its unfiltered samples pass; it can draw again what a filter removed",
+        "also share the generator, if its unfiltered samples pass; it can draw again what the filter removed",
         remark="they can draw again what the filter removed",
     )
-    folders: bool = key(False, "also the images as a folder for each channel")
-    utility: bool = key(
-        True, "tell the Dice of segmenters that learned from the images, for which these are trained; false: without"
-    )
+    folders: bool = key(False, "also export the images as one folder per channel")
+    utility: bool = key(True, "report the Dice of segmenters trained on the images, which trains them; false: do not")
     title: Prose | None = key(None, "of the data set")
     licence: Prose | None = key(
         None,
@@ -53,18 +50,17 @@ class Release(Block):
     )
     date: Prose | None = key(
         None,
-        "day of publication, 2026-01-31; no clock is asked, so that a release can be made again to the last bit",
+        "day of publication, such as 2026-01-31; given here so that a release can be reproduced bit by bit",
         remark="2026-01-31",
     )
     version: Prose = key("1.0.0", "of the data set")
-    citation: Prose | None = key(None, "how to cite it; null: made of creators, year, title and version")
+    citation: Prose | None = key(None, "how to cite it; null: built from creators, year, title and version")
     contact: Prose | None = key(None, "address for questions")
     url: Prose | None = key(None, "where the data set will be found")
     salt_file: File | None = key(
         None,
-        "file of the study's secret, at least 32 bytes, which draws test subjects and is behind a "
-        "release's commitment to the training subjects; null: drawn once, {runs}/salt. Keep it, share it "
-        "never",
+        "file of the study's secret, at least 32 bytes. It draws the test subjects, and a release's commitment to the "
+        "training subjects depends on it. null: drawn once, {runs}/salt. Keep it and never share it",
         remark="null: drawn once, runs/salt; keep it, never share it",
     )
 

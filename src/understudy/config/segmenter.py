@@ -1,4 +1,4 @@
-"""What the blocks of segmenters share: how a network is trained and what its training images go through."""
+"""What the blocks of segmenters share: training and augmentation."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -7,45 +7,41 @@ from pydantic import Field
 
 from .fields import MACHINE, Block, Number, Probability, Problem, Range, SignedRange, key
 
-Samples = Annotated[int, key(meaning="training images seen in all", ge=1)]
+Samples = Annotated[int, key(meaning="length of the training in images", ge=1)]
 Batch = Annotated[int, key(meaning="images per optimizer step", ge=1)]
 NormalisedBatch = Annotated[Batch, Field(ge=2)]  # a batch norm needs two
 Optimizer = Annotated[Literal["sgd", "adamw"], key(meaning="sgd: with Nesterov momentum")]
 LearningRate = Annotated[Number, key(meaning="at the start; one for all settings", gt=0)]
 WeightDecay = Annotated[Number, key(meaning="of the weights", ge=0)]
-DecayNorms = Annotated[bool, key(meaning="whether norms and tables of positions decay as well")]
+DecayNorms = Annotated[bool, key(meaning="whether weight decay includes norms and position tables")]
 RateBy = Annotated[Literal["epoch", "iteration"], key(meaning="when the learning rate changes")]
-PolyPower = Annotated[Number, key(meaning="learning rate x (1 - share of the training that is done) ^ power", ge=0)]
-WarmupIterations = Annotated[int, key(meaning="in which the learning rate rises to its course", ge=0)]
+PolyPower = Annotated[Number, key(meaning="learning rate x (1 - finished share of the training) ^ power", ge=0)]
+WarmupIterations = Annotated[int, key(meaning="iterations in which the learning rate rises", ge=0)]
 GradientClip = Annotated[Number | None, key(meaning="largest gradient norm", gt=0)]
-Dice = Annotated[
-    Literal["batch", "image"], key(meaning="soft Dice of the loss: pooled over the batch, or of each image")
-]
+Dice = Annotated[Literal["batch", "image"], key(meaning="soft Dice of the loss: pooled over the batch, or per image")]
 DiceBackground = Annotated[bool, key(meaning="whether the background is one of its classes")]
 DiceSquared = Annotated[bool, key(meaning="whether its denominator has squared probabilities")]
 BackgroundWarmupEpochs = Annotated[
     int,
-    key(meaning="while epoch e < this, a background pixel is left out of the loss with probability 1 - e / this", ge=0),
+    key(meaning="in epochs e < this, each background pixel is ignored with probability 1 - e / this", ge=0),
 ]
 Intensities = Annotated[
     Literal["z_score", "raw"],
-    key(meaning="of the input: z-score over the foreground of each channel, or bytes as they are, 0-255"),
+    key(meaning="of the input: z-score over the foreground of each channel, or raw bytes, 0-255"),
 ]
-AtAll = Annotated[Probability, key(meaning="that an image is augmented at all")]
+AtAll = Annotated[Probability, key(meaning="probability that an image is augmented at all")]
 Rotation = Annotated[SignedRange, key(meaning="degrees")]
-OfAnImage = Annotated[Probability, key(meaning="of an image")]
+OfAnImage = Annotated[Probability, key(meaning="per image")]
 Scale = Annotated[Range, key(meaning="of width and height each")]
-OfEitherFlip = Annotated[Probability, key(meaning="of an image, either left and right or up and down")]
+OfEitherFlip = Annotated[Probability, key(meaning="per image, either left and right or up and down")]
 OfInverted = Annotated[
-    Probability, key(meaning="of an image, before the plain gamma: the exponent acts on 1 - intensity")
+    Probability, key(meaning="per image, before the plain gamma: the exponent acts on 1 - intensity")
 ]
-KeepsMoments = Annotated[
-    bool, key(meaning="whether mean and standard deviation of the foreground are brought back after gamma")
-]
+KeepsMoments = Annotated[bool, key(meaning="whether gamma keeps mean and standard deviation of the foreground")]
 
 
 class Augmentation(Block):
-    """Of the `augmented` settings; drawn per image, in this order."""
+    """Augmentation of the `augmented` settings, drawn per image, in this order."""
 
     probability: AtAll = 1.0
     rotation: Rotation = key([-30, 30])
@@ -54,31 +50,31 @@ class Augmentation(Block):
     scale_probability: OfAnImage = 0.75
     flip_probability: OfEitherFlip = 0.0
     elastic: Number = key(
-        2, "pixels, standard deviation of the shifts of a coarse grid, with a cubic spline between its points", ge=0
+        2, "pixels, standard deviation of the shifts of a coarse grid, interpolated by a cubic spline", ge=0
     )
-    elastic_points: int = key(3, "of that grid along each side", ge=2)
+    elastic_points: int = key(3, "points of that grid along each side", ge=2)
     elastic_probability: OfAnImage = 0.0
     interpolation: Literal["cubic", "linear"] = key(
-        "cubic", "of the one resampling that all these are; classes take their nearest neighbour"
+        "cubic", "of the single resampling that does all of the above; classes by nearest neighbour"
     )
-    noise: Range = key([0, 0.05], "standard deviation of Gaussian noise on images of 0-1")
+    noise: Range = key([0, 0.05], "standard deviation of Gaussian noise, for intensities of 0-1")
     noise_probability: OfAnImage = 0.5
     blur: Range = key([0.5, 1.0], "standard deviation in pixels")
     blur_probability: OfAnImage = 0.2
-    zoom: Range = key([0.75, 1.0], "of low resolution, before it is scaled up again")
+    zoom: Range = key([0.75, 1.0], "low resolution: factor by which the image is reduced and then enlarged again")
     zoom_probability: OfAnImage = 0.25
     gamma: Range = key([0.8, 1.2], "exponent on intensities scaled to 0-1")
     gamma_probability: OfAnImage = 0.2
     inverted_gamma_probability: OfInverted = 0.1
     gamma_keeps_moments: KeepsMoments = True
-    channel_probability: Probability = key(0.5, "that noise, blur and zoom, once drawn, touch a channel")
+    channel_probability: Probability = key(0.5, "that noise, blur or zoom of an image applies to a channel")
 
 
 class NnUNetAugmentation(Augmentation):
-    """With what nnU-Net does beside the study's; off until a probability is above 0."""
+    """The study's augmentation with nnU-Net's additions, which are off while their probability is 0."""
 
     mirror_probability: Probability = key(
-        0.0, "of each axis, by itself", remark="nnU-Net: 0.5; and 0.15 for the two below"
+        0.0, "of each axis, independently", remark="nnU-Net: 0.5; and 0.15 for the two below"
     )
     brightness: Range = key([0.75, 1.25], "factor of each channel")
     brightness_probability: OfAnImage = 0.0
@@ -87,7 +83,7 @@ class NnUNetAugmentation(Augmentation):
 
 
 class HalfAugmented(Augmentation):
-    """That of the transformer: half of the images, turned, scaled, flipped, bent and of another gamma."""
+    """The transformer's augmentation: half of the images are rotated, scaled, flipped, deformed and gamma-corrected."""
 
     probability: AtAll = key(0.5, remark="the study doubled its training set: half of it was augmented")
     rotation: Rotation = key([0, 30])
@@ -105,28 +101,28 @@ class HalfAugmented(Augmentation):
 
 
 class Segmenter(Block):
-    """How a network is trained; those that build it are of use NETWORK."""
+    """How a network is trained. Keys that build the network have use=NETWORK."""
 
     epoch_samples: int = key(80000, "images between validations", ge=1)
     momentum: Number = key(0.99, "of sgd", ge=0, lt=1)
     adam_betas: Range = key([0.9, 0.999], "decays of the two moments of adamw")
     collapse: Literal["fail", "keep"] = key(
         "fail",
-        "what a training is called that finds no pixel of any label in any validation: failed, or (keep) a training "
-        "like any other, as shuffled ones are; its scores count either way",
+        "whether a training that finds no pixel of any label in any validation has failed; keep: it counts as an "
+        "ordinary training, as controls do. Its scores count either way",
     )
     patience: int | None = key(
         None,
-        "epochs without a better validation after which the training ends; null: it sees all samples",
+        "epochs without a better validation after which the training ends; null: train on all samples",
         ge=1,
         remark="epochs; ends early",
     )
-    validation_fraction: Number = key(0.2, "of the subjects (real) or images (synthetic)", gt=0, lt=1)
-    validation_samples: int = key(20000, "at most so many synthetic images per validation", ge=1)
+    validation_fraction: Number = key(0.2, "held-out share of the subjects (real) or images (synthetic)", gt=0, lt=1)
+    validation_samples: int = key(20000, "largest number of synthetic images per validation", ge=1)
     precision: Literal["fp32", "bf16"] = key(
         "bf16", "of the forward pass on a GPU (V100: fp32, it has no bf16); a CPU uses fp32"
     )
-    compile: bool = key(True, "the network is compiled for training, on a GPU", use=MACHINE)
+    compile: bool = key(True, "compile the network for training on a GPU", use=MACHINE)
 
     def problems(self, size: int) -> Iterator[Problem]:
         if self.epoch_samples > self.samples:

@@ -40,9 +40,9 @@ class Report(Block):
 
     shareable: bool = key(
         False,
-        "false: with pictures of patients, for the house. true: charts and tables alone, no real or synthetic image, "
-        "and no name of a subject or a reader",
-        remark="true: charts and tables alone, no image of a head, no names: docs/evaluation.md",
+        "false: with images of patients, not to be shared. true: charts and tables only, without real or synthetic "
+        "images and without names of subjects or readers",
+        remark="true: charts and tables only, no image of a head, no names: docs/evaluation.md",
     )
 
 
@@ -51,33 +51,33 @@ class Study(Block):
 
     sections_last: ClassVar[bool] = False
 
-    results: File = key("results", "folder of everything that is made", min_length=1)
+    results: File = key("results", "folder of all results", min_length=1)
     runs: File = key("runs", "folder of resumable trainings, kept through failures", min_length=1)
-    seed: int = key(1, "of everything random: splits, weights, order, noise", ge=0)
+    seed: int = key(1, "random seed of splits, weights, order and noise", ge=0)
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)] = key(
         meaning="name -> where its subjects are and how they are split"
     )
     images: Images = section(Images, "how volumes become slices (published study, section 2 of its methods)")
     generators: dict[str, dict[str, object]] = key(
         {},
-        "what is trained on the real images; a name that is listed is trained, with the defaults of what it leaves out",
+        "generators to train on the real images, by name; options that are left out have their defaults",
     )
     imports: dict[Folder, Import] = key(
         {},
-        "others' synthetic images beside those of generators, by a name of yours (docs/audit.md)",
-        remark="others' images, to audit and use: {theirs: {stack: theirs.zip, trained_on: train}}",
+        "synthetic images from elsewhere, under a name of your choice (docs/audit.md)",
+        remark="images from elsewhere, to audit and use: {theirs: {stack: theirs.zip, trained_on: train}}",
     )
     samples: Samples = section(Samples, "synthetic images")
     segmenters: Annotated[dict[Folder, dict[str, object]], Field(min_length=1)] = key(
         {"unet": {}, "swin": {}},
-        "what is trained on each training set; a name that is listed is trained. Any name beside these is a network of "
+        "networks to train on each training set, by name: unet, swin, dynunet, or any other name for a network of "
         "MMSegmentation, described by its `model`",
     )
     experiments: Experiments = section(Experiments, "the grid of trainings, for each dataset and segmenter")
     audit: Audit = section(Audit, "are synthetic images copies of training images (docs/audit.md)")
     evaluation: Evaluation = section(Evaluation, "how test volumes are scored and averaged")
     report: Report = section(Report, "the page results/report.html (docs/evaluation.md)")
-    release: Release = section(Release, "what may leave the house, and in whose name (docs/release.md)")
+    release: Release = section(Release, "what may be shared, and in whose name (docs/release.md)")
     reader_study: ReaderStudy = section(
         ReaderStudy, "can people tell synthetic images from real ones (docs/reader-study.md)"
     )

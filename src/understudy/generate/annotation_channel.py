@@ -1,8 +1,8 @@
-"""How the annotation is coded while a generator learns it. Stacks hold it as grey levels, whatever the coding.
+"""How the annotation is coded for a generator. Stacks always store it as grey levels.
 
-`grey` is the study's: one channel, a grey level for each label. Neighbours in grey level need not be neighbours in the
-brain: where a generator blurs the border between background (0) and enhancing tumor (204), the values between mean the
-other labels, a false rim. `channels` has a channel for each label, 255 inside, 0 outside: a blurred border stays one.
+`grey` is the study's coding: one channel, one grey level for each label. It can produce false rims: if a generator
+blurs the border between background (0) and enhancing tumor (204), the values in between decode as other labels.
+`channels` has one channel for each label, 255 inside and 0 outside, so a blurred border stays a border.
 """
 
 from collections.abc import Mapping
@@ -20,29 +20,29 @@ CODINGS = ("grey", "channels")
 
 @dataclass(frozen=True)
 class Coding:
-    """Between the images of a stack and those of a generator; without labels the images are modalities alone."""
+    """Converts images of a stack to those of a generator and back. Without labels, images have modalities alone."""
 
     kind: str = "grey"
     labels: Mapping[str, int] = field(default_factory=dict)  # name -> grey level
 
     @classmethod
     def of(cls, kind: str, channels: list[str], labels: Mapping[str, int]) -> "Coding":
-        """That of a stack with these channels and labels. Raises ValueError for channels where there are no labels."""
+        """The coding of a stack. Raises ValueError if `kind` is channels and the stack has no labels."""
         labels = labels if LABEL_CHANNEL in channels else {}
         if kind == "channels" and not labels:
             raise ValueError(f"annotation: channels: found no labels in a stack of {', '.join(channels)}")
         return cls(kind, labels)
 
     def count(self, channels: int) -> int:
-        """Channels of the generator for a stack of `channels`."""
+        """Number of the generator's channels for a stack with this number of channels."""
         return coded_channels(self.kind, channels, len(self.labels))
 
     def modalities(self, channels: int) -> int:
-        """Channels of a stack that are no annotation."""
+        """Number of a stack's channels without the annotation."""
         return channels - 1 if self.labels else channels
 
     def encode(self, x_NCHW: Tensor) -> Tensor:
-        """uint8 images of a stack -> uint8 images for the generator, on the device."""
+        """uint8 images of a stack -> uint8 images for the generator, on the same device."""
         if self.kind == "grey":
             return x_NCHW
         between = to_device(thresholds(self.labels).astype(np.float32), x_NCHW.device)
@@ -52,10 +52,12 @@ class Coding:
         return torch.cat([x_NCHW[:, :-1], 255 * masks_NKHW.to(torch.uint8)], 1)
 
     def decode(self, x_NCHW: Tensor) -> np.ndarray:
-        """float images of the generator, [-1, 1] -> uint8 images of a stack; every pixel of the annotation is a grey
-        level that has a meaning: the nearest one, or that of the label with the largest share of the pixel, if it is
-        above that of the background, which is what the labels leave. So where only the kind of tumor is in doubt, as in
-        a thin rim, there is tumor."""
+        """float images of the generator in [-1, 1] -> uint8 images of a stack, with valid grey levels alone.
+
+        `grey` takes the nearest level. `channels` takes the label with the largest share of the pixel, or background if
+        its share is larger; the background's share is what the labels leave over. So a thin rim, where only the kind of
+        tumor is uncertain, stays tumor.
+        """
         if not self.labels:
             return to_uint8(x_NCHW)
         if self.kind == "grey":
@@ -72,7 +74,7 @@ class Coding:
 
 
 def coded_channels(kind: str, channels: int, labels: int) -> int:
-    """Channels of a generator for stacks of `channels`, annotation included."""
+    """Number of a generator's channels for stacks with `channels` channels, annotation included."""
     return channels - 1 + labels if kind == "channels" else channels
 
 

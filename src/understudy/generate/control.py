@@ -1,10 +1,10 @@
-"""Stacks that stand in the place of a generator's samples and whose usefulness is known beforehand.
+"""Controls: stacks of known usefulness that replace a generator's samples.
 
-- copies: the training images themselves, each once, in random order and without their subjects' names. Segmenters must
-  do as well with them as with real images, and an audit must find every one of them.
-- noise: as many images whose every pixel is drawn by itself, grey levels and labels alike. Nothing can be learned.
+- copies: the training images, each once, in random order and without subject names. Segmenters must do as well with
+  them as with real images, and the audit must find every one.
+- noise: equally many images of independent random pixels, grey levels and labels alike. Nothing can be learned.
 
-Both have the format, the manifest and the lineage of samples, so whatever reads samples reads them.
+Both have the format, manifest and lineage of samples, so every reader of samples can read them.
 """
 
 from pathlib import Path
@@ -18,18 +18,18 @@ from understudy.stack.labels import LABEL_CHANNEL
 from understudy.stack.manifest import write_manifest
 from understudy.study.sources import COPIES, MADE_CONTROLS
 
-CARRIED = ("channels", "labels", "height", "width", "lineage")  # from the training stack
+CARRIED = ("channels", "labels", "height", "width", "lineage")  # copied from the training stack
 
 
 def write_control(
     control: str, training: Stack, output: str | Path, dataset: str, seed: int, leave_out: float | None = None
 ) -> dict:
-    """Writes the stack `output` and its manifest (.json) beside it; returns the manifest.
+    """Writes the stack `output` with its manifest (.json) beside it. Returns the manifest.
 
     Args:
-        leave_out: share of the subjects that segmenters alone may see: it is kept from generators, and from these.
+        leave_out: share of the subjects that only segmenters may see. Generators never see them, nor do controls.
     Raises:
-        ValueError: no such control, subjects that cannot be left out, or a full disk.
+        ValueError: unknown control, subjects cannot be left out because the stack does not name them, or a full disk.
     """
     if control not in MADE_CONTROLS:
         raise ValueError(f"control: found {control!r}, expected one of {', '.join(MADE_CONTROLS)}")
@@ -48,7 +48,7 @@ def write_control(
 
 
 def visible(training: Stack, dataset: str, seed: int, leave_out: float | None) -> np.ndarray:
-    """Places of the images that a generator may see."""
+    """Indices of the images that a generator may see."""
     subjects = training.subjects()
     if leave_out is None:
         return np.arange(len(training))
@@ -58,7 +58,7 @@ def visible(training: Stack, dataset: str, seed: int, leave_out: float | None) -
 
 
 def noise(training: Stack, host: np.random.Generator) -> np.ndarray:
-    """uint8 (C, H, W): white noise, the annotation of the grey levels that have a meaning."""
+    """uint8 (C, H, W): white noise; the annotation is drawn from background and the grey levels of the labels."""
     x_CHW = host.integers(0, 256, training.shape_CHW, dtype=np.uint8)
     levels = np.array([0, *training.meta["labels"].values()], np.uint8)
     if training.channels[-1] == LABEL_CHANNEL:

@@ -1,4 +1,4 @@
-"""Images of several trainings of one generator in one stack, as many of each, in turn: an ensemble."""
+"""An ensemble: one stack that pools images of several trainings of a generator, equally many from each."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +12,13 @@ ALIKE = ("channels", "labels", "height", "width")
 
 
 def pool_samples(name: str, members: Sequence[Stack], output: str | Path, dataset: str, count: int) -> dict:
-    """Writes the stack `output` and its manifest (.json); image i is of member i modulo their number.
+    """Writes the stack `output` and its manifest (.json). Returns the manifest.
 
-    Lineage is that of all members together. Returns the manifest.
-    Raises ValueError where a member has too few images, or images of another form.
+    Image i comes from member i modulo the number of members. The lineage is the union of the members' lineages.
+
+    Raises:
+        ValueError: a member has too few images, or differs in channels, labels or size; or members were trained on
+            different stacks.
     """
     output, first = Path(output), members[0].meta
     meta: Mapping = {key: first[key] for key in ALIKE}
@@ -39,14 +42,14 @@ def pool_samples(name: str, members: Sequence[Stack], output: str | Path, datase
 
 
 def _failure(members: Sequence[Stack]) -> dict[str, str]:
-    """An ensemble with a member whose training has failed has failed."""
+    """An ensemble fails if the training of one of its members has failed."""
     failed = [member.meta["source"].get("failure") for member in members]
     said = [f"member {number}: {why}" for number, why in enumerate(failed, start=1) if why]
     return {"failure": "; ".join(said)[:1000]} if said else {}
 
 
 def _trained_on(members: Sequence[Stack]) -> dict[str, str]:
-    """The training stack of all members. Raises ValueError where they have several."""
+    """The training stack of the members. Raises ValueError if they were trained on different ones."""
     found = {member.meta["source"].get("training_sha256") for member in members}
     if len(found) > 1:
         raise ValueError(

@@ -1,9 +1,11 @@
-"""Somebody else's synthetic images in the place of a generator's samples, so that they can be audited and used as ours.
+"""Imports synthetic images that somebody else generated, so that they can be audited and used like ours.
 
-A stack says whose images are behind it, or that nobody knows (`lineage: unknown`). Of an import that follows from
-`trained_on`: `train` states that its generator saw the training subjects of the dataset and nobody else; with `unknown`
-the images are audited and compared, and no segmenter is trained on them, as they could not be checked against the test
-subjects.
+Every stack records which subjects its images derive from, its lineage. For imported images the user states it with
+`trained_on`:
+
+- `train`: their generator saw the training subjects of the dataset and nobody else.
+- `unknown`: nobody knows. The images are audited and compared. No segmenter is trained on them, because test subjects
+  might be among their subjects.
 """
 
 from pathlib import Path
@@ -13,13 +15,14 @@ from understudy.stack.lineage import UNKNOWN
 from understudy.stack.manifest import write_manifest
 
 TRAINED_ON = ("train", UNKNOWN)
-ALIKE = ("channels", "labels", "height", "width")  # as in the training stack
+ALIKE = ("channels", "labels", "height", "width")  # must equal the training stack's
 
 
 def write_import(name: str, images: Stack, training: Stack, output: str | Path, dataset: str, trained_on: str) -> dict:
-    """Writes the stack `output` of `images`, which keep their names, and its manifest (.json); returns the manifest.
+    """Writes the images under their own names as the stack `output`, with a manifest (.json). Returns the manifest.
 
-    Raises ValueError where the images are of another form than the training images, or damaged.
+    Raises:
+        ValueError: the images differ from the training images in channels, labels or size, or a file is damaged.
     """
     for key in ALIKE:
         if images.meta[key] != training.meta[key]:

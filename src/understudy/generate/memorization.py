@@ -1,16 +1,17 @@
-"""Memorization along the way: how near a fixed set of samples is to the training images, snapshot by snapshot.
+"""Monitors memorization during training: at every snapshot, how near a fixed set of samples is to the training images.
 
-A diffusion model first learns what brains look like and much later, the later the more training images there are, which
-brains it was shown (Bonnaire et al. 2025). The study met this at its end, when 100 images of each model were looked at;
-here it stands beside the loss while there is time to act.
+A diffusion model first learns what brains look like, and only much later memorizes the brains that it was shown; the
+more training images, the later (Bonnaire et al. 2025). The study noticed memorization at its end, when it looked at 100
+images of each model. Here the numbers are logged beside the loss, while there is time to act.
 
-Similarity is Pearson's correlation over all modalities. A sample counts as memorized where two things hold:
-- it is nearer to a training image than 99 of 100 training images are to those of other subjects;
-- that subject stands out: the distance to it is under a third of that to the next one (Yoon et al. 2023; correlations r
-  of standardised images are distances sqrt(2 - 2 r)). A blurred sample is near to all of them, and copies none.
+Similarity is Pearson's correlation over all modalities. A sample counts as memorized if two conditions hold:
+- It is nearer to a training image than 99 of 100 training images are to those of other subjects.
+- The nearest subject stands out: its distance is under a third of the second nearest subject's (Yoon et al. 2023;
+  standardised images with correlation r have the distance sqrt(2 - 2 r)). A blurred sample is near to all subjects and
+  copies none.
 
-Images are averaged down to 64 x 64 before, which finds copies and costs a sixteenth at 256; the exact search, over all
-samples, is the audit's.
+Images are first averaged down to 64 x 64. This still finds copies and costs a sixteenth of 256 x 256. The audit
+searches all samples exactly.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,16 +26,16 @@ from understudy.run.device_images import DeviceImages
 from .nearest_images import nearest, nearest_two_groups, standardised
 
 PIXELS = 64  # along each side
-REAL = 512  # training images whose nearest ones of other subjects tell what is usual
+REAL = 512  # training images that set the usual similarity between subjects
 QUANTILE = 0.99
-STANDS_OUT = 1 / 3  # ratio of distances
+STANDS_OUT = 1 / 3  # largest ratio of the two distances
 BLOCK = 512  # references of one matrix product
 
 
 class Memorization:
     """Args:
-    images: the training images. modalities: how many of their channels count, the first ones.
-    subjects: of each image; None where nobody knows, then every image is its own.
+    images: the training images. modalities: number of first channels that count.
+    subjects: the subject of each image; None: unknown, each image counts as its own subject.
     """
 
     def __init__(self, images: DeviceImages, modalities: int, subjects: Sequence[str] | None):
@@ -45,7 +46,7 @@ class Memorization:
 
     @cached_property
     def usual(self) -> float:
-        """The correlation that a real image seldom exceeds with its nearest one of another subject."""
+        """The correlation with another subject's image that only 1 in 100 real images exceeds."""
         chosen = torch.linspace(0, len(self.images) - 1, min(REAL, len(self.images))).round().long()
         real_NK, own_N = self._vectors(self.images.batch(chosen)), self.group_M[chosen.to(self.group_M.device)]
         r_N, place_N = nearest(real_NK, self._references(), (own_N, self.group_M))
@@ -53,8 +54,11 @@ class Memorization:
         return float(torch.quantile(known, QUANTILE)) if len(known) else 1.0
 
     def look(self, x_NCHW: Tensor) -> dict[str, float]:
-        """Of samples (N, C, H, W), modalities first: mean and largest correlation with the nearest training image, and
-        the share of them that is memorized."""
+        """Mean and largest correlation of the samples with their nearest training image, and the memorized share.
+
+        Args:
+            x_NCHW: samples, modalities first.
+        """
         nearest_N, other_N = nearest_two_groups(self._vectors(x_NCHW), self._references, self.group_M)
         stands_out_N = (1 - nearest_N).clamp(min=0) < STANDS_OUT**2 * (1 - other_N)
         return {

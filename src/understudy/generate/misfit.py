@@ -1,4 +1,4 @@
-"""How badly a trained generator explains images of a stack: what an attacker sees who holds its weights."""
+"""How badly a trained generator explains images of a stack: what an attacker with its weights can measure."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ BLOCK = 64  # images on the device at once
 
 
 def misfits(generator: Generator, metadata: Mapping, x_NCHW: np.ndarray, seed: int) -> np.ndarray:
-    """float64 (N,) of uint8 images of a stack; `metadata` is that of the published weights."""
+    """float64 (N,): the misfit of uint8 images (N, C, H, W) of a stack. `metadata`: of the published weights."""
     coding, found = coding_of(metadata), []
     for start in range(0, len(x_NCHW), BLOCK):
         images = torch.from_numpy(x_NCHW[start : start + BLOCK]).to(generator.device)

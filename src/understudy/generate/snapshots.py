@@ -1,7 +1,7 @@
-"""What is looked at while a generator trains, snapshot by snapshot: are its samples copies, are they all alike?
+"""Checks a generator's samples at regular snapshots of its training: does it copy patients, has it collapsed?
 
-Of three trainings that go wrong, one shows it in its losses. The other two look well there: a generator that paints its
-training patients, and one that has collapsed and paints one patient, or none with a tumor.
+Losses reveal divergence, but neither a generator that memorizes its training patients nor one that has collapsed to one
+image or to images without tumor.
 """
 
 import math
@@ -17,14 +17,18 @@ from understudy.run.device_images import DeviceImages
 from .annotation_channel import Coding
 from .memorization import Memorization
 
-REAL = 256  # training images that say what is usual
-ALIKE = 0.1  # of the training images' deviation
-IN_A_ROW = 3  # snapshots that show a collapse before it is believed
+REAL = 256  # training images that samples are compared with
+ALIKE = 0.1  # of the training images' standard deviation
+IN_A_ROW = 3  # consecutive snapshots that make a collapse
 
 
 class Snapshots:
-    """Of one training. `history` has what was seen; `chosen` the images seen and the weights of the last snapshot that
-    was within the memorization limit; `done` says that the training ends by it."""
+    """The snapshots of one training.
+
+    history: the numbers of every snapshot so far.
+    chosen: images seen and weights of the last snapshot within the memorization limit.
+    done: whether memorization ends the training.
+    """
 
     def __init__(self, images: DeviceImages, coding: Coding, subjects: Sequence[str] | None, options: Generator):
         self.options, self.coding = options, coding
@@ -36,16 +40,18 @@ class Snapshots:
         self.done = False
 
     def due(self, before: int, after: int) -> bool:
-        """Whether one falls into the iteration between these numbers of images: at multiples, and at the end."""
+        """Whether a snapshot is due in this iteration: every snapshot_kimg thousand images, and at the end."""
         every = round(self.options.snapshot_kimg * 1000)
         return after // every > before // every or after >= self.options.kimg * 1000
 
     def look(self, images_seen: int, x_NCHW: Tensor, network: nn.Module) -> dict[str, float]:
-        """What samples x_NCHW (uint8, as in a stack) of the averaged network show.
+        """The numbers of one snapshot, from samples of the averaged network.
 
+        Args:
+            x_NCHW: uint8, as in a stack.
         Raises:
-            FailedRunError: they are alike or without any annotation for the third time in a row; or the training is
-                over and no snapshot was within the memorization limit.
+            FailedRunError: for the third time in a row all samples are alike, or none has an annotation; or the
+                training is over and no snapshot was within the memorization limit.
         """
         found = self.memorization.look(x_NCHW) | self.variety(x_NCHW)
         self.history.append({"images_seen": images_seen, **found})
@@ -55,12 +61,14 @@ class Snapshots:
         return found
 
     def told(self) -> list[dict]:
-        """The history as JSON can say it: none in place of what is no number."""
+        """The history for JSON: None in place of NaN and infinity."""
         return [{k: v if math.isfinite(v) else None for k, v in entry.items()} for entry in self.history]
 
     def variety(self, x_NCHW: Tensor) -> dict[str, float]:
-        """diversity: deviation between samples, mean over pixels, relative to that between training images. annotated:
-        share of samples with any label, relative to training images."""
+        """How varied the samples are, relative to training images.
+
+        diversity: standard deviation between samples, mean over pixels. annotated: share of samples with any label.
+        """
         deviation, real = (x[:, : self.modalities].float().std(0).mean() for x in (x_NCHW, self.real_NCHW))
         found = {"diversity": float(deviation / real.clamp(min=1e-6))}
         if self.coding.labels:

@@ -1,8 +1,8 @@
-"""How many real patients a set of synthetic images is worth: where the curve of real images alone reaches its Dice.
+"""How many real patients a set of synthetic images is worth: the number at which real images alone reach its Dice.
 
-The curve rises with the number of patients, so the means of a draw are made to rise first (isotonic regression).
-Between two numbers it is read on their logarithm: the tenth patient adds a tenth of what the first did. The interval is
-that of the bootstrap: test subjects are drawn once for all, repeats for each training set by itself.
+The curve of real images should rise with the number of patients, so isotonic regression first makes it non-decreasing.
+Between two numbers it is interpolated on a logarithmic axis: the tenth patient adds a tenth of what the first added.
+The interval is a bootstrap: test subjects are drawn once for all training sets, repeats for each one separately.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LESS, MORE = 0.0, np.inf  # than the smallest number on the curve; than the larg
 
 
 def patients(value: float, amounts: Sequence[int], means_K: np.ndarray) -> float:
-    """The number of patients at which a curve reaches a value; LESS or MORE where that is outside of it.
+    """The number of patients at which the curve reaches a value; LESS or MORE if it lies outside the curve.
 
     Args:
         amounts: patients, ascending. means_K: mean Dice at each.
@@ -37,10 +37,10 @@ def patients(value: float, amounts: Sequence[int], means_K: np.ndarray) -> float
 def patients_equivalent(
     x_SR: np.ndarray, amounts: Sequence[int], curve: Sequence[np.ndarray], draws: int, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """(patients, low, high) that the training set with the scores x_SR is worth.
+    """(patients, low, high): what the training set with the scores x_SR is worth.
 
     Args:
-        curve: x_SR of real images alone for each of the amounts; all are of the same test subjects.
+        curve: x_SR of real images alone for each of the amounts, over the same test subjects.
     """
     found = patients(x_SR.mean(), amounts, np.array([one.mean() for one in curve]))
     if min(x_SR.shape) < 2 or min(min(one.shape) for one in curve) < 2:

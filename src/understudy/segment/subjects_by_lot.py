@@ -1,4 +1,4 @@
-"""Subjects in an order by lot, of which a study takes the first ones: a share of them, or so many."""
+"""Random subsets of the subjects: put them in a random order, then take the first k or the first percent."""
 
 from collections.abc import Iterable
 
@@ -8,16 +8,18 @@ from understudy.run.seeds import seed_of
 
 
 def in_order(subjects: Iterable[str], *lot: int | str) -> list[str]:
-    """Each subject once, in an order that is a function of the lot. The first ten are among the first twenty."""
+    """The distinct subjects in an order drawn by `lot`. The first ten are among the first twenty."""
     known = sorted(set(subjects))
     return [known[i] for i in np.random.default_rng(seed_of(*lot, "subjects")).permutation(len(known))]
 
 
 def first_percent(subjects: Iterable[str], percent: int, seed: int, training: int = 1) -> set[str]:
-    """The subjects of a part of the data set, at least one.
+    """A random subset with this percentage of the subjects, at least one.
 
     Args:
-        seed: of the study and the data set. training: which of several parts (the seed of a generator's training).
+        percent: 1 to 100.
+        seed: random seed of the study and the data set.
+        training: number of the subset, 1 the first. Each training of a generator has its own subset.
     """
     ordered = in_order(subjects, seed, "part", training)
     return set(ordered[: max(1, round(len(ordered) * percent / 100))])

@@ -46,11 +46,11 @@ class SourceImages:
 
 @dataclass(frozen=True)
 class Few:
-    """So many subjects of a source, by lot in each repeat; whatever is trained on them, these are the same."""
+    """A few random subjects of a source, drawn anew in each repeat, the same for every training set."""
 
     count: int
     subjects: list[str]  # of each image
-    fraction: float  # of them held out for validation; 0: none, others validate
+    fraction: float  # share of them held out for validation; 0: others validate
     limit: int
     split_seed: int
 
@@ -67,8 +67,12 @@ class Few:
 
 @dataclass
 class TrainingSet:
-    """`validator` validates; `even`: sources take turns, whatever their size; else each image does. `foreground`: share
-    of the images, in every run of them, that are drawn from those of their source that show a label (nnU-Net)."""
+    """The sources that a network learns from.
+
+    validator: the source whose held-out images validate.
+    even: sources take turns, whatever their size; otherwise every image is seen equally often.
+    foreground: share of the images drawn from those of their source that show a label (nnU-Net).
+    """
 
     sources: list[SourceImages]
     seed: int
@@ -77,7 +81,7 @@ class TrainingSet:
     foreground: float = 0.0
 
     def of_repeat(self, repeat: int, seed: int) -> "TrainingSet":
-        """The same images in an order of its own, and of the subjects that this repeat has drawn."""
+        """The training set of one repeat: its own order of images, and its own few subjects."""
         own = {}
         for source in self.sources:
             own[id(source)] = source
@@ -88,12 +92,12 @@ class TrainingSet:
         return replace(self, sources=list(own.values()), validator=validator, seed=seed)
 
     def share(self) -> None:
-        """Processes that are given this training set will see its images, not copy them."""
+        """Lets child processes use the same images without a copy."""
         for images in {id(source.images): source.images for source in [*self.sources, self.validator]}.values():
             images.share()
 
     def batch(self, position: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(uint8 modalities (N, C, H, W), int64 classes (N, H, W)) at a place of the endless training sequence."""
+        """(uint8 modalities (N, C, H, W), int64 classes (N, H, W)) from a position of the endless training sequence."""
         places = np.arange(position, position + count)
         batches, rows = [], []
         if not self.even:
@@ -122,7 +126,7 @@ class TrainingSet:
         return split_labels(torch.cat(batches)[in_turn])
 
     def _with_foreground(self, source: SourceImages, chosen: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Where the share of foreground passes a whole number, an image that shows a label, in epochs of their own."""
+        """Replaces the given share of the images by images that show a label, which have epochs of their own."""
         whole = np.floor(places * self.foreground + ROUNDING).astype(int)
         forced = np.floor((places + 1) * self.foreground + ROUNDING).astype(int) > whole
         if not (forced.any() and len(source.labelled)):
@@ -154,13 +158,14 @@ def load_training_set(
 
     Args:
         name: such as real+stylegan2 or real=5000+stylegan2=95000.
-        stacks: path of each part; that of `real` serves `shuffled`, and is needed where `apart`. Of a part such as
-            real-10subjects the subjects are drawn by TrainingSet.of_repeat.
+        stacks: path of each part. The stack of `real` also serves `shuffled`, and is needed if `apart`. For a part such
+            as real-10subjects, TrainingSet.of_repeat draws the subjects.
         fraction: share held out for validation, of the subjects (real) or images (synthetic).
-        limit: at most so many synthetic images validate. split_seed: of the held-out part, the same for all repeats.
-        apart: whether the held-out real subjects validate whatever is trained on; nothing else is held out.
+        limit: largest number of synthetic images for validation.
+        split_seed: random seed of the held-out part, the same for all repeats.
+        apart: whether the held-out real subjects validate every training set; nothing else is held out then.
     Raises:
-        ValueError: a stack has fewer images than are asked for, or too few to hold some out.
+        ValueError: a stack has fewer images than requested, or too few to hold some out.
     """
     validator, sources, wanted = None, [], counts(name)
     if apart:
@@ -194,7 +199,7 @@ def load_training_set(
 
 
 def _of_some(stack: Stack, chosen: np.ndarray, source: Source, split_seed: int) -> np.ndarray:
-    """Of the chosen images, those of the subjects that a source names by percent: the first so many, or the others."""
+    """The chosen images whose subjects are among the first percent, or, for a source with `beyond`, are not."""
     subjects = stack.subjects()
     first = first_percent((subjects[i] for i in chosen), source.beyond or source.percent, split_seed)
     return chosen[[(subjects[i] in first) != bool(source.beyond) for i in chosen]]

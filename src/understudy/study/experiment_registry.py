@@ -1,14 +1,14 @@
-"""Experiments beside the grid: each is one block of the config, one target, one table and one figure.
+"""Experiments beyond the grid. Each has one block of the config, one target, one table and one figure.
 
     proportions    a constant number of images, more and more of them real
-    few_subjects   what synthetic images are worth to a clinic with few patients
-    ensembles      images of several trainings of one generator, pooled
-    snapshots      images of a generator while it trains
-    subset         a part of the training subjects, for generator and segmenter alike
-    site_held_out  images of another site: alone, and beside the site's own real ones; tested at the site
+    few_subjects   how many real patients synthetic images replace
+    ensembles      pooled images of several trainings of one generator
+    snapshots      images from several points of a generator's training
+    subset         generator and segmenter trained on a part of the training subjects
+    site_held_out  another site's synthetic images, alone and beside the site's own real images
 
-An experiment is a list of points: a training set, and its place on a curve. Curves of one experiment share points (real
-images alone), and experiments share trainings with each other and with the grid.
+An experiment is a list of points: a training set and its place on a curve. Curves of one experiment share points (real
+images alone). Experiments share trainings with each other and with the grid.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ SYNTHETIC, BOTH, TUNED = "synthetic", "real+synthetic", "fine-tuned"  # kinds of
 class Point:
     """A training set and its place on a curve."""
 
-    generator: str  # none: real images alone
+    generator: str  # empty: real images alone
     kind: str  # REAL, SYNTHETIC, BOTH, TUNED
     amount: int  # real images, real subjects, members, percent of the subjects or of a training; 0 subjects: all
     training_set: str
@@ -48,12 +48,12 @@ class Curves:
 
 
 def experiments(config: Mapping) -> list[str]:
-    """Those that a validated config asks for."""
+    """The names of the experiments that a validated config asks for."""
     return [name for name in EXPERIMENTS if config["experiments"].get(name, {}).get("generators")]
 
 
 def curves(config: Mapping, name: str) -> Iterator[Curves]:
-    """One for each dataset and segmenter of an experiment."""
+    """The curves of an experiment, one object for each dataset and segmenter."""
     block = config["experiments"][name]
     augmentation = block["augmentation"] or config["experiments"]["augmentations"][0]
     wanted = product(block["datasets"] or config["datasets"], block["segmenters"] or config["segmenters"])
@@ -122,21 +122,21 @@ def _site_held_out(block: Mapping, others: Sequence[str]) -> Iterator[Point]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that an experiment is, beside its block of the config: which trainings it asks for, and in which words its
-    table, its figure and its section of the report speak of them."""
+    """An experiment, apart from its block of the config: its trainings, and the words of its table, figure and section
+    of the report."""
 
     name: str
     title: str  # of its section
     amounts: str  # what the numbers along a curve count
-    by: str  # the same in the caption of its table, in full
-    points: Callable[[Mapping, Sequence[str]], Iterator[Point]]  # of its block, and of the other datasets
-    # amounts are parts of one total, whose ends the published study may have; or real patients: then the axis is
-    # logarithmic, and what images are worth in patients is computed
+    by: str  # the same in the caption of its table, in more words
+    points: Callable[[Mapping, Sequence[str]], Iterator[Point]]  # from its block and the names of the other datasets
+    # amounts are parts of one total; the published study may have values for its two ends
     of_a_total: bool = False
+    # amounts are real patients: the axis is logarithmic, and the table says how many patients images are worth
     of_patients: bool = False
-    # images of another site: every point is compared with the site's own real images alone, all of them
+    # images of another site: every point is compared with all of the site's own real images alone
     of_sites: bool = False
-    # points are of one training of a generator: beside their Dice stand its images so far, and metrics of what it draws
+    # points are snapshots of one generator training: the table also has its kimg and metrics of its samples
     of_training: bool = False
 
 

@@ -20,10 +20,10 @@ class Diffusion(common.Denoising):
     )
     bound_weight: Number = key(1, "of the variational bound in the hybrid loss", ge=0)
     min_snr: Number | None = key(
-        None, "limit of the signal to noise ratio that weights the loss, 5 is usual; null: no weights", gt=0
+        None, "upper limit of the signal-to-noise ratio that weights the loss, usually 5; null: no weights", gt=0
     )
     step_sampling: Literal["uniform", "second_moment"] = key(
-        "uniform", "of training; second_moment: steps with large losses more often"
+        "uniform", "how steps are drawn in training; second_moment: steps with large losses more often"
     )
     sampler: Literal["dpm_solver", "ddim", "ancestral"] = key(
         "dpm_solver",
@@ -31,7 +31,7 @@ class Diffusion(common.Denoising):
         remark="the study: ancestral ...",
         use=SAMPLING,
     )
-    evaluations: int = key(50, "of the network for one sample", remark="... with 4000", use=SAMPLING, ge=2)
+    evaluations: int = key(50, "network evaluations per sample", remark="... with 4000", use=SAMPLING, ge=2)
     ddim_eta: Probability = key(0, "noise of ddim; 1: as much as ancestral with the small variance", use=SAMPLING)
 
     def problems(self, size: int) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ class ProgressiveGAN(common.Growing):
     channel_max: common.ChannelMax = 512
     latent_size: int = key(512, "of z", ge=1)
     batch: common.BatchByResolution = key(
-        [128, 128, 128, 64, 32, 16, 8], remark="at 4 x 4, 8 x 8, ...; the last one holds above, too"
+        [128, 128, 128, 64, 32, 16, 8], remark="at 4 x 4, 8 x 8, ...; the last one also applies above"
     )
     kimg: common.Kimg = 12000
     gradient_penalty: Number = key(10, "weight of the gradient penalty of WGAN-GP", ge=0)
@@ -26,5 +26,5 @@ class ProgressiveGAN(common.Growing):
     adam_epsilon: common.AdamEpsilon = 1e-08
     ema: Probability = key(0.999, "decay of the averaged generator, per iteration")
     minibatch_std_group: common.StdGroup = 4
-    # scores of a Wasserstein critic have no sign to steer by
+    # a Wasserstein critic's scores have no sign to steer by
     augmentation: Literal["none", "fixed"] = key("none", common.AUGMENTATION)

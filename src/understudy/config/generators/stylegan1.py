@@ -7,7 +7,7 @@ from understudy.config.fields import Number, Probability, key
 
 
 class StyleGAN1(common.Growing):
-    """Every knob, with the study's value."""
+    """All options, with the study's values."""
 
     remark: ClassVar[str] = "published: 25 000 kimg in 6 days on 2 V100"
 
@@ -17,7 +17,7 @@ class StyleGAN1(common.Growing):
     mapping_layers: common.MappingLayers = 8
     first_resolution: common.FirstResolution = 8
     batch: common.BatchByResolution = key([256, 256, 128, 64, 32, 16])
-    kimg: common.Kimg = key(25000, remark="its samples seem to be of a snapshot at 16 526")
+    kimg: common.Kimg = key(25000, remark="the study's samples seem to come from a snapshot at 16 526")
     r1_gamma: Number = key(10, "weight of the gradient penalty; 0: none", ge=0)
     style_mixing: common.StyleMixing = 0.9
     learning_rate_generator: common.RateByResolution = key([0.001, 0.001, 0.001, 0.001, 0.001, 0.0015, 0.002])
@@ -27,5 +27,5 @@ class StyleGAN1(common.Growing):
     ema_kimg: Number = key(10, "half-life of the averaged generator", gt=0)
     mapping_ema: Probability = key(0.995, "decay of the mean w, per batch of fakes: two an iteration")
     minibatch_std_group: common.StdGroup = 4
-    truncation_psi: common.TruncationPsi = key(0.7, remark="the study sampled this one truncated, the others not")
+    truncation_psi: common.TruncationPsi = key(0.7, remark="the study truncated only this generator's samples")
     truncation_cutoff: common.TruncationCutoff = 8

@@ -18,24 +18,24 @@ class StyleGAN3(common.Style):
         "feature maps of t at cutoff f: channel_base / 2 / f; of the discriminator at resolution r: channel_base / r",
         ge=1,
     )
-    channel_max: int = key(512, "and at most so many; the generator of r has twice as many", ge=1)
+    channel_max: int = key(512, "largest number of feature maps; twice as many in the generator of r", ge=1)
     latent_size: common.LatentSize = 512
     mapping_layers: common.MappingLayers = 2
     layers: int = key(14, "of the generator, before the one that makes the image", ge=2, le=256)
-    critical_layers: int = key(2, "the last so many go up to the image's highest frequency", ge=1, le=256)
+    critical_layers: int = key(2, "number of last layers that reach the image's highest frequency", ge=1, le=256)
     first_cutoff: Number = key(2, "cycles per image", gt=0)
     first_stopband: Number = key(4.2870938501451725, "cycles per image", remark="2^2.1", gt=0)
     last_stopband: Number = key(
         1.2311444133449163, "relative to the last cutoff, half the image's size", remark="2^0.3", gt=1
     )
-    margin: int = key(10, "pixels around the image that layers compute too", ge=0, le=256)
+    margin: int = key(10, "pixels around the image that layers also compute", ge=0, le=256)
     filter_taps: int = key(6, "for each factor of resampling", ge=1, le=256)
     batch: common.Batch = 32
     kimg: common.Kimg = 25000
     r1_gamma: Number = key(8.2, "weight of the gradient penalty; the original code recommends 2 at 256 pixels", ge=0)
     r1_interval: common.PenaltyInterval = 16
     blur_sigma: Number | None = key(
-        None, "pixels; what the discriminator sees is blurred at first; null: 10 for r, none for t", ge=0
+        None, "pixels; initial blur of the discriminator's input; null: 10 for r, none for t", ge=0
     )
     blur_kimg: Number = key(200, "thousand images until that blur has faded, at batch 32", ge=0)
     learning_rate_generator: common.Rate = 0.0025

@@ -14,7 +14,7 @@ class DynUNet(training.Segmenter):
 
     filters: list[Annotated[int, Field(ge=1, le=8192)]] = key(
         [32, 64, 128, 256, 512, 512, 512],
-        "of each level, the finest first; each halves the image",
+        "filters of each level, the finest first; each level halves the image",
         use=NETWORK,
         min_length=3,
         max_length=12,
@@ -41,13 +41,13 @@ class DynUNet(training.Segmenter):
     intensities: training.Intensities = "z_score"
     foreground_share: training.Probability = key(
         0.0,
-        "of the training images that are drawn from those that show a label, in epochs of their own; the others are "
-        "drawn from all",
+        "share of the training images drawn from those that show a label, in their own epochs; the others are drawn "
+        "from all",
         remark="nnU-Net: 0.33",
     )
     test_mirroring: bool = key(
         False,
-        "predictions are the mean of those of an image and its three mirrorings, as nnU-Net's, at four times the cost",
+        "predict the mean over an image and its three mirrorings, as nnU-Net does, at four times the cost",
     )
     augmentation: training.NnUNetAugmentation = section(
         training.NnUNetAugmentation, "of the `augmented` settings; drawn per image, in this order"

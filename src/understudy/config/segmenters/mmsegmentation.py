@@ -12,9 +12,9 @@ class MMSegmentation(training.Segmenter):
         use=NETWORK,
     )
     pretrained: File | None = key(
-        None, "file of weights of the backbone; its first layer is spread over our modalities", use=NETWORK
+        None, "weight file of the backbone; its first layer is spread over our modalities", use=NETWORK
     )
-    compile: bool = key(False, "as other networks, but it is not known whether it can be", use=MACHINE)
+    compile: bool = key(False, "compile the network; not every network can be compiled", use=MACHINE)
     samples: training.Samples = 2000000
     batch: training.NormalisedBatch = 8
     optimizer: training.Optimizer = "adamw"

@@ -18,27 +18,27 @@ class Swin(training.Segmenter):
 
     patch: int = key(
         4,
-        "pixels along each side that the first stage sees as one place; the output is as coarse",
+        "pixels along each side of a patch; the output is as coarse",
         use=NETWORK,
         ge=1,
         le=64,
     )
     width: int = key(128, "channels of the first stage, doubled at each further one", use=NETWORK, ge=1, le=8192)
     depths: Parts = key([2, 2, 18, 2], "blocks of each stage", use=NETWORK)
-    heads: Parts = key([4, 8, 16, 32], "of the attention of each stage", use=NETWORK)
-    window: int = key(7, "of the attention, in patches", use=NETWORK, ge=2, le=32)
+    heads: Parts = key([4, 8, 16, 32], "attention heads of each stage", use=NETWORK)
+    window: int = key(7, "side of the attention window, in patches", use=NETWORK, ge=2, le=32)
     drop_path: Number = key(
         0.3,
-        "probability that the last block is skipped while training; it rises from 0 at the first",
+        "probability that training skips the last block; it rises from 0 at the first block",
         use=NETWORK,
         ge=0,
         lt=1,
     )
     decoder_width: int = key(512, "channels of UPerNet", use=NETWORK, ge=2, le=8192)
     pretrained: File | None = key(
-        None, "file of weights of the backbone; its first layer is spread over our modalities", use=NETWORK
+        None, "weight file of the backbone; its first layer is spread over our modalities", use=NETWORK
     )
-    samples: training.Samples = key(2000000, remark="25 epochs of the synthetic images that are trained on")
+    samples: training.Samples = key(2000000, remark="25 epochs of the synthetic training images")
     batch: training.NormalisedBatch = 8
     optimizer: training.Optimizer = "adamw"
     learning_rate: training.LearningRate = 6e-05

@@ -14,8 +14,8 @@ class UNet(training.Segmenter):
 
     padding: Literal["same", "valid"] = key(
         "same",
-        "valid is the released code's, at 2.5 times the cost (docs/segmenters.md)",
-        remark="the released code's is `valid`, at 2.5 times the cost: docs/segmenters.md",
+        "same: zero padding; valid: as the released code, at 2.5 times the cost (docs/segmenters.md)",
+        remark="the released code: `valid`, at 2.5 times the cost (docs/segmenters.md)",
         use=NETWORK,
     )
     depth: int = key(6, "resolution levels", use=NETWORK, ge=2, le=12)
