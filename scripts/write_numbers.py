@@ -141,7 +141,7 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "Snakemake {least} or newer](https://img.shields.io/badge/snakemake-%E2%89%A5{least}-"),
     (of_python, "pyproject.toml", "README.md",
      "[![Python {least} to {most}](https://img.shields.io/badge/python-{least}%20to%20{most}-blue.svg)]"),
-    (of_python, "pyproject.toml", "README.md", "On Linux (x86-64) with Python {least} to {most}, `git` and `make`"),
+    (of_python, "pyproject.toml", "README.md", "You need Linux (x86-64), Python {least} to {most}, `git` and `make`."),
     (of_disguises, "benchmarks/disguises.md", "docs/audit.md",
      "the mean of two was found in {mean}, every other disguise in {others}, and {flagged} % ({low} to {high}) of the "
      "images of people"),
@@ -209,6 +209,16 @@ def with_rows(text: str, source: str) -> str:
     return re.sub(r"^\| (\d+ x \d+) \| ([\d.]+) \|.*$", of_source, text, flags=re.MULTILINE)
 
 
+def with_table(text: str, source: str) -> str:
+    """The text with the source's table in place of its own, which has the same head and stands there once."""
+    table = re.compile(r"(^\|.*\n\|(?: -+ \|)+\n)(?:\|.*\n)+", re.MULTILINE)
+    whole = table.search(source)
+    own = [found for found in table.finditer(text) if found[1] == whole[1]]
+    if len(own) != 1:
+        raise ValueError(f"found {len(own)} tables with the head {whole[1].splitlines()[0]!r}, expected one")
+    return text[: own[0].start()] + whole[0] + text[own[0].end() :]
+
+
 def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
     """document -> its text with the numbers of today; `forecast`: None leaves those of the forecast as they are."""
     texts: dict[str, str] = {}
@@ -219,7 +229,9 @@ def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
         text = texts.get(document) or (root / document).read_text()
         texts[document] = with_values(text, sentence, values_of(told), document)
     evaluation, studies = "docs/evaluation.md", (root / "benchmarks/conclusions.md").read_text()
-    return texts | {evaluation: with_rows(texts[evaluation], studies)}
+    texts[evaluation] = with_rows(texts[evaluation], studies)
+    texts["README.md"] = with_table(texts["README.md"], (root / "benchmarks/demo.md").read_text())
+    return texts
 
 
 def main() -> None:

@@ -85,7 +85,14 @@ def test_only_attention_sees_far(interval):
 @pytest.mark.parametrize(("patch", "kernel"), [(1, 3), (2, 1), (4, 1)])
 def test_a_square_of_pixels_needs_no_neighbours_at_the_edges(patch, kernel):
     """Its first and last convolution are matrices, as in the transformer of Peebles and Xie."""
-    options = {"network": "convnext", "multipliers": None, "patch": patch, "width": 32, "blocks": 1, "precision": "fp32"}
+    options = {
+        "network": "convnext",
+        "multipliers": None,
+        "patch": patch,
+        "width": 32,
+        "blocks": 1,
+        "precision": "fp32",
+    }
     network = build("rectified_flow", channels=2, size=16, **options).networks["denoiser"]
     network = network.network if patch > 1 else network
     assert network.first.kernel_size == network.last.kernel_size == (kernel, kernel)

@@ -11,7 +11,7 @@ from project import ROOT
 from scripts_here import run_here
 
 SCRIPT = runpy.run_path(str(ROOT / "scripts/write_numbers.py"))
-with_values, with_rows, rows = (SCRIPT[name] for name in ("with_values", "with_rows", "rows"))
+with_values, with_rows, with_table, rows = (SCRIPT[name] for name in ("with_values", "with_rows", "with_table", "rows"))
 
 
 def test_documents_have_the_numbers_of_today():
@@ -66,3 +66,14 @@ def test_rows_of_simulated_studies_are_those_of_the_source():
     assert rows(source) == [["1 x 10", "0.01", "92.6"], ["3 x 12", "0", "95.2"]]
     text = "Before.\n\n| trainings x repeats | luck | mean |\n| --- | --- | --- |\n| 1 x 10 | 0.01 | 90 |\n\nAfter."
     assert with_rows(text, source) == text.replace("| 90 |", "| 92.6 |")
+
+
+def test_a_table_is_the_source_s():
+    source = "It took a day.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |\n"
+    other, own = "| c |\n| --- |\n| 5 |\n", "| a | b |\n| --- | --- |\n| 7 | 8 |\n"
+    assert with_table(f"Before.\n\n{other}\n{own}\nAfter.", source) == (
+        f"Before.\n\n{other}\n| a | b |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |\n\nAfter."
+    )
+    for text in (other, f"{own}\n{own}"):
+        with pytest.raises(ValueError, match=r"tables with the head '\| a \| b \|', expected one"):
+            with_table(text, source)
