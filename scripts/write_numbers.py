@@ -143,16 +143,17 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "[![Python {least} to {most}](https://img.shields.io/badge/python-{least}%20to%20{most}-blue.svg)]"),
     (of_python, "pyproject.toml", "README.md", "You need Linux (x86-64), Python {least} to {most}, `git` and `make`."),
     (of_disguises, "benchmarks/disguises.md", "docs/audit.md",
-     "the mean of two was found in {mean}, every other disguise in {others}, and {flagged} % ({low} to {high}) of the "
-     "images of people"),
+     "the audit found {mean} of the means of two patients and {others} of every other disguise. It flagged {flagged} % "
+     "({low} to {high}) of the images of people"),
     (of_disguises, "benchmarks/disguises.md", "benchmarks/README.md",
      "{mean} of the mean of two, {others} of all others; {flagged} % ({low} to {high}): [disguises.md]"),
     (of_further_disguises, "benchmarks/further_disguises.md", "docs/audit.md",
-     "has {all} disguises that no audit plants, on the same phantoms. {found} were found in at least"),
+     "A benchmark tried {all} more disguises on the same phantoms "
+     "([further_disguises.md](../benchmarks/further_disguises.md)). {found} were found in at least"),
     (of_further_disguises, "benchmarks/further_disguises.md", "benchmarks/README.md",
      "{found} of {all} found in at least 0.95, {seldom} seldom"),
     (of_clean_sets, "benchmarks/clean_sets.md", "docs/audit.md",
-     "Of {partitions} partitions of the same phantoms, clean sets failed in {clean} % ({low} to {high})"),
+     "In {partitions} random partitions of these phantoms, clean sets failed in {clean} % ({low} to {high})"),
     (of_clean_sets, "benchmarks/clean_sets.md", "benchmarks/README.md",
      "{clean} % ({low} to {high}) of {partitions} partitions; {copies} %: [clean_sets.md]"),
     (of_strata, "benchmarks/strata.md", "docs/evaluation.md",

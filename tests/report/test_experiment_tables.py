@@ -165,7 +165,11 @@ def test_every_experiment_has_a_note_and_a_figure(tmp_path):
         assert len(table) == len(asked[0].points) and table["mean_mean"].notna().all()
         text = display(pd.read_csv(tmp_path / "x.csv") if table.to_csv(tmp_path / "x.csv", index=False) else table, 3)
         assert "change" in text and (text["mean"].str.contains("±")).all()
-        assert TABLES[name].note(material).startswith(f"{TABLES[name].caption} Weights were chosen as in the study")
+        assert (
+            TABLES[name]
+            .note(material)
+            .startswith(f"{TABLES[name].caption} Weights were chosen as in the published study")
+        )
         save(draw_curves(name, table), tmp_path / name)
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
 

@@ -83,8 +83,8 @@ def test_images_that_are_not_there_have_no_numbers():
 
 def test_flags_are_told_with_what_chance_does():
     said = finding(audit(chance={"flagged": 0.028, "copies": 1.0}))
-    assert said.startswith("nothing that chance does not explain. 31 of 1000 images are flagged")
-    assert "By chance 10 would be. Of sets that copy nobody, 2.8 % have so many." in said
+    assert said.startswith("chance explains what was found. 31 of 1000 images are flagged")
+    assert "By chance 10 would be flagged. Of sets that copy nobody, 2.8 % have at least as many." in said
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_one_sentence_for_each_generator(report):
     )
     assert items[2][2].count("as good as real images, within 0.03 of Dice (wrong with probability") == 2
     assert "with unet as good" in items[2][2] and "with swin as good" in items[2][2]
-    assert "Each network has an answer of its own" in report
+    assert "Each network has its own answer" in report
 
 
 def test_what_is_said_is_about_images_or_about_generators(report, tmp_path):
@@ -119,7 +119,7 @@ def test_what_is_said_is_about_images_or_about_generators(report, tmp_path):
     twice = Invented(tmp_path, seeds=2)
     page = twice.make()
     assert said not in page and ", images of one training" not in page
-    assert "Each generator was trained 2 times" in page and "promise more than they keep" in page
+    assert "Each generator was trained 2 times" in page and "intervals are too narrow" in page
     once, table = (pd.read_csv(tmp_path / "results/tables/equivalence.csv") for _ in range(2))
     assert set(table.loc[table["training_set"] == "stylegan2", "trainings"]) == {2}
     row, p = table.set_index(["segmenter", "training_set"]).loc[("unet", "stylegan2")], twice.folder / "results"

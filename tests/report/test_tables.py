@@ -88,7 +88,7 @@ def test_a_crashed_repeat_is_marked_and_its_interval_is_not_called_95_percent(tm
     said = (tmp_path / "dice.md").read_text()
     real, a = (next(line for line in said.splitlines() if f"| {name} " in line) for name in ("real", "a"))
     assert " *" in real.replace("\\", "") and "*" not in a
-    assert "In 1 row a repeat lies further from the others than 5 median deviations" in said
+    assert "In 1 row a repeat lies more than 5 median deviations from the others" in said
 
 
 def test_policy_changes_what_undefined_counts_as():

@@ -85,7 +85,7 @@ def test_the_table_of_rules_has_their_resources():
             patterns = (r"threads: (\d+)", r"mem_mb=(\d+)", r"runtime=(\d+)", r"gpu=(\d+)")
             matches = [re.search(pattern, block) for pattern in patterns]
             found[name] = [match[1] if match else "-" for match in matches]
-    table = (ROOT / "workflow/README.md").read_text().split("## Rules")[1].split("## Targets")[0]
+    table = (ROOT / "workflow/README.md").read_text().split("\n## Rules")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*) \|$", table, re.MULTILINE)
     assert {name: [cell.strip() for cell in cells.split("|")[-4:]] for name, cells in rows} == found
 

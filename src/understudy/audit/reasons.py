@@ -85,8 +85,8 @@ def _filtered(before: Mapping, audit: Mapping):
     if before["low"] > audit["most_filtered"]:
         yield (
             f"the generator copies too much: {before['count']} images were flagged before a filter dropped some, "
-            f"{before['share']:.2%} of as many as are here (allowed {audit['most_filtered']:.2g}), and a filter does "
-            "not find all"
+            f"{before['share']:.2%} relative to the images here (allowed {audit['most_filtered']:.2g}), and a filter "
+            "does not find all copies"
         )
 
 
@@ -96,8 +96,8 @@ def limits(found: Findings, audit: Mapping) -> list[str]:
     if blind := [kind for kind, power in found.power.items() if power < audit["find_power"]]:
         worst = ", ".join(f"{kind.replace('_', ' ')} ({found.power[kind]:.0%})" for kind in blind)
         reasons.append(
-            f"copies may have been missed: of sets with {audit['find_share']:.0%} of copies, less than "
-            f"{audit['find_power']:.0%} would have been found where the copies are: {worst}"
+            f"copies may have been missed: of sets with {audit['find_share']:.0%} of copies, the audit would find less "
+            f"than {audit['find_power']:.0%} if the copies are: {worst}"
         )
     for what, people in found.people.items():
         if people < audit["least_subjects"]:

@@ -87,8 +87,8 @@ def _origin(facts: Facts) -> str:
     if versions := training.get("versions"):
         lines.append("Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
     lines.append(
-        "Who they were is not part of this release: `lineage_commitment` in `stack.json` is an HMAC-SHA256 "
-        f"(`{committed['hmac_sha256'][:16]}...`) of the list with a secret of the sharer, who can open it if need be."
+        "This release does not say who the training subjects are: `lineage_commitment` in `stack.json` is an "
+        f"HMAC-SHA256 (`{committed['hmac_sha256'][:16]}...`) of their list. The sharer holds the key and can open it."
     )
     return "## How they were made\n\n" + "\n".join(lines)
 
@@ -109,17 +109,17 @@ def _audit(facts: Facts) -> str:
         rows.append(("membership AUC", f"{auc:.3f}{ends}; at 0.5 nobody can tell who was in the training set"))
     if members := audit["membership"].get("found_high"):
         found, wrong = audit["membership"]["found"], audit["membership"]["wrong"]
-        told = f"{_percent(found)}, at most {_percent(members)}, accusing {_percent(wrong)} of others wrongly"
+        told = f"{_percent(found)}, at most {_percent(members)}, at a false positive rate of {_percent(wrong)}"
         rows.append(("training subjects whom an attacker finds", told))
     for what, one in audit["disclosure"].items():
         ends = f"{one['low']:.3f} to {one['high']:.3f}"
-        rows.append((f"{what} of tumors, AUC", f"{one['auc']:.3f} ({ends}); at 0.5 it is told of nobody"))
+        rows.append((f"{what} of tumors, AUC", f"{one['auc']:.3f} ({ends}); at 0.5 nothing is disclosed"))
     recall = [(escape.markdown(kind), _percent(share)) for kind, share in audit["recall"].items()]
     dropped, count = audit["dropped"], audit["count"]
     filtered = (
-        f"Before this audit a filter, which knows less than the audit, had put other images in the place of "
-        f"{dropped:g}, {_percent(dropped / count)} of as many as are here; the audit had flagged "
-        f"{audit['flagged_before']:g} before. "
+        f"Before this audit a filter, which knows less than the audit, replaced {dropped:g} images, "
+        f"{_percent(dropped / count)} relative to the images here. The audit of the unfiltered images had flagged "
+        f"{audit['flagged_before']:g}. "
         if audit.get("filtered")
         else ""
     )
@@ -129,12 +129,12 @@ Every image was compared with every training image. {filtered}Verdict: **{audit[
 
 {table(("what", "result"), rows)}
 
-How many copies that were planted on purpose the same detector found:
+To test the detector, copies of training images were planted in disguise. It found:
 
 {table(("planted copy", "found"), recall)}
 
-A copy that is changed in a way that it finds badly may be missed; and that no image is a copy does not prove that
-nothing about a patient can be learned from all of them together."""
+Copies in a disguise that it seldom finds may be missed. Even if no image is a copy, all images together may reveal
+something about a patient."""
 
 
 def _utility(facts: Facts) -> str:

@@ -89,9 +89,9 @@ def _recognised(audit: Mapping, released: Released | None) -> Iterator[Question]
     flagged, copies, members = audit["memorized"], audit["copies"], audit["membership"]
     yield Question(
         "Singling out: is an image a copy of a patient's image?",
-        f"{copies['count']} of {audit['count']} images are nearer to one patient than real images of different people "
-        f"ever were. {flagged['count']} are flagged; of as many real images of other people, "
-        f"{audit['count'] * audit['false_positive_rate']:.0f} would be.",
+        f"{copies['count']} of {audit['count']} images are far nearer to one patient than any real image of another "
+        f"person. {flagged['count']} are flagged. Of equally many real images of other people, about "
+        f"{audit['count'] * audit['false_positive_rate']:.0f} would be flagged.",
         f"flagged {_interval(flagged)}",
         "audit.json: copies, memorized",
         YOU,
@@ -108,7 +108,7 @@ def _recognised(audit: Mapping, released: Released | None) -> Iterator[Question]
     yield Question(
         "Inference: do the images tell something new about a patient whose other images are known?",
         "An attacker who knows the rest of the head guesses place and size of the tumor. The number says whether the "
-        "guess is better for training subjects than for strangers; 0.5: it is not."
+        "guess is better for training subjects than for people whom no generator has seen; 0.5: it is not."
         if told
         else "Too few subjects have a tumor to say.",
         "; ".join(f"{what}: AUC {one['auc']:.2f} ({one['low']:.2f} to {one['high']:.2f})" for what, one in told.items())
@@ -117,8 +117,8 @@ def _recognised(audit: Mapping, released: Released | None) -> Iterator[Question]
         YOU,
     )
     shared = "It is not known yet whether the generator is shared." if released is None else (
-        "The generator is shared. Its own unfiltered images had to pass the same audit, and an attack on its inner "
-        "values had to fail."
+        "The generator is shared. Its own unfiltered images had to pass the same audit, and an attack on its "
+        "weights had to fail."
         if released.weights
         else "The generator is not shared; the images are."
     )  # fmt: skip
@@ -140,7 +140,7 @@ def _recognised(audit: Mapping, released: Released | None) -> Iterator[Question]
 def _decided(audit: Mapping, released: Released | None) -> Iterator[Question]:
     yield Question(
         "Context: who receives the images, and what do they know already?",
-        "A program cannot know. The tests take an attacker who has scans of patients.",
+        "A program cannot know. The tests assume an attacker who has scans of patients.",
         "-",
         "your agreement with the recipient",
         OWNER,
@@ -160,7 +160,7 @@ def _decided(audit: Mapping, released: Released | None) -> Iterator[Question]:
     powers = ", ".join(f"{float(share):.0%} of copies: {power:.0%}" for share, power in sorted(worst.items()))
     yield Question(
         "Identifiability: would a set with copies in it have been refused?",
-        f"The number is the probability, for the disguise that is seen worst: {worst_kind.replace('_', ' ')}.",
+        f"The number is the probability, for the disguise that is found least often: {worst_kind.replace('_', ' ')}.",
         powers,
         "audit.json: power",
         YOU,
@@ -168,19 +168,19 @@ def _decided(audit: Mapping, released: Released | None) -> Iterator[Question]:
     dropped = audit["dropped"]
     yield Question(
         "Mitigation: what was done about copies?",
-        f"A filter, which knows less than the audit, put other images in the place of {dropped} before this audit; the "
-        f"audit had flagged {audit['flagged_before']} before."
+        f"A filter, which knows less than the audit, replaced {dropped} images before this audit. The audit of the "
+        f"unfiltered images had flagged {audit['flagged_before']}."
         if audit["filtered"]
         else "Nothing was removed: these are the images as they were drawn.",
-        f"{dropped} dropped, {dropped / audit['count']:.1%} of as many as are here",
+        f"{dropped} replaced, {dropped / audit['count']:.1%} relative to the images here",
         "audit.json: dropped",
         YOU,
     )
     contact = f"Contact: {released.contact}. " if released and released.contact else ""
     yield Question(
         "Governance: who answers for it, and what if a patient withdraws consent?",
-        f"{contact}The house can list everything that has seen a subject (withdraw_subject.py), and can prove later "
-        "whom the generator was trained on without naming them now.",
+        f"{contact}The house can list everything that depends on a subject (withdraw_subject.py), and can prove later "
+        "whom the generator was trained on, without naming them now.",
         f"licence {released.licence}" if released else "-",
         "stack.json: lineage_commitment",
         BOARD,
@@ -202,7 +202,7 @@ def _good(audit: Mapping, released: Released | None) -> Iterator[Question]:
         "Coverage: do they show all that patients show?",
         "Networks that learned from the images were tested on real patients: what the images lack, the network misses."
         if dice
-        else "Nobody trained on them for this release.",
+        else "No network was trained on them for this release.",
         f"Dice {numbers}" if dice else NOBODY,
         "tables/dice.csv" if dice else f"{study}: Dice",
         USER,

@@ -46,10 +46,13 @@ def finding(a: Mapping) -> str:
     if a["verdict"] == CANNOT_SAY:
         return f"nobody can say whether they may be shared. {_sentences(a['reasons'])}"
     flagged, count = a["memorized"]["count"], a["count"]
-    chance = f" Of sets that copy nobody, {short_percent(a['chance']['flagged'])} % have so many." * (flagged > 0)
+    chance = f" Of sets that copy nobody, {short_percent(a['chance']['flagged'])} % have at least as many." * (
+        flagged > 0
+    )
     return (
-        f"nothing that chance does not explain. {flagged} of {count} images are flagged: as near to a patient's image "
-        f"as hardly anybody else's is. By chance {count * a['false_positive_rate']:.0f} would be.{chance} {missed(a)}"
+        f"chance explains what was found. {flagged} of {count} images are flagged: nearer to a patient's image than "
+        f"nearly all images of other people are. By chance {count * a['false_positive_rate']:.0f} would be flagged."
+        f"{chance} {missed(a)}"
     )
 
 

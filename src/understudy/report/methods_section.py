@@ -30,18 +30,18 @@ def methods(m: Material) -> list[Block]:
         "all": "all slices",
     }[e["slices"]]
     weights = {
-        "study": "real subjects where a training set has some, and by made images otherwise, as in the published study",
+        "study": "real subjects if a training set has some, else on synthetic images, as in the published study",
         "apart": "real subjects that no generator and no training set had seen",
     }[m.validation]
     several = m.generator_seeds > 1
-    luck = "three kinds of luck" if several else "two kinds of luck"
-    generator = ", and how the training of a generator happens to go" * several
+    sources = "three sources of chance" if several else "two sources of chance"
+    generator = ", and how a generator's training turns out" * several
     said = [
         "The generators learn the modalities and the annotation together, so their images come with a tumor outlined.",
-        f"Test volumes are {slices}; scores are computed in 3D for every label. Weights were chosen by {weights}.",
+        f"Test volumes are {slices}; scores are computed in 3D for every label. Weights were chosen on {weights}.",
         f"A label that is missing from both volumes, or from one of them, {EMPTIES[e['empties']]}.",
-        f"Intervals are of 95 % and hold {luck}: which patients are in the test set, and how a training of a segmenter "
-        f"happens to go{generator}. They come from {e['bootstrap']} resamplings of test subjects and repeats.",
+        f"Intervals are of 95 % and include {sources}: which patients are in the test set, and how a segmenter's "
+        f"training turns out{generator}. They come from {e['bootstrap']} resamplings of test subjects and repeats.",
         *([about_generators(m)] if m.generator_seeds else []),
         f"Two training sets are called equivalent where their mean Dice surely differs by less than "
         f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), worse or better where it surely differs by more. "

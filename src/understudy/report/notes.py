@@ -17,9 +17,9 @@ from .failed_trainings import rests_on_failures
 from .registry import TABLES
 
 VALIDATION = {
-    "study": "Weights were chosen as in the study: by real subjects, which the generators were trained on, where a "
-    "training set has real images, and by synthetic images otherwise.",
-    "apart": "Weights were chosen by real subjects that no generator and no training set has seen.",
+    "study": "Weights were chosen as in the published study: on real subjects, whom the generators were trained on, if "
+    "a training set has real images, and on synthetic images otherwise.",
+    "apart": "Weights were chosen on real subjects that no generator and no training set had seen.",
 }
 
 
@@ -89,7 +89,7 @@ def of_distances(known: Known, name: str) -> str:
     """The same, and what the published distances leave out, where these stand beside ours."""
     said = of_labels(known, name)
     if known.published and known.policy != "study":
-        said += " Published distances leave out labels that were not found; `evaluation.empties: study` does, too."
+        said += " Published distances leave out labels that were not found, as `evaluation.empties: study` does."
     return said
 
 
@@ -104,16 +104,16 @@ def about_generators(known: Known, name: str = "") -> str:
         return ""
     if trainings == 1:
         return (
-            "Each generator was trained once: this is about these images, not about the generator, whose next training "
-            "may do better or worse."
+            "Each generator was trained once: this is about these images, not about the generator. Another training of "
+            "it may do better or worse."
         )
-    looks = " (fewer where looks ended its comparison before: `trainings` of the table of equivalence)"
-    few = "So few trainings leave intervals that promise more than they keep (docs/evaluation.md). "
+    looks = " (fewer if its comparison stopped early: column `trainings` of the table of equivalence)"
+    few = "With so few trainings the intervals are too narrow (docs/evaluation.md). "
     return (
         f"Each generator was trained {trainings} times{looks * (trainings > FEWEST_TRAININGS)}, and intervals, p and "
-        "ranks hold the luck of its training. "
-        f"{few * (trainings < FEWEST_TRAININGS)}Of ensembles, parts of the subjects and others' images it is about "
-        "these images."
+        "ranks include how much its trainings differ. "
+        f"{few * (trainings < FEWEST_TRAININGS)}For ensembles, subsets of the subjects and imported images, the "
+        "numbers are about these images."
     )
 
 
@@ -134,8 +134,8 @@ def about_looks(known: Known) -> str:
     if not len(known.table("stops")):
         return ""
     return (
-        "Repeats were added in looks: p of the primary comparisons holds over all looks, and the interval is that of "
-        "the look at which a comparison stopped, wider than 90 % (`stops` says when each did)."
+        "Repeats were added in looks: p of the primary comparisons is valid over all looks. The interval is that of "
+        "the look at which a comparison stopped, and wider than 90 % (`stops` says when each did)."
     )
 
 
@@ -145,8 +145,8 @@ def about_far(known: Known, name: str) -> str:
     if "far" not in table or not (count := int(table["far"].fillna("").astype(str).ne("").sum())):
         return ""
     return (
-        f"In {count} row{'s' * (count > 1)} a repeat lies further from the others than 5 median deviations (`far`): an "
-        "interval marked * is not one of 95 %, as so few trainings do not show how often one crashes."
+        f"In {count} row{'s' * (count > 1)} a repeat lies more than 5 median deviations from the others (`far`): do "
+        "not read an interval marked * as a 95 % interval, because so few trainings cannot show how often one crashes."
     )
 
 

@@ -37,21 +37,22 @@ FIGURES = {
 
 CURVES_SHOWN = "Mean Dice over labels, test subjects and repeats; bars and bands are 95 % intervals."
 BESIDE_USE = (
-    "Each metric of the images, and the mean Dice of segmenters trained on them alone. Dashed: training on real "
-    "images, and real test images. Small: one training of a generator that has several. A line: a generator as "
-    "it trains, with the thousand images so far. A red ring: nearer to the training images than real test images are."
+    "Each metric of the images against the mean Dice of segmenters trained on them alone. Dashed: training on real "
+    "images, and real test images. Small points: single trainings of a generator that was trained several times. Line: "
+    "a generator during its training, with the thousands of images so far. Red ring: nearer to the training images "
+    "than real test images are."
 )
 NEARNESS = (
-    "Correlation with the nearest training image: synthetic images, test images, whom no generator has seen, and "
-    "training images among other subjects. Copies would stand to the right of the dashed threshold."
+    "Correlation with the nearest training image: of synthetic images, of test images, which no generator has seen, "
+    "and of training images among other subjects. Copies would lie to the right of the dashed threshold."
 )
 PRIVACY = (
     "What EDPB Opinion 28/2024, ISO/IEC 27559 and the scorecard of Zamzmi et al. (2025) ask; privacy.html beside the "
     "audit is the same, to be printed. `from`: file and key of the number."
 )
 READINGS = (
-    "Left: the share of each source's images that readers called synthetic; who cannot tell has one level for all. "
-    "Right: balanced accuracy, with chance dashed. Intervals of 95 %."
+    "Left: the share of each source's images that readers called synthetic; it is the same for all sources if a reader "
+    "cannot tell. Right: balanced accuracy; dashed: chance. Intervals of 95 %."
 )
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
@@ -90,8 +91,8 @@ def belief(m: Material) -> list[Block]:
     ]
     apart = dice.dropna(subset="far")
     said += [
-        f"{r.dataset}, {r.segmenter}, {r.training_set}, {r.augmentation}: repeat {r.far} lies far from the others, so "
-        "that the interval is not one of 95 %."
+        f"{r.dataset}, {r.segmenter}, {r.training_set}, {r.augmentation}: repeat {r.far} lies far from the others: do "
+        "not read the interval as a 95 % interval."
         for r in apart.itertuples()
     ]
     asked = m.table("equivalence")
@@ -211,7 +212,7 @@ def differences(m: Material) -> list[Block]:
         return []
     table = TABLES["generators"]
     cells = Cells(display(m.table(table.name), table.decimals), table.note(m))
-    return [Paragraph("A comparison is fair where these differ for good reasons alone."), cells]
+    return [Paragraph("A comparison of generators is fair only if they differ here for good reasons."), cells]
 
 
 def failed(m: Material) -> list[Block]:

@@ -18,10 +18,10 @@ MOST_NETWORKS = 2  # that are told one by one
 UNDECIDED = "Not decided"
 GOOD = ("equivalent", "better")
 RULE = (
-    "Each network has an answer of its own, corrected for the number of generators. A generator's images are called as "
-    "useful as real ones where they are with every network and data set, and less useful where they are less useful "
-    "with every one: a claim about all needs no further correction (intersection-union test), and is as sure as its "
-    "least sure part. Otherwise it depends, or is not decided."
+    "Each network has its own answer, corrected for the number of generators. A generator's images are called as "
+    "useful as real ones if they are so with every network and data set, and less useful if they are so with every "
+    "one. Such a claim about all needs no further correction (intersection-union test), and is as certain as its least "
+    "certain part. Otherwise the answer depends on the network, or is not decided."
 )
 
 
