@@ -2,9 +2,10 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE = snakemake --profile profiles/local
+SITE = sphinx-build -q -E -W --keep-going -n -c docs . site
 CONFIGS = config/config.yaml config/demo.yaml config/demo_full.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml
 
-.PHONY: setup demo demo-full learn test test-long test-slurm check fuzz clean-demo
+.PHONY: setup demo demo-full learn test test-long test-slurm check docs fuzz clean-demo
 
 setup: .venv/.installed
 
@@ -61,7 +62,12 @@ check: setup
 	python scripts/check_config.py $(CONFIGS)
 	python scripts/check_rules.py $(CONFIGS)
 	python scripts/check_links.py
+	$(SITE)
 	python scripts/write_numbers.py --check --tables
+
+# The documents as a site: site/index.html. Read anew each time (-E), as Sphinx tells a warning of a page only once.
+docs: setup
+	$(SITE)
 
 clean-demo:
 	rm -rf results/phantom runs/phantom results/demo_full runs/demo_full

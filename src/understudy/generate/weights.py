@@ -89,8 +89,10 @@ def read_metadata(path: str | Path) -> dict:
 
 
 def load_generator(path: str | Path, device: torch.device | str = "cpu") -> tuple[Generator, dict]:
-    """(generator ready to sample, metadata) of published weights. Raises ValueError as read_metadata does, and where
-    the options are not those of a network with these weights."""
+    """(generator ready to sample, metadata) of published weights.
+
+    Raises ValueError where the file is missing, is another one, or describes another network than it has weights of.
+    """
     metadata, header = read_metadata(path), tensors.read_header(path, EXPECTED)
     if metadata.get("failure"):
         raise ValueError(f"{path}: found no weights, as their training failed ({metadata['failure']})")

@@ -21,7 +21,9 @@ def build(name: str, channels: int, classes: int, size: int, **options) -> "torc
     """A segmenter, with what segmenter_protocol.Segmenter says.
 
     Args:
-        channels: modalities of the input. classes: labels and background. size: pixels along each side.
+        channels: modalities of the input.
+        classes: labels and background.
+        size: pixels along each side.
         options: of the segmenter's block, the study's where none are given; those of the training build nothing.
     Raises:
         ValueError: an option that there is not, or that the network cannot work with.

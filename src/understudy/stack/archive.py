@@ -113,6 +113,7 @@ class StackWriter:
         return self._file.__exit__(kind, error, trace)
 
     def add(self, name: str, x_CHW: np.ndarray) -> None:
+        """An image, uint8 (C, H, W); a synthetic one is called 000000.png and so on, a real one SUBJECT/000.png."""
         self.add_png(name, encode_png(x_CHW))
 
     def add_png(self, name: str, png: bytes) -> None:
