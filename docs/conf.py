@@ -28,7 +28,8 @@ html_title = "understudy"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 smartquotes = False  # text stays as it is on GitHub
-html_copy_source = html_use_index = html_domain_indices = False
+html_show_search_summary = False  # a page that is opened from a disk may not read another one
+html_copy_source = html_show_copyright = html_use_index = html_domain_indices = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 FIRST_PAGE = (
