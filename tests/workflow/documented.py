@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHELL = ("sh", "bash")
-_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 _BETWEEN = ("&&", "||", "|", ";")
 _LEFT_OUT = "..."

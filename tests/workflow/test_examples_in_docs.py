@@ -1,8 +1,9 @@
-"""The examples in the documents work: those of Python run, those of configs and profiles are read."""
+"""Examples in the documents work: those of Python run, that of a module is planned, configs and profiles are read."""
 
 import importlib.util
 import re
 import runpy
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 import yaml
 from documented import Block, blocks
 from made import LEVELS, make_stack
-from project import ROOT
+from project import ROOT, TINY, Project
 from snakemake.cli import parse_args
 
 from understudy.config.study import complete, load_yaml
@@ -31,8 +32,10 @@ EXAMPLES = [
 ]
 
 
-def of(language: str) -> list:
-    return [pytest.param(block, id=block.place) for block in EXAMPLES if block.language == language]
+def of(language: str, module: bool = False) -> list:
+    """`module`: rules that another workflow uses, which documents show as if they were Python."""
+    found = [block for block in EXAMPLES if block.language == language and block.text.startswith("module ") == module]
+    return [pytest.param(block, id=block.place) for block in found]
 
 
 @pytest.fixture
@@ -88,6 +91,15 @@ def test_an_example_of_python_runs(example, results):
     given = {f"{name}_ZYX": host.random((4, 8, 8)) > 0.5 for name in ("prediction", "reference")}
     given |= {f"features_{name}": host.normal(size=(1000, 4)) for name in "ab"}
     exec(code, given | {"probabilities": host.dirichlet(np.ones(4), 40)})
+
+
+@pytest.mark.parametrize("example", of("python", module=True))
+def test_an_example_of_a_module_is_planned(example, tmp_path):
+    project = Project(tmp_path)
+    snakefile = example.text.replace("/home/me/understudy", str(project.folder))
+    project.write("Snakefile", f'configfile: "study.yaml"\n\n{snakefile}')
+    project.write("study.yaml", "understudy:\n" + textwrap.indent(TINY, "  "))
+    assert project.planned("understudy_prepare")["understudy_slice_volumes"] == 1
 
 
 @pytest.mark.parametrize("example", of("yaml"))
