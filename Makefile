@@ -1,8 +1,8 @@
 # The two commands of a new user are `make demo` and `make test`; every target sets up what it needs, once.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-SNAKEMAKE = snakemake --profile profiles/local
 SITE = sphinx-build -q -E -W --keep-going -n -c docs . site
+RUN = python scripts/run_study.py
 CONFIGS = config/config.yaml config/demo.yaml config/demo_full.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml
 
 .PHONY: setup demo demo-full learn test test-long test-slurm check docs fuzz clean-demo
@@ -20,18 +20,18 @@ setup: .venv/.installed
 	@touch $@
 
 demo: setup
-	@$(SNAKEMAKE) --configfile config/demo.yaml
+	@$(RUN) --config config/demo.yaml
 	@python scripts/show_results.py --config config/demo.yaml
 
 # Every generator of the study, both networks, every experiment: 32 x 32 pixels, less to look at.
 demo-full: setup
-	@$(SNAKEMAKE) --configfile config/demo_full.yaml
+	@$(RUN) --config config/demo_full.yaml
 	@python scripts/show_results.py --config config/demo_full.yaml
 
 # Every segmenter and every generator learns 32 x 32 phantoms; ends with an error where one does not.
 learn: setup
-	@$(SNAKEMAKE) --configfile config/learn_segmenters.yaml
-	@$(SNAKEMAKE) --configfile config/learn.yaml
+	@$(RUN) --config config/learn_segmenters.yaml
+	@$(RUN) --config config/learn.yaml
 	@python scripts/show_learning.py --config config/learn_segmenters.yaml
 	@python scripts/show_learning.py --config config/learn.yaml
 

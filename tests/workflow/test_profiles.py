@@ -1,10 +1,15 @@
 """The profiles are what Snakemake and the rules know, and their README says what is in them."""
 
+import os
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 import yaml
 from project import ROOT, Project
+from scripts_here import run_here
 
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 RULES = set(re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), re.MULTILINE))
@@ -56,3 +61,41 @@ def test_a_dry_run_with_the_cluster_profile_needs_no_cluster(tmp_path):
     project = Project(tmp_path)
     jobs = project.planned("--profile", "profiles/slurm", "--configfile", "config/demo_full.yaml")
     assert jobs["train_segmenter"] == 31
+
+
+def test_with_a_gpu_every_job_that_computes_asks_for_it(tmp_path):
+    project = Project(tmp_path)
+    asked = ("-n", "-p", "stylegan2", "--configfile", "config/demo.yaml", "--profile", "profiles/local")
+    alone, with_gpu = (
+        re.findall(r"scripts/(\w+)\.py.* --gpus (\d)", project.made(*asked, *more))
+        for more in ((), ("--profile", "profiles/gpu"))
+    )
+    assert {"train_generator", "sample_generator", "train_segmenter"} <= {script for script, _ in alone}
+    assert {gpus for _, gpus in alone} == {"0"}
+    assert with_gpu == [(script, "1") for script, _ in alone]
+
+
+@pytest.mark.parametrize(
+    ("there", "line", "profiles"),
+    [
+        (True, "GPU: A card, 80 GB", ["local", "gpu"]),
+        (False, f"no GPU found: {len(os.sched_getaffinity(0))} CPU cores", ["local"]),
+    ],
+)
+def test_a_study_takes_the_gpu_that_is_there_and_says_so(there, line, profiles, monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append((program, words)))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    card = SimpleNamespace(name="A card", total_memory=80e9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    done = run_here("run_study", "--config", "config/demo.yaml")
+    assert done.returncode == 0 and done.stdout == f"{line}\n"
+    [(program, words)] = started
+    assert program == words[0] == sys.executable and words[words.index("--configfile") + 1] == "config/demo.yaml"
+    given = [after for word, after in zip(words, words[1:], strict=False) if word == "--profile"]
+    assert given == [str(ROOT / f"profiles/{name}") for name in profiles]
+
+
+def test_a_study_without_its_config_is_one_line():
+    done = run_here("run_study", "--config", "config/gone.yaml")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "config/gone.yaml" in done.stderr

@@ -108,6 +108,14 @@ def tensor_float_32(on: bool) -> Iterator[None]:
             kind.allow_tf32 = was
 
 
+def gpu_found() -> str:
+    """Name and memory of the GPU that `auto` takes; empty where there is none."""
+    if not torch.cuda.is_available():
+        return ""
+    card = torch.cuda.get_device_properties(0)
+    return f"{card.name}, {card.total_memory / 1e9:.0f} GB"
+
+
 def use_device(name: str, threads: int = 0) -> torch.device:
     """The device `auto`, `cpu` or `cuda`; TensorFloat-32 is off, so that fp32 means fp32, and cuDNN chooses by timing.
 
