@@ -35,7 +35,7 @@ FIGURES = {  # picture, below docs/: figure, below results/
 PAGES = {  # picture: page, and the width and height of the screen in CSS pixels
     "demo_report": ("report.html", 1280, 740),
     "pictures/report_on_a_phone": ("report.html", 390, 844),
-    "pictures/privacy": (f"{GENERATOR}/filtered_privacy.html", 1000, 700),
+    "pictures/privacy": (f"{GENERATOR}/privacy.html", 1000, 700),
 }
 CARD = "phantom/release/rectified_flow/README.md"
 CARD_STYLE = (
