@@ -1,4 +1,4 @@
-# release: audited images -> a folder that may leave the house, or a refusal with its reasons.
+# release: audited images -> a folder that may be shared, or a refusal with its reasons.
 SHARED_IMAGES = config["release"]["images"]  # samples, filtered
 AUDIT_PREFIX = "filtered_" if SHARED_IMAGES == "filtered" else ""
 

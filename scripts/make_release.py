@@ -1,4 +1,4 @@
-"""Makes the folder of a generator's images that may leave the house, or says every reason why they may not.
+"""Makes the folder of a generator's images that may be shared, or says every reason why they may not.
 
 Nothing is written where there is a reason: no audit, an audit of other images, memorized images, no licence, names or
 headers that may identify, weights whose own samples failed. docs/release.md says what is in the folder.

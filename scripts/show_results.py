@@ -28,7 +28,7 @@ def main() -> None:
             print(f"  samples   {results / dataset / 'generators' / generator / 'samples.png'}")
     for dataset in config["datasets"] if config["reader_study"]["generators"] else []:
         print(f"  readers   {results / dataset / 'reader_study' / 'page.html'} (can you tell?)")
-    who = "shows no image" if config["report"]["shareable"] else "shows patients: it stays in the house"
+    who = "shows no image" if config["report"]["shareable"] else "shows patients: do not share it"
     print(f"  report    {results / 'report.html'} (opens in any browser, without a network; {who})")
     print(f"  logs      {results / 'logs'}")
 

@@ -32,7 +32,7 @@ def test_every_answer_has_a_sign_and_a_colour_of_its_own():
         ),
         ([standing(), standing(name="B")], "Use the A or B images: each set is as useful"),
         ([standing(may=NO), standing(name="B")], "Use the B images: "),
-        ([standing(may=NO)], "Use the A images in the house only: they are as useful as real images, within"),
+        ([standing(may=NO)], "Use the A images in-house only: they are as useful as real images, within"),
         ([standing(may=OPEN)], "but nobody can say whether they may be shared."),
         ([standing(may=UNASKED)], "but no audit has looked for copies of patients."),
         ([standing(NO), standing(NO)], "None can be recommended yet, because training on real images is better"),

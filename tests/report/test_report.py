@@ -78,7 +78,7 @@ def rows_of_matrix(html: str) -> dict[str, list[str]]:
 def test_the_first_screen_answers(report, study):
     assert report.index('class="choice"') < report.index('class="matrix"') < report.index("<nav>")
     said = (
-        "Use these diffusion images in the house only: they are as useful as real images, within 0.03 of Dice, but no"
+        "Use these diffusion images in-house only: they are as useful as real images, within 0.03 of Dice, but no"
     )
     assert said in report
     found = rows_of_matrix(report)

@@ -88,7 +88,7 @@ def pictures(text: str) -> list[bytes]:
 def test_the_page_of_the_house_says_so_first(study, house):
     body = house.split("<body>")[1]
     assert body.lstrip().startswith(
-        '<div class="banner"><p class="in-house">This page shows images of patients and stays in the house.'
+        '<div class="banner"><p class="in-house">This page shows images of patients. Do not share it.'
     )
     assert body.index("report.shareable: true") < body.index("<h1>")
     figures = study.results / "figures"

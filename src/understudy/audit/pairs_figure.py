@@ -1,6 +1,6 @@
 """Two figures of an audit: how near synthetic and real images come to the training images, and the most similar pairs.
 
-The first shows distributions alone and may leave the house; the second shows training images and must not.
+The first shows distributions alone and may be shared; the second shows training images and must not.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The release of one generator's images: a folder that may leave the house, or a refusal with every reason.
+"""The release of one generator's images: a folder that may be shared, or a refusal with every reason.
 
 Its bytes are a function of what goes in: no clock, no order of a file system. It is made beside its place, checked
 there with the very program that the receiver runs, and put in its place as a whole.

@@ -1,4 +1,4 @@
-"""May these images leave the house? Every reason why not, told at once; the rule makes nothing where there is one."""
+"""May these images be shared? Every reason why not, told at once; the rule makes nothing where there is one."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -58,9 +58,9 @@ def choice(standings: Sequence[Standing], unbelieved: str, generator_seeds: int,
 
 BY_SHARING = {
     YES: ": {useful} and the audit found no copies of patients.",
-    OPEN: " in the house only: {useful} but nobody can say whether they may be shared.",
-    UNASKED: " in the house only: {useful} but no audit has looked for copies of patients.",
-    NO: " in the house only: {useful} but must not be shared.",
+    OPEN: " in-house only: {useful} but nobody can say whether they may be shared.",
+    UNASKED: " in-house only: {useful} but no audit has looked for copies of patients.",
+    NO: " in-house only: {useful} but must not be shared.",
 }
 
 

@@ -23,7 +23,7 @@ def strata(m: Material) -> list[Block]:
     if not m.has("strata"):
         return []
     table, rows, caption = TABLES["strata"], m.table("strata"), f"{STRATA_SHOWN} {about_generators(m)}"
-    if m.shareable:  # what is known of very few people stays in the house
+    if m.shareable:  # what is known of very few people is not shared
         rows = rows[~rows["too_few"]]
         drawn = Picture(png_of(note_trainings(draw_strata(rows), m.generator_seeds)), caption)
     else:

@@ -56,7 +56,7 @@ READINGS = (
 )
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
-    "How much less (left) or more (right) of the tumor a network finds when it learns from made images instead of real "
+    "How much less (left) or more (right) of the tumor a network finds when it learns from synthetic images, not real "
     "ones: difference of mean Dice, with its 90 % interval. An interval inside the band: as good as real images."
 )
 PREDICTIONS = (

@@ -1,4 +1,4 @@
-"""The report that may leave the house (`report.shareable`): numbers and charts, no image of a head, no person's name.
+"""The report that may be shared (`report.shareable`): numbers and charts, no image of a head, no person's name.
 
 A synthetic image may be a copy of a patient, so none is shown either. What may be shown is listed, all else is not.
 """
@@ -21,7 +21,7 @@ from .page import Block, Folded, Paragraph
 from .reader_figure import draw_readers
 
 IN_HOUSE = (
-    "This page shows images of patients and stays in the house.",
+    "This page shows images of patients. Do not share it.",
     "There are real slices in its pictures. For a page that may be shared, set `report.shareable: true` in the config "
     "and make the report again: it has the numbers and the charts, and no image.",
 )
@@ -101,4 +101,4 @@ def check_page(page: str, manifests: Iterable[Path]) -> None:
             raise ValueError(f"report: {said} in a page that is to be shared, expected no subject. {_WHAT}")
 
 
-_WHAT = "Nothing was written. Set report.shareable to false for a page that stays in the house, and report this."
+_WHAT = "Nothing was written. Set report.shareable to false for a page that is not shared, and report this."
