@@ -77,9 +77,7 @@ def rows_of_matrix(html: str) -> dict[str, list[str]]:
 
 def test_the_first_screen_answers(report, study):
     assert report.index('class="choice"') < report.index('class="matrix"') < report.index("<nav>")
-    said = (
-        "Use these diffusion images in-house only: they are as useful as real images, within 0.03 of Dice, but no"
-    )
+    said = "Use these diffusion images in-house only: they are as useful as real images, within 0.03 of Dice, but no"
     assert said in report
     found = rows_of_matrix(report)
     assert list(found) == ["diffusion", "StyleGAN2", "progressive GAN"]  # the best first

@@ -12,9 +12,7 @@ from .page import Answer, Answers, Block, Folded, Paragraph
 from .page_material import Material
 from .verdicts import RULE
 
-NOT_AUDITED = (
-    "No audit has looked for copies of patients in these images: nothing here says that they may be shared."
-)
+NOT_AUDITED = "No audit has looked for copies of patients in these images: nothing here says that they may be shared."
 SHARING = (
     "“Yes” to sharing means that the audit found no copies of patients. Whoever is responsible for the "
     "patients' data decides whether images are shared."
@@ -48,5 +46,6 @@ def trained(m: Material) -> str:
     return (
         f"Segmentation networks were trained on real images, on images made by {makers}, and on "
         f"both: {count} trainings. Every one was then scored on the same real test patients, whom neither it nor "
-        "any generator had seen. If training on synthetic images alone does as well, they could stand in for real patients."
+        "any generator had seen. If training on synthetic images alone does as well, they could stand in for real "
+        "patients."
     )
