@@ -33,7 +33,10 @@ class Release(Block):
         remark="they can draw again what the filter removed",
     )
     folders: bool = key(False, "also export the images as one folder per channel")
-    utility: bool = key(True, "report the Dice of segmenters trained on the images, which trains them; false: do not")
+    utility: bool = key(
+        True,
+        "report fidelity, and the Dice of segmenters trained on the images, which trains them; false: do not",
+    )
     title: Prose | None = key(None, "of the data set")
     licence: Prose | None = key(
         None,

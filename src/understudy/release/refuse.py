@@ -40,6 +40,8 @@ class Sources:
     weights_nearest: Path | None = None
     weights_samples: Path | None = None  # samples.zip, the stack of those samples
     table: Path | None = None  # dice.csv
+    fidelity: Path | None = None  # fidelity.csv and annotation.csv of the generator
+    annotation: Path | None = None
 
 
 def refusals(sources: Sources, about: About) -> list[str]:
