@@ -83,6 +83,9 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
                     f"datasets.{name}.draw",
                     "found seed, so everybody can draw the training subjects; a release needs secret, or a split file",
                 )
+    guarded = [name for name in release["generators"] if config["generators"].get(name, {}).get("guard")]
+    if release["weights"] and guarded:
+        yield "release.weights", f"found true; {guarded[0]} has a guard, and whoever has its weights draws without it"
     for name in ("licence_file", "salt_file"):
         if release[name] is not None and not (root / release[name]).is_file():
             yield f"release.{name}", f"found {release[name]!r}, which is no file"
