@@ -86,7 +86,7 @@ def main() -> None:
         x_NCHW = draw(range(a.samples), guard)
         rows.append(row(f"guard {strength:g}", x_NCHW, str(a.samples), per_hundred(began, a.samples)))
     lines = [
-        f"Trained for {a.kimg:g} thousand images on {len(few)} slices of {a.subjects} subjects ({minutes:.1f} minutes). "
+        f"Trained for {a.kimg:g} thousand images on {len(few)} slices of {a.subjects} subjects, {minutes:.1f} minutes. "
         f"{train.meta['height']} x {train.meta['width']} pixels; usual correlation {memorization.usual:.3f}.",
         "",
         "| images | drawn | flagged by the audit's detector | memorized, as a training sees it | median correlation | "

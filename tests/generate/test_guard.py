@@ -8,6 +8,7 @@ import pytest
 import torch
 from made import make_stack, subject_images
 
+from understudy.config.generators.rectified_flow import RectifiedFlow as Options
 from understudy.generate import build
 from understudy.generate.annotation_channel import Coding
 from understudy.generate.guard import Guard
@@ -156,10 +157,13 @@ def test_a_guard_that_is_asked_for_is_not_left_out():
 
 
 def test_it_reads_a_stack(tmp_path):
-    """The images as they are, whoever they are of; slices of one subject tell nothing of what is usual."""
+    """Mirrored, too, where the training has seen them so; slices of one subject tell nothing of what is usual."""
     stack = make_stack(tmp_path / "train.zip", ["a", "b", "c"], 4)
-    guard = Guard.of(stack, Coding.of("channels", stack.channels, stack.meta["labels"]), 1, "cpu")
-    assert guard.references_MK.shape == (12, 4 * 16 * 16)
+    coding = Coding.of("channels", stack.channels, stack.meta["labels"])
+    guard, both = (Guard.of(stack, coding, Options(guard=0.5, mirror=mirror), "cpu") for mirror in (False, True))
+    assert guard.references_MK.shape == (12, 4 * 16 * 16) and guard.strength == 0.5
+    mirrored = both.references_MK[12:].view(12, 4, 16, 16).flip(3)
+    np.testing.assert_allclose(mirrored, guard.references_MK.view(12, 4, 16, 16), atol=1e-6)
     seen = Memorization(DeviceImages(stack.read(range(12)), "cpu"), 4, stack.subjects())
     np.testing.assert_allclose(guard.references_MK, seen.vectors(torch.from_numpy(stack.read())), atol=1e-6)
     assert float(guard.least.cos()) == pytest.approx(seen.usual)

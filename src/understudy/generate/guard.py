@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from understudy.config.generator import Denoising
 from understudy.run.device_images import DeviceImages
 from understudy.stack import Stack
 
@@ -47,13 +48,16 @@ class Guard:
         self.least = torch.tensor(memorization.usual, device=self.references_MK.device).acos()  # radians
 
     @classmethod
-    def of(cls, stack: Stack, coding: Coding, strength: float, device: torch.device | str) -> "Guard":
-        """`stack`: the training images. Raises ValueError where an image cannot be read."""
+    def of(cls, stack: Stack, coding: Coding, options: Denoising, device: torch.device | str) -> "Guard":
+        """From all images of the stack that the generator with these options was trained on, and where `mirror` showed
+        them mirrored, from these as well. Raises ValueError where an image cannot be read."""
         modalities = coding.modalities(len(stack.channels))
         blocks = (range(start, min(start + BLOCK, len(stack))) for start in range(0, len(stack), BLOCK))
         small = (low_resolution(torch.from_numpy(stack.read(block)), modalities) for block in blocks)
-        images = DeviceImages(torch.cat([x_NCHW.round().to(torch.uint8) for x_NCHW in small]), device)
-        return cls(Memorization(images, modalities, stack.subjects()), strength)
+        images_NCHW, subjects = torch.cat([x_NCHW.round().to(torch.uint8) for x_NCHW in small]), stack.subjects()
+        if options.mirror:
+            images_NCHW, subjects = torch.cat([images_NCHW, images_NCHW.flip(3)]), subjects and [*subjects, *subjects]
+        return cls(Memorization(DeviceImages(images_NCHW, device), modalities, subjects), options.guard)
 
     def change(self, image_NCHW: Tensor, noisy_NCHW: Tensor) -> Tensor:
         """What to add to the predicted clean images of these noisy ones; 0 for those that are far enough from all

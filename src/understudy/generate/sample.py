@@ -108,7 +108,7 @@ class Sampling:
         generator, metadata = load_generator(self.weights, device)
         coding = coding_of(metadata)
         if self.train:
-            generator.guard = Guard.of(self.train, coding, metadata["options"]["guard"], device)
+            generator.guard = Guard.of(self.train, coding, generator.options, device)
         return lambda indices: coding.decode(generator.sample(len(indices), self.seed, indices.start))
 
     def _black(self, indices: range) -> np.ndarray:
