@@ -151,7 +151,7 @@ def test_the_card_says_what_a_receiver_asks(bundle):
 def test_the_page_has_the_numbers_of_the_study(bundle):
     """And of what others may have written in these files, nothing else."""
     page = (bundle[1] / "privacy.html").read_text()
-    assert "random, t1ce: Frechet distance 3.2 (real: 1.5); precision 50 % (real: 75 %)" in page
+    assert "random features of t1ce: Frechet distance 3.2 (real: 1.5); precision 50 % (real: 75 %)" in page
     assert "unet, stylegan2: 0.70, 87 % of real" in page and "pieces of ncr_net" in page and "12 % (real: 0 %)" in page
     assert "biased" not in page and "inception" not in page
 

@@ -45,7 +45,8 @@ def _congruence(audit: Mapping, quality: Quality) -> Question:
     if not spaces:
         return _unmeasured(text, "how near the images are to real ones", f"{STUDY}: fidelity")
     numbers = [
-        f"{one.space}, {one.channel}: Frechet distance {one.frechet.synthetic:.2g} (real: {one.frechet.test:.2g}); "
+        f"{one.space} features of {one.channel}: Frechet distance {one.frechet.synthetic:.2g} "
+        f"(real: {one.frechet.test:.2g}); "
         f"precision {_shares(one.precision)}; coverage {_shares(one.coverage)}"
         for one in spaces
     ]
@@ -53,7 +54,7 @@ def _congruence(audit: Mapping, quality: Quality) -> Question:
         text,
         "Distance: how far the images are, as a set, from the training images; no generator should come nearer than "
         "other patients do. Precision: the share of images that look like a training image. Coverage: the share of "
-        f"training images that an image looks like. {BESIDE}" + BEFORE * audit["filtered"],
+        f"training images that an image looks like. {BESIDE}{BEFORE * audit['filtered']}",
         tuple(numbers),
         "fidelity.csv of the study: frechet_matched, precision, coverage",
         USER,
@@ -91,11 +92,9 @@ def _constraint(audit: Mapping, quality: Quality) -> Question:
         numbers.append(f"pieces of {label} that other labels enclose: {_shares(share)}")
     return Question(
         text,
-        "Anatomy itself was not checked, the annotation was: do labels touch that touch in hardly any training image, "
-        "and does the label that lies inside others in patients lie inside them here? In brackets: real patients who "
-        "were not used for training. A radiologist's blinded reading is a step of the study."
-        + BEFORE
-        * audit["filtered"],
+        "Only the annotation was checked. Do labels touch that touch in hardly any training image? Does the label that "
+        f"others enclose in patients lie inside them here, too? {BESIDE}{BEFORE * audit['filtered']} Anatomy itself is "
+        "for the readers of a blinded study.",
         tuple(numbers),
         "annotation.csv of the study: illegal_share, enclosed_share",
         USER,
