@@ -97,7 +97,7 @@ def guarded_from(wildcards):
 
 
 def guard_argument(wildcards, input):
-    return option("--train", input.get("train"))
+    return option("--train", [input.train] if input.get("train") else [])
 
 
 rule sample_generator:
