@@ -11,6 +11,7 @@ Ends with 1 where the diffusion model is not found to memorize, or the GAN memor
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -55,7 +56,7 @@ def main() -> None:
     train, test = Stack.open(folder / "train.zip"), Stack.open(folder / "test.zip")
     names = list(dict.fromkeys(train.subjects()))[: a.subjects]
     few = [i for i, name in enumerate(train.subjects()) if name in names]
-    detect = Detecting(train, test, few, device)
+    detect = Detecting(train, test.read(included(test)), few, device)
     print(f"{len(few)} images of {a.subjects} subjects; false alarms at most {RATE:.0%}")
     print("| generator | thousand images | epochs | memorized | 95 % interval | median correlation |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -73,11 +74,11 @@ def main() -> None:
 class Detecting:
     """Flags samples, calibrated on the test subjects against the few training images."""
 
-    def __init__(self, train: Stack, test: Stack, few: list[int], device):
-        self.device, self.views = device, views_of(VIEWS, train.channels)
+    def __init__(self, train: Stack, real_NCHW: np.ndarray, few: list[int], device, views: Sequence[str] = VIEWS):
+        self.device, self.views = device, views_of(views, train.channels)
         references = Forms(Images.of(train, few))
         self.references = {view.name: references.form(view.form) for view in self.views}
-        self.detector = learned(self._search(test.read(included(test))), RATE)
+        self.detector = learned(self._search(real_NCHW), RATE)
 
     def _search(self, x_NCHW: np.ndarray) -> dict[str, Found]:
         queries = Forms(Images.in_memory(x_NCHW, ""))
@@ -87,9 +88,13 @@ class Detecting:
             for view in self.views
         }
 
+    def flags(self, x_NCHW: np.ndarray) -> np.ndarray:
+        """bool (N,)"""
+        return self.detector.flags(self._search(x_NCHW))
+
     def look(self, x_NCHW: np.ndarray) -> dict:
         found = self._search(x_NCHW)
-        flagged = int((self.detector.scores(found)[0] > self.detector.threshold).sum())
+        flagged = int(self.detector.flags(found).sum())
         return share(flagged, len(x_NCHW)) | {"median": float(np.median(found["all"].r[:, 0]))}
 
 

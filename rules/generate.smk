@@ -90,10 +90,21 @@ def images_of_generator(wildcards):
     return sample_count(config, wildcards.generator)
 
 
+def guarded_from(wildcards):
+    """What samples are kept apart from while they are drawn; its manifest is an input of the training."""
+    options = config["generators"][Source.of(wildcards.generator).base]
+    return in_stacks("train.zip").format(**wildcards) if options.get("guard") else []
+
+
+def guard_argument(wildcards, input):
+    return option("--train", [input.train] if input.get("train") else [])
+
+
 rule sample_generator:
     input:
         weights=ancient(in_generator("weights.safetensors")),
         manifest=in_generator("weights.json"),
+        train=ancient(guarded_from),
     output:
         stack=in_generator("samples.zip"),
         manifest=in_generator("samples.json"),
@@ -120,11 +131,12 @@ rule sample_generator:
         device="auto",
     params:
         images=images_of_generator,
+        guard=guard_argument,
         seed=config["seed"],
         runs=in_runs("{dataset}/samples/{generator}"),
     shell:
         'python "$UNDERSTUDY/scripts/sample_generator.py" --weights {input.weights:q} --output {output.stack:q}'
-        " --grid {output.grid:q} --count {params.images:q} --seed {params.seed:q}"
+        " {params.guard:q} --grid {output.grid:q} --count {params.images:q} --seed {params.seed:q}"
         + RESUMABLE
 
 

@@ -15,6 +15,11 @@ def released_weights(name):
     return in_generator(name) if config["release"]["weights"] else []
 
 
+def measured_of_released(name):
+    """A table of the generator's images, as they were drawn."""
+    return in_generator(name) if config["release"]["utility"] else []
+
+
 def release_arguments(wildcards, input):
     """The parts of a release that not everybody wants."""
     named = (
@@ -24,6 +29,8 @@ def release_arguments(wildcards, input):
         "weights_nearest",
         "weights_samples",
         "table",
+        "fidelity",
+        "annotation",
     )
     given = {name: input.get(name) for name in named if input.get(name)}
     words = [option(f"--{name.replace('_', '-')}", [given[name]]) for name in given]
@@ -48,6 +55,8 @@ rule make_release:
         weights_nearest=released_weights("nearest.safetensors"),
         weights_samples=ancient(released_weights("samples.zip")),
         table=in_results("tables/dice.csv") if config["release"]["utility"] else [],
+        fidelity=measured_of_released("fidelity.csv"),
+        annotation=measured_of_released("annotation.csv"),
         licence=config["release"]["licence_file"] or [],
     output:
         images=in_dataset("release/{generator}/images.zip"),

@@ -87,7 +87,7 @@ class Further:
 
     def _draw(self, count: int) -> None:
         a = self.args
-        self.sampling = Sampling.of(a.weights, count, self.seed, a.sampling, a.threads or 2)
+        self.sampling = Sampling.of(a.weights, count, self.seed, a.sampling, a.threads or 2, a.train)
         self.held = finish(self.sampling, a, lambda: places(open_shards(self.sampling.folder)))
 
 

@@ -42,6 +42,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights-nearest", type=Path, help="nearest.safetensors, which that was made from")
     parser.add_argument("--weights-samples", type=Path, help="samples.zip, the stack of those samples")
     parser.add_argument("--table", type=Path, help="tables/dice.csv: how well segmenters learn from the images")
+    parser.add_argument("--fidelity", type=Path, help="fidelity.csv of the generator: how near real images its own are")
+    parser.add_argument("--annotation", type=Path, help="annotation.csv of the generator, for privacy.html as well")
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; a release that is there is replaced"
     )
@@ -51,7 +53,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     a = arguments()
     evidence = Evidence(a.train, a.test, a.real, a.calibration, a.audit_options)
-    names = ("images", "audit", "nearest", "train", "test", "training", "table")
+    names = ("images", "audit", "nearest", "train", "test", "training", "table", "fidelity", "annotation")
     names += ("weights", "weights_attack", "weights_audit", "weights_nearest", "weights_samples")
     sources = Sources(
         **{name: getattr(a, name) for name in names}, recheck=evidence.problems, recheck_attack=evidence.attack_problems

@@ -57,6 +57,8 @@ def measure_generator(a: argparse.Namespace, device: torch.device) -> tuple[Pace
     levels = {f"label{i + 1}": round(255 * (i + 1) / (a.labels + 1)) for i in range(a.labels)}
     coding = Coding(a.options.get("annotation", "grey"), levels)
     options = {**a.options, "snapshot_samples": 0, "memorization_action": "log"}
+    if "guard" in options:  # it costs a product with the training images, of which there are none here
+        options["guard"] = 0
     generator = seeded_build(name, coding.count(a.channels), a.size, 0, **options).to(device)
     trainee = GeneratorTrainee(generator, random_images(a, device), 0, coding)
 

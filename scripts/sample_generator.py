@@ -19,6 +19,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="samples.zip; samples.json lies beside it")
     parser.add_argument("--grid", type=Path, help="picture of the first images, .png")
     parser.add_argument("--count", type=int, required=True, help="number of images")
+    parser.add_argument("--train", type=Path, help="stack of the training images, where the options ask for a guard")
     parser.add_argument("--seed", type=int, default=0)
     machine.add_machine_arguments(parser)
     return parser.parse_args()
@@ -27,7 +28,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     with named_os_errors():
-        sampling = Sampling.of(args.weights, args.count, args.seed, args.runs, args.threads or 2)
+        sampling = Sampling.of(args.weights, args.count, args.seed, args.runs, args.threads or 2, args.train)
         finish(sampling, args, lambda: publish_samples(sampling, args.output, args.grid))
 
 

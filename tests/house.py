@@ -35,6 +35,17 @@ made,unet,diffusion,augmented,0.61,0.01,0.601,0.02,2,,
 made,unet,shuffled,augmented,0.01,0.01,0.011,0.02,2,,
 other,unet,stylegan2,augmented,0.21,0.01,0.201,0.02,2,,
 """
+FIDELITY = """dataset,generator,images_of,space,weights,channel,reference,frechet_matched,precision,coverage,note
+made,stylegan2,synthetic,random,,t1ce,train,3.25,0.5,0.25,biased
+made,stylegan2,test,random,,t1ce,train,1.5,0.75,1.0,biased
+made,stylegan2,synthetic,inception,,,train,,,,not computed: no weights
+"""
+ANNOTATION = """dataset,generator,label,measure,real,real_test,synthetic
+made,stylegan2,ncr_net,enclosed_share,0.9,0.8,0.2
+made,stylegan2,ed,enclosed_share,0.1,0.1,0.1
+made,stylegan2,et,enclosed_share,,,
+made,stylegan2,all,illegal_share,0.0,0.0,0.125
+"""
 
 
 class House:
@@ -51,6 +62,9 @@ class House:
         self.make_audit()
         self.table = folder / "dice.csv"
         self.table.write_text(TABLE)
+        measured = {name: self.generator / f"{name}.csv" for name in ("fidelity", "annotation")}
+        measured["fidelity"].write_text(FIDELITY)
+        measured["annotation"].write_text(ANNOTATION)
         self.output = self.folder / "release/stylegan2"
         self.salt = folder.parent / "runs/salt"
         self.sources = Sources(
@@ -63,6 +77,7 @@ class House:
             test=self.folder / "stacks/test.zip",
             training=self.generator / "weights.json",
             table=self.table,
+            **measured,
         )
         self.about = About.of("made", "stylegan2", OPTIONS)
 

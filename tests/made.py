@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from understudy.evaluate.scores import COLUMNS, LABEL
 from understudy.run.checkpoint import flatten
@@ -60,6 +61,14 @@ def real_images(n: int = 8, size: int = 16, channels: int = 5) -> torch.Tensor:
 def grey_images(n: int = 8, size: int = 16, channels: int = 2) -> torch.Tensor:
     """The same of whole grey levels."""
     return torch.randint(0, 256, (n, channels, size, size), generator=rng(7)) / 127.5 - 1
+
+
+def subject_images(seed: int, slices: int = 4, size: int = 32) -> torch.Tensor:
+    """Smooth images (slices, 3, size, size) uint8 of one subject: neighbouring slices are alike."""
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 6, 6, generator=rng) + 0.1 * torch.rand(slices, 3, 6, 6, generator=rng)
+    x_NCHW = F.interpolate(coarse, size=size, mode="bicubic")
+    return (255 * (x_NCHW / 1.2).clamp(0, 1)).to(torch.uint8)
 
 
 def iterations(schedule, images: int) -> Iterator[int]:

@@ -331,9 +331,16 @@ def test_a_limit_that_is_no_number_never_reaches_an_audit():
         complete({**SMALL, "audit": {"limit": float("nan")}})
 
 
+def test_weights_that_draw_without_their_guard_are_not_released():
+    config = {**SMALL, "generators": {"diffusion": {"guard": 1}}}
+    released = {"generators": ["diffusion"], **SMALL["release"]}
+    assert complete({**config, "release": released})["generators"]["diffusion"]["guard"] == 1
+    with pytest.raises(ValueError, match="release.weights: found true; diffusion has a guard"):
+        complete({**config, "release": {**released, "weights": True}})
+
+
 def test_a_release_of_subjects_that_everybody_can_draw():
-    about = {"title": "t", "licence": "CC0-1.0", "creators": [{"name": "a"}], "date": "2026-01-31"}
-    config = {**SMALL, "release": {"generators": ["stylegan2"], **about}}
+    config = {**SMALL, "release": {"generators": ["stylegan2"], **SMALL["release"]}}
     assert complete(config)["datasets"]["made"]["draw"] == "secret"
     seeded = {**config, "datasets": {"made": {**SMALL["datasets"]["made"], "draw": "seed"}}}
     with pytest.raises(ValueError, match="datasets.made.draw: found seed, so everybody can draw"):

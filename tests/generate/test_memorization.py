@@ -3,18 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from made import subject_images
 
 from understudy.generate.memorization import Memorization
 from understudy.run.device_images import DeviceImages
-
-
-def subject_images(seed, slices=4, size=32):
-    """Smooth images (slices, 3, size, size) uint8 of one subject: neighbouring slices are alike."""
-    rng = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, 6, 6, generator=rng) + 0.1 * torch.rand(slices, 3, 6, 6, generator=rng)
-    x_NCHW = F.interpolate(coarse, size=size, mode="bicubic")
-    return (255 * (x_NCHW / 1.2).clamp(0, 1)).to(torch.uint8)
-
 
 SUBJECTS = [f"s{i // 4}" for i in range(160)]
 IMAGES = torch.cat([subject_images(seed) for seed in range(40)])
@@ -54,5 +46,5 @@ def test_what_is_usual_leaves_the_own_subject_out(memorization):
 def test_large_images_are_averaged_down():
     large = F.interpolate(IMAGES[:8].float(), size=128, mode="nearest").to(torch.uint8)
     memorization = Memorization(DeviceImages(large, "cpu"), 2, SUBJECTS[:8])
-    assert memorization._vectors(large).shape == (8, 2 * 64 * 64)
+    assert memorization.vectors(large).shape == (8, 2 * 64 * 64)
     assert memorization.look(large[:1])["nearest_max"] == pytest.approx(1, abs=1e-5)

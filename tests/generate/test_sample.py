@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from made import finished_here
+from made import finished_here, make_stack
 
 from understudy.files.atomic import sha256_of_file
 from understudy.generate import sample as sampling
@@ -16,6 +17,7 @@ from understudy.generate import shards
 from understudy.generate import weights as stage
 from understudy.generate.annotation_channel import Coding
 from understudy.generate.ensemble import pool_samples
+from understudy.generate.guard import Guard
 from understudy.run.attempts import read
 from understudy.run.parts import make_share
 from understudy.run.stop import Limits
@@ -164,6 +166,26 @@ def test_half_a_shard_of_a_kill_is_removed(weights):
 def test_no_image_at_all_is_refused(weights):
     with pytest.raises(ValueError, match="count 0: expected at least 1"):
         sampling.Sampling.of(weights, 0, 5, weights.parent)
+
+
+def test_a_guard_has_the_training_images_and_no_others(tmp_path, monkeypatch):
+    train = make_stack(tmp_path / "train.zip", ["a", "b", "c"], 3)
+    other = make_stack(tmp_path / "other.zip", ["a", "b", "c"], 3, seed=1)
+    options = {"width": 32, "multipliers": [1], "blocks": 1, "attention": [], "evaluations": 3}
+    monkeypatch.setattr(Guard, "change", lambda guard, image, noisy: torch.full_like(image, len(guard.references_MK)))
+    for strength in (0, 1):
+        flow = stage.seeded_build("rectified_flow", 5, 16, 0, **options, guard=strength)
+        about = {"dataset": "made", "seed": 0, "images_seen": 0, "training_sha256": train.sha256}
+        weights = tmp_path / f"{strength}.safetensors"
+        metadata = stage.describe("rectified_flow", flow, train.meta, **about)
+        stage.publish_weights(flow.networks["denoiser"].state_dict(), weights, metadata)
+        wanted, output = sampling.Sampling.of(weights, 9, 5, tmp_path / "runs", train=train.path), tmp_path / "s.zip"
+        finished_here(wanted, partial(sampling.publish_samples, wanted, output))
+        assert (Stack.open(output).read()[:, :4] == 255).all() == bool(strength)
+    with pytest.raises(ValueError, match="asks for a guard, found no stack of training images"):
+        sampling.Sampling.of(weights, 9, 5, tmp_path / "runs")
+    with pytest.raises(ValueError, match="other.zip: is another stack than .* was trained on"):
+        sampling.Sampling.of(weights, 9, 5, tmp_path / "runs", train=other.path)
 
 
 def test_published_again_a_finished_sampling_draws_nothing(weights, monkeypatch):

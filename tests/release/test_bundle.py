@@ -42,7 +42,8 @@ def test_a_release_of_images_alone(house):
     """Weights go out where that is asked for, and so do folders."""
     house.release()
     assert not (house.output / "weights.safetensors").exists() and not (house.output / "images").exists()
-    house.release(sources=replace(house.sources, table=None))
+    house.release(sources=replace(house.sources, table=None, fidelity=None, annotation=None))
+    assert "not measured here" in (house.output / "privacy.html").read_text()
     assert not (house.output / "tables").exists() and "was not measured" in (house.output / "README.md").read_text()
 
 
@@ -145,6 +146,31 @@ def test_the_card_says_what_a_receiver_asks(bundle):
     assert "data@hospital.example" in text and "Ada Example, Bo Example (2026): " in text
     shown = [line.split("`")[1].rstrip("/") for line in text.splitlines() if line.startswith("| `") and "." in line]
     assert {"images.zip", "weights.safetensors", "croissant.json"} <= set(shown)
+
+
+def test_the_page_has_the_numbers_of_the_study(bundle):
+    """And of what others may have written in these files, nothing else."""
+    page = (bundle[1] / "privacy.html").read_text()
+    assert "random features of t1ce: Frechet distance 3.2 (real: 1.5); precision 50 % (real: 75 %)" in page
+    assert "unet, stylegan2: 0.70, 87 % of real" in page and "pieces of ncr_net" in page and "12 % (real: 0 %)" in page
+    assert "biased" not in page and "inception" not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("fidelity", "made,stylegan2,test", "made,diffusion,test", "found 'diffusion' on 'made', expected stylegan2"),
+        ("fidelity", ",random,,t1ce", ",random,,patient_7", "found another space or channel"),
+        ("fidelity", "made,stylegan2,test", "made,stylegan2,real", "expected both"),
+        ("fidelity", "3.25", "3.25 of phantom_001", "found '3.25 of phantom_001', expected a number"),
+        ("annotation", "all,illegal_share", "all,legal_share", "found no row all illegal_share"),
+    ],
+)
+def test_other_tables_are_refused(house, name, old, new, message):
+    path = house.generator / f"{name}.csv"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        house.release()
 
 
 def test_the_example_of_the_card_runs(bundle, monkeypatch):

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 from house import OPTIONS, SUBJECTS
+from safetensors.torch import load_file
 
 from understudy.files.atomic import read_json, sha256_of_file, write_json
+from understudy.generate.weights import publish_weights, read_metadata
 from understudy.release.about import About
 from understudy.release.refuse import Sources, refusals
 from understudy.stack import Stack, StackWriter
@@ -287,6 +289,16 @@ def test_weights_whose_audit_is_of_the_filtered_images(house):
         "filtered_audit.json: is the audit of filtered images",
         sources=replace(house.with_weights(), weights_audit=audit),
     )
+
+
+def test_weights_whose_samples_were_guarded(house):
+    """Whoever has them draws without the guard."""
+    metadata = read_metadata(house.weights)
+    metadata["options"]["guard"] = 1
+    publish_weights(load_file(house.weights), house.weights, metadata)
+    house.make_samples()
+    house.make_audit()
+    refused(house, "found a guard of 1, expected none", sources=house.with_weights())
 
 
 def test_weights_that_are_none(house):

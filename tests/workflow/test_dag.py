@@ -53,6 +53,15 @@ def test_a_config_on_the_command_line_replaces_the_default(project):
     assert project.planned("--configfile", "config/tiny.yaml")["train_segmenter"] == 16
 
 
+def test_samples_wait_for_training_images_where_a_guard_keeps_apart_from_them(project):
+    flows = "  rectified_flow: {guard: 1, multipliers: [1]}\n  diffusion: {multipliers: [1]}\nsamples:"
+    project.write("config/guard.yaml", TINY.replace("samples:", flows, 1))
+    files = [f"results/made/generators/{name}/samples.zip" for name in ("rectified_flow", "diffusion")]
+    said = project.made("-n", "-p", *files, "--configfile", "config/guard.yaml")
+    drawn = [line for line in said.splitlines() if "scripts/sample_generator.py" in line]
+    assert ["--train results/made/stacks/train.zip" in line for line in sorted(drawn)] == [False, True]
+
+
 def test_several_trainings_of_a_generator_are_planned_with_what_they_cost(project):
     project.write("config/once.yaml", TINY)
     project.write("config/twice.yaml", TINY.replace("repeats: 2", "repeats: 2, generator_seeds: 2"))

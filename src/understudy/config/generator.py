@@ -210,6 +210,14 @@ class Denoising(Generator):
         "bf16", "of the network on a GPU (V100: fp32, it has no bf16); a CPU uses fp32", remark="the study: fp32"
     )
     compile: bool = key(True, "compile the network on a GPU", use=MACHINE)
+    guard: Number = key(
+        0,
+        "of sampling: keeps predicted images apart from training images; 1: as far as people usually are, 0: off "
+        "(docs/audit.md)",
+        use=SAMPLING,
+        ge=0,
+        le=2,
+    )
 
     def problems(self, size: int) -> Iterator[Problem]:
         yield from super().problems(size)

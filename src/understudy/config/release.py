@@ -33,7 +33,10 @@ class Release(Block):
         remark="they can draw again what the filter removed",
     )
     folders: bool = key(False, "also export the images as one folder per channel")
-    utility: bool = key(True, "report the Dice of segmenters trained on the images, which trains them; false: do not")
+    utility: bool = key(
+        True,
+        "report fidelity, and the Dice of segmenters trained on the images, which trains them; false: do not",
+    )
     title: Prose | None = key(None, "of the data set")
     licence: Prose | None = key(
         None,
@@ -80,6 +83,9 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
                     f"datasets.{name}.draw",
                     "found seed, so everybody can draw the training subjects; a release needs secret, or a split file",
                 )
+    guarded = [name for name in release["generators"] if config["generators"].get(name, {}).get("guard")]
+    if release["weights"] and guarded:
+        yield "release.weights", f"found true; {guarded[0]} has a guard, and whoever has its weights draws without it"
     for name in ("licence_file", "salt_file"):
         if release[name] is not None and not (root / release[name]).is_file():
             yield f"release.{name}", f"found {release[name]!r}, which is no file"

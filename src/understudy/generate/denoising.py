@@ -18,6 +18,7 @@ from understudy.run.flops import Work, count_work
 
 from . import training_step
 from .diffusion_networks import Denoiser
+from .guard import Guard
 from .precision import own_products
 
 CHUNK = 16  # images of one forward pass when sampling
@@ -37,6 +38,7 @@ class Denoising:
     """
 
     averaged = "denoiser"  # the network whose moving average is published
+    guard: Guard | None = None  # given before samples are drawn, where `options.guard` asks for one
     gradient_clip: float | None = None  # largest norm of the gradient
 
     def __init__(self, name: str, channels: int, size: int, o, network: nn.Module, betas: Sequence = (0.9, 0.999)):
@@ -134,6 +136,12 @@ class Denoising:
             return network(x_NCHW, *times_N).float()
 
     # -------------------------------------------------------------------------------------------- sampling
+    def asked_guard(self) -> Guard | None:
+        """Of the samples; the looks of a training have none. Raises ValueError where it was not given."""
+        if self.options.guard and self.guard is None:
+            raise ValueError(f"guard: found {self.options.guard:g} and no training images; expected generator.guard")
+        return self.guard
+
     @own_products
     def from_noise(self, solve: Callable[[Tensor, range], Tensor], n: int, seed: int, first: int) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only. `solve` makes images of standard

@@ -20,6 +20,7 @@ from understudy.run import seeds
 from . import denoising
 from . import diffusion_process as dp
 from . import diffusion_samplers as samplers
+from .guard import Guard
 
 PREVIEW = 50  # evaluations of the fast sampler when the training looks at its samples
 
@@ -85,16 +86,18 @@ class Diffusion(denoising.Denoising):
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
         o = self.options
-        return self._sampled(n, seed, first, o.sampler, o.evaluations)
+        return self._sampled(n, seed, first, o.sampler, o.evaluations, self.asked_guard())
 
     def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
         """As `sample`, for the training's own looks: fast, and the same whatever the options of sampling say."""
         return self._sampled(n, seed, first, "dpm_solver", min(PREVIEW, self.options.steps))
 
-    def _sampled(self, n: int, seed: int, first: int, sampler: str, evaluations: int) -> Tensor:
+    def _sampled(
+        self, n: int, seed: int, first: int, sampler: str, evaluations: int, guard: Guard | None = None
+    ) -> Tensor:
         o, shape = self.options, (self.channels, self.size, self.size)
         process = (samplers.by_log_snr if sampler == "dpm_solver" else dp.Process.respaced)(self.process, evaluations)
-        predict = self._predict(process)
+        predict = self._predict(process, guard)
 
         def solve(x: Tensor, indices: range) -> Tensor:
             if sampler == "dpm_solver":
@@ -110,7 +113,7 @@ class Diffusion(denoising.Denoising):
 
         return self.from_noise(solve, n, seed, first)
 
-    def _predict(self, process: dp.Process) -> samplers.Predict:
+    def _predict(self, process: dp.Process, guard: Guard | None = None) -> samplers.Predict:
         o, network = self.options, self.networks["denoiser"].eval()
 
         def predict(x_NCHW: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
@@ -119,6 +122,7 @@ class Diffusion(denoising.Denoising):
             image = dp.image_of(output, x_NCHW, float(process.signal[step]), float(process.spread[step]), o.target)
             if place is not None:
                 place = dp.learned_log_variance(process, place, torch.full_like(t_N, step))
-            return image.clamp(-1, 1), place
+            image = image.clamp(-1, 1)
+            return image if guard is None else image + guard.change(image, x_NCHW), place
 
         return predict

@@ -48,8 +48,8 @@ class Memorization:
     def usual(self) -> float:
         """The correlation with another subject's image that only 1 in 100 real images exceeds."""
         chosen = torch.linspace(0, len(self.images) - 1, min(REAL, len(self.images))).round().long()
-        real_NK, own_N = self._vectors(self.images.batch(chosen)), self.group_M[chosen.to(self.group_M.device)]
-        r_N, place_N = nearest(real_NK, self._references(), (own_N, self.group_M))
+        real_NK, own_N = self.vectors(self.images.batch(chosen)), self.group_M[chosen.to(self.group_M.device)]
+        r_N, place_N = nearest(real_NK, self.references(), (own_N, self.group_M))
         known = r_N[place_N >= 0]  # none where there is one subject alone
         return float(torch.quantile(known, QUANTILE)) if len(known) else 1.0
 
@@ -59,7 +59,7 @@ class Memorization:
         Args:
             x_NCHW: samples, modalities first.
         """
-        nearest_N, other_N = nearest_two_groups(self._vectors(x_NCHW), self._references, self.group_M)
+        nearest_N, other_N = nearest_two_groups(self.vectors(x_NCHW), self.references, self.group_M)
         stands_out_N = (1 - nearest_N).clamp(min=0) < STANDS_OUT**2 * (1 - other_N)
         return {
             "nearest_mean": float(nearest_N.mean()),
@@ -67,12 +67,17 @@ class Memorization:
             "memorized_share": float(((nearest_N > self.usual) & stands_out_N).float().mean()),
         }
 
-    def _references(self) -> Iterator[Tensor]:
+    def references(self) -> Iterator[Tensor]:
+        """The training images, in blocks (M, K) of standardised vectors."""
         for start in range(0, len(self.images), BLOCK):
-            yield self._vectors(self.images.batch(torch.arange(start, min(start + BLOCK, len(self.images)))))
+            yield self.vectors(self.images.batch(torch.arange(start, min(start + BLOCK, len(self.images)))))
 
-    def _vectors(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = x_NCHW[:, : self.modalities].to(self.images.device).float()
-        if x_NCHW.shape[3] > PIXELS:
-            x_NCHW = F.adaptive_avg_pool2d(x_NCHW, PIXELS)
-        return standardised(x_NCHW.flatten(1))
+    def vectors(self, x_NCHW: Tensor) -> Tensor:
+        """(N, K) standardised, K pixels of all modalities."""
+        return standardised(low_resolution(x_NCHW.to(self.images.device), self.modalities).flatten(1))
+
+
+def low_resolution(x_NCHW: Tensor, modalities: int) -> Tensor:
+    """float32, the first channels, averaged down to at most PIXELS x PIXELS."""
+    x_NCHW = x_NCHW[:, :modalities].float()
+    return F.adaptive_avg_pool2d(x_NCHW, PIXELS) if x_NCHW.shape[3] > PIXELS else x_NCHW

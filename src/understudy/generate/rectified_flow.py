@@ -27,6 +27,7 @@ from understudy.run import distributed
 
 from .denoising import Denoising, Loss, unet
 from .gan import half_life_decay
+from .guard import Guard
 from .rectified_flow_networks import ConvNeXt, Folded
 
 TIMES = 1000  # the network is told t of [0, 1] as 0 to 1000: it knows times as steps of a diffusion
@@ -124,21 +125,29 @@ class RectifiedFlow(Denoising):
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
-        return self._sampled(n, seed, first, self.options.sampler, self.options.evaluations)
+        return self._sampled(n, seed, first, self.options.sampler, self.options.evaluations, self.asked_guard())
 
     def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
         """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
         return self._sampled(n, seed, first, *PREVIEW)
 
-    def _sampled(self, n: int, seed: int, first: int, sampler: str, evaluations: int) -> Tensor:
+    def _sampled(
+        self, n: int, seed: int, first: int, sampler: str, evaluations: int, guard: Guard | None = None
+    ) -> Tensor:
         network = self.networks["denoiser"].eval()
+
+        def guarded(x_NCHW: Tensor, t: float, velocity_NCHW: Tensor) -> Tensor:
+            """The predicted image is X_t + (1 - t) v; at t = 1 it is X_t, whatever v."""
+            if guard is None or t == 1:
+                return velocity_NCHW
+            return velocity_NCHW + guard.change(x_NCHW + (1 - t) * velocity_NCHW, x_NCHW) / (1 - t)
 
         def velocity(x_NCHW: Tensor, t: float, span: float = 0) -> Tensor:
             t_N, span_N = (torch.full((len(x_NCHW),), time, device=x_NCHW.device) for time in (t, span))
             answer_NCHW = self.answer(network, x_NCHW, *self._told(t_N, span_N))
-            if self.options.target == "velocity":
-                return answer_NCHW
-            return (answer_NCHW - x_NCHW) / (1 - t if t < 1 else self.options.smallest_noise)
+            if self.options.target == "x":
+                answer_NCHW = (answer_NCHW - x_NCHW) / (1 - t if t < 1 else self.options.smallest_noise)
+            return guarded(x_NCHW, t, answer_NCHW)
 
         return self.from_noise(lambda x, indices: SAMPLERS[sampler](velocity, x, evaluations), n, seed, first)
 

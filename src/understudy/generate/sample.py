@@ -20,6 +20,7 @@ from understudy.stack.labels import LABEL_CHANNEL, classes_of_grey
 from understudy.stack.lineage import UNKNOWN
 from understudy.stack.manifest import write_manifest
 
+from .guard import Guard
 from .shards import join_shards, missing_blocks, open_shards, places, write_shards
 from .weights import coding_of, load_generator, read_metadata
 
@@ -39,15 +40,28 @@ class Sampling:
     count: int
     folder: Path  # its run directory
     threads: int  # that encode
+    train: Stack | None = None  # what a guard keeps apart from
 
     @classmethod
-    def of(cls, weights: str | Path, count: int, seed: int, runs: str | Path, threads: int = 2) -> "Sampling":
-        """Raises ValueError where the weights cannot be read, or no image is wanted."""
+    def of(
+        cls,
+        weights: str | Path,
+        count: int,
+        seed: int,
+        runs: str | Path,
+        threads: int = 2,
+        train: str | Path | None = None,
+    ) -> "Sampling":
+        """`train`: the stack of the training images, for a generator whose options ask for a guard.
+
+        Raises ValueError where the weights cannot be read, no image is wanted, or a guard has no or other images.
+        """
         if count < 1:
             raise ValueError(f"count {count}: expected at least 1")
         metadata, sha256 = read_metadata(weights), sha256_of_file(weights)
         folder = Path(runs) / hash_of({"weights": sha256, "seed": seed})
-        return cls(Path(weights), metadata, sha256, seed, count, folder, threads)
+        guarded = _guarded_from(weights, metadata, train) if metadata["options"].get("guard") else None
+        return cls(Path(weights), metadata, sha256, seed, count, folder, threads, guarded)
 
     @property
     def failed(self) -> bool:
@@ -93,11 +107,22 @@ class Sampling:
     def _drawing(self, device: torch.device) -> Callable[[range], np.ndarray]:
         generator, metadata = load_generator(self.weights, device)
         coding = coding_of(metadata)
+        if self.train:
+            generator.guard = Guard.of(self.train, coding, generator.options, device)
         return lambda indices: coding.decode(generator.sample(len(indices), self.seed, indices.start))
 
     def _black(self, indices: range) -> np.ndarray:
         size = self.metadata["size"]
         return np.zeros((len(indices), len(self.metadata["channels"]), size, size), np.uint8)
+
+
+def _guarded_from(weights: str | Path, metadata: dict, train: str | Path | None) -> Stack:
+    if train is None:
+        raise ValueError(f"{weights}: asks for a guard, found no stack of training images, expected one (--train)")
+    stack = Stack.open(train)
+    if stack.sha256 != metadata.get("training_sha256"):
+        raise ValueError(f"{train}: is another stack than {weights} was trained on. Give that one.")
+    return stack
 
 
 def publish_samples(sampling: Sampling, output: str | Path, grid: str | Path | None = None) -> dict | None:

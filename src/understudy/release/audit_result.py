@@ -34,7 +34,7 @@ def audit_problems(path: Path, audit: Mapping, dataset: str, generator: str, sha
     if audit["verdict"] != "pass":
         reasons = audit["reasons"] or ["it says no reason"]
         problems += [
-            f"{path}: verdict {audit['verdict']} ({_percent(share)} memorized, {_percent(limit)} allowed): {reason}"
+            f"{path}: verdict {audit['verdict']} ({percent(share)} memorized, {percent(limit)} allowed): {reason}"
             for reason in reasons
         ]
     return problems
@@ -56,5 +56,11 @@ def public_audit(audit: Mapping, images_sha256: str) -> dict:
     return public | {"samples_sha256": images_sha256}
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Of a share of [0, 1], three digits: 0.379 %, 4.76 %, 100 %."""
     return f"{100 * share:.3g} %"
+
+
+def short_percent(share: float) -> str:
+    """Two digits, without an exponent: 0.38, 4.3, 43, 100."""
+    return f"{100 * share:.2g}" if share < 0.0995 else f"{100 * share:.0f}"

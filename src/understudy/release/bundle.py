@@ -28,10 +28,11 @@ from .audit_result import public_audit, read_audit
 from .card import card
 from .crate import METADATA, crate
 from .croissant import croissant
-from .facts import KINDS, Facts, dice_rows, dice_text
+from .facts import KINDS, Facts
 from .names_in_release import traces
 from .privacy_page import privacy_page
 from .privacy_questions import Released
+from .quality import Quality, anatomy, dice_rows, dice_text, likeness
 from .refuse import Sources, refusals
 from .terms import citation, licence
 
@@ -131,15 +132,21 @@ def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folde
         write_weights(sources.weights, folder / "weights.safetensors", terms, commitment(weights["lineage"], salt))
     audit = public_audit(audited, sha256_of_file(folder / "images.zip"))
     write_json(folder / "audit/audit.json", audit)
-    rows = (
-        dice_rows(sources.table, about.dataset, about.generator, label_names(stack.meta["labels"]))
-        if sources.table
-        else []
-    )
-    if rows:
-        write_text_atomically(folder / "tables/dice.csv", dice_text(rows))
+    quality = _quality(sources, about, stack)
+    if quality.dice:
+        write_text_atomically(folder / "tables/dice.csv", dice_text(quality.dice))
     training = read_json_as(WeightsManifest, sources.training, "the manifest of the weights")
-    return Facts(about, folder, audit, committed["subjects"], training, rows)
+    return Facts(about, folder, audit, committed["subjects"], training, quality)
+
+
+def _quality(sources: Sources, about: About, stack: Stack) -> Quality:
+    """Of the tables that are given."""
+    whose, labels = (about.dataset, about.generator), label_names(stack.meta["labels"])
+    return Quality(
+        dice_rows(sources.table, *whose, labels) if sources.table else (),
+        likeness(sources.fidelity, *whose, stack.channels) if sources.fidelity else (),
+        anatomy(sources.annotation, *whose, labels) if sources.annotation else None,
+    )
 
 
 def _write_documents(facts: Facts) -> None:
@@ -155,9 +162,8 @@ def _write_documents(facts: Facts) -> None:
 
 
 def _released(facts: Facts) -> Released:
-    dice = [(row["segmenter"], row["training_set"], row["mean_mean"]) for row in facts.dice if row.get("mean_mean")]
     weights = (facts.folder / "weights.safetensors").exists()
-    return Released(facts.subjects, weights, facts.about.licence, facts.about.contact or "", dice)
+    return Released(facts.subjects, weights, facts.about.licence, facts.about.contact or "", facts.quality)
 
 
 def _check(folder: Path, output: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from understudy.files import escape
 
+from .audit_result import percent
 from .facts import ALWAYS, KINDS, Facts
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -96,12 +97,12 @@ def _origin(facts: Facts) -> str:
 def _audit(facts: Facts) -> str:
     audit, kept = facts.audit, facts.audit["memorized"]
     thresholds = ", ".join(f"{escape.markdown(name)} {value:.4g}" for name, value in audit["thresholds"].items())
-    interval = f" (95 % interval {_percent(kept['low'])} to {_percent(kept['high'])})" if "low" in kept else ""
+    interval = f" (95 % interval {percent(kept['low'])} to {percent(kept['high'])})" if "low" in kept else ""
     rows = [
         ("images audited", f"{audit['count']}, all"),
-        ("flagged as copies", f"{kept['count']:g}, {_percent(kept['share'])}{interval}"),
-        ("allowed", _percent(audit["limit"])),
-        ("threshold", f"{thresholds}, at a false positive rate of {_percent(audit['false_positive_rate'])}"),
+        ("flagged as copies", f"{kept['count']:g}, {percent(kept['share'])}{interval}"),
+        ("allowed", percent(audit["limit"])),
+        ("threshold", f"{thresholds}, at a false positive rate of {percent(audit['false_positive_rate'])}"),
     ]
     if auc := audit["membership"].get("auc"):
         between = audit["membership"]
@@ -109,16 +110,16 @@ def _audit(facts: Facts) -> str:
         rows.append(("membership AUC", f"{auc:.3f}{ends}; at 0.5 nobody can tell who was in the training set"))
     if members := audit["membership"].get("found_high"):
         found, wrong = audit["membership"]["found"], audit["membership"]["wrong"]
-        told = f"{_percent(found)}, at most {_percent(members)}, at a false positive rate of {_percent(wrong)}"
+        told = f"{percent(found)}, at most {percent(members)}, at a false positive rate of {percent(wrong)}"
         rows.append(("training subjects whom an attacker finds", told))
     for what, one in audit["disclosure"].items():
         ends = f"{one['low']:.3f} to {one['high']:.3f}"
         rows.append((f"{what} of tumors, AUC", f"{one['auc']:.3f} ({ends}); at 0.5 nothing is disclosed"))
-    recall = [(escape.markdown(kind), _percent(share)) for kind, share in audit["recall"].items()]
+    recall = [(escape.markdown(kind), percent(share)) for kind, share in audit["recall"].items()]
     dropped, count = audit["dropped"], audit["count"]
     filtered = (
         f"Before this audit a filter, which knows less than the audit, replaced {dropped:g} images, "
-        f"{_percent(dropped / count)} relative to the images here. The audit of the unfiltered images had flagged "
+        f"{percent(dropped / count)} relative to the images here. The audit of the unfiltered images had flagged "
         f"{audit['flagged_before']:g}. "
         if audit.get("filtered")
         else ""
@@ -138,10 +139,10 @@ something about a patient."""
 
 
 def _utility(facts: Facts) -> str:
-    if not facts.dice:
+    if not facts.quality.dice:
         return "## Do they serve?\n\nHow well a segmenter learns from these images was not measured for this release."
     rows = []
-    for row in facts.dice:
+    for row in facts.quality.dice:
         spread = f" ± {float(row['mean_sd']):.3f}" if row.get("mean_sd") else ""
         mean = f"{float(row['mean_mean']):.3f}{spread}" if row.get("mean_mean") else "-"
         rows.append(
@@ -178,7 +179,3 @@ def _terms(facts: Facts) -> str:
 **Cite as**: {escape.line(about.cite_as)}
 
 **By**: {escape.markdown(about.holders)}, {about.date}. Version {escape.markdown(about.version)}.{contact}"""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"

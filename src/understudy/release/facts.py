@@ -1,20 +1,17 @@
 """What the documents of a release tell, gathered once: README.md, croissant.json and ro-crate-metadata.json agree."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from understudy.files.atomic import sha256_of_file
-from understudy.files.outside import read_rows
 from understudy.stack import Stack
 from understudy.stack.labels import LABEL_CHANNEL, label_names
-from understudy.study.sources import REAL, generators_of
 
 from .about import About
+from .quality import Quality
 
 # name -> (media type, what it is); a folder ends with /
 KINDS = {
@@ -34,8 +31,6 @@ KINDS = {
     "verify.py": ("text/x-python", "checks every file of this folder: python verify.py"),
     "SHA256SUMS": ("text/plain", "the SHA-256 of every file: sha256sum -c SHA256SUMS"),
 }
-TABLE_KEYS = ("dataset", "segmenter", "training_set", "augmentation")  # of tables/dice.csv
-_NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,3})?")
 ALWAYS = (
     "README.md",
     "privacy.html",
@@ -65,7 +60,7 @@ class Facts:
     audit: Mapping  # the public one
     subjects: int
     training: Mapping  # weights.json; empty where nobody knows
-    dice: Sequence[Mapping[str, str]]  # rows of this generator and of real images
+    quality: Quality
     _hashes: dict[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -120,37 +115,3 @@ class Facts:
             f"{kept.get('count', 0):g} of {self.audit['count']} ({100 * share:.3g} %) are flagged as copies at a false "
             f"positive rate of {100 * self.audit['false_positive_rate']:.3g} %. Names of subjects are not part of it."
         )
-
-
-def dice_rows(path: str | Path, dataset: str, generator: str, labels: Iterable[str]) -> list[dict[str, str]]:
-    """Of dice.csv the rows of a data set whose training set is real images, or has images of the generator; of these
-    the columns that we know, so that a note in another one does not leave. Raises ValueError."""
-    numbers = [f"{name}_{kind}" for name in (*labels, "mean") for kind in ("mean", "sd", "low", "high", "median")]
-    numbers += ["repeats", "failed", "undefined"]
-    rows = []
-    for line, row in read_rows(path, TABLE_KEYS, "tables/dice.csv"):
-        if row["dataset"] != dataset or not _is_of(row["training_set"], generator, path):
-            continue
-        named = row["augmentation"] in ("augmented", "plain") and re.fullmatch("[a-z][a-z0-9_]{0,63}", row["segmenter"])
-        wrong = [] if named else ["segmenter and augmentation"]
-        wrong += [name for name in numbers if row.get(name) and not _NUMBER.fullmatch(row[name])]
-        if wrong:
-            raise ValueError(f"{path}, line {line}: found another {wrong[0]} than in tables/dice.csv. Make it again.")
-        rows.append({name: row[name] for name in (*TABLE_KEYS, *numbers) if name in row})
-    return rows
-
-
-def _is_of(training_set: str, generator: str, path: str | Path) -> bool:
-    try:
-        return training_set == REAL or generator in generators_of(training_set)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def dice_text(rows: Sequence[Mapping[str, str]]) -> str:
-    """The rows as CSV."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()

@@ -8,7 +8,30 @@ from markupsafe import Markup
 
 from understudy.files.escape import html_text
 
-from .privacy_questions import Released, answer, parts, would_be_missed
+from .privacy_questions import Part, Released, answer, decided, recognised, would_be_missed
+from .scorecard import scorecard
+
+
+def parts(audit: Mapping, released: Released | None) -> list[Part]:
+    return [
+        Part(
+            "Can a person be recognised?",
+            "EDPB Opinion 28/2024 asks whether personal data can be extracted from a model, or come out of it in "
+            "use, by all means that somebody is reasonably likely to use. Opinion 05/2014 names three ways: singling "
+            "out, linkability, inference.",
+            list(recognised(audit, released)),
+        ),
+        Part(
+            "How was it decided?",
+            "ISO/IEC 27559 asks about the context, the data, identifiability, and who is responsible.",
+            list(decided(audit, released)),
+        ),
+        Part(
+            "Are the images good?",
+            "The scorecard of Zamzmi et al. (2025) has seven criteria.",
+            list(scorecard(audit, released)),
+        ),
+    ]
 
 
 def privacy_page(audit: Mapping, released: Released | None = None) -> str:

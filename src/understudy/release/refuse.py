@@ -40,6 +40,8 @@ class Sources:
     weights_nearest: Path | None = None
     weights_samples: Path | None = None  # samples.zip, the stack of those samples
     table: Path | None = None  # dice.csv
+    fidelity: Path | None = None  # fidelity.csv and annotation.csv of the generator
+    annotation: Path | None = None
 
 
 def refusals(sources: Sources, about: About) -> list[str]:
@@ -157,6 +159,12 @@ def samples_refusals(sources: Sources, about: About) -> list[str]:
         audit, drawn = read_audit(path), Stack.open(samples)
     except ValueError as error:
         return [str(error)]
+    if strength := metadata["options"].get("guard"):
+        reasons.append(
+            f"{sources.weights}: found a guard of {strength:g}, expected none. Its samples were kept apart from the "
+            "training images. Whoever has the weights draws without that, and no audit has seen such images: set "
+            "release.weights to false to share images alone, or the guard to 0."
+        )
     if drawn.meta["source"].get("weights_sha256") != sha256_of_file(sources.weights):
         reasons.append(f"{samples}: was drawn from other weights than {sources.weights}. Draw and audit samples again.")
     if metadata["generator"] != about.generator or metadata["dataset"] != about.dataset:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from understudy.files.json_forms import Audit
 from understudy.files.outside import read_json_as
-from understudy.release.privacy_questions import parts
+from understudy.release.audit_result import short_percent
+from understudy.release.privacy_page import parts
 from understudy.study.sources import COPIES, MADE_CONTROLS, Source
 
 from .spoken_names import spoken
@@ -89,11 +90,6 @@ def _flags(audits: Sequence[Mapping]) -> list[str]:
     return [f"{_flagged(a)}{f', {_which(a)}' * (len(audits) > 1)}" for a in there]
 
 
-def short_percent(share: float) -> str:
-    """Two digits, without an exponent: 0.38, 4.3, 43, 100."""
-    return f"{100 * share:.2g}" if share < 0.0995 else f"{100 * share:.0f}"
-
-
 def _flagged(a: Mapping) -> str:
     low, high = (short_percent(a["memorized"][end]) for end in ("low", "high"))
     return f"{a['memorized']['count']} of {a['count']} ({low} to {high}\u00a0%)"
@@ -118,7 +114,7 @@ def privacy_table(audit: Mapping) -> pd.DataFrame:
         {
             "question": f"{part.title} {one.text}",
             "answer": one.answer,
-            "number": one.number,
+            "numbers": "; ".join(one.numbers),
             "from": one.source,
             "who decides": one.decides,
         }

@@ -42,6 +42,8 @@ class RectifiedFlow(common.Denoising):
             yield "mean_flow", f"found {self.mean_flow:g}; allowed for the network unet: 0"
         if self.sampler == "jump" and not round(self.mean_flow * self.batch):
             yield "sampler", "found jump; allowed where mean_flow lets an image of a batch jump: heun, euler"
+        if self.sampler == "jump" and self.guard:
+            yield "guard", f"found {self.guard:g}; allowed for jump, which predicts no image on its way: 0"
         if size % self.patch:
             yield "patch", f"found {self.patch}; allowed: a divisor of the size, {size}"
         elif self.network == "unet":
