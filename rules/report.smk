@@ -465,14 +465,6 @@ rule make_report:
         " {params.experiments:q} {params.readers:q} {params.shareable:q} --output {output:q} > {log:q} 2>&1"
 
 
-def entry_manifests(wildcards):
-    return expand(
-        in_generator("samples.json"),
-        dataset=config["datasets"],
-        generator=accepted(config),
-    )
-
-
 # of a challenge: the imports are its entries
 rule make_leaderboard:
     input:
@@ -480,7 +472,11 @@ rule make_leaderboard:
         tables=rules.make_tables.output,
         fidelity=rules.compare_fidelity.output,
         audits=audits,
-        manifests=entry_manifests,
+        manifests=expand(
+            in_generator("samples.json"),
+            dataset=config["datasets"],
+            generator=accepted(config),
+        ),
         stacks=expand(in_stacks("stacks.json"), dataset=config["datasets"]),
     output:
         tables=tables_made_by("make_leaderboard")

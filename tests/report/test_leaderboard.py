@@ -106,6 +106,7 @@ def test_better_means_with_every_network():
     alike = {"real": 0.9, "a": 0.700, "b": 0.699, "c": 0.3}
     found = board(matrices({"real": 0.9, "a": 0.7, "b": 0.5, "c": 0.3}) | matrices(alike, "swin"))
     assert found["better_than"].to_dict() == {"a": "c", "b": "c", "c": ""}
+    assert winner(found.reset_index()).endswith("of patients and trainings: not shown to be better than b.")
     against = matrices({"real": 0.9, "a": 0.3, "b": 0.7, "c": 0.5}, "swin")
     found = board(matrices({"real": 0.9, "a": 0.7, "b": 0.5, "c": 0.3}) | against)
     assert found["better_than"].to_dict() == {"a": "", "b": "c", "c": ""}
@@ -159,7 +160,7 @@ class Entered(Invented):
     def _images_compared(self, entries: list[str]) -> None:
         rows = [("made", name, "random", "t1ce", 2.5 + i) for i, name in enumerate(["real (test)", *entries])]
         columns = ["dataset", "generator", "space", "channel", "frechet_matched"]
-        table = pd.DataFrame(rows, columns=columns).assign(note="")
+        table = pd.DataFrame(rows, columns=columns).assign(note="few images")
         table.to_csv(self.results / "tables/fidelity.csv", index=False)
         rows = [("made", "et", "pixels_median", 9.0, 8.0, *range(10, 10 + len(entries)))]
         columns = ["dataset", "label", "measure", "real", "real_test", *entries]
@@ -184,7 +185,8 @@ def test_the_page_says_who_leads_and_who_is_disqualified(study):
     assert table["standing"].tolist() == ["ranked", "ranked", "disqualified", "refused"]
     assert table["better_than"].tolist()[0] == "progressive_gan"
     page = words(study.results / "leaderboard.html")
-    assert "First is stylegan2, and in 100% of the draws of patients and trainings. 1 of 4 entries is disq" in page
+    first = "First is stylegan2, in 100% of the draws of patients and trainings: better than every other."
+    assert f"{first} 1 of 4 entries is disqualified." in page
     assert "✕ Disqualified must not be shared: there are copies of patients" in page
     assert "Refused It came after the last day." in page and "| stylegan2" not in page
     text = (study.results / "tables/leaderboard.md").read_text()

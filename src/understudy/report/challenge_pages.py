@@ -64,9 +64,14 @@ def winner(board: pd.DataFrame) -> str:
     said = f" {out} of {len(board)} entries {'is' if out == 1 else 'are'} disqualified." * bool(out)
     if first.empty:
         return f"No entry is ranked.{said}"
-    names = " and ".join(first["entry"])
-    sure = f", and in {first['first'].iloc[0]:.0%} of the draws of patients and trainings" * (len(first) == 1)
-    return f"First {'is' if len(first) == 1 else 'are'} {names}{sure}.{said}"
+    if len(first) > 1:
+        return f"First are {' and '.join(first['entry'])}.{said}"
+    (row,) = first.to_dict("records")
+    others = board.loc[board["standing"] == RANKED, "entry"]
+    open_ones = [name for name in others if name not in (row["entry"], *row["better_than"].split())]
+    sure = f"not shown to be better than {', '.join(open_ones)}" if open_ones else "better than every other"
+    drawn = "" if pd.isna(row["first"]) else f", in {row['first']:.0%} of the draws of patients and trainings"
+    return f"First is {row['entry']}{drawn}: {sure if len(others) > 1 else 'the only one with a rank'}.{said}"
 
 
 def place(row: pd.Series, board: pd.DataFrame) -> str:
