@@ -185,7 +185,7 @@ def test_the_page_says_who_leads_and_who_is_disqualified(study):
     assert table["standing"].tolist() == ["ranked", "ranked", "disqualified", "refused"]
     assert table["better_than"].tolist()[0] == "progressive_gan"
     page = words(study.results / "leaderboard.html")
-    first = "First is stylegan2, in 100% of the draws of patients and trainings: better than every other."
+    first = "First is stylegan2, in 100% of the draws of patients and trainings: better than every other ranked entry."
     assert f"{first} 1 of 4 entries is disqualified." in page
     assert "✕ Disqualified must not be shared: there are copies of patients" in page
     assert "Refused It came after the last day." in page and "| stylegan2" not in page

@@ -35,7 +35,7 @@ def leaderboard_page(m: Material, challenge: Challenge, board: pd.DataFrame) -> 
     lead: list[Block] = [Paragraph(winner(board), "choice")]
     lead += [Paragraph(f"Believe nothing here: {unbelieved}.", "warning")] * bool(unbelieved)
     lead += [matrix_of(m, challenge, board), Paragraph(RULE, "caveat")]
-    table = Section("table", TABLES["leaderboard"].title, [m.shown(TABLES["leaderboard"], board)])
+    table = Section("table", "All numbers", [m.shown(TABLES["leaderboard"], board)])
     return _sendable(m, "Leaderboard", lead, [table])
 
 
@@ -69,7 +69,9 @@ def winner(board: pd.DataFrame) -> str:
     (row,) = first.to_dict("records")
     others = board.loc[board["standing"] == RANKED, "entry"]
     open_ones = [name for name in others if name not in (row["entry"], *row["better_than"].split())]
-    sure = f"not shown to be better than {', '.join(open_ones)}" if open_ones else "better than every other"
+    sure = (
+        f"not shown to be better than {', '.join(open_ones)}" if open_ones else "better than every other ranked entry"
+    )
     drawn = "" if pd.isna(row["first"]) else f", in {row['first']:.0%} of the draws of patients and trainings"
     return f"First is {row['entry']}{drawn}: {sure if len(others) > 1 else 'the only one with a rank'}.{said}"
 
