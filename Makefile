@@ -3,7 +3,8 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SITE = sphinx-build -q -E -W --keep-going -n -c docs . site
 RUN = python scripts/run_study.py
-CONFIGS = config/config.yaml config/demo.yaml config/demo_full.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml
+CONFIGS = config/config.yaml config/demo.yaml config/demo_full.yaml config/learn.yaml config/learn_segmenters.yaml config/lean.yaml \
+  config/challenge.yaml
 
 .PHONY: setup demo demo-full learn test test-long test-slurm check docs fuzz clean-demo
 

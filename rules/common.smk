@@ -43,8 +43,8 @@ from snakemake.exceptions import WorkflowError
 from understudy.config.study import complete, load_yaml
 from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
-from understudy.study.grid import all_training_sets, ensembles, grid, models, sampled
-from understudy.study.grid import settings, sites_met, sources
+from understudy.study.grid import accepted, all_training_sets, ensembles, grid, models
+from understudy.study.grid import sampled, settings, sites_met, sources
 from understudy.study.looks import after_looks, external_after_looks, look_file
 from understudy.study.looks import looks_of, made_audits, made_sources, primary_settings
 from understudy.study.result_paths import generator_folder, stacks_folder
@@ -121,7 +121,7 @@ wildcard_constraints:
     generator=one_of(sampled(config)),
     ensemble=one_of(ensembles(config)),
     experiment=one_of(EXPERIMENTS),
-    imported=one_of(config["imports"]),
+    imported=one_of(accepted(config)),
     control=one_of(config["experiments"]["controls"]),
     segmenter=one_of(config["segmenters"]),
     training_set=one_of(all_training_sets(config)),
@@ -183,7 +183,7 @@ NAMED = {
     },
     "generators": dict.fromkeys(config["generators"], {}),
     "imports": {
-        name: {"trained_on": one["trained_on"]}
+        name: {key: one[key] for key in ("trained_on", "refused")}
         for name, one in config["imports"].items()
     },
 }

@@ -463,3 +463,46 @@ rule make_report:
     shell:
         'python "$UNDERSTUDY/scripts/make_report.py" --config {params.config:q} {params.fidelity:q} {params.audits:q}'
         " {params.experiments:q} {params.readers:q} {params.shareable:q} --output {output:q} > {log:q} 2>&1"
+
+
+# of a challenge: the imports are its entries
+rule make_leaderboard:
+    input:
+        scores=every("scores.csv", GRID),
+        tables=rules.make_tables.output,
+        fidelity=rules.compare_fidelity.output,
+        audits=audits,
+        manifests=expand(
+            in_generator("samples.json"),
+            dataset=config["datasets"],
+            generator=accepted(config),
+        ),
+        stacks=expand(in_stacks("stacks.json"), dataset=config["datasets"]),
+    output:
+        tables=tables_made_by("make_leaderboard")
+        or in_results("tables/leaderboard.csv"),
+        page=report(
+            in_results("leaderboard.html"),
+            caption="../workflow/report/leaderboard.rst",
+            category="The answer",
+        ),
+        entries=expand(in_results("entries/{entry}.html"), entry=config["imports"]),
+    log:
+        in_logs("make_leaderboard.log"),
+    benchmark:
+        in_benchmarks("make_leaderboard.tsv")
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=asked(evaluation=config["evaluation"]),
+        fidelity=option("--fidelity", FIDELITY_TABLE),
+        folder=subpath(output[0], parent=True),
+    shell:
+        'python "$UNDERSTUDY/scripts/make_leaderboard.py" --config {params.config:q} {params.fidelity:q}'
+        " --audits {input.audits:q} --tables {params.folder:q} --page {output.page:q}"
+        " --entries {output.entries:q} > {log:q} 2>&1"

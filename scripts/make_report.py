@@ -12,9 +12,6 @@ from understudy.report.sections import sections
 from understudy.report.shareable import banner, check_page
 from understudy.report.top_of_page import top_of_page
 from understudy.run.command_line import named_os_errors, run
-from understudy.study.grid import known_sources, published_names, settings, trainings_of_generators
-from understudy.study.looks import after_looks
-from understudy.study.result_paths import stacks_folder
 
 TITLE = "Can synthetic images stand in for real patients?"
 
@@ -30,25 +27,17 @@ def main() -> None:
     a = parser.parse_args()
     with named_os_errors():
         config = config_argument(a.config)
-        results = Path(config["results"])
-        material = Material(
-            results,
-            Path(config["runs"]),
-            after_looks(settings(config), config),
-            known_sources(config),
-            config["evaluation"],
-            config["experiments"]["validation"],
-            published_names(config),
-            trainings_of_generators(config),
-            a.fidelity,
-            a.audits,
-            a.experiments,
-            a.readers,
-            a.shareable,
+        material = Material.of_config(
+            config,
+            fidelity=a.fidelity,
+            audits=a.audits,
+            experiments=a.experiments,
+            readers=a.readers,
+            shareable=a.shareable,
         )
         made = page(TITLE, top_of_page(material), sections(material), banner(a.shareable))
         if a.shareable:
-            check_page(made, [Path(stacks_folder(results, name), "stacks.json") for name in material.datasets])
+            check_page(made, material.manifests)
         write_text_atomically(a.output, made)
 
 

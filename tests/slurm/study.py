@@ -75,6 +75,7 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "compare_external",
         "compare_network_ensembles",
         "compare_strata",
+        "make_leaderboard",
     ):
         resources[rule] = dict(small)
     for rule in TRAINERS:

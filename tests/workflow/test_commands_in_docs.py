@@ -70,6 +70,8 @@ class Reader:
         stack = make_stack(self.project.folder / "results/phantom/stacks/train.zip", ["a"], 2)
         published = dict(zip(stack.channels, ("T1", "T1CE", "T2", "FLAIR", "Seg"), strict=True))
         export_folders(stack, self.project.folder / "folders", published)
+        for one in load_yaml(self.project.folder / "config/challenge.yaml")["imports"].values():
+            make_stack(self.project.folder / one["stack"], ["a"], 2)
         self.kinds = {"snakemake": self.plan, "python": self.python, "understudy": self.understudy, "make": self.make}
         self.kinds |= dict.fromkeys(self.COPIES, self.copy) | dict.fromkeys(self.SYSTEM, self.system)
 

@@ -85,6 +85,20 @@ def test_looks_go_with_other_hospitals_and_calibration(project):
     assert "score_external" not in planned and "score_network_ensemble" not in planned
 
 
+def test_a_challenge_is_planned_for_the_entries_that_are_taken(project):
+    """A refused entry costs no job, and its file need not be there; one that has not come is named."""
+    imports = "a: {stack: a.zip, trained_on: train}, b: {stack: b.zip}, c: {stack: c.zip, refused: It came late.}"
+    project.write("config/challenge.yaml", f"{TINY}imports: {{{imports}}}\n")
+    for name in "ab":
+        project.write(f"{name}.zip", "")
+    planned = project.planned("challenge", "--configfile", "config/challenge.yaml")
+    assert planned["import_samples"] == 2 and planned["make_leaderboard"] == planned["challenge"] == 1
+    (project.folder / "b.zip").unlink()
+    done = project.run("-n", "challenge", "--configfile", "config/challenge.yaml")
+    said = done.stdout + done.stderr
+    assert done.returncode and "Missing input files for rule import_samples" in said and "b.zip" in said
+
+
 def test_a_mistake_in_the_config_is_one_line(project):
     project.write("config/wrong.yaml", TINY.replace("repeats: 2", "repeat: 2"))
     done = project.run("-n", "--configfile", "config/wrong.yaml")

@@ -18,11 +18,14 @@ class Import(Block):
         "which subjects their generator has seen. train: the training subjects of the dataset and nobody else; "
         "unknown: then no segmenter is trained on them",
     )
+    refused: str | None = key(
+        None,
+        "why it is not taken, in a sentence: nothing is computed of it, and the leaderboard of a challenge lists it "
+        "with this reason (docs/challenge.md); null: it is taken",
+    )
 
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:
-    for name, one in config["imports"].items():
+    for name in config["imports"]:
         if name in {*RESERVED, *MADE_CONTROLS, *config["generators"]}:
             yield f"imports.{name}", "found a name that means something else; allowed: another one"
-        if not (root / one["stack"]).is_file():
-            yield f"imports.{name}.stack", f"found {one['stack']!r}, which is no file; allowed: a stack (docs/audit.md)"

@@ -91,6 +91,7 @@ class StackSource(Open):
     lineage: Literal["unknown"] | None = None
     weights_sha256: Sha256 | None = None
     training_sha256: Sha256 | None = None  # of the stack that the generator was trained on
+    imported_sha256: Sha256 | None = None  # of the file that an import was made from
     seed: int | None = None
     failure: Text | None = None  # why the training of the generator failed: the images are black
     drawn: Literal["secret", "seed", "file"] | None = None  # of a real stack: lineage.py

@@ -28,6 +28,7 @@ EQUIVALENCE = [*KEYS, "question", "trainings", "difference", "low", "high", "mar
 EQUIVALENCE += ["p", "p_beyond", "p_holm", "verdict", "false_claim", "far"]
 PRIMARY, EXPLORATORY = "primary", "exploratory"
 UNDECIDED = "undecided"
+OF_GENERATORS = "generators"  # the question that compares two of them
 
 Key = tuple[str, str, str, str]
 Matrices = Mapping[Key, np.ndarray]  # setting -> x_SR of mean Dice
@@ -53,7 +54,7 @@ def questions(settings: list[Key]) -> Iterator[tuple[str, Key, Key]]:
     alone = [key for key in known if ranks_alone(key[2])]
     for a, b in combinations(alone, 2):
         if a[3] == b[3]:
-            yield "generators", a, b
+            yield OF_GENERATORS, a, b
     for key in known:
         if key[3] == "augmented" and (key[2], "plain") in by_name:
             yield "augmentation", key, by_name[key[2], "plain"]

@@ -64,9 +64,13 @@ def matrix(m: Material, ranked: Sequence[Standing]) -> Matrix:
         cells = (one.useful, one.shared, taken_for_real(asked, one.generator), cost)
         about = "" if one.named_beforehand else EXPLORED
         rows.append(MatrixRow(one.name, about, thumbnail(m, one.generator), cells))
-    useful, *others = QUESTIONS
-    useful = replace(useful, numbers=f"{useful.numbers}; yes: within {m.evaluation['equivalence_margin']:g} of Dice")
-    return Matrix((useful, *others), rows + row_of_copies(m))
+    return Matrix((useful_question(m), *QUESTIONS[1:]), rows + row_of_copies(m))
+
+
+def useful_question(m: Material) -> Question:
+    """The first, with the margin of the study."""
+    asked = QUESTIONS[0]
+    return replace(asked, numbers=f"{asked.numbers}; yes: within {m.evaluation['equivalence_margin']:g} of Dice")
 
 
 def row_of_copies(m: Material) -> list[MatrixRow]:

@@ -66,6 +66,7 @@ class Matrix:
 
     questions: Sequence[Question]
     rows: Sequence[MatrixRow]
+    of: str = "Generator"  # what a row is of
     kind = "matrix"
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from understudy.files.csv_files import read_csv
-from understudy.study.grid import Setting
+from understudy.study.grid import Setting, known_sources, published_names, settings, trainings_of_generators
+from understudy.study.looks import after_looks
+from understudy.study.result_paths import stacks_folder
 
 from .formats import display, title
 from .page import Cells, Picture
@@ -45,6 +47,21 @@ class Material:
     readers: bool = False  # whether there is a reader study, with tables/reader_plan.csv and, once answered, the others
     shareable: bool = False  # without any image of a head, and without names of people
 
+    @classmethod
+    def of_config(cls, config: Mapping, **more) -> "Material":
+        """Of a study; `more`: the fields with a default."""
+        return cls(
+            Path(config["results"]),
+            Path(config["runs"]),
+            after_looks(settings(config), config),
+            known_sources(config),
+            config["evaluation"],
+            config["experiments"]["validation"],
+            published_names(config),
+            trainings_of_generators(config),
+            **more,
+        )
+
     @cached_property
     def datasets(self) -> list[str]:
         return list(dict.fromkeys(s.dataset for s in self.settings))
@@ -52,6 +69,11 @@ class Material:
     @cached_property
     def segmenters(self) -> list[str]:
         return list(dict.fromkeys(s.segmenter for s in self.settings))
+
+    @property
+    def manifests(self) -> list[Path]:
+        """stacks.json of every data set."""
+        return [Path(stacks_folder(self.results, name), "stacks.json") for name in self.datasets]
 
     def table(self, name: str) -> pd.DataFrame:
         return read_table(self.results / "tables" / f"{name}.csv")

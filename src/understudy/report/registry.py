@@ -300,6 +300,23 @@ IMAGES = [
         when=lambda config: bool(config["generators"]),
     ),
 ]
+CHALLENGE = [
+    Table(
+        "leaderboard",
+        title="Leaderboard",
+        caption="The entries of a challenge, ranked by the Dice of networks trained on their images alone, on patients "
+        "whom no entry has seen. `rank in 95 %` and `first`: the rank in 95 % of the bootstrap draws of subjects and "
+        "repeats, and the share of draws in which an entry is best. `better than`: entries that it is better than with "
+        "every network (`p Holm` of the paired comparisons under 0.05). `dice`: mean of the networks, `%`: of real "
+        "images. `useful`: as useful as real images, by the table of equivalence. `audit`: are they copies of "
+        "patients? An entry that fails is disqualified and has no rank; `flagged` counts its images that are nearer "
+        "to a patient's than images of other people are. `frechet matched`: distance from real images in each feature "
+        "space, lower is nearer.",
+        rule="make_leaderboard",
+        built_by="leaderboard:leaderboard",
+        when=lambda config: bool(config["imports"]),
+    ),
+]
 of_answers = partial(
     Table,
     rule="read_answers",
@@ -359,7 +376,7 @@ READERS = [
 ]
 
 OF_EXPERIMENTS = [of_experiment(experiment) for experiment in EXPERIMENTS.values()]
-TABLES = {table.name: table for table in [*SCORES, *OF_PATIENTS, *OF_EXPERIMENTS, *IMAGES, *READERS]}
+TABLES = {table.name: table for table in [*SCORES, *OF_PATIENTS, *OF_EXPERIMENTS, *IMAGES, *CHALLENGE, *READERS]}
 
 
 def tables_of(config: Mapping) -> list[Table]:

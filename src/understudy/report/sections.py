@@ -2,6 +2,7 @@
 page, or none where the study has nothing to say there."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from understudy.study.experiment_registry import EXPERIMENTS
 from understudy.study.sources import Source, generators_of
@@ -176,7 +177,7 @@ def audit(m: Material) -> list[Block]:
         Folded(
             f"{spoken(summary['generator'])}{', filtered' * summary['filtered']} ({summary['dataset']})",
             [
-                m.picture(path.with_name(path.name.replace("audit.json", "memorization.png")), NEARNESS),
+                nearness(m, path),
                 Cells(privacy_table(summary), PRIVACY),
             ],
         )
@@ -184,6 +185,11 @@ def audit(m: Material) -> list[Block]:
     ]
     said = Bullets([audit_sentence(summary)[0] for summary in summaries])
     return [said, m.shown(TABLES["audit"], audit_table(summaries)), *drawn]
+
+
+def nearness(m: Material, audit: Path) -> Picture:
+    """The chart beside an audit.json."""
+    return m.picture(audit.with_name(audit.name.replace("audit.json", "memorization.png")), NEARNESS)
 
 
 def readers(m: Material) -> list[Block]:

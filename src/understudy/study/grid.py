@@ -78,7 +78,7 @@ def published_names(config: Mapping) -> dict[str, str]:
 
 def trainings_of_generators(config: Mapping) -> int:
     """How often each generator is trained; 0: there are no synthetic images. Others' images are of one training."""
-    return config["experiments"]["generator_seeds"] if config["generators"] else min(1, len(config["imports"]))
+    return config["experiments"]["generator_seeds"] if config["generators"] else min(1, len(accepted(config)))
 
 
 def training_sets(
@@ -195,7 +195,12 @@ def all_training_sets(config: Mapping) -> list[str]:
 
 def base_sources(config: Mapping) -> list[str]:
     """The generators of the config, and sets of others' images."""
-    return [*config["generators"], *config["imports"]]
+    return [*config["generators"], *accepted(config)]
+
+
+def accepted(config: Mapping) -> list[str]:
+    """The sets of others' images that are taken."""
+    return [name for name, one in config["imports"].items() if not one["refused"]]
 
 
 def known_sources(config: Mapping) -> list[str]:
