@@ -31,7 +31,8 @@ def project(tmp_path_factory, monkeypatch) -> Path:
     }
     (results / "config.yaml").write_text(yaml.safe_dump(complete(config)))
     keys = {"dataset": "phantom", "segmenter": "unet", "training_set": "real", "augmentation": "augmented", "repeat": 1}
-    rows = [score_row(**keys, subject=s, label=label, dice=0.5) for s in "def" for label in LEVELS]
+    keys |= {"dice": 0.5, "reference_voxels": 9, "predicted_voxels": 9}
+    rows = [score_row(**keys, subject=s, label=label) for s in "def" for label in LEVELS]
     write_scores(results / "phantom/segmenters/unet/real/augmented/repeat1/scores.csv", rows)
     monkeypatch.chdir(results.parent)
     matplotlib.use("Agg")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_release_is_that_of_the_script(study):
     assert f"files: {output}. The receiver checks them" in done.stdout
     files = release_files(config, "made", "stylegan2")
     how = {"options": json.dumps(OPTIONS), "audit_options": json.dumps(AUDIT), "salt": study / "runs/salt"}
-    again = study / "again"
+    again = study / "made_again/release/stylegan2"
     run = run_script("make_release", dataset="made", generator="stylegan2", **files, **how, output=again)
     assert run.returncode == 0, run.stderr
     assert (again / "SHA256SUMS").read_text() == (output / "SHA256SUMS").read_text()
@@ -89,6 +90,7 @@ def test_a_report_is_that_of_the_script(tmp_path):
     audits = audit_files(complete(yaml.safe_load(study.config.read_text())))
     for path in audits:
         write_json(Path(path), audit_summary(generator=Path(path).parent.name))
+        shutil.copy(study.results / "figures/made/dice.png", Path(path).with_name("memorization.png"))
     fidelity = study.results / "tables/fidelity.csv"
     fidelity.write_text("dataset,generator,space,fid\nmade,diffusion,random network,3.25\n")
     by_script = study.report("--audits", *audits, "--fidelity", fidelity)

@@ -220,7 +220,7 @@ def test_a_wrong_command_is_told_where_it_stands(reader, tmp_path):
         "\n```\n\nWith `understudy init` and `make`, or `python\nscripts/find_nearest.py --gone`. `make gone` it says."
     )
     (tmp_path / "docs/a.md").write_text(text)
-    told = dict(enumerate(WRONG.values(), start=11)) | {24: "unrecognized arguments: --gone"}
+    told = dict(enumerate(WRONG.values(), start=11)) | {13 + len(WRONG): "unrecognized arguments: --gone"}
     problems = {int(line.split(":")[1]): line for line in reader.problems(shown(tmp_path, reader))}
     assert problems.keys() == told.keys()
     assert [line for line in told if told[line] not in problems[line]] == []
