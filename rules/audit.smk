@@ -10,10 +10,7 @@ AUDITED_SOURCES = one_of([*SOURCES, *config["experiments"]["controls"]])
 def audits(wildcards):
     """The summaries of all images that are audited."""
     look_first()
-    return [
-        in_results(f"{dataset}/generators/{generator}/{prefix}audit.json")
-        for dataset, generator, prefix in made_audits(config)
-    ]
+    return audit_files(config)
 
 
 def audit_options(*keys):

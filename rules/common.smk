@@ -46,7 +46,8 @@ from understudy.study.experiment_registry import experiments
 from understudy.study.grid import accepted, all_training_sets, ensembles, grid, models
 from understudy.study.grid import sampled, settings, sites_met, sources
 from understudy.study.looks import after_looks, external_after_looks, look_file
-from understudy.study.looks import looks_of, made_audits, made_sources, primary_settings
+from understudy.study.looks import audit_files, looks_of, made_sources, primary_settings
+from understudy.study.release_files import salt_file
 from understudy.study.result_paths import generator_folder, stacks_folder
 from understudy.prepare.splits import check_sites, check_split_file
 from understudy.report.registry import made_by
@@ -93,7 +94,7 @@ def in_generator(path):
 
 
 STUDY = in_results("config.yaml")  # what was asked for, defaults included
-SALT = config["release"]["salt_file"] or in_runs("salt")  # the study's secret
+SALT = salt_file(config)
 SETTINGS = settings(config)  # all that is trained
 GRID = list(grid(config))  # of these, what the main tables hold
 LOOKS = looks_of(config)  # repeats at each look; one look where they are fixed

@@ -1,74 +1,61 @@
 # release: audited images -> a folder that may be shared, or a refusal with its reasons.
-SHARED_IMAGES = config["release"]["images"]  # samples, filtered
-AUDIT_PREFIX = "filtered_" if SHARED_IMAGES == "filtered" else ""
+from understudy.study.release_files import release_files, release_folder
+from understudy.study.release_files import release_options
+
+RELEASED = release_files(config, "{dataset}", "{generator}")
 
 
-def release_options(wildcards):
-    """What a release says of itself; not which ones are made, nor what comes in as a file."""
-    left_out = ("generators", "images", "weights", "utility", "salt_file")
-    options = {k: v for k, v in config["release"].items() if k not in left_out}
-    return canonical_json(options)
+def released(name):
+    """A file that a release is made from; none where it is no part of one."""
+    return RELEASED.get(name, [])
 
 
-def released_weights(name):
-    """A file of the generator that is needed to share its weights."""
-    return in_generator(name) if config["release"]["weights"] else []
+def in_release(path):
+    return f"{release_folder(config, '{dataset}', '{generator}')}/{path}"
 
 
-def measured_of_released(name):
-    """A table of the generator's images, as they were drawn."""
-    return in_generator(name) if config["release"]["utility"] else []
+def release_texts(wildcards):
+    """A function, as Snakemake would take {words} in a title for wildcards."""
+    return canonical_json(release_options(config))
 
 
 def release_arguments(wildcards, input):
-    """The parts of a release that not everybody wants."""
-    named = (
-        "weights",
-        "weights_attack",
-        "weights_audit",
-        "weights_nearest",
-        "weights_samples",
-        "table",
-        "fidelity",
-        "annotation",
-    )
-    given = {name: input.get(name) for name in named if input.get(name)}
-    words = [option(f"--{name.replace('_', '-')}", [given[name]]) for name in given]
+    words = [option(f"--{n.replace('_', '-')}", [input.get(n)]) for n in RELEASED]
     return sum(words, [])
 
 
 rule make_release:
     input:
-        images=ancient(in_generator(f"{SHARED_IMAGES}.zip")),
-        image_manifest=in_generator(f"{SHARED_IMAGES}.json"),
-        audit=in_generator(f"{AUDIT_PREFIX}audit.json"),
-        nearest=in_generator(f"{AUDIT_PREFIX}nearest.safetensors"),
-        real=in_dataset("audit/real.safetensors"),
-        calibration=in_dataset("audit/calibration.json"),
-        train=ancient(in_stacks("train.zip")),
-        test=ancient(in_stacks("test.zip")),
+        images=ancient(released("images")),
+        image_manifest=str(Path(RELEASED["images"]).with_suffix(".json")),
+        audit=released("audit"),
+        nearest=released("nearest"),
+        real=released("real"),
+        calibration=released("calibration"),
+        train=ancient(released("train")),
+        test=ancient(released("test")),
         manifest=in_stacks("stacks.json"),
-        training=in_generator("weights.json"),
-        weights=ancient(released_weights("weights.safetensors")),
-        weights_attack=released_weights("weights_attack.json"),
-        weights_audit=released_weights("audit.json"),
-        weights_nearest=released_weights("nearest.safetensors"),
-        weights_samples=ancient(released_weights("samples.zip")),
-        table=in_results("tables/dice.csv") if config["release"]["utility"] else [],
-        fidelity=measured_of_released("fidelity.csv"),
-        annotation=measured_of_released("annotation.csv"),
+        training=released("training"),
+        weights=ancient(released("weights")),
+        weights_attack=released("weights_attack"),
+        weights_audit=released("weights_audit"),
+        weights_nearest=released("weights_nearest"),
+        weights_samples=ancient(released("weights_samples")),
+        table=released("table"),
+        fidelity=released("fidelity"),
+        annotation=released("annotation"),
         licence=config["release"]["licence_file"] or [],
     output:
-        images=in_dataset("release/{generator}/images.zip"),
-        audit=in_dataset("release/{generator}/audit/audit.json"),
-        card=in_dataset("release/{generator}/README.md"),
-        privacy=in_dataset("release/{generator}/privacy.html"),
-        licence=in_dataset("release/{generator}/LICENSE"),
-        citation=in_dataset("release/{generator}/CITATION.cff"),
-        croissant=in_dataset("release/{generator}/croissant.json"),
-        crate=in_dataset("release/{generator}/ro-crate-metadata.json"),
-        verify=in_dataset("release/{generator}/verify.py"),
-        sums=in_dataset("release/{generator}/SHA256SUMS"),
+        images=in_release("images.zip"),
+        audit=in_release("audit/audit.json"),
+        card=in_release("README.md"),
+        privacy=in_release("privacy.html"),
+        licence=in_release("LICENSE"),
+        citation=in_release("CITATION.cff"),
+        croissant=in_release("croissant.json"),
+        crate=in_release("ro-crate-metadata.json"),
+        verify=in_release("verify.py"),
+        sums=in_release("SHA256SUMS"),
     log:
         in_logs("make_release/{dataset}/{generator}.log"),
     benchmark:
@@ -81,14 +68,12 @@ rule make_release:
         mem_mb=8000,
         runtime=240,
     params:
-        options=release_options,
+        options=release_texts,
         audit=audit_options(*JUDGED),
         salt=SALT,
-        more=release_arguments,
+        files=release_arguments,
         output=subpath(output.sums, parent=True),
     shell:
         'python "$UNDERSTUDY/scripts/make_release.py" --dataset {wildcards.dataset:q} --generator {wildcards.generator:q}'
-        " --options {params.options:q} --audit-options {params.audit:q} --salt {params.salt:q}"
-        " --images {input.images:q} --audit {input.audit:q} --nearest {input.nearest:q} --real {input.real:q}"
-        " --calibration {input.calibration:q} --train {input.train:q} --test {input.test:q}"
-        " --training {input.training:q} {params.more:q} --output {params.output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --audit-options {params.audit:q} --salt {params.salt:q} {params.files:q}"
+        " --output {params.output:q} > {log:q} 2>&1"

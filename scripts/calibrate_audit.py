@@ -7,11 +7,7 @@ Interrupted, it goes on from its run directory. Exit code 75: the time budget is
 import argparse
 from pathlib import Path
 
-from understudy.audit.calibrate import calibrate
-from understudy.audit.detector import place_at
-from understudy.audit.resumable_search import search_all
-from understudy.audit.search_tasks import calibration_tasks, write_found
-from understudy.files.atomic import sha256_of_file, write_json
+from understudy.audit.run_searches import calibrate_audit
 from understudy.files.outside import json_argument
 from understudy.run import command_line, machine
 from understudy.stack import Stack
@@ -29,13 +25,7 @@ def main() -> None:
     machine.add_machine_arguments(parser)
     a = parser.parse_args()
     with command_line.named_os_errors():
-        train, test = Stack.open(a.train), Stack.open(a.test)
-        real = len(test.included()) + min(len(train), a.audit["null_images"])
-        place_at(real, a.audit["false_positive_rate"])  # before hours are spent
-        found = search_all(calibration_tasks(train, test, a.audit, a.seed, a.threads or 4), a)
-        about = {"train_sha256": train.sha256, "test_sha256": test.sha256}
-        write_found(a.real, found, {**about, "options": a.audit})
-        write_json(a.output, calibrate(found, train, test, a.audit) | about | {"real_sha256": sha256_of_file(a.real)})
+        calibrate_audit(Stack.open(a.train), Stack.open(a.test), a.audit, a.seed, a, a.real, a.output)
 
 
 if __name__ == "__main__":

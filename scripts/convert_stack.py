@@ -10,7 +10,7 @@ from pathlib import Path
 from understudy.files.outside import json_argument
 from understudy.run.command_line import named_os_errors, run
 from understudy.stack import Stack
-from understudy.stack.channel_folders import export_folders, import_folders
+from understudy.stack.channel_folders import export_folders, folders_named, import_folders
 
 LABELS = '{"ncr_net": 51, "ed": 102, "et": 204}'
 
@@ -26,9 +26,7 @@ def main() -> None:
     parser.add_argument("--labels", type=json_argument, default=LABELS, help=f"grey levels of an import, {LABELS}")
     parser.add_argument("--lineage", type=Path, metavar="STACK", help="of an import: made from this stack's subjects")
     a = parser.parse_args()
-    if wrong := [pair for pair in a.channels if "=" not in pair]:
-        raise ValueError(f"--channels: found {wrong[0]!r}, expected NAME=FOLDER")
-    given = dict(pair.split("=", 1) for pair in a.channels)
+    given = folders_named(a.channels)
     with named_os_errors():
         if a.direction == "export":
             stack = Stack.open(a.source)

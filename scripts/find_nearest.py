@@ -6,9 +6,8 @@ Interrupted, it goes on from its run directory. Exit code 75: the time budget is
 import argparse
 from pathlib import Path
 
-from understudy.audit.chain import check_manifest, check_origin
-from understudy.audit.resumable_search import search_all
-from understudy.audit.search_tasks import generator_tasks, write_found
+from understudy.audit.chain import check_manifest
+from understudy.audit.run_searches import find_nearest
 from understudy.files.outside import json_argument
 from understudy.run import command_line, machine
 from understudy.stack import Stack
@@ -27,12 +26,7 @@ def main() -> None:
     with command_line.named_os_errors():
         samples, train, test = (Stack.open(path) for path in (a.samples, a.train, a.test))
         check_manifest(samples)
-        check_origin(samples, train, test)
-        tasks = generator_tasks(samples, train, test, a.audit, a.threads or 4)
-        found = search_all(tasks, a)
-        stacks = {"samples": samples, "train": train, "test": test}
-        about = {f"{name}_sha256": stack.sha256 for name, stack in stacks.items()}
-        write_found(a.output, found, {**about, "options": a.audit})
+        find_nearest(samples, train, test, a.audit, a, a.output)
 
 
 if __name__ == "__main__":

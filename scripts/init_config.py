@@ -2,14 +2,14 @@
 
 import argparse
 
-from understudy.begin.commands import add_options, init
+from understudy.begin.init import add_options, command
 from understudy.run.command_line import run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
-    init(parser.parse_args())
+    command(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -7,63 +7,49 @@ headers that may identify, weights whose own samples failed. docs/release.md say
 import argparse
 from pathlib import Path
 
-from understudy.audit.recheck import Evidence
+from understudy.console.study_release import release
 from understudy.files.outside import json_argument
-from understudy.generate.weights import load_generator
-from understudy.release.about import About
-from understudy.release.bundle import make_release
-from understudy.release.refuse import Sources
-from understudy.run.command_line import named_os_errors, run
+from understudy.run.command_line import run
 
 LEAST = '{"title": "...", "licence": "CC-BY-4.0", "creators": [{"name": "..."}], "date": "2026-01-31"}'
+FILES = {
+    "images": "samples.zip or filtered.zip, its .json beside it",
+    "audit": "audit.json of exactly these images",
+    "nearest": "nearest.safetensors, which it was made from",
+    "train": "stack of the training subjects",
+    "test": "stack of the test subjects",
+    "real": "real.safetensors of calibrate_audit",
+    "calibration": "calibration.json of calibrate_audit",
+    "training": "weights.json: what the card tells of the training",
+}
+MORE = {
+    "weights": "weights.safetensors, to share them as well",
+    "weights_attack": "weights_attack.json of these weights",
+    "weights_audit": "audit.json of the unfiltered samples of these weights",
+    "weights_nearest": "nearest.safetensors, which that was made from",
+    "weights_samples": "samples.zip, the stack of those samples",
+    "table": "tables/dice.csv: how well segmenters learn from the images",
+    "fidelity": "fidelity.csv of the generator: how near real images its own are",
+    "annotation": "annotation.csv of the generator, for privacy.html as well",
+}
+SALT = "the secret behind the commitment to the subjects, drawn the first time; never in a shared folder"
 
 
-def arguments() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--generator", required=True)
     parser.add_argument("--options", type=json_argument, required=True, help=f"JSON, the section `release`: {LEAST}")
-    for name, about in (
-        ("images", "samples.zip or filtered.zip, its .json beside it"),
-        ("audit", "audit.json of exactly these images"),
-        ("nearest", "nearest.safetensors, which it was made from"),
-        ("train", "stack of the training subjects"),
-        ("test", "stack of the test subjects"),
-        ("real", "real.safetensors of calibrate_audit"),
-        ("calibration", "calibration.json of calibrate_audit"),
-        ("training", "weights.json: what the card tells of the training"),
-        ("salt", "the secret behind the commitment to the subjects, drawn the first time; never in a shared folder"),
-    ):
-        parser.add_argument(f"--{name}", type=Path, required=True, help=about)
+    for name, about in (FILES | MORE).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=name in FILES, help=about)
     parser.add_argument("--audit-options", type=json_argument, required=True, help="JSON, the section `audit`")
-    parser.add_argument("--weights", type=Path, help="weights.safetensors, to share them as well")
-    parser.add_argument("--weights-attack", type=Path, help="weights_attack.json of these weights")
-    parser.add_argument("--weights-audit", type=Path, help="audit.json of the unfiltered samples of these weights")
-    parser.add_argument("--weights-nearest", type=Path, help="nearest.safetensors, which that was made from")
-    parser.add_argument("--weights-samples", type=Path, help="samples.zip, the stack of those samples")
-    parser.add_argument("--table", type=Path, help="tables/dice.csv: how well segmenters learn from the images")
-    parser.add_argument("--fidelity", type=Path, help="fidelity.csv of the generator: how near real images its own are")
-    parser.add_argument("--annotation", type=Path, help="annotation.csv of the generator, for privacy.html as well")
+    parser.add_argument("--salt", type=Path, required=True, help=SALT)
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; a release that is there is replaced"
     )
-    return parser.parse_args()
-
-
-def main() -> None:
-    a = arguments()
-    evidence = Evidence(a.train, a.test, a.real, a.calibration, a.audit_options)
-    names = ("images", "audit", "nearest", "train", "test", "training", "table", "fidelity", "annotation")
-    names += ("weights", "weights_attack", "weights_audit", "weights_nearest", "weights_samples")
-    sources = Sources(
-        **{name: getattr(a, name) for name in names}, recheck=evidence.problems, recheck_attack=evidence.attack_problems
-    )
-    with named_os_errors():
-        if a.weights:  # a tensor or an option that its network does not have could say anything
-            load_generator(a.weights)
-        about = About.of(a.dataset, a.generator, a.options)
-        made = make_release(sources, about, a.output, a.salt, a.options.get("folders", False))
-    print(f"{len(made)} files: {a.output}. The receiver checks them with: python verify.py")
+    a = parser.parse_args()
+    files = {name: path for name in FILES | MORE if (path := getattr(a, name))}
+    release(a.dataset, a.generator, a.options, files, a.audit_options, a.salt, a.output)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,8 @@ patients and must not be shared; with --shareable it has no image of a head, and
 from pathlib import Path
 
 from understudy.config.study import config_argument, config_parser
-from understudy.files.atomic import write_text_atomically
-from understudy.report.page import page
-from understudy.report.page_material import Material
-from understudy.report.sections import sections
-from understudy.report.shareable import banner, check_page
-from understudy.report.top_of_page import top_of_page
+from understudy.console.study_report import write_report
 from understudy.run.command_line import named_os_errors, run
-
-TITLE = "Can synthetic images stand in for real patients?"
 
 
 def main() -> None:
@@ -27,18 +20,7 @@ def main() -> None:
     a = parser.parse_args()
     with named_os_errors():
         config = config_argument(a.config)
-        material = Material.of_config(
-            config,
-            fidelity=a.fidelity,
-            audits=a.audits,
-            experiments=a.experiments,
-            readers=a.readers,
-            shareable=a.shareable,
-        )
-        made = page(TITLE, top_of_page(material), sections(material), banner(a.shareable))
-        if a.shareable:
-            check_page(made, material.manifests)
-        write_text_atomically(a.output, made)
+        write_report(config, a.output, a.fidelity, a.audits, a.experiments, a.readers, a.shareable)
 
 
 if __name__ == "__main__":

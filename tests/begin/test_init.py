@@ -187,7 +187,7 @@ def test_channels_that_are_asked_for(tmp_path):
 
 def test_the_console_command(tmp_path):
     folders.make(tmp_path / "raw", folders.brats)
-    code = "import sys; sys.argv[0] = 'understudy'; from understudy.begin.commands import main; main()"
+    code = "import sys; sys.argv[0] = 'understudy'; from understudy.console.commands import main; main()"
     arguments = ["init", str(tmp_path / "raw"), "--output", str(tmp_path / "mine.yaml"), "--name", "hospital_a"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     assert list(load_yaml(tmp_path / "mine.yaml")["datasets"]) == ["hospital_a"]

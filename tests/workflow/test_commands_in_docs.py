@@ -20,8 +20,8 @@ from raw_data import Raw
 from scripts_here import called_here, program, refused_arguments, run_here
 from snakemake.cli import parse_args
 
-from understudy.begin.commands import main as understudy
 from understudy.config.study import complete, load_yaml
+from understudy.console.commands import main as understudy
 from understudy.stack.channel_folders import export_folders
 
 DOCUMENTS = runpy.run_path(str(ROOT / "scripts/check_links.py"))["documents"]
@@ -139,10 +139,15 @@ class Reader:
         return done.stderr.strip() if done.returncode else ""
 
     def understudy(self, command: Command) -> str:
-        """Looks at the folder and writes a config that is valid; in a sentence it may go without a folder."""
+        """`init` looks at the folder and writes a config that is valid; in a sentence it may go without a folder.
+        `status` runs. Of the others the parser alone: tests/console runs them."""
         words = [self.here(word) for word in command.words[1:]]
         if refused := refused_arguments(understudy, "understudy", *words, partly=command.in_sentence):
             return refused
+        if words[0] == "status":
+            with contextlib.chdir(self.project.folder):
+                done = called_here(understudy, "understudy", *words)
+            return done.stderr.strip() if done.returncode else ""
         if str(self.data) not in words:
             return ""
         folder = self.begun / str(len(list(self.begun.glob("*"))))
@@ -202,6 +207,9 @@ WRONG = {
     "make setup && make gone": "No rule to make target 'gone'",
     "cp -r profiles/gone profiles/others": "profiles/gone: no such file",
     "understudy innit /data/mine": "invalid choice: 'innit'",
+    "understudy audit theirs.zip": "the following arguments are required: train",
+    "understudy audit theirs.zip train.zip --tset others.zip": "unrecognized arguments: --tset",
+    "understudy status --config gone.yaml": "gone.yaml: found No such file",
     "srun --nodes=2 torchrun scripts/gone.py": "scripts/gone.py: no such file",
 }
 
@@ -214,7 +222,7 @@ def test_a_wrong_command_is_told_where_it_stands(reader, tmp_path):
         "\n```\n\nWith `understudy init` and `make`, or `python\nscripts/find_nearest.py --gone`. `make gone` it says."
     )
     (tmp_path / "docs/a.md").write_text(text)
-    told = dict(enumerate(WRONG.values(), start=11)) | {24: "unrecognized arguments: --gone"}
+    told = dict(enumerate(WRONG.values(), start=11)) | {13 + len(WRONG): "unrecognized arguments: --gone"}
     problems = {int(line.split(":")[1]): line for line in reader.problems(shown(tmp_path, reader))}
     assert problems.keys() == told.keys()
     assert [line for line in told if told[line] not in problems[line]] == []

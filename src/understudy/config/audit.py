@@ -1,6 +1,6 @@
 """`audit`: are synthetic images copies of training images."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -105,9 +105,13 @@ class Audit(Block):
 
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:
-    audit, (*modalities, last) = config["audit"], config["images"]["channels"]
-    if not sources(config) or last != LABEL_CHANNEL:  # channels are then wrong themselves
-        return
+    *modalities, last = config["images"]["channels"]
+    if sources(config) and last == LABEL_CHANNEL:  # else channels are wrong themselves
+        yield from unfit(config["audit"], modalities)
+
+
+def unfit(audit: Mapping, modalities: Sequence[str]) -> Iterator[Problem]:
+    """What of the section cannot be for images of these modalities."""
     known = [*VIEWS, *modalities]
     if unknown := [view for view in audit["views"] if view not in known]:
         yield "audit.views", f"found {', '.join(unknown)}; allowed: {', '.join(known)}"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], error_code: int = 1) -> None:
     """Runs a script's main. A ValueError is a message for the user; anything else is a bug and keeps its traceback."""
     try:
         main()
     except ValueError as error:
         print(f"{_process()}error: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        sys.exit(error_code)
 
 
 def _process() -> str:

@@ -21,10 +21,14 @@ SHORT_MARGIN = (
 _PROCESS_START = time.time()
 
 
-def add_device_arguments(parser: argparse._ActionsContainer) -> None:
+def add_one_device_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU where one is")
-    parser.add_argument("--gpus", default=0, type=int, help="GPUs to use, which must be there; 0: one, or none")
     parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0: its own choice")
+
+
+def add_device_arguments(parser: argparse._ActionsContainer) -> None:
+    add_one_device_arguments(parser)
+    parser.add_argument("--gpus", default=0, type=int, help="GPUs to use, which must be there; 0: one, or none")
 
 
 def add_machine_arguments(parser: argparse.ArgumentParser) -> None:

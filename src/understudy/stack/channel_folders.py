@@ -19,6 +19,13 @@ from .lineage import UNKNOWN
 _MOST_BYTES = 2 * MOST_PIXELS
 
 
+def folders_named(pairs: Sequence[str]) -> dict[str, str]:
+    """channel -> folder, of words such as t1=T1 on a command line. Raises ValueError where one has another form."""
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise ValueError(f"--channels: found {wrong[0]!r}, expected NAME=FOLDER")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
 def export_folders(stack: Stack, folder: str | Path, names: Mapping[str, str]) -> int:
     """Writes folder/{names[channel]}/{image}.png for every image; the / of a subject's slice becomes _.
 

@@ -15,6 +15,7 @@ from understudy.files.atomic import read_json
 
 from .experiment_registry import experiments
 from .grid import Setting, audited, external_files, grid, primary_sets, settings, settings_of, sources, trained
+from .result_paths import generator_folder
 from .sources import REAL, Source, origins_of
 
 TIMES = (2, 3, 5)  # repeats of each training of a generator at the looks before the last, where the config does not say
@@ -131,6 +132,14 @@ def made_trainings(config: Mapping) -> list[tuple[str, str]]:
     """(dataset, folder) of the trainings of generators that are behind these."""
     behind = {(dataset, name) for dataset, folder in made_sources(config) for name in Source.of(folder).trained}
     return [one for one in product(config["datasets"], trained(config)) if one in behind]
+
+
+def audit_files(config: Mapping) -> list[str]:
+    """audit.json of all images that are audited, and that there are."""
+    return [
+        f"{generator_folder(config['results'], dataset, generator)}/{prefix}audit.json"
+        for dataset, generator, prefix in made_audits(config)
+    ]
 
 
 def made_audits(config: Mapping) -> list[tuple[str, str, str]]:

@@ -14,6 +14,11 @@ def generator_folder(results: object, dataset: str, generator: str) -> str:
     return f"{results}/{dataset}/generators/{generator}"
 
 
+def audit_folder(results: object, dataset: str) -> str:
+    """calibration.json and real.safetensors: what is usual among the real people of a dataset."""
+    return f"{results}/{dataset}/audit"
+
+
 def segmenter_folder(results: object, dataset: str, segmenter: str, training_set: str, augmentation: str) -> str:
     """The repeats of a setting."""
     return f"{results}/{dataset}/segmenters/{segmenter}/{training_set}/{augmentation}"

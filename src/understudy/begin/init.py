@@ -10,27 +10,14 @@ from pathlib import Path
 
 from understudy.config.images import LABEL_CHANNEL
 from understudy.files import escape
-from understudy.run.command_line import named_os_errors, run
+from understudy.run.command_line import named_os_errors
 
 from .first_config import plan, write
 from .recognise import Found, recognise
 from .slices_picture import draw
 from .survey import LOOKED, Survey, survey
 
-_RECOMMENDED = Path(__file__).resolve().parents[3] / "config/lean.yaml"
-
-
-def main() -> None:
-    """The console command."""
-    run(_main)
-
-
-def _main() -> None:
-    parser = argparse.ArgumentParser(prog="understudy", description="Can synthetic images stand in for real patients?")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    add_options(commands.add_parser("init", help="write a config for a folder of data", description=__doc__))
-    arguments = parser.parse_args()
-    init(arguments)
+_RECOMMENDED = Path(__file__).with_name("lean.yaml")  # a link to config/lean.yaml; a wheel has the file itself
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", nargs="+", metavar="NAME", help="of those that are found, the modalities to take")
 
 
-def init(arguments: argparse.Namespace) -> None:
+def command(arguments: argparse.Namespace) -> None:
     """Raises ValueError: a few lines that say what is wrong with the folder."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,63}", arguments.name):
         raise ValueError(f"--name: found {arguments.name!r}, expected small letters, digits and _.")
@@ -94,7 +81,3 @@ def _told(found: Found, seen: Survey) -> list[str]:
 
 def _some(texts: Sequence[str]) -> str:
     return ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
-
-
-if __name__ == "__main__":
-    main()
