@@ -29,7 +29,7 @@ def project(tmp_path_factory, monkeypatch) -> Path:
         "segmenters": {"unet": {}},
         "audit": AUDIT,
     }
-    (results / "config.yaml").write_text(yaml.safe_dump(complete(config)))
+    (results / "config.yaml").write_text(yaml.safe_dump(complete(config), sort_keys=False))
     keys = {"dataset": "phantom", "segmenter": "unet", "training_set": "real", "augmentation": "augmented", "repeat": 1}
     keys |= {"dice": 0.5, "reference_voxels": 9, "predicted_voxels": 9}
     rows = [score_row(**keys, subject=s, label=label) for s in "def" for label in LEVELS]
