@@ -37,7 +37,7 @@ from understudy.run.machine import add_device_arguments, use_device
 from understudy.stack import Stack
 
 FLOW = {"annotation": "channels", "width": 32, "multipliers": [1, 2], "blocks": 1, "attention": [8], "patch": 2}
-FLOW |= {"batch": 16, "learning_rate": 0.001, "ema_decay": 0.998, "snapshot_samples": 0}
+FLOW |= {"batch": 16, "learning_rate": 0.001, "ema_decay": 0.99, "snapshot_samples": 0}
 STRENGTHS = (0.5, 1.0)
 MOST_DRAWS = 10  # of a filter, for each image that is wanted
 BLOCK = 32  # images drawn at once
