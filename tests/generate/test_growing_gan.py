@@ -289,7 +289,7 @@ def test_flops_are_the_mean_over_the_phases(name):
         ({"schedule_interval": 0}, "schedule_interval: found 0; allowed: at least 1"),
         ({"minibatch_std_group": 0}, "minibatch_std_group: found 0; allowed: at least 1"),
         ({"batch": []}, r"batch: found \[\]; allowed: at least 1 items"),
-        ({"batch": "8"}, "batch: found '8'; allowed: images per iteration; a number, or one"),
+        ({"batch": "8"}, "batch: found '8'; allowed: images per iteration; one number, or a list"),
         ({"learning_rate_generator": [0.1, 0]}, "learning_rate_generator.1: found 0; allowed: more than 0"),
         ({"batch": [8, 7, 4]}, "batch: found 7 at 8 x 8; allowed: a multiple of minibatch_std_group, 2"),
         ({"microbatch": 3}, "microbatch: found 3; allowed: a multiple of minibatch_std_group, 2"),

@@ -28,7 +28,7 @@ from understudy.prepare.nifti import read_volumes
 from understudy.prepare.splits import identities, read_split
 from understudy.reader.answers import read_answers, read_keys
 from understudy.release.audit_result import read_audit
-from understudy.release.facts import dice_rows
+from understudy.release.quality import anatomy, dice_rows, likeness
 from understudy.release.verify import archive_problems
 from understudy.segment import build
 from understudy.segment.publish import load_segmenter
@@ -37,6 +37,14 @@ from understudy.stack.channel_folders import export_folders, import_folders
 from understudy.stack.state_dict import read_state
 
 ROOT = Path(__file__).resolve().parents[2]
+FIDELITY = """dataset,generator,images_of,space,channel,frechet_matched,precision,coverage
+made,stylegan2,synthetic,random,x,1.5,0.5,0.25
+made,stylegan2,test,random,x,0.5,0.75,0.5
+"""
+ANNOTATION = """dataset,generator,label,measure,real,real_test,synthetic
+made,stylegan2,all,illegal_share,0,0,0.5
+made,stylegan2,ed,enclosed_share,0.25,0.5,1
+"""
 CONFIG = """
 datasets:
   made: {phantom: {subjects: 6, size: 32}, test_subjects: 2}
@@ -219,6 +227,10 @@ READERS = [
     Reader("scores", "table", text(SCORES), read_scores, ".csv"),
     Reader("table of Dice", "table", text("dataset,training_set,mean_mean\nmade,real,0.5\n"),
            lambda path: dice_rows(path, "made", "stylegan2", ["ed"]), ".csv"),
+    Reader("table of fidelity", "table", text(FIDELITY),
+           lambda path: likeness(path, "made", "stylegan2", ["x"]), ".csv"),
+    Reader("table of annotation", "table", text(ANNOTATION), lambda path: anatomy(path, "made", "stylegan2", ["ed"]),
+           ".csv"),
     Reader("dataset.json of others", "json", json_text(DATASET), read_dataset_json, ".json"),
     Reader("config", "yaml", text(CONFIG), read_config, ".yaml", 2),
     Reader("weights of others", "bytes", lambda path: torch.save({"a.weight": torch.zeros(4, 4)}, path),
