@@ -144,7 +144,9 @@ class Stack:
         """Raises ValueError where the file is missing, is no stack, or is of a format that this version cannot read."""
         path = Path(path)
         if not path.exists():
-            raise ValueError(f"{path}: no such stack. Run the rule that makes it: snakemake {path}")
+            raise ValueError(
+                f"{path}: no such stack. Look at the path; a stack of a study is made by: snakemake {path}"
+            )
         regular_file(path, _EXPECTED)
         try:
             with zipfile.ZipFile(path) as archive:
