@@ -26,11 +26,17 @@ from typing import NoReturn
 SCIPY = ("scipy.stats", "scipy.ndimage", "scipy.spatial", "scipy.optimize")
 HEAVY = ("snakemake.cli", "torch", "pandas", *SCIPY, "matplotlib", "cv2")
 CLIENT = """#!{python} -ISE
-import array, json, os, signal, socket, sys
+import array, json, os, select, signal, socket, sys
 words = sys.argv[1:]
 script = words[:1] and words[0].endswith(".py") and "/scripts/" in words[0]
 if not script and words[:2] != ["-m", "snakemake"]:
     os.execv({python!r}, [{python!r}, *words])
+# signals are read from a pipe: one that comes before the script runs, or just before this process waits, is not lost
+signals, written = os.pipe()
+os.set_blocking(written, False)
+signal.set_wakeup_fd(written)
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCONT):
+    signal.signal(number, lambda number, frame: None)
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
 asked = json.dumps([words, os.getcwd(), dict(os.environ)]).encode()
@@ -38,8 +44,9 @@ files = array.array("i", [0, 1, 2])
 server.sendmsg([len(asked).to_bytes(8, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
 server.sendall(asked)
 child = int(server.makefile("rb", 0).readline())
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCONT):
-    signal.signal(number, lambda number, frame: os.kill(child, number))
+while server not in select.select([server, signals], [], [])[0]:
+    for number in os.read(signals, 1):
+        os.kill(child, number)
 code = int(server.makefile("rb", 0).readline() or b"-9")
 if code < 0:
     if -code != signal.SIGKILL:

@@ -45,7 +45,8 @@ def test_it_ends_as_the_script_does(start, ends, code, said):
     assert said in one.communicate()[1] and one.returncode == code
 
 
-WAITS = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
+# a signal that comes just before one long sleep would be seen after it
+WAITS = "import os, time\nprint(os.getpid(), flush=True)\nfor _ in range(6000):\n    time.sleep(0.1)\n"
 
 
 def test_whose_python_is_killed_is_killed(start):
