@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import yaml
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from understudy.report.figures import draw_samples
+from understudy.report.figures import Example, draw_samples
 from understudy.run.command_line import named_os_errors, run
 from understudy.stack import Stack
 
@@ -24,7 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "config/demo.yaml"  # whose names the paths below have
 GENERATOR = "phantom/generators/rectified_flow"
 FIGURES = {  # picture, below docs/: figure, below results/
-    "demo_samples": "figures/phantom/samples",
     "pictures/samples": f"{GENERATOR}/samples",
     "pictures/predictions": "figures/phantom/predictions_unet",
     "pictures/dice": "figures/phantom/dice",
@@ -55,12 +55,22 @@ def save(picture: Image.Image, name: str, docs: Path) -> None:
         picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def slice_of(stack: Path) -> Image.Image:
-    """A slice of a real subject, its channels side by side."""
-    figure, png = draw_samples(Stack.open(stack), {}), io.BytesIO()
+def picture_of(figure) -> Image.Image:
+    png = io.BytesIO()
     figure.savefig(png, dpi=160, bbox_inches="tight")
     plt.close(figure)
     return Image.open(png)
+
+
+def what_it_is_about(results: Path) -> Image.Image:
+    """Real and synthetic images, and what a U-Net that was trained on them finds in a subject unknown to it."""
+    config = yaml.safe_load((ROOT / CONFIG).read_text())
+    samples = {name: Stack.open(results / f"phantom/generators/{name}/samples.zip") for name in config["generators"]}
+    augmentation = config["experiments"]["augmentations"][0]
+    trained = results / "phantom/segmenters/unet"
+    examples = {name: trained / name / augmentation / "repeat1/example.png" for name in ("real", *samples)}
+    found = {name: Example(name, augmentation, 1, path) for name, path in examples.items()}
+    return picture_of(draw_samples(Stack.open(results / "phantom/stacks/train.zip"), samples, found))
 
 
 def browser() -> str:
@@ -100,7 +110,9 @@ def main() -> None:
     with named_os_errors(), tempfile.TemporaryDirectory() as folder:
         if not (a.results / CARD).is_file():
             raise ValueError(f"{a.results / CARD}: no such file, expected a finished study of {CONFIG}: make demo")
-        save(slice_of(a.results / "phantom/stacks/train.zip"), "pictures/slice", a.output)
+        real = Stack.open(a.results / "phantom/stacks/train.zip")
+        save(picture_of(draw_samples(real, {})), "pictures/slice", a.output)
+        save(what_it_is_about(a.results), "demo_samples", a.output)
         for name, figure in FIGURES.items():
             save(Image.open(a.results / f"{figure}.png"), name, a.output)
         for name, (page, *size) in PAGES.items():

@@ -10,7 +10,7 @@ from made import score_row
 
 from understudy.evaluate.scores import write_scores
 from understudy.files.atomic import write_json
-from understudy.report.figures import COLOURS, Example, coloured, median_tumor, save
+from understudy.report.figures import COLOURS, Example, coloured, draw_samples, median_tumor, save
 from understudy.report.figures import draw_predictions as draw
 from understudy.report.spoken_names import spoken
 from understudy.stack import Stack, StackWriter
@@ -69,6 +69,22 @@ def test_a_failed_training_leaves_its_place_empty(tmp_path):
     save(figure, tmp_path / "figure")
     save(draw(examples[1:], LABELS), tmp_path / "nothing")
     assert (tmp_path / "nothing.pdf").is_file()
+
+
+def test_what_a_network_finds_stands_in_the_last_column(tmp_path):
+    seg = image(all_labels(40))[-1]
+    right, nothing = (
+        np.concatenate([np.full_like(seg, 90), seg, predicted]) for predicted in (seg, np.zeros_like(seg))
+    )
+    samples, found = {}, {}
+    for name, panels in (("real", right), ("stylegan2", nothing)):
+        samples[name] = stack(tmp_path / f"{name}.zip", [image(all_labels(9))])
+        cv2.imwrite(str(tmp_path / f"{name}.png"), panels)
+        found[name] = Example(name, "plain", 1, tmp_path / f"{name}.png")
+    figure = draw_samples(samples.pop("real"), samples, found)
+    last = figure.axes[len(CHANNELS) :: len(CHANNELS) + 1]
+    colours = [np.ptp(axis.images[0].get_array(), axis=-1).max() for axis in last]
+    assert len(last) == 2 and colours[0] > 0 and colours[1] == 0 and all(axis.collections for axis in last)
 
 
 def test_a_broken_example_is_named(tmp_path):

@@ -75,25 +75,40 @@ def save_thumbnail(rgb_HWC: np.ndarray, path: Path) -> None:
 # ---- samples ---------------------------------------------------------------------------------------------------------
 
 
-def draw_samples(real: Stack, synthetic: Mapping[str, Stack]):
-    """A row per source (real, then each generator), a column per channel, all cut alike. Returns the figure."""
+def draw_samples(real: Stack, synthetic: Mapping[str, Stack], found: Mapping[str, Example] | None = None):
+    """A row per source (real, then each generator), a column per channel, all cut alike. Returns the figure.
+
+    `found`, by source: what a network trained on that source alone predicts for a test slice; a last column, with the
+    outline of the reference.
+    """
     stacks = {"real": real, **synthetic}
     for name, stack in stacks.items():
         if stack.channels != real.channels:
             raise ValueError(f"{stack.path}: found channels {stack.channels} of {name}, expected {real.channels}")
     shown = {name: stack[median_tumor(stack)] for name, stack in stacks.items()}
     box = _box_of(np.max([x_CHW[:-1].max(axis=0) for x_CHW in shown.values()], axis=0))
-    figure, axes = _close_grid(len(stacks), len(real.channels), left=0.25, top=0.22)
+    figure, axes = _close_grid(len(stacks), len(real.channels) + bool(found), left=0.25, top=0.36 if found else 0.22)
     for row, (name, x_CHW) in zip(axes, shown.items(), strict=True):
-        for axis, channel, x_HW in zip(row, real.channels, x_CHW, strict=True):
+        for axis, channel, x_HW in zip(row, real.channels, x_CHW, strict=False):
             seg = channel == "seg"
             image = coloured(np.zeros_like(x_HW), x_HW, stacks[name].meta["labels"], 1) if seg else x_HW
             _show(axis, image[box])
         row[0].set_ylabel(escape.figure(spoken(name)), fontsize=LETTERS, labelpad=3)
-    for axis, channel in zip(axes[0], real.channels, strict=True):
+        if found:
+            _found(row[-1], found[name], real.meta["labels"])
+    for axis, channel in zip(axes[0], real.channels, strict=False):
         axis.set_title(TITLES.get(channel, escape.figure(channel)), fontsize=LETTERS, pad=3)
+    if found:
+        axes[0][-1].set_title("found in a\ntest subject", fontsize=LETTERS, pad=3)
     _label_legend(figure, real.meta["labels"])
     return figure
+
+
+def _found(axis, example: Example, levels: Mapping[str, int]) -> None:
+    background, reference, prediction = example.read()
+    box = _box_of(background)
+    _show(axis, coloured(background, prediction, levels)[box])
+    axis.contour(reference[box] > 0, levels=[0.5], colors="white", linewidths=0.8)
 
 
 def _close_grid(rows: int, columns: int, left: float, top: float):
