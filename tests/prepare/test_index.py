@@ -211,9 +211,14 @@ def test_one_patient_in_both_splits(raw, run, tmp_path):
     raw.subjects(2)
     identities = tmp_path / "identities.csv"
     identities.write_text("data,other\nBraTS20_Training_001,X\nBraTS20_Training_002,X\n")
-    assert problems(run, identities=str(identities)) == [
+    split = tmp_path / "split.csv"
+    split.write_text("subject,split\nBraTS20_Training_001,train\nBraTS20_Training_002,test\n")
+    assert problems(run, identities=str(identities), split=str(split), test_subjects=None) == [
         "BraTS20_Training_001 and BraTS20_Training_002: found one patient in train and test, expected one split. "
         "Correct the split file."
+    ]
+    assert problems(run, identities=str(identities)) == [
+        "test_subjects: 1 of 1 patients: found 2 train and 0 test subjects, expected some of each."
     ]
 
 

@@ -17,6 +17,11 @@ from understudy.prepare.splits import (
 NAMES = ["a", "b", "c"]
 
 
+def alone(names):
+    """Who is who where each subject is a patient of its own."""
+    return {name: name for name in names}
+
+
 @pytest.fixture
 def csv(tmp_path):
     def write(text, name="split.csv"):
@@ -30,7 +35,7 @@ def csv(tmp_path):
 def test_a_split_file(csv):
     path = csv("subject,split\nc,test\na,train\n\nb,train\n")
     assert read_split(path, NAMES) == {"a": "train", "b": "train", "c": "test"}
-    assert split_subjects(NAMES, {"split": str(path), "test_subjects": None}, 1)["c"] == "test"
+    assert split_subjects(alone(NAMES), {"split": str(path), "test_subjects": None}, 1)["c"] == "test"
 
 
 def test_excel_wrote_it(csv):
@@ -82,26 +87,39 @@ def test_a_missing_or_binary_file(tmp_path):
 
 def test_a_drawn_split_depends_on_names_and_seed_alone():
     names = [f"s{i:02d}" for i in range(30)]
-    split = draw_split(names, 7, seed=1)
-    assert split == draw_split(names[::-1], 7, seed=1)
+    split = draw_split(alone(names), 7, seed=1)
+    assert split == draw_split(alone(names[::-1]), 7, seed=1)
     assert list(split.values()).count("test") == 7
-    assert split != draw_split(names, 7, seed=2)
+    assert split != draw_split(alone(names), 7, seed=2)
 
 
 def test_nobody_without_the_salt_can_repeat_a_secret_draw():
     """The names, the number and the seed are known, and a thousand seeds are tried."""
     names, salt = [f"s{i:02d}" for i in range(30)], b"a secret of thirty-two bytes, kept"
     options = {"test_subjects": 7}
-    split = split_subjects(names, options, 1, salt)
-    assert split == split_subjects(names[::-1], options, 1, salt) and list(split.values()).count("test") == 7
-    assert all(draw_split(names, 7, seed) != split for seed in range(1000))
-    assert draw_split(names, 7, 1, salt[::-1]) != split != draw_split(names, 7, 2, salt)
+    split = split_subjects(alone(names), options, 1, salt)
+    assert split == split_subjects(alone(names[::-1]), options, 1, salt) and list(split.values()).count("test") == 7
+    assert all(draw_split(alone(names), 7, seed) != split for seed in range(1000))
+    assert draw_split(alone(names), 7, 1, salt[::-1]) != split != draw_split(alone(names), 7, 2, salt)
     # a further subject moves at most one of the others
-    more = draw_split([*names, "s99"], 7, 1, salt)
+    more = draw_split(alone([*names, "s99"]), 7, 1, salt)
     assert sum(split[name] != more[name] for name in names) <= 1
     with pytest.raises(ValueError, match="found no salt, expected one"):
-        split_subjects(names, options, 1)
-    assert split_subjects(names, options | {"draw": "seed"}, 1, salt) == draw_split(names, 7, 1)
+        split_subjects(alone(names), options, 1)
+    assert split_subjects(alone(names), options | {"draw": "seed"}, 1, salt) == draw_split(alone(names), 7, 1)
+
+
+@pytest.mark.parametrize("salt", [None, b"a secret of thirty-two bytes, kept"], ids=["seed", "secret"])
+def test_a_patient_is_drawn_whole(salt):
+    """Patients of one to four visits: none in both splits, and as many test subjects as were asked for."""
+    identity = {f"s{i:02d}": f"p{i // (1 + i % 4)}" for i in range(40)}
+    for seed in range(50):
+        split = draw_split(identity, 9, seed, salt)
+        assert not check_identities(split, identity) and list(split.values()).count("test") == 9
+    pairs = {f"s{i}": f"p{i // 2}" for i in range(8)}
+    assert list(draw_split(pairs, 3, 1, salt).values()).count("test") == 2  # a third would part a pair
+    with pytest.raises(ValueError, match=r"test_subjects: 1 of 4 patients: found 8 train and 0 test subjects"):
+        draw_split(pairs, 1, 1, salt)
 
 
 def test_how_a_split_came_to_be():
@@ -111,13 +129,13 @@ def test_how_a_split_came_to_be():
 @pytest.mark.parametrize("count", [0, 3, 4, -1])
 def test_a_drawn_split_needs_some_of_each(count):
     with pytest.raises(ValueError, match=f"test_subjects: found {count} of 3 subjects"):
-        draw_split(NAMES, count, 1)
+        draw_split(alone(NAMES), count, 1)
 
 
 @pytest.mark.parametrize("options", [{}, {"split": "x.csv", "test_subjects": 3}])
 def test_exactly_one_way_to_split(options):
     with pytest.raises(ValueError, match="expected one of `split`"):
-        split_subjects(NAMES, options, 1)
+        split_subjects(alone(NAMES), options, 1)
 
 
 def sha(text):

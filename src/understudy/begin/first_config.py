@@ -102,7 +102,8 @@ def _split(seen: Survey, dataset: str, config: Path) -> tuple[dict[Path, str], d
     people = sorted({patient_of.get(subject, subject) for subject in seen.subjects})
     if len(people) < 2:
         raise ValueError(f"{seen.subjects[0]}, ...: found one patient, expected at least 2: one to train, one to test.")
-    drawn = draw_split(people, max(1, round(TEST_SHARE * len(people))), 1, secrets.token_bytes(32))
+    themselves = dict(zip(people, people, strict=True))
+    drawn = draw_split(themselves, max(1, round(TEST_SHARE * len(people))), 1, secrets.token_bytes(32))
     paths = {name: config.with_name(f"{config.stem}_{name}.csv") for name in ("split", "identities")}
     rows = [(subject, patient_of.get(subject, subject)) for subject in seen.subjects]
     texts = {

@@ -66,8 +66,8 @@ def index_subjects(
     split, identity = {}, {}
     if subjects:
         try:
-            split = split_subjects([s.name for s in subjects], options, seed, salt)
-            identity = identities(dataset, split, options.get("identities"))
+            identity = identities(dataset, [s.name for s in subjects], options.get("identities"))
+            split = split_subjects(identity, options, seed, salt)
             problems += check_identities(split, identity)
         except ValueError as error:
             problems.append(str(error))

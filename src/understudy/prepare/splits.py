@@ -14,9 +14,11 @@ SPLITS = ("train", "test")
 _EXPECTED = "a CSV file"
 
 
-def split_subjects(names: Iterable[str], options: Mapping, seed: int, salt: bytes | None = None) -> dict[str, str]:
+def split_subjects(
+    identity: Mapping[str, str], options: Mapping, seed: int, salt: bytes | None = None
+) -> dict[str, str]:
     """Subject -> split as a dataset's options say: `split` (a CSV) with `subjects`, or `test_subjects`, drawn with the
-    study's salt or (`draw: seed`) without.
+    study's salt or (`draw: seed`) without. `identity` is that of each subject there is data of.
 
     Raises:
         ValueError: one line per problem, see read_split and draw_split.
@@ -26,12 +28,12 @@ def split_subjects(names: Iterable[str], options: Mapping, seed: int, salt: byte
             "dataset: found both or neither, expected one of `split` (a CSV) and `test_subjects` (a number)."
         )
     if options.get("split"):
-        return read_split(options["split"], names, options.get("subjects") or "all")
+        return read_split(options["split"], identity, options.get("subjects") or "all")
     if how_drawn(options) == SEED:
         salt = None
     elif salt is None:
         raise ValueError("dataset: found no salt, expected one to draw the test subjects with (or `draw: seed`).")
-    return draw_split(names, options["test_subjects"], seed, salt)
+    return draw_split(identity, options["test_subjects"], seed, salt)
 
 
 def how_drawn(options: Mapping) -> str:
@@ -111,20 +113,31 @@ def _identities_of(dataset: str, options: Mapping, split: str) -> dict[str, str]
     return {identity: name for name, identity in named.items()}
 
 
-def draw_split(names: Iterable[str], test_subjects: int, seed: int, salt: bytes | None = None) -> dict[str, str]:
-    """Draws the test subjects: a function of the set of names, the seed and the salt. Without a salt, everybody who has
-    the names can repeat the draw; with one, the subjects whose keyed hashes are the smallest are drawn."""
-    ordered = sorted(names)
-    if not 0 < test_subjects < len(ordered):
+def draw_split(identity: Mapping[str, str], test_subjects: int, seed: int, salt: bytes | None = None) -> dict[str, str]:
+    """Draws the test subjects: a function of the set of subjects, the seed and the salt. Without a salt, everybody who
+    has the names can repeat the draw; with one, the patients whose keyed hashes are the smallest are drawn.
+
+    All subjects of a patient go into one split. Where a patient would make them too many, the next one is taken: there
+    are fewer than `test_subjects` only where no patient is left who fits.
+    """
+    if not 0 < test_subjects < len(identity):
         raise ValueError(
-            f"test_subjects: found {test_subjects} of {len(ordered)} subjects, expected some of both splits."
+            f"test_subjects: found {test_subjects} of {len(identity)} subjects, expected some of both splits."
         )
+    patients: dict[str, list[str]] = {}
+    for name in sorted(identity):
+        patients.setdefault(identity[name], []).append(name)
+    ordered = list(patients.values())
     if salt is None:
         order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
     else:
-        order = sorted(ordered, key=lambda name: keyed_hash(salt, f"split {seed} {name}"))
-    drawn = set(order[:test_subjects])
-    return {name: "test" if name in drawn else "train" for name in ordered}
+        order = sorted(ordered, key=lambda names: keyed_hash(salt, f"split {seed} {names[0]}"))
+    drawn: set[str] = set()
+    for names in order:
+        if len(drawn) + len(names) <= test_subjects:
+            drawn.update(names)
+    split = {name: "test" if name in drawn else "train" for name in sorted(identity)}
+    return _with_both(split, f"test_subjects: {test_subjects} of {len(ordered)} patients")
 
 
 def _with_both(split: dict[str, str], where: str) -> dict[str, str]:
