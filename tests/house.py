@@ -21,8 +21,13 @@ OPTIONS = {
     "title": "Synthetic phantoms, with “quotes”: and a colon",
     "licence": "CC-BY-4.0",
     "creators": [
-        {"name": "Ada Example", "affiliation": "A Hospital", "orcid": "https://orcid.org/0000-0002-1825-0097"},
-        {"name": "Bo Example", "affiliation": "A Hospital"},
+        {
+            "name": "Ada Example",
+            "affiliation": "A Hospital",
+            "ror": "https://ror.org/05ynxx418",
+            "orcid": "https://orcid.org/0000-0002-1825-0097",
+        },
+        {"name": "Bo Example", "affiliation": "A Hospital", "orcid": "https://orcid.org/0000-0001-5109-3700"},
     ],
     "date": "2026-01-31",
     "contact": "data@hospital.example",
