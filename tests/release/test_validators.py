@@ -150,7 +150,8 @@ def test_the_record_of_the_doi_fits_its_schema(bundle, home):
 
 
 def test_the_citation_fits_its_schema(bundle, home):
-    done = run_with(CITATION, home, "-m", "cffconvert.cli.cli", "--validate", "-i", bundle[1] / "CITATION.cff")
+    command = ("-c", "from cffconvert.cli.cli import cli; cli()", "--validate", "-i", bundle[1] / "CITATION.cff")
+    done = run_with(CITATION, home, *command)
     assert done.returncode == 0 and "valid according to schema version 1.2.0" in done.stdout, done.stdout + done.stderr
 
 
