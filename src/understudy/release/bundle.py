@@ -144,12 +144,13 @@ def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folde
 
 
 def _quality(sources: Sources, about: About, stack: Stack) -> Quality:
-    """Of the tables that are given."""
+    """Of the tables that are given. Fidelity and annotation are of the images before a filter, which names them."""
     whose, labels = (about.dataset, about.generator), label_names(stack.meta["labels"])
+    drawn = stack.meta["source"].get("filtered", {}).get("samples_sha256", stack.sha256)
     return Quality(
         dice_rows(sources.table, *whose, labels) if sources.table else (),
-        likeness(sources.fidelity, *whose, stack.channels) if sources.fidelity else (),
-        anatomy(sources.annotation, *whose, labels) if sources.annotation else None,
+        likeness(sources.fidelity, (*whose, drawn), stack.channels) if sources.fidelity else (),
+        anatomy(sources.annotation, (*whose, drawn), labels) if sources.annotation else None,
     )
 
 
