@@ -67,7 +67,7 @@ def _publisher(facts: Facts) -> dict:
 
 
 def zenodo(facts: Facts) -> dict:
-    """https://help.zenodo.org/docs/github/describe-software/zenodo-json, which Zenodo takes for uploads too. Terms of
+    """The metadata of https://developers.zenodo.org, under the name by which Zenodo finds it in a repository. Terms of
     one's own are no licence that Zenodo knows: the notes name their file."""
     about = facts.about
     described = {

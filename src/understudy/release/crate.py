@@ -123,25 +123,24 @@ def _run(facts: Facts, people: list[dict]) -> tuple[dict, list[dict], list[dict]
         for name, value in given.items()
         if value
     ]
+    versions = {"python": "unknown"} | facts.versions
     programs = [
-        {"@id": page, "@type": "SoftwareApplication", "name": name, "url": page, "version": facts.versions[name]}
+        {"@id": page, "@type": "SoftwareApplication", "name": name, "url": page, "version": versions[name]}
         for name, page in _PAGES.items()
-        if name in facts.versions
+        if name in versions
     ]
+    programs[0] |= {"softwareRequirements": _references(programs[1:])} if programs[1:] else {}
     run = {
         "@id": "#drawing",
         "@type": "CreateAction",
         "name": "drawing of the images",
         "description": facts.method,
+        "instrument": {"@id": programs[0]["@id"]},
         "agent": _references(people),
         "object": _references(inputs),
         "result": _references([{"@id": file.name} for file in facts.data]),
         "endTime": facts.about.date,
     }
-    if programs:
-        run["instrument"] = {"@id": programs[0]["@id"]}
-        if others := programs[1:]:
-            programs[0]["softwareRequirements"] = _references(others)
     return run, programs, inputs
 
 
