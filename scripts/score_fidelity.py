@@ -13,7 +13,7 @@ import torch
 from understudy.evaluate.annotation_fidelity import sides_of, write_annotation
 from understudy.evaluate.feature_spaces import SPACES, Space, checked_digest, open_space
 from understudy.evaluate.features import Images
-from understudy.evaluate.fidelity import absent_row, fidelity_rows, write_fidelity
+from understudy.evaluate.fidelity import SAMPLES, absent_row, fidelity_rows, write_fidelity
 from understudy.files.outside import json_argument
 from understudy.run import command_line, machine
 from understudy.stack import Stack
@@ -75,8 +75,14 @@ def missing_space(name: str, weights: dict[str, Path]) -> str:
     return f"the training of its network failed ({failure})" if failure else ""
 
 
-def rows_of(a: argparse.Namespace, sides: dict[str, Images], reference: Images, device: torch.device) -> list[dict]:
-    keys, weights, rows = {"dataset": a.dataset, "generator": a.generator}, weights_of(a.weights), []
+def rows_of(
+    a: argparse.Namespace,
+    keys: dict[str, str],
+    sides: dict[str, Images],
+    reference: Images,
+    device: torch.device,
+) -> list[dict]:
+    weights, rows = weights_of(a.weights), []
     for name in a.options["spaces"]:
         if why := missing_space(name, weights):
             rows.append(absent_row(keys, name, REFERENCE, why))
@@ -94,8 +100,8 @@ def main() -> None:
         machine.require_gpus(a)
         device = machine.use_device(a.device, a.threads)
         samples, train, test = (Images.included(Stack.open(path)) for path in (a.samples, a.train, a.test))
-        rows = rows_of(a, {"synthetic": samples, "test": test}, train, device)
-        keys = {"dataset": a.dataset, "generator": a.generator}
+        keys = {"dataset": a.dataset, "generator": a.generator, SAMPLES: samples.stack.sha256}
+        rows = rows_of(a, keys, {"synthetic": samples, "test": test}, train, device)
         write_annotation(a.annotation, keys, sides_of(train, test, samples, a.threads or 4))
         write_fidelity(a.fidelity, rows)
 

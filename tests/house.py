@@ -21,8 +21,13 @@ OPTIONS = {
     "title": "Synthetic phantoms, with “quotes”: and a colon",
     "licence": "CC-BY-4.0",
     "creators": [
-        {"name": "Ada Example", "affiliation": "A Hospital", "orcid": "https://orcid.org/0000-0002-1825-0097"},
-        {"name": "Bo Example", "affiliation": "A Hospital"},
+        {
+            "name": "Ada Example",
+            "affiliation": "A Hospital",
+            "ror": "https://ror.org/05ynxx418",
+            "orcid": "https://orcid.org/0000-0002-1825-0097",
+        },
+        {"name": "Bo Example", "affiliation": "A Hospital", "orcid": "https://orcid.org/0000-0001-5109-3700"},
     ],
     "date": "2026-01-31",
     "contact": "data@hospital.example",
@@ -35,16 +40,17 @@ made,unet,diffusion,augmented,0.61,0.01,0.601,0.02,2,,
 made,unet,shuffled,augmented,0.01,0.01,0.011,0.02,2,,
 other,unet,stylegan2,augmented,0.21,0.01,0.201,0.02,2,,
 """
-FIDELITY = """dataset,generator,images_of,space,weights,channel,reference,frechet_matched,precision,coverage,note
-made,stylegan2,synthetic,random,,t1ce,train,3.25,0.5,0.25,biased
-made,stylegan2,test,random,,t1ce,train,1.5,0.75,1.0,biased
-made,stylegan2,synthetic,inception,,,train,,,,not computed: no weights
-"""
-ANNOTATION = """dataset,generator,label,measure,real,real_test,synthetic
-made,stylegan2,ncr_net,enclosed_share,0.9,0.8,0.2
-made,stylegan2,ed,enclosed_share,0.1,0.1,0.1
-made,stylegan2,et,enclosed_share,,,
-made,stylegan2,all,illegal_share,0.0,0.0,0.125
+# SAMPLES stands for the SHA-256 of the samples
+FIDELITY = """dataset,generator,images_of,space,weights,channel,reference,frechet_matched,precision,coverage,samples_sha256,note
+made,stylegan2,synthetic,random,,t1ce,train,3.25,0.5,0.25,SAMPLES,biased
+made,stylegan2,test,random,,t1ce,train,1.5,0.75,1.0,SAMPLES,biased
+made,stylegan2,synthetic,inception,,,train,,,,SAMPLES,not computed: no weights
+"""  # noqa: E501
+ANNOTATION = """dataset,generator,samples_sha256,label,measure,real,real_test,synthetic
+made,stylegan2,SAMPLES,ncr_net,enclosed_share,0.9,0.8,0.2
+made,stylegan2,SAMPLES,ed,enclosed_share,0.1,0.1,0.1
+made,stylegan2,SAMPLES,et,enclosed_share,,,
+made,stylegan2,SAMPLES,all,illegal_share,0.0,0.0,0.125
 """
 
 
@@ -62,9 +68,7 @@ class House:
         self.make_audit()
         self.table = folder / "dice.csv"
         self.table.write_text(TABLE)
-        measured = {name: self.generator / f"{name}.csv" for name in ("fidelity", "annotation")}
-        measured["fidelity"].write_text(FIDELITY)
-        measured["annotation"].write_text(ANNOTATION)
+        measured = self.make_measured()
         self.output = self.folder / "release/stylegan2"
         self.salt = folder.parent / "runs/salt"
         self.sources = Sources(
@@ -125,6 +129,14 @@ class House:
         manifest = {"source": origin, "count": count, "lineage_hash": hash_of(real.meta["lineage"])}
         write_json(path.with_suffix(".json"), manifest | {"sha256": sha256_of_file(path)})
         return path
+
+    def make_measured(self) -> dict[str, Path]:
+        """Fidelity and annotation of the samples."""
+        paths, sha256 = {}, sha256_of_file(self.generator / "samples.zip")
+        for name, table in (("fidelity", FIDELITY), ("annotation", ANNOTATION)):
+            paths[name] = self.generator / f"{name}.csv"
+            paths[name].write_text(table.replace("SAMPLES", sha256))
+        return paths
 
     def make_audit(self, name: str = "audit", images: str = "samples", **changes) -> Path:
         stack = self.generator / f"{images}.zip"

@@ -37,14 +37,15 @@ from understudy.stack.channel_folders import export_folders, import_folders
 from understudy.stack.state_dict import read_state
 
 ROOT = Path(__file__).resolve().parents[2]
-FIDELITY = """dataset,generator,images_of,space,channel,frechet_matched,precision,coverage
-made,stylegan2,synthetic,random,x,1.5,0.5,0.25
-made,stylegan2,test,random,x,0.5,0.75,0.5
+FIDELITY = """dataset,generator,samples_sha256,images_of,space,channel,frechet_matched,precision,coverage
+made,stylegan2,abc,synthetic,random,x,1.5,0.5,0.25
+made,stylegan2,abc,test,random,x,0.5,0.75,0.5
 """
-ANNOTATION = """dataset,generator,label,measure,real,real_test,synthetic
-made,stylegan2,all,illegal_share,0,0,0.5
-made,stylegan2,ed,enclosed_share,0.25,0.5,1
+ANNOTATION = """dataset,generator,samples_sha256,label,measure,real,real_test,synthetic
+made,stylegan2,abc,all,illegal_share,0,0,0.5
+made,stylegan2,abc,ed,enclosed_share,0.25,0.5,1
 """
+OWN = ("made", "stylegan2", "abc")
 CONFIG = """
 datasets:
   made: {phantom: {subjects: 6, size: 32}, test_subjects: 2}
@@ -228,8 +229,8 @@ READERS = [
     Reader("table of Dice", "table", text("dataset,training_set,mean_mean\nmade,real,0.5\n"),
            lambda path: dice_rows(path, "made", "stylegan2", ["ed"]), ".csv"),
     Reader("table of fidelity", "table", text(FIDELITY),
-           lambda path: likeness(path, "made", "stylegan2", ["x"]), ".csv"),
-    Reader("table of annotation", "table", text(ANNOTATION), lambda path: anatomy(path, "made", "stylegan2", ["ed"]),
+           lambda path: likeness(path, OWN, ["x"]), ".csv"),
+    Reader("table of annotation", "table", text(ANNOTATION), lambda path: anatomy(path, OWN, ["ed"]),
            ".csv"),
     Reader("dataset.json of others", "json", json_text(DATASET), read_dataset_json, ".json"),
     Reader("config", "yaml", text(CONFIG), read_config, ".yaml", 2),

@@ -33,6 +33,7 @@ def test_files(bundle):
     assert top == {
         *("images.zip", "images", "weights.safetensors", "audit", "tables", "README.md", "LICENSE", "CITATION.cff"),
         *("croissant.json", "ro-crate-metadata.json", "verify.py", "SHA256SUMS", "privacy.html"),
+        *("datacite.json", ".zenodo.json", "sbom.spdx.json"),
     }
     assert [path.name for path in (folder / "audit").iterdir()] == ["audit.json"]
     assert not list(folder.parent.glob(".stylegan2.*"))
@@ -160,6 +161,8 @@ def test_the_page_has_the_numbers_of_the_study(bundle):
     ("name", "old", "new", "message"),
     [
         ("fidelity", "made,stylegan2,test", "made,diffusion,test", "found 'diffusion' on 'made', expected stylegan2"),
+        ("fidelity", "1.0,", "1.0,0", "was computed from images with SHA-256 '0.*it is out of date"),
+        ("annotation", "stylegan2,", "stylegan2,0", "was computed from images with SHA-256 '0.*it is out of date"),
         ("fidelity", ",random,,t1ce", ",random,,patient_7", "found another space or channel"),
         ("fidelity", "made,stylegan2,test", "made,stylegan2,real", "expected both"),
         ("fidelity", "3.25", "3.25 of phantom_001", "found '3.25 of phantom_001', expected a number"),

@@ -223,6 +223,7 @@ def test_one_picture_has_one_png(house):
     beside = house.sources.images.with_suffix(".json")
     write_json(beside, read_json(beside) | {"sha256": sha256_of_file(house.sources.images)})
     house.make_audit()
+    house.make_measured()
     house.release()
     assert (house.output / "images.zip").read_bytes() == before
 
@@ -245,7 +246,7 @@ def test_no_images(house):
 # ------------------------------------------------------------------------------------------------ weights
 def test_weights_whose_own_samples_failed(house):
     """The released images are filtered and pass; the weights could draw what the filter removed."""
-    house.make_samples(name="filtered")
+    house.make_samples(name="filtered", filtered={"samples_sha256": sha256_of_file(house.sources.images)})
     house.make_audit("filtered_audit", "filtered")
     house.make_audit(
         verdict="fail",

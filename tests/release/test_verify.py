@@ -246,7 +246,7 @@ def test_names_are_told_in_one_printable_line(copy, name, shown):
         (lambda t: t + t[:66] + "/etc/passwd\n", "/etc/passwd', expected a SHA-256"),
         (lambda t: t + t[:66] + "a//b\n", "a//b', expected a SHA-256"),
         (lambda t: t + t[:66] + "a\\b\n", "b', expected a SHA-256"),
-        (lambda t: t + t.splitlines()[0] + "\n", "CITATION.cff twice"),
+        (lambda t: t + t.splitlines()[0] + "\n", ".zenodo.json twice"),
         (lambda t: t.upper(), "is not the one that SHA256SUMS lists"),
         (lambda t: t[:-1], "SHA256SUMS: has changed"),
         (lambda t: t.replace("\n", "\r\n"), "is not the one that SHA256SUMS lists"),

@@ -12,6 +12,7 @@ class Creator(Block):
 
     name: Prose = key(meaning="as in a citation")
     affiliation: Prose = key(None, "hospital or university", use=OPTIONAL)
+    ror: Prose = key(None, "of the affiliation: https://ror.org/05ynxx418", use=OPTIONAL)
     orcid: Prose = key(None, "https://orcid.org/0000-0000-0000-0000", use=OPTIONAL)
 
 
@@ -47,8 +48,8 @@ class Release(Block):
     licence_file: File | None = key(None, "file with the text of the terms")
     creators: list[Creator] = key(
         [],
-        'who answers for the data set: {name: ..., affiliation: ..., orcid: "https://orcid.org/..."}, the'
-        " last two if there are any",
+        'who answers for the data set: {name: ..., affiliation: ..., ror: "https://ror.org/...", orcid: '
+        '"https://orcid.org/..."}, all but the name if there are any',
         remark="[{name: ..., affiliation: ..., orcid: ...}]",
     )
     date: Prose | None = key(

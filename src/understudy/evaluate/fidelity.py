@@ -24,6 +24,7 @@ from .kernel import kernel_distance
 from .neighbours import neighbourhoods
 
 KEYS = ("dataset", "generator", "images_of", "space", "weights", "channel", "reference")
+SAMPLES = "samples_sha256"  # of the stack of synthetic images, so that a release can tell whose numbers these are
 COLUMNS = (
     *KEYS,
     "images",
@@ -44,6 +45,7 @@ COLUMNS = (
     "coverage",
     "inception_score_mean",
     "inception_score_sd",
+    SAMPLES,
     "note",
 )
 MODALITIES = "modalities"  # the channel of a space that takes all of them at once

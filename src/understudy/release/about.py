@@ -10,6 +10,7 @@ IMAGES = ("filtered", "samples")
 # https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions: an identifier, or one of one's own
 _LICENCE = re.compile(r"LicenseRef-[A-Za-z0-9.-]+|[A-Za-z0-9][A-Za-z0-9.-]*\+?")
 _ORCID = re.compile(r"https://orcid\.org/\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
+_ROR = re.compile(r"https://ror\.org/0[a-hj-km-np-tv-z0-9]{6}\d{2}")  # https://ror.readme.io/docs/identifier
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class About:
     dataset: str
     generator: str
     title: str = ""
-    creators: tuple[Mapping[str, str], ...] = ()  # name, and perhaps affiliation, orcid
+    creators: tuple[Mapping[str, str], ...] = ()  # name, and perhaps affiliation, ror, orcid
     licence: str = ""  # SPDX identifier
     licence_url: str = ""
     licence_text: str = field(default="", repr=False)
@@ -61,6 +62,11 @@ class About:
         for person in self.creators:
             if (orcid := person.get("orcid")) and not _ORCID.fullmatch(orcid):
                 found.append(f"release.creators: found orcid {orcid!r}, expected https://orcid.org/0000-0000-0000-0000")
+            if (ror := person.get("ror")) and not (_ROR.fullmatch(ror) and person.get("affiliation")):
+                found.append(
+                    f"release.creators: found ror {ror!r}, expected an address such as https://ror.org/05ynxx418, and "
+                    "the affiliation that it belongs to"
+                )
         return found
 
     @property
@@ -76,6 +82,16 @@ class About:
     @property
     def holders(self) -> str:
         return ", ".join(person["name"] for person in self.creators)
+
+    @property
+    def affiliations(self) -> list[Mapping[str, str]]:
+        """name, and ror if there is one, of each hospital or university once, in the order of the creators."""
+        found: dict[str, dict[str, str]] = {}
+        for person in self.creators:
+            if name := person.get("affiliation"):
+                ror = {"ror": person["ror"]} if person.get("ror") else {}
+                found[name] = {"name": name} | found.get(name, {}) | ror
+        return list(found.values())
 
     @property
     def cite_as(self) -> str:

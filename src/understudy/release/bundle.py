@@ -24,6 +24,7 @@ from understudy.stack.labels import label_names
 from . import verify
 from .about import About
 from .anonymous import commitment, weights_metadata, write_stack, write_weights
+from .archives import datacite, zenodo
 from .audit_result import public_audit, read_audit
 from .card import card
 from .crate import METADATA, crate
@@ -34,6 +35,7 @@ from .privacy_page import privacy_page
 from .privacy_questions import Released
 from .quality import Quality, anatomy, dice_rows, dice_text, likeness
 from .refuse import Sources, refusals
+from .spdx import spdx
 from .terms import citation, licence
 
 _IMAGE = re.compile(r"images/[^/]+/\d{6,}\.png", re.ASCII)
@@ -126,6 +128,8 @@ def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folde
     if folders:
         released = Stack.open(folder / "images.zip")
         export_folders(released, folder / "images", {channel: channel for channel in released.channels})
+        listed = verify.table_of_pictures(released.channels, released.names)
+        write_text_atomically(folder / "images/metadata.csv", listed)
     if sources.weights:
         weights = weights_metadata(sources.weights)
         terms = f"{about.licence}, {about.licence_address}"
@@ -140,12 +144,13 @@ def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folde
 
 
 def _quality(sources: Sources, about: About, stack: Stack) -> Quality:
-    """Of the tables that are given."""
+    """Of the tables that are given. Fidelity and annotation are of the images before a filter, which names them."""
     whose, labels = (about.dataset, about.generator), label_names(stack.meta["labels"])
+    drawn = stack.meta["source"].get("filtered", {}).get("samples_sha256", stack.sha256)
     return Quality(
         dice_rows(sources.table, *whose, labels) if sources.table else (),
-        likeness(sources.fidelity, *whose, stack.channels) if sources.fidelity else (),
-        anatomy(sources.annotation, *whose, labels) if sources.annotation else None,
+        likeness(sources.fidelity, (*whose, drawn), stack.channels) if sources.fidelity else (),
+        anatomy(sources.annotation, (*whose, drawn), labels) if sources.annotation else None,
     )
 
 
@@ -158,7 +163,10 @@ def _write_documents(facts: Facts) -> None:
     write_text_atomically(folder / "privacy.html", privacy_page(facts.audit, _released(facts)))
     shutil.copyfile(verify.__file__, folder / "verify.py")
     write_json(folder / "croissant.json", croissant(facts))
-    write_json(folder / METADATA, crate(facts))
+    write_json(folder / "datacite.json", datacite(facts))
+    write_json(folder / ".zenodo.json", zenodo(facts))
+    write_json(folder / "sbom.spdx.json", spdx(facts))
+    write_json(folder / METADATA, crate(facts, sorted([*verify.files_in(folder), METADATA])))
 
 
 def _released(facts: Facts) -> Released:

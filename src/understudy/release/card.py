@@ -35,6 +35,7 @@ def _head(facts: Facts) -> str:
         "task_categories: [image-segmentation]",
         "tags: [medical, mri, synthetic]",
         f"size_categories: [{next((name for limit, name in _SIZES if count < limit), 'n>1M')}]",
+        *(["configs: [{config_name: default, data_dir: images}]"] if (facts.folder / "images").is_dir() else []),
         "---",
     ]
     return "\n".join([*lines, "", f"# {escape.markdown(about.title)}", "", escape.markdown(facts.summary)])
@@ -85,7 +86,7 @@ def _origin(facts: Facts) -> str:
     lines = [f"The images were {facts.origin}, data set `{facts.about.dataset}`."]
     if "images_seen" in training:
         lines.append(f"The training saw {training['images_seen'] / 1000:g} thousand images, with repetition.")
-    if versions := training.get("versions"):
+    if versions := facts.versions:
         lines.append("Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
     lines.append(
         "This release does not say who the training subjects are: `lineage_commitment` in `stack.json` is an "

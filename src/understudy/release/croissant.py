@@ -1,4 +1,4 @@
-"""croissant.json: the data set for loaders and search engines (MLCommons Croissant 1.0 with its RAI vocabulary).
+"""croissant.json: the data set for loaders and search engines (MLCommons Croissant 1.1 with RAI and PROV).
 
 Addresses are relative, so that it describes the folder that it lies in, wherever that is.
 """
@@ -9,16 +9,17 @@ from understudy.stack.labels import LABEL_CHANNEL
 
 from .facts import Facts
 
-# The context that the format prescribes: https://docs.mlcommons.org/croissant/docs/croissant-spec.html
+# The context that the format prescribes: https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
 _OF_CR = (
-    "citeAs column equivalentProperty extract field fileProperty fileObject fileSet format includes "
-    "isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate "
+    "citeAs column containedIn equivalentProperty extract field fileProperty fileObject fileSet format includes "
+    "isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate "
     "separator source subField transform"
 )
 CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
+    "prov": "http://www.w3.org/ns/prov#",
     "dct": "http://purl.org/dc/terms/",
     "rai": "http://mlcommons.org/croissant/RAI/",
     "sc": "https://schema.org/",
@@ -27,8 +28,9 @@ CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "examples": {"@id": "cr:examples", "@type": "@json"},
+    "description": {"@container": "@language"},
+    "name": {"@container": "@language"},
 }
-DATA = ("images.zip", "weights.safetensors", "audit/audit.json", "tables/dice.csv")
 
 
 def croissant(facts: Facts) -> dict:
@@ -36,7 +38,7 @@ def croissant(facts: Facts) -> dict:
     described = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": facts.slug,
         "alternateName": about.title,
         "description": facts.summary,
@@ -45,11 +47,12 @@ def croissant(facts: Facts) -> dict:
         "datePublished": about.date,
         "version": about.version,
         "citeAs": about.cite_as,
-        "keywords": ["magnetic resonance imaging", "synthetic images", "segmentation", about.generator],
+        "keywords": facts.keywords,
         "isLiveDataset": False,
-        "distribution": [_file(file) for file in facts.files if file.name in DATA] + [_pngs()],
+        "distribution": [_file(file) for file in facts.data] + [_pngs()],
         "recordSet": [_images(facts), _channels(facts), *([_labels(facts)] if facts.labels else [])],
         **_responsible(facts),
+        **_provenance(facts),
     }
     return described | ({"url": about.url} if about.url else {})
 
@@ -138,9 +141,21 @@ def _responsible(facts: Facts) -> dict:
     return {
         "rai:dataCollection": f"The images were {facts.origin}.",
         "rai:dataCollectionType": ["Synthetic"],
+        "rai:hasSyntheticData": True,
         "rai:machineAnnotationTools": ["the generator, which draws image and annotation together"],
         "rai:personalSensitiveInformation": [facts.personal_data],
         "rai:dataUseCases": ["training of segmentation networks", "tests of software", "teaching"],
         "rai:dataLimitations": ["not for diagnosis, not the only test set of a method, not for estimates of frequency"],
         "rai:dataBiases": ["those of the training data set; what is rare there is rarer here"],
+    }
+
+
+def _provenance(facts: Facts) -> dict:
+    """PROV-O, as Croissant 1.1 recommends it; without times, as a release reads no clock."""
+    rules = ", ".join(step.rule for step in facts.steps)
+    made = {"@type": "prov:Activity", "prov:label": f"understudy: {rules}"}
+    return {
+        "prov:wasDerivedFrom": {"@id": "training-data", "@type": "prov:Entity", "prov:label": facts.training_data},
+        "prov:wasGeneratedBy": made,
+        "prov:wasAttributedTo": [{"@type": "prov:Agent", "prov:label": one["name"]} for one in facts.about.creators],
     }

@@ -1,5 +1,6 @@
 """What the documents of a release tell, gathered once: README.md, croissant.json and ro-crate-metadata.json agree."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from understudy.stack.labels import LABEL_CHANNEL, label_names
 
 from .about import About
 from .quality import Quality
+from .steps import Step, steps
 
 # name -> (media type, what it is); a folder ends with /
 KINDS = {
@@ -20,6 +22,7 @@ KINDS = {
         "all images, an uncompressed ZIP with one 8-bit grey PNG for each, and stack.json",
     ),
     "images/": ("", "the same images as a folder for each channel"),
+    "images/metadata.csv": ("text/csv", "which pictures of the folders are of one image, a row each"),
     "weights.safetensors": ("application/octet-stream", "the generator that drew the images, safetensors"),
     "audit/audit.json": ("application/json", "the audit of the images: are any of them copies of training images?"),
     "tables/dice.csv": ("text/csv", "Dice on real test subjects of segmenters trained on these and on real images"),
@@ -27,7 +30,10 @@ KINDS = {
     "privacy.html": ("text/html", "may these images be shared? What a data protection officer and an ethics board ask"),
     "LICENSE": ("text/plain", "the terms of use"),
     "CITATION.cff": ("application/yaml", "how to cite this data set"),
-    "croissant.json": ("application/ld+json", "the data set for programs, Croissant 1.0"),
+    "croissant.json": ("application/ld+json", "the data set for programs, Croissant 1.1"),
+    "datacite.json": ("application/json", "the record of a DOI, DataCite 4.5; the archive adds the DOI"),
+    ".zenodo.json": ("application/json", "the form of an upload to Zenodo, filled in"),
+    "sbom.spdx.json": ("application/spdx+json", "files with their terms, and the programs that made them, SPDX 2.3"),
     "verify.py": ("text/x-python", "checks every file of this folder: python verify.py"),
     "SHA256SUMS": ("text/plain", "the SHA-256 of every file: sha256sum -c SHA256SUMS"),
 }
@@ -37,9 +43,15 @@ ALWAYS = (
     "LICENSE",
     "CITATION.cff",
     "croissant.json",
+    "datacite.json",
+    ".zenodo.json",
+    "sbom.spdx.json",
     "verify.py",
     "SHA256SUMS",
 )  # in every release
+
+
+DATA = ("images.zip", "weights.safetensors", "audit/audit.json", "tables/dice.csv")  # the rest is about these
 
 
 @dataclass(frozen=True)
@@ -81,11 +93,46 @@ class Facts:
             self._hashes[name] = sha256_of_file(self.folder / name)
         return self._hashes[name]
 
+    def sha1(self, name: str) -> str:
+        """SPDX asks for it; nothing is checked by it."""
+        with open(self.folder / name, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
+
     @property
     def files(self) -> list[File]:
         """Those that are finished."""
         there = [(name, self.folder / name) for name in KINDS if (self.folder / name).is_file()]
         return [File(name, *KINDS[name], path.stat().st_size, self.sha256(name)) for name, path in there]
+
+    @property
+    def data(self) -> list[File]:
+        return [file for file in self.files if file.name in DATA]
+
+    @property
+    def steps(self) -> list[Step]:
+        return steps(self.training, self.audit, len(self.stack))
+
+    @property
+    def method(self) -> str:
+        """One sentence on each rule."""
+        parts = [f"{step.rule} {step.what}{_in_brackets(step.parameters)}" for step in self.steps]
+        return f"The images were {self.origin}, with understudy. " + "; ".join(parts) + "."
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the programs that trained the generator, such as torch; empty where nobody knows."""
+        return dict(self.training.get("versions", {}))
+
+    @property
+    def keywords(self) -> list[str]:
+        return ["magnetic resonance imaging", "synthetic images", "segmentation", self.about.generator]
+
+    @property
+    def training_data(self) -> str:
+        """What the images were derived from, without a name of anybody."""
+        return (
+            f"images of the training subjects of the data set {self.about.dataset}, which are not part of this release"
+        )
 
     @property
     def slug(self) -> str:
@@ -115,3 +162,8 @@ class Facts:
             f"{kept.get('count', 0):g} of {self.audit['count']} ({100 * share:.3g} %) are flagged as copies at a false "
             f"positive rate of {100 * self.audit['false_positive_rate']:.3g} %. Names of subjects are not part of it."
         )
+
+
+def _in_brackets(parameters: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{name} {value}" for name, value in parameters.items())
+    return f" ({listed})" if listed else ""

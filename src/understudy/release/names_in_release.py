@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from understudy.files.names_in_text import Names
 from understudy.stack import Stack
 from understudy.stack.tensors import read_header
 
 from .anonymous import WEIGHTS
+from .verify import TABLE
 
 
 def traces(folder: Path, words: Iterable[str]) -> list[str]:
@@ -32,5 +33,9 @@ def _texts(folder: Path) -> Iterator[tuple[str, str]]:
         elif path.suffix == ".safetensors":
             header = read_header(path, WEIGHTS)
             yield f"{name}, header", json.dumps([list(header.entries), header.metadata])
+        elif name == TABLE:
+            cells = path.read_text(encoding="utf-8", errors="replace").replace("\n", ",").split(",")
+            places = (PurePosixPath(cell) for cell in cells)
+            yield name, "\n".join(str(place.parent if place.name in counted else place) for place in places)
         elif path.suffix != ".png":
             yield name, path.read_text(encoding="utf-8", errors="replace")

@@ -15,7 +15,7 @@ from understudy.files.outside import read_rows, shortened
 from understudy.study.sources import REAL, generators_of
 
 TABLE_KEYS = ("dataset", "segmenter", "training_set", "augmentation")  # of tables/dice.csv
-_OWN = ("dataset", "generator")
+_OWN = ("dataset", "generator", "samples_sha256")
 _FIDELITY = (*_OWN, "images_of", "space", "channel", "frechet_matched", "precision", "coverage")
 _ANNOTATION = (*_OWN, "label", "measure", "real", "real_test", "synthetic")
 _SIDES = ("synthetic", "real_test")
@@ -96,10 +96,14 @@ def dice_text(rows: Sequence[Mapping[str, str]]) -> str:
     return file.getvalue()
 
 
-def likeness(path: str | Path, dataset: str, generator: str, channels: Sequence[str]) -> list[Likeness]:
-    """Of fidelity.csv a Likeness for each space and channel that was computed. Raises ValueError."""
+def likeness(path: str | Path, own: Sequence[str], channels: Sequence[str]) -> list[Likeness]:
+    """Of fidelity.csv a Likeness for each space and channel that was computed.
+
+    `own`: data set, generator, and the SHA-256 of the stack of its images as they were drawn. Raises ValueError where
+    the file is of others.
+    """
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
-    for line, row in _own_rows(path, _FIDELITY, dataset, generator):
+    for line, row in _own_rows(path, _FIDELITY, own):
         if not row["frechet_matched"]:  # of a space without weights
             continue
         if not _NAME.fullmatch(row["space"]) or row["channel"] not in (*channels, _MODALITIES):
@@ -117,9 +121,9 @@ def likeness(path: str | Path, dataset: str, generator: str, channels: Sequence[
     ]
 
 
-def anatomy(path: str | Path, dataset: str, generator: str, labels: Sequence[str]) -> Anatomy:
-    """Of annotation.csv. Raises ValueError."""
-    rows = {(row["label"], row["measure"]): row for _, row in _own_rows(path, _ANNOTATION, dataset, generator)}
+def anatomy(path: str | Path, own: Sequence[str], labels: Sequence[str]) -> Anatomy:
+    """Of annotation.csv; as likeness."""
+    rows = {(row["label"], row["measure"]): row for _, row in _own_rows(path, _ANNOTATION, own)}
     wanted = [("all", "illegal_share"), *((label, "enclosed_share") for label in labels)]
     if missing := [" ".join(key) for key in wanted if key not in rows]:
         raise ValueError(f"{path}: found no row {missing[0]}, expected one. Make it again.")
@@ -130,12 +134,18 @@ def anatomy(path: str | Path, dataset: str, generator: str, labels: Sequence[str
     return Anatomy(illegal, (labels[most], enclosed[most]) if in_training[most] > 0 else None)
 
 
-def _own_rows(path: str | Path, columns: Sequence[str], dataset: str, generator: str) -> list[tuple[int, dict]]:
+def _own_rows(path: str | Path, columns: Sequence[str], own: Sequence[str]) -> list[tuple[int, dict]]:
+    dataset, generator, sha256 = own
     rows = read_rows(path, columns, "what score_fidelity writes")
     for line, row in rows:
         if (row["dataset"], row["generator"]) != (dataset, generator):
             found = f"{shortened(row['generator'])} on {shortened(row['dataset'])}"
             raise ValueError(f"{path}, line {line}: found {found}, expected {generator} on {dataset}")
+        if row["samples_sha256"] != sha256:
+            raise ValueError(
+                f"{path}, line {line}: was computed from images with SHA-256 {shortened(row['samples_sha256'][:16])}, "
+                f"expected {sha256[:16]}...: it is out of date. Make it again: -R score_fidelity"
+            )
     return rows
 
 

@@ -29,6 +29,7 @@ import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUMS = "SHA256SUMS"
+TABLE = "images/metadata.csv"
 MOST_SUMS = 1 << 28  # bytes; a line has about 90
 
 # One changed byte in this file must not be able to switch off what finds it: so it is looked for twice, here on its own
@@ -337,10 +338,24 @@ def archive_problems(path):
     return names, about, problems
 
 
+def table_of_pictures(channels, names):
+    """The text of images/metadata.csv: a row for each image, a column for each channel. Loaders of image folders read
+    a column whose name ends with file_name as pictures."""
+    rows = [[channel + "_file_name" for channel in channels]]
+    rows += [[channel + "/" + name for channel in channels] for name in names]
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
 def folder_problems(folder, found, names, about):
     """A line for each PNG outside of the archive that is none of its images, or is not pixels alone."""
     expected = {f"images/{channel}/{name}" for channel in about["channels"] for name in names}
-    problems = [f"{shown(name)}: is no image of images.zip" for name in found if name not in expected]
+    text = table_of_pictures(about["channels"], names).encode()
+    problems = [f"{shown(name)}: is no image of images.zip" for name in found if name not in expected | {TABLE}]
+    if TABLE not in found or os.path.getsize(path_of(folder, TABLE)) != len(text):
+        problems.append(f"{TABLE}: is not the list of these images")
+    else:
+        with open(path_of(folder, TABLE), "rb") as file:
+            problems += [] if file.read() == text else [f"{TABLE}: is not the list of these images"]
     problems += [f"{shown(name)}: is missing, images.zip has it" for name in sorted(expected - set(found))]
     most = most_bytes(about["height"], about["width"])
     for name in sorted(expected & set(found)):
@@ -360,7 +375,7 @@ def image_problems(folder, names):
     problems = [f"images.zip, {problem}" for problem in problems]
     if single and about:
         problems += folder_problems(folder, single, inside, about)
-    return len(inside) + len(single), problems
+    return len(inside) + len([name for name in single if name != TABLE]), problems
 
 
 def main():

@@ -34,6 +34,7 @@ EACH = {  # columns of the files of score_fidelity
     "fidelity.csv": ("dataset", "generator", "space", "channel", "images_of", "note"),
     "annotation.csv": ("dataset", "generator", "label", "measure", "real", "real_test", "synthetic"),
 }
+CHAIN = "samples_sha256"  # a column that links these files to the images: for programs alone
 SPACES = {
     "inception": "Inception features: `frechet` is FID as pytorch-fid computes it, `kernel` is KID.",
     "radimagenet": "Features of a ResNet-50 trained on radiological images (RadImageNet).",
@@ -59,7 +60,8 @@ def read_each(folders: Iterable[Path], name: str) -> pd.DataFrame:
     for folder in folders:
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name}: no such file; expected what score_fidelity writes: snakemake tables")
-        frames.append(read_csv(folder / name, "what score_fidelity writes", EACH[name], dtype={"weights": str}))
+        table = read_csv(folder / name, "what score_fidelity writes", EACH[name], dtype={"weights": str})
+        frames.append(table.drop(columns=CHAIN, errors="ignore"))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -1,0 +1,137 @@
+"""Each format of a release describes the files that are there, and says what the others say: without any validator."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+from house import OPTIONS
+
+from understudy.files.atomic import read_json, sha256_of_file
+from understudy.release.about import About
+from understudy.release.steps import steps
+
+HERE = Path(__file__).parent
+
+
+def test_the_crate_describes_what_is_there(bundle):
+    folder = bundle[1]
+    crate = read_json(folder / "ro-crate-metadata.json")
+    entities = {entity["@id"]: entity for entity in crate["@graph"]}
+    assert len(entities) == len(crate["@graph"])
+    parts = {part["@id"] for part in entities["./"]["hasPart"]}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    pictures = {name for name in there if name.endswith(".png")}
+    assert parts == there - pictures - {"ro-crate-metadata.json"} | {"images/"}
+    for name in parts - {"images/", "SHA256SUMS"}:
+        assert entities[name]["sha256"] == sha256_of_file(folder / name)
+    for name in parts - {"images/"}:
+        assert int(entities[name]["contentSize"]) == (folder / name).stat().st_size
+    references = {
+        value["@id"]
+        for entity in entities.values()
+        for given in entity.values()
+        for value in (given if isinstance(given, list) else [given])
+        if isinstance(value, dict)
+    }
+    assert references - {"https://w3id.org/ro/crate/1.2"} <= entities.keys()
+
+
+def test_the_terms_of_the_crate_are_those_of_its_context(bundle):
+    """ro_crate_terms.json is the part of https://w3id.org/ro/crate/1.2/context that we use (CC0)."""
+    known = read_json(HERE / "ro_crate_terms.json")["@context"].keys()
+    for entity in read_json(bundle[1] / "ro-crate-metadata.json")["@graph"]:
+        kinds = entity["@type"] if isinstance(entity["@type"], list) else [entity["@type"]]
+        assert {key for key in entity if not key.startswith("@")} | set(kinds) <= known
+
+
+def test_croissant_describes_what_is_there(bundle):
+    described = read_json(bundle[1] / "croissant.json")
+    files = {f["contentUrl"]: f for f in described["distribution"] if f["@type"] == "cr:FileObject"}
+    assert set(files) == {"images.zip", "weights.safetensors", "audit/audit.json", "tables/dice.csv"}
+    for name, about in files.items():
+        assert about["sha256"] == sha256_of_file(bundle[1] / name)
+
+
+def test_croissant_says_that_the_images_are_synthetic(bundle):
+    described = read_json(bundle[1] / "croissant.json")
+    assert described["conformsTo"][0] == "http://mlcommons.org/croissant/1.1" and described["rai:hasSyntheticData"]
+    assert "training subjects of the data set made" in described["prov:wasDerivedFrom"]["prov:label"]
+    assert described["prov:wasGeneratedBy"]["prov:label"].endswith("train_generator, sample_generator, audit_samples")
+
+
+def test_the_crate_tells_the_parameters_of_each_rule(bundle):
+    entities = {entity["@id"]: entity for entity in read_json(bundle[1] / "ro-crate-metadata.json")["@graph"]}
+    run = entities["#drawing"]
+    assert [given["@id"] for given in run["object"]] == [
+        *("#train_generator", "#sample_generator", "#audit_samples", "#versions")
+    ]
+    assert "latent_size 4" in entities["#train_generator"]["value"] and "images_seen 9000" in str(entities)
+    assert "seed" not in entities["#train_generator"]["value"]
+    assert entities[run["instrument"]["@id"]]["name"] == "python" and run["endTime"] == OPTIONS["date"]
+
+
+def test_parameters_that_may_name_a_place_are_not_told():
+    """Of a filtered release; options are what a config, perhaps another one, holds."""
+    options = {"batch": 4, "betas": [0.0, 0.99], "start": "/data/patient_7/weights", "seed": 1, "kind": "grey", "x": {}}
+    trained, drawn, kept, judged = steps({"options": options}, {"filtered": True, "dropped": 2, "view": "all"}, 12)
+    assert trained.parameters == {"batch": "4", "betas": "[0.0, 0.99]", "kind": '"grey"'}
+    assert (drawn.parameters, kept.parameters) == ({"count": "12"}, {"dropped": "2"})
+    assert kept.rule == "filter_samples" and judged.parameters == {"view": '"all"'}
+
+
+def test_archives_are_told_the_same(bundle):
+    """DataCite and Zenodo; the two of Ada and Bo work at one hospital, whose ROR one of them gives."""
+    record, form = (read_json(bundle[1] / name) for name in ("datacite.json", ".zenodo.json"))
+    assert record["titles"] == [{"title": form["title"]}] == [{"title": OPTIONS["title"]}]
+    hospital = {"name": "A Hospital", "affiliationIdentifier": "https://ror.org/05ynxx418"}
+    assert [creator["affiliation"] for creator in record["creators"]] == [
+        [hospital | {"affiliationIdentifierScheme": "ROR"}]
+    ] * 2
+    assert form["creators"][0] == {"name": "Ada Example", "affiliation": "A Hospital", "orcid": "0000-0002-1825-0097"}
+    assert form["license"] == record["rightsList"][0]["rightsIdentifier"] == "cc-by-4.0"
+    assert "doi" not in record and "identifiers" not in record  # the archive gives it
+    assert f"images.zip: {(bundle[1] / 'images.zip').stat().st_size} bytes" in record["sizes"]
+
+
+def test_terms_of_ones_own_are_no_licence_of_an_archive(house):
+    own = About.of("made", "stylegan2", OPTIONS | {"licence": "LicenseRef-House", "licence_url": "https://x.example"})
+    house.release(about=own)
+    record, form, sbom = (
+        read_json(house.output / name) for name in ("datacite.json", ".zenodo.json", "sbom.spdx.json")
+    )
+    assert "license" not in form and "LicenseRef-House" in form["notes"]
+    assert record["rightsList"] == [{"rights": "LicenseRef-House", "rightsUri": "https://x.example"}]
+    assert sbom["hasExtractedLicensingInfos"] == [
+        {"licenseId": "LicenseRef-House", "name": "House", "extractedText": "See https://x.example"}
+    ]
+
+
+def test_the_bill_of_materials_lists_every_file_and_its_sums(bundle):
+    folder, sbom = bundle[1], read_json(bundle[1] / "sbom.spdx.json")
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.suffix != ".png"}
+    listed = {file["fileName"].removeprefix("./"): file for file in sbom["files"]}
+    assert set(listed) == there - {"sbom.spdx.json", "ro-crate-metadata.json", "SHA256SUMS"}
+    for name, file in listed.items():
+        sums = {one["algorithm"]: one["checksumValue"] for one in file["checksums"]}
+        content = (folder / name).read_bytes()
+        assert sums == {"SHA1": hashlib.sha1(content).hexdigest(), "SHA256": hashlib.sha256(content).hexdigest()}
+    assert len({file["SPDXID"] for file in listed.values()}) == len(listed)
+    assert {one["name"] for one in sbom["packages"]} == {OPTIONS["title"], "numpy", "python", "torch", "understudy"}
+
+
+def test_a_table_of_pictures_is_for_image_folders_alone(bundle, house):
+    rows = (bundle[1] / "images/metadata.csv").read_text().splitlines()
+    assert rows[0] == "t1_file_name,t1ce_file_name,t2_file_name,flair_file_name,seg_file_name" and len(rows) == 13
+    assert all((bundle[1] / "images" / name).is_file() for row in rows[1:] for name in row.split(","))
+    front = yaml.safe_load((bundle[1] / "README.md").read_text().split("---")[1])
+    assert front["configs"] == [{"config_name": "default", "data_dir": "images"}]
+    house.release()
+    assert "configs" not in (house.output / "README.md").read_text() and not (house.output / "images").exists()
+
+
+@pytest.mark.parametrize("creator", [{"ror": "05ynxx418", "affiliation": "A"}, {"ror": "https://ror.org/05ynxx418"}])
+def test_an_identifier_of_an_organization_needs_its_form_and_its_name(creator):
+    about = About.of("made", "stylegan2", OPTIONS | {"creators": [{"name": "A"} | creator]})
+    (problem,) = about.problems()
+    assert problem.startswith(f"release.creators: found ror {creator['ror']!r}, expected an address")
