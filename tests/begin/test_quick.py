@@ -101,4 +101,4 @@ def test_ten_subjects_come_to_a_report(rehearsed):
     for name in ("dice", "fidelity", "audit"):
         assert (results / f"tables/{name}.md").read_text().startswith(REHEARSAL)
     audit = json.loads((results / "mine/generators/stylegan2/audit.json").read_text())
-    assert audit["verdict"] == "cannot say"
+    assert audit["verdict"] in ("cannot say", "fail")  # of two test subjects, never `pass`

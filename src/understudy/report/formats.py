@@ -43,11 +43,10 @@ def write_table(
     The CSV comes last: it is the output that others wait for, and what people read lies beside it then.
     """
     table = TABLES[name]
-    note = f"{REHEARSAL} " * rehearsal + (note or table.caption)
-    shown = function(table.shown_by)(frame, note, table.decimals)
+    shown = function(table.shown_by)(frame, note or table.caption, table.decimals)
     texts = {
-        "md": "\n".join(map(markdown_part, shown)),
-        "tex": "\n".join(map(latex_part, shown)),
+        "md": f"{REHEARSAL}\n\n" * rehearsal + "\n".join(map(markdown_part, shown)),
+        "tex": f"{escape.latex_comment(REHEARSAL)}\n" * rehearsal + "\n".join(map(latex_part, shown)),
         "csv": csv_text(frame),
     }
     for suffix, text in texts.items():
