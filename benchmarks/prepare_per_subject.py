@@ -29,6 +29,7 @@ from understudy.stack.archive import Stack, encode_png
 BAR = 1.5
 IMAGES = {
     "size": 256,
+    "downsample": 1,
     "channels": ["t1", "t1ce", "t2", "flair", "seg"],
     "labels": {"ncr_net": 51, "ed": 102, "et": 204},
     "decisive": "t1",

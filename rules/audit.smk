@@ -232,5 +232,7 @@ rule compare_audits:
         runtime=30,
     params:
         results=results_folder,
+        rehearsal=REHEARSED,
     shell:
-        'python "$UNDERSTUDY/scripts/compare_audits.py" --summaries {input:q} --output {params.results:q}/tables > {log:q} 2>&1'
+        'python "$UNDERSTUDY/scripts/compare_audits.py" --summaries {input:q} {params.rehearsal:q}'
+        " --output {params.results:q}/tables > {log:q} 2>&1"

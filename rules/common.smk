@@ -40,7 +40,7 @@ shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 
 from snakemake.exceptions import WorkflowError
 
-from understudy.config.study import complete, load_yaml
+from understudy.config.study import REHEARSAL, complete, load_yaml
 from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
 from understudy.study.grid import accepted, all_training_sets, ensembles, grid, models
@@ -95,6 +95,7 @@ def in_generator(path):
 
 STUDY = in_results("config.yaml")  # what was asked for, defaults included
 SALT = salt_file(config)
+REHEARSED = ["--rehearsal"] * config["rehearsal"]  # for tables made without a config
 SETTINGS = settings(config)  # all that is trained
 GRID = list(grid(config))  # of these, what the main tables hold
 LOOKS = looks_of(config)  # repeats at each look; one look where they are fixed
@@ -178,6 +179,7 @@ def tables_made_by(name, caption="tables"):
 NAMED = {
     "results": config["results"],
     "runs": config["runs"],
+    "rehearsal": config["rehearsal"],
     "datasets": {
         name: {"published": dataset["published"]}
         for name, dataset in config["datasets"].items()

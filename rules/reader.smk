@@ -80,7 +80,8 @@ rule read_answers:
         results=results_folder,
         options=reader_options(READER_PLAN),
         published=canonical_json(published_names(config)),
+        rehearsal=REHEARSED,
     shell:
         'python "$UNDERSTUDY/scripts/read_answers.py" --keys {input.key:q} --answers {input.answers:q} --options {params.options:q}'
-        " --published {params.published:q} --tables {params.results:q}/tables --figures {params.results:q}/figures"
+        " --published {params.published:q} {params.rehearsal:q} --tables {params.results:q}/tables --figures {params.results:q}/figures"
         " > {log:q} 2>&1"

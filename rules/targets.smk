@@ -122,6 +122,8 @@ for look in range(1, len(LOOKS)):
 
 
 onsuccess:
+    if config["rehearsal"]:
+        print(f"\n{REHEARSAL}")
     if accepted(config) and "challenge" in workflow.dag_settings.targets:
         print(f"\n{Path(in_results('tables/leaderboard.md')).read_text()}")
     if Path(in_results("tables")).is_dir():

@@ -13,10 +13,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summaries", type=Path, nargs="+", required=True, help="audit.json of every set of images")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables, results/tables")
+    parser.add_argument("--rehearsal", action="store_true", help="the table says that it is no result")
     a = parser.parse_args()
     with named_os_errors():
         for table in made_by("compare_audits"):
-            write_table(a.output, table.name, table.build(read_audits(a.summaries)))
+            write_table(a.output, table.name, table.build(read_audits(a.summaries)), rehearsal=a.rehearsal)
 
 
 if __name__ == "__main__":

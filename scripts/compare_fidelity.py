@@ -20,7 +20,8 @@ def main() -> None:
         config = config_argument(args.config)
         folders = args.folders or [Path(generator_folder(config["results"], *one)) for one in made_sources(config)]
         for table in made_by("compare_fidelity"):
-            write_table(args.output, table.name, table.build((folders, published_names(config))))
+            frame = table.build((folders, published_names(config)))
+            write_table(args.output, table.name, frame, rehearsal=config["rehearsal"])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main() -> None:
         results, runs = Path(config["results"]), Path(config["runs"])
         for table in made_by("compare_generators"):
             frame = table.build((results, runs, list(config["datasets"]), list(config["generators"])))
-            write_table(args.output, table.name, frame)
+            write_table(args.output, table.name, frame, rehearsal=config["rehearsal"])
 
 
 if __name__ == "__main__":

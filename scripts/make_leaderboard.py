@@ -37,7 +37,7 @@ def main() -> None:
         challenge = Challenge(config["imports"], read_audits(a.audits), *tables)
         (table,) = made_by("make_leaderboard")
         board = table.build(challenge)
-        write_table(a.tables, table.name, board)
+        write_table(a.tables, table.name, board, rehearsal=config["rehearsal"])
         for path in a.entries:
             entry = path.stem
             manifest = read_manifest(config["results"], m.datasets[0], entry) if entry in accepted(config) else None

@@ -38,7 +38,7 @@ def main() -> None:
         write_tables(args.output, made_by("make_tables"), study)
         if args.config and args.so_far:
             missing = TABLES["missing"].build((trained, config["results"], config["runs"]))
-            write_table(args.output, "missing", missing)
+            write_table(args.output, "missing", missing, rehearsal=config["rehearsal"])
 
 
 if __name__ == "__main__":

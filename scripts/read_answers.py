@@ -24,10 +24,11 @@ def main() -> None:
     parser.add_argument("--published", type=json_argument, default={}, help="JSON, dataset -> brats2020, brats2021")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the figure")
+    parser.add_argument("--rehearsal", action="store_true", help="the tables say that they are no result")
     a = parser.parse_args()
     with named_os_errors():
         answers = read_answers(a.answers, read_keys(a.keys))
-        reading = Reading(answers, a.published, a.options)
+        reading = Reading(answers, a.published, a.options, a.rehearsal)
         read = len(answers) > 0
         write_tables(a.tables, [t for t in made_by("read_answers") if read or t.name == PLAN], reading)
         if read:

@@ -339,6 +339,14 @@ def test_weights_that_draw_without_their_guard_are_not_released():
         complete({**config, "release": {**released, "weights": True}})
 
 
+def test_a_rehearsal_is_not_released():
+    released = {**SMALL, "release": {"generators": ["stylegan2"], **SMALL["release"]}}
+    assert complete(released)["rehearsal"] is False
+    with pytest.raises(ValueError, match="release.generators: found stylegan2; allowed: none, as this study is a `reh"):
+        complete({**released, "rehearsal": True})
+    complete({**SMALL, "rehearsal": True})
+
+
 def test_a_release_of_subjects_that_everybody_can_draw():
     config = {**SMALL, "release": {"generators": ["stylegan2"], **SMALL["release"]}}
     assert complete(config)["datasets"]["made"]["draw"] == "secret"

@@ -197,7 +197,7 @@ def test_a_file_that_is_not_there_is_one_line(stacks, tmp_path, given, message):
 
 def study_in(folder):
     """The parts of a config that the tables of images need, as a rule hands them on."""
-    return "--config", json.dumps({"results": str(folder), "datasets": {"d": {"published": None}}})
+    return "--config", json.dumps({"results": str(folder), "rehearsal": False, "datasets": {"d": {"published": None}}})
 
 
 def test_a_table_needs_what_it_is_made_of(tmp_path):

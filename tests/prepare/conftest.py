@@ -13,6 +13,7 @@ def raw(tmp_path) -> Raw:
 def images() -> dict:
     return {
         "size": 32,
+        "downsample": 1,
         "channels": list(CHANNELS),
         "labels": {"ncr_net": 51, "ed": 102, "et": 204},
         "decisive": "t1",

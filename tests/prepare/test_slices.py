@@ -87,13 +87,13 @@ def test_grey_is_rounded_half_up_exactly(maximum):
     expected = [(2 * 255 * n + maximum) // (2 * maximum) for n in v.tolist()]
     for dtype in (np.int16, np.uint16, np.int32, np.float32, np.float64):
         x = v.astype(dtype)
-        np.testing.assert_array_equal(grey_scale(x)(x), expected)
-    assert grey_scale(np.array([0, 255 * 2], np.int16))(np.array([1], np.int16)) == [1]  # 0.5 goes up
+        np.testing.assert_array_equal(grey_scale(x.max(), x.dtype)(x), expected)
+    assert grey_scale(255 * 2, np.int16)(np.array([1], np.int16)) == [1]  # 0.5 goes up
 
 
 def test_integers_too_large_for_a_table():
     x = np.array([0, 2**30, 2**31 - 1], np.int64)
-    assert grey_scale(x)(x).tolist() == [0, 128, 255]
+    assert grey_scale(x.max(), x.dtype)(x).tolist() == [0, 128, 255]
 
 
 # ---- the stacks -----------------------------------------------------------------------------------------------------

@@ -153,6 +153,7 @@ def test_images_of_other_weights_or_of_nobody_known(house):
         ({"title": "", "creators": []}, ["release.title: found none", "release.creators: found none"]),
         ({"date": None}, ["release.date: found none"]),
         ({"date": "31.1.2026"}, ["release.date: found '31.1.2026', expected a day such as 2026-01-31"]),
+        ({"rehearsal": True}, ["rehearsal: found true, expected a study"]),
         ({"date": "20260131"}, ["release.date: found '20260131'"]),
         ({"creators": [{"name": "A", "orcid": "0000-0002-1825-0097"}]}, ["found orcid '0000-0002-1825-0097'"]),
     ],

@@ -61,7 +61,7 @@ class Reader:
     def __init__(self, folder: Path):
         (folder / "understudy").mkdir()
         self.project, self.data, self.begun = Project(folder / "understudy"), folder / "data", folder / "begun"
-        for name in (CONFIG, "config/config.yaml", "study.yaml"):
+        for name in (CONFIG, "config/mine_quick.yaml", "config/config.yaml", "study.yaml"):
             self.project.write(name, STUDY)
         raw = Raw(self.data)
         for seed in range(4):

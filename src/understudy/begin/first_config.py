@@ -21,6 +21,7 @@ from understudy.files.outside import read_text
 from understudy.prepare.splits import draw_split
 
 from .recognise import Found
+from .rehearsal import rehearsal_file, rehearsal_text
 from .survey import Survey
 
 TEST_SHARE = 0.2
@@ -37,11 +38,12 @@ class Written:
     open: list[str]
 
 
-def plan(found: Found, seen: Survey, config: Path, recommended: Path) -> Written:
+def plan(found: Found, seen: Survey, config: Path, recommended: Path, demo: Path | None) -> Written:
     """What is to be written, nothing of it yet.
 
     Args:
         recommended: config/lean.yaml.
+        demo: config/demo.yaml, where a rehearsal is to be written as well.
     Raises:
         ValueError: the config would not be valid (a folder whose name no study can carry), or is there already.
     """
@@ -50,14 +52,18 @@ def plan(found: Found, seen: Survey, config: Path, recommended: Path) -> Written
     given = {"datasets": {dataset: {"root": str(found.root), **_layout(found, seen), **split}}}
     given |= {"images": _images(found, seen), **_without_t1ce(found, seen)}
     rest, left_out = _rest(read_text(recommended, "the config that is recommended, in a checkout"), seen.size)
-    body = f"{given_text(given, _notes(found, seen, dataset))}\n{rest}"
-    text = f"{_head(found, seen, open_ + left_out)}{body}"
-    for path in (config, config.with_suffix(".png"), *texts):
+    notes = _notes(found, seen, dataset)
+    configs = {config: f"{_head(found, seen, open_ + left_out)}{given_text(given, notes)}\n{rest}"}
+    if demo:
+        path = rehearsal_file(config)
+        configs[path] = rehearsal_text(given, notes, path, demo)
+    for path in (*configs, config.with_suffix(".png"), *texts):
         if path.exists():
             raise ValueError(f"{path}: found a file, expected none: nothing is overwritten. Remove it, or name another "
                              "config with --output.")  # fmt: skip
-    complete(_without_files(yaml.safe_load(text), dataset))
-    return Written(config, {config: text, **texts}, open_ + left_out)
+    for text in configs.values():
+        complete(_without_files(yaml.safe_load(text), dataset))
+    return Written(config, {**configs, **texts}, open_ + left_out)
 
 
 def write(planned: Written) -> None:

@@ -1,6 +1,7 @@
 """`understudy init FOLDER`: looks at a folder of images with annotations and writes a config for it.
 
 It reads names of all files and voxels of a few subjects; `snakemake prepare` checks the rest. Nothing is overwritten.
+With --quick it writes a second config, a rehearsal: small images, small networks, no result.
 """
 
 import argparse
@@ -14,10 +15,12 @@ from understudy.run.command_line import named_os_errors
 
 from .first_config import plan, write
 from .recognise import Found, recognise
+from .rehearsal import rehearsal_file
 from .slices_picture import draw
 from .survey import LOOKED, Survey, survey
 
-_RECOMMENDED = Path(__file__).with_name("lean.yaml")  # a link to config/lean.yaml; a wheel has the file itself
+# links to the files of config/; a wheel has the files themselves
+_RECOMMENDED, _DEMO = (Path(__file__).with_name(name) for name in ("lean.yaml", "demo.yaml"))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("config/mine.yaml"), help="the config (%(default)s)")
     parser.add_argument("--name", default="mine", help="of the data set: small letters, digits and _ (%(default)s)")
     parser.add_argument("--channels", nargs="+", metavar="NAME", help="of those that are found, the modalities to take")
+    parser.add_argument("--quick", action="store_true", help="also write OUTPUT_quick.yaml, a rehearsal in minutes")
 
 
 def command(arguments: argparse.Namespace) -> None:
@@ -37,7 +41,7 @@ def command(arguments: argparse.Namespace) -> None:
         found = recognise(arguments.folder, arguments.name)
         _choose(found, arguments.channels)
         seen = survey(found)
-        planned = plan(found, seen, arguments.output, _RECOMMENDED)
+        planned = plan(found, seen, arguments.output, _RECOMMENDED, _DEMO if arguments.quick else None)
         write(planned)
         picture = arguments.output.with_suffix(".png")
         draw(seen, picture)
@@ -49,6 +53,8 @@ def command(arguments: argparse.Namespace) -> None:
         print(f"{path}: written")
     print(f"{picture}: look at it: are orientation and labels right? It shows patients")
     print(f"next: snakemake prepare --profile profiles/local --configfile {arguments.output}")
+    if arguments.quick:
+        print(f"rehearsal: snakemake --profile profiles/local --configfile {rehearsal_file(arguments.output)}")
 
 
 def _choose(found: Found, channels: Sequence[str] | None) -> None:

@@ -17,7 +17,20 @@ Label = word("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "letters, digits and _ . -, as tabl
 class Images(Block):
     """How volumes become slices (published study, section 2 of its methods)."""
 
-    size: int = key(256, "pixels along each side after zero padding", remark="pixels after zero padding", ge=16)
+    size: int = key(
+        256,
+        "pixels along each side of an image, after zero padding and `downsample`",
+        remark="pixels after zero padding",
+        ge=16,
+    )
+    downsample: int = key(
+        1,
+        "voxels along each side of an area of a slice that becomes one pixel: modalities by their mean, the annotation "
+        "by majority (docs/data.md). A slice is padded to size x downsample. 1: a voxel is a pixel",
+        remark="voxels along a side that become one pixel; 1: as they are",
+        ge=1,
+        le=16,
+    )
     channels: Annotated[list[Channel], Once()] = key(
         ["t1", "t1ce", "t2", "flair", "seg"],
         "modalities, in the one order used everywhere, and the annotation `seg` as the last channel",

@@ -74,6 +74,8 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     if unknown := [name for name in release["generators"] if name not in config["generators"]]:
         known = ", ".join(config["generators"]) or "none, as there are no generators"
         yield "release.generators", f"found {', '.join(unknown)}; allowed: {known}"
+    if release["generators"] and config["rehearsal"]:
+        yield "release.generators", f"found {release['generators'][0]}; allowed: none, as this study is a `rehearsal`"
     for name in ("title", "licence", "creators", "date"):
         if release["generators"] and not release[name]:
             yield f"release.{name}", "found none; a release needs one (see docs/release.md)"

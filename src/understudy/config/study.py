@@ -26,6 +26,9 @@ from .reader_study import ReaderStudy
 from .reading import completed, read_block
 from .release import Release
 
+REHEARSAL = (
+    "This is a rehearsal, and no result: small images, small networks and few repeats, to see that everything runs."
+)
 RULES = (images, datasets, experiments, audit, evaluation, release, reader_study, imports)
 
 
@@ -54,6 +57,12 @@ class Study(Block):
     results: File = key("results", "folder of all results", min_length=1)
     runs: File = key("runs", "folder of resumable trainings, kept through failures", min_length=1)
     seed: int = key(1, "random seed of splits, weights, order and noise", ge=0)
+    rehearsal: bool = key(
+        False,
+        "true: numbers too small for a result, as `understudy init --quick` writes them. Page and tables say so on "
+        "top, and nothing is released",
+        remark="true: everything says that it is no result, and nothing is released",
+    )
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)] = key(
         meaning="name -> where its subjects are and how they are split"
     )

@@ -63,7 +63,7 @@ def write_report(
     material = Material.of_config(
         config, fidelity=fidelity, audits=audits, experiments=experiments, readers=readers, shareable=shareable
     )
-    made = page(TITLE, top_of_page(material), sections(material), banner(shareable))
+    made = page(TITLE, top_of_page(material), sections(material), banner(shareable, material.rehearsal))
     if shareable:
         check_page(made, material.manifests)
     write_text_atomically(output, made)

@@ -33,7 +33,7 @@ class Settings:
 
     root: Path
     channels: tuple[str, ...]
-    size: int
+    padded: int  # pixels along a side that a slice is padded to
     orientation: str
     labels: tuple[str, ...]
     work: Path
@@ -55,7 +55,7 @@ def index_subjects(
     Args:
         options: config datasets.NAME: layout, labels, split or test_subjects, draw, subjects, identities.
         salt: of the study, to draw test subjects with.
-        images: config images: size, channels, labels, decisive, orientation.
+        images: config images: size, downsample, channels, labels, decisive, orientation.
         work: folder for the finished checks of single subjects.
     Raises:
         ValueError: one line per problem of files, names, split and volumes, of all subjects at once.
@@ -75,7 +75,7 @@ def index_subjects(
     settings = Settings(
         Path(root),
         tuple(images["channels"]),
-        images["size"],
+        side_of_padded(images),
         images["orientation"],
         tuple(label_names(images["labels"])),
         Path(work),
@@ -120,6 +120,11 @@ def read_index(path: str | Path) -> list[dict[str, str]]:
     return rows
 
 
+def side_of_padded(images: Mapping) -> int:
+    """Pixels along each side that a slice is padded to, before areas of them become one pixel (config `images`)."""
+    return images["size"] * images["downsample"]
+
+
 def check_subject(settings: Settings, subject: Subject) -> dict:
     """{"row": columns of subjects.csv, "problems": lines}; from the work folder where nothing changed since."""
     key = hash_of([CHECKS, _as_json(settings), subject.layout.labels, subject.files, _state(settings.root, subject)])
@@ -138,7 +143,7 @@ def check_subject(settings: Settings, subject: Subject) -> dict:
 
 
 def _as_json(settings: Settings) -> list:
-    return [settings.channels, settings.size, settings.orientation, settings.labels]
+    return [settings.channels, settings.padded, settings.orientation, settings.labels]
 
 
 def _state(root: Path, subject: Subject) -> list:
@@ -158,7 +163,7 @@ def _check_volumes(settings: Settings, subject: Subject) -> tuple[dict, list[str
             continue
         first = first or volumes[0]
         problems += [
-            f"{subject.name}  {volumes[0].path}: {text}" for text in _geometry(volumes[0], first, settings.size)
+            f"{subject.name}  {volumes[0].path}: {text}" for text in _geometry(volumes[0], first, settings.padded)
         ]
         for channel, volume in zip(channels, volumes, strict=True):
             columns, found = _check_values(volume, channel, settings, subject.layout)
@@ -173,7 +178,7 @@ def _check_volumes(settings: Settings, subject: Subject) -> tuple[dict, list[str
     return row, problems
 
 
-def _geometry(volume: Volume, first: Volume, size: int) -> list[str]:
+def _geometry(volume: Volume, first: Volume, padded: int) -> list[str]:
     """What is wrong with shape and place of a volume, compared with the subject's first."""
     if volume.stored_shape != first.stored_shape:
         return [f"found shape {volume.stored_shape}, expected {first.stored_shape} as in {first.path.name}."]
@@ -184,8 +189,8 @@ def _geometry(volume: Volume, first: Volume, size: int) -> list[str]:
             "All files of a subject must lie in one grid: register and resample them first."
         )
     x, y, _ = volume.data_XYZ.shape
-    if volume is first and max(x, y) > size:
-        problems.append(f"found slices of {x} x {y} pixels, expected at most {size} x {size}. Raise images.size.")
+    if volume is first and max(x, y) > padded:
+        problems.append(f"found slices of {x} x {y} pixels, expected at most {padded} x {padded}. Raise images.size.")
     return problems
 
 

@@ -5,6 +5,10 @@ levels; slices are zero padded to a square. A slice is kept where the share of i
 lies above a threshold, before rounding, exceeds a fraction. train.zip holds the kept slices, test.zip all of them and,
 in its meta, which were kept.
 
+With `downsample` k, areas of k x k padded pixels become one pixel (downsample.py). Which slices are kept is decided
+before, so it does not depend on k; the mean of the voxels is taken before they are rounded to grey levels; and the
+spacing in the meta is that of the pixels in the stack.
+
 A volume in LPS order x_XYZ gives the slices x_XYZ[:, :, k].T, (Y, X): rows run from anterior at the top to posterior,
 columns from the patient's right at the left to the patient's left. That is the radiological convention.
 """
@@ -23,7 +27,8 @@ from understudy.files.outside import first_twice
 from understudy.stack import Stack, StackWriter
 from understudy.stack.labels import LABEL_CHANNEL
 
-from .index import read_index
+from .downsample import area_majority, area_sums
+from .index import read_index, side_of_padded
 from .layouts import PRESETS, by_file, layouts_of
 from .nifti import Volume, read_volumes
 from .splits import SPLITS, check_identities, how_drawn
@@ -38,6 +43,8 @@ class Rule:
     """How a subject becomes slices: config `images`, and what each raw label value is in grey."""
 
     size: int
+    downsample: int
+    padded: int  # pixels along a side of a padded slice
     channels: tuple[str, ...]
     decisive: str
     intensity_threshold: float
@@ -109,12 +116,12 @@ def _check_rows(index: str | Path, rows: Sequence[Mapping], images: Mapping) -> 
 
 def _check_volume(task: "Task", volume: Volume, channel: str, decisive: Volume) -> None:
     """What the index has seen, looked at once more: an index may be another's. Raises ValueError."""
-    shape, size = volume.data_XYZ.shape, task.rule.size
+    shape, size = volume.data_XYZ.shape, task.rule.padded
     values = set(np.unique(volume.data_XYZ).tolist()) if channel == LABEL_CHANNEL else set()
     if shape != decisive.data_XYZ.shape or max(shape[:2]) > size or values - {0, *task.rule.grey}:
         raise ValueError(
             f"{task.row['subject']}  {volume.path}: found shape {shape} or label values that do not fit "
-            f"{decisive.path.name} and images of {size} pixels. Run index_subjects again."
+            f"{decisive.path.name} and slices of {size} pixels. Run index_subjects again."
         )
 
 
@@ -163,17 +170,17 @@ def _write_cut(task: Task, path: Path) -> None:
         volumes = dict(zip(files[file], _read_unchanged(task, file, files[file]), strict=True))
         if numbers is None:
             decisive = volumes[rule.decisive]
-            fraction_Z = bright_fraction(decisive.data_XYZ, rule.intensity_threshold, rule.size)
+            fraction_Z = bright_fraction(decisive.data_XYZ, rule.intensity_threshold, rule.padded)
             included = np.flatnonzero(fraction_Z > rule.area_fraction)
             numbers = np.arange(len(fraction_Z)) if task.whole else included
             images_NCHW = np.zeros((len(numbers), len(rule.channels), rule.size, rule.size), np.uint8)
         for channel, volume in volumes.items():
             _check_volume(task, volume, channel, decisive)
-            scale = _grey_of_labels(rule.grey) if channel == LABEL_CHANNEL else grey_scale(volume.data_XYZ)
-            _fill(images_NCHW[:, rule.channels.index(channel)], volume.data_XYZ, numbers, scale)
+            reduced = _labels_reduced(rule) if channel == LABEL_CHANNEL else _grey_reduced(rule, volume.data_XYZ)
+            _fill(images_NCHW[:, rule.channels.index(channel)], volume.data_XYZ, numbers, rule.padded, reduced)
     about = {
         "included": included.tolist(),
-        "spacing_mm": list(decisive.spacing_mm[::-1]),
+        "spacing_mm": [decisive.spacing_mm[2], *(mm * rule.downsample for mm in decisive.spacing_mm[1::-1])],
         "largest_fraction": float(fraction_Z.max()),
     }
     shape = {"channels": rule.channels, "labels": {}, "height": rule.size, "width": rule.size}
@@ -205,19 +212,16 @@ def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int) -> np.ndarra
     return np.count_nonzero(above, axis=(1, 2)) / (size * size)
 
 
-def grey_scale(x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The function voxels -> uint8 grey: v / max(v) * 255 rounded half up, exactly for whole numbers."""
-    high = x_XYZ.max()
-    if x_XYZ.dtype.kind not in "iu" or high >= _TABLE:
+def grey_scale(high: float, dtype: type) -> Callable[[np.ndarray], np.ndarray]:
+    """The function voxels of `dtype` -> uint8 grey: v / high * 255 rounded half up, exactly for whole numbers."""
+    if np.dtype(dtype).kind not in "iu" or high >= _TABLE:
         return lambda voxels: np.floor(voxels.astype(np.float64) * 255 / float(high) + 0.5).astype(np.uint8)
     whole, maximum = np.arange(int(high) + 1), int(high)
     table = ((2 * 255 * whole + maximum) // (2 * maximum)).astype(np.uint8)
     # float32 arithmetic is four times faster than a table; taken where it gives the table for every possible value,
     # as it does below maxima of 14 000. The half is raised by half the distance between a tie and its neighbours.
-    slope, half = np.float32(255 / maximum), np.float32(0.5 + 1 / (4 * maximum))
-    if np.array_equal((whole.astype(x_XYZ.dtype) * slope + half).astype(np.uint8), table):
-        return partial(_scaled, slope=slope, half=half)
-    return lambda voxels: table[voxels]
+    scaled = partial(_scaled, slope=np.float32(255 / maximum), half=np.float32(0.5 + 1 / (4 * maximum)))
+    return scaled if np.array_equal(scaled(whole.astype(dtype)), table) else lambda voxels: table[voxels]
 
 
 def _scaled(voxels: np.ndarray, slope: np.float32, half: np.float32) -> np.ndarray:
@@ -225,24 +229,38 @@ def _scaled(voxels: np.ndarray, slope: np.float32, half: np.float32) -> np.ndarr
     return np.add(grey, half, out=grey).astype(np.uint8)
 
 
-def _grey_of_labels(grey: Mapping[int, int]) -> Callable[[np.ndarray], np.ndarray]:
-    """The function raw label values -> grey levels. The index has seen that there are no other values."""
-    table = np.zeros(max(grey) + 1, np.uint8)
-    table[list(grey)] = list(grey.values())
-    return lambda voxels: table[voxels.astype(np.intp)]
+def _grey_reduced(rule: Rule, x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The function padded slice -> grey image of a modality. A sum of k * k voxels is scaled by k * k * the maximum, so
+    that a mean is rounded once."""
+    k, high = rule.downsample, x_XYZ.max()
+    if k == 1:
+        return grey_scale(high, x_XYZ.dtype)
+    high = high.astype(np.float64) * k * k
+    dtype = np.uint32 if x_XYZ.dtype.kind in "iu" and high < _TABLE else np.float64
+    scale = grey_scale(high, dtype)
+    return lambda padded_HW: scale(area_sums(padded_HW, k, dtype))
 
 
-def _fill(images_NHW: np.ndarray, x_XYZ: np.ndarray, numbers: np.ndarray, scale: Callable) -> None:
-    """Puts the scaled slices into the middle of the zero images; an odd pixel more goes below and right."""
-    size, (width, height, _) = images_NHW.shape[1], x_XYZ.shape
-    top, left = (size - height) // 2, (size - width) // 2
-    for image_HW, k in zip(images_NHW, numbers, strict=True):
-        image_HW[top : top + height, left : left + width] = scale(x_XYZ[:, :, k].T)
+def _labels_reduced(rule: Rule) -> Callable[[np.ndarray], np.ndarray]:
+    """The function padded slice -> grey image of an annotation. The index has seen that there are no other values."""
+    table = np.zeros(max(rule.grey) + 1, np.uint8)
+    table[list(rule.grey)] = list(rule.grey.values())
+    return lambda padded_HW: area_majority(table[padded_HW.astype(np.intp)], rule.downsample)
+
+
+def _fill(images_NHW: np.ndarray, x_XYZ: np.ndarray, numbers: np.ndarray, padded: int, reduced: Callable) -> None:
+    """Puts the slices into the middle of zeros, an odd pixel more below and right, and what they become into images."""
+    padded_HW, (width, height, _) = np.zeros((padded, padded), x_XYZ.dtype), x_XYZ.shape
+    top, left = (padded - height) // 2, (padded - width) // 2
+    for image_HW, z in zip(images_NHW, numbers, strict=True):
+        padded_HW[top : top + height, left : left + width] = x_XYZ[:, :, z].T
+        image_HW[:] = reduced(padded_HW)
 
 
 def _rule(images: Mapping, grey: Mapping[int, int]) -> Rule:
-    names = ("size", "decisive", "intensity_threshold", "area_fraction", "orientation")
-    return Rule(channels=tuple(images["channels"]), grey=grey, **{name: images[name] for name in names})
+    names = ("size", "downsample", "decisive", "intensity_threshold", "area_fraction", "orientation")
+    own = {name: images[name] for name in names}
+    return Rule(channels=tuple(images["channels"]), grey=grey, padded=side_of_padded(images), **own)
 
 
 def _greys(options: Mapping, images: Mapping) -> dict[str, dict[int, int]]:

@@ -29,6 +29,7 @@ class About:
     citation: str = ""
     contact: str = ""
     url: str = ""
+    rehearsal: bool = False  # of the whole study
 
     @classmethod
     def of(cls, dataset: str, generator: str, options: Mapping) -> "About":
@@ -40,11 +41,14 @@ class About:
                 raise ValueError(f"{file}: found no such file, expected the text of the licence (release.licence_file)")
             text = Path(file).read_text(encoding="utf-8")
         said = {name: str(options[name]) for name in names if options.get(name)}
-        return cls(dataset, generator, creators=tuple(options.get("creators") or ()), licence_text=text, **said)
+        creators, rehearsal = tuple(options.get("creators") or ()), options.get("rehearsal", False)
+        return cls(dataset, generator, creators=creators, licence_text=text, rehearsal=rehearsal, **said)
 
     def problems(self) -> list[str]:
         """What is missing or malformed, a line each, by the key of the config."""
         found = []
+        if self.rehearsal:
+            found.append("rehearsal: found true, expected a study: what was learned in minutes is shared with nobody")
         for key in ("title", "creators", "licence", "date"):
             if not getattr(self, key):
                 found.append(f"release.{key}: found none, a release needs one")

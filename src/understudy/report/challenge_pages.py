@@ -50,7 +50,7 @@ def entry_page(m: Material, challenge: Challenge, board: pd.DataFrame, entry: st
 
 def _sendable(m: Material, title: str, lead: Sequence[Block], sections: Sequence[Section]) -> str:
     """Raises ValueError where a subject or a folder of this machine is named."""
-    made = page(title, lead, sections, banner(True))
+    made = page(title, lead, sections, banner(True, m.rehearsal))
     check_page(made, m.manifests)
     return made
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from understudy.config.study import REHEARSAL
 from understudy.files import escape
 from understudy.files.atomic import write_text_atomically
 from understudy.files.csv_files import csv_text
 
-from .notes import Known
+from .notes import Material
 from .registry import TABLES, Table, function
 
 NOTHING = "–"
@@ -27,22 +28,25 @@ class Shown:
     heading: str = ""
 
 
-def write_tables(folder: str | Path, tables: Iterable[Table], material: Known) -> None:
+def write_tables(folder: str | Path, tables: Iterable[Table], material: Material) -> None:
     """Writes tables that are built from one material, which they and their notes look each other up in."""
     for table in tables:
-        write_table(folder, table.name, material.table(table.name), table.note(material))
+        write_table(folder, table.name, material.table(table.name), table.note(material), material.rehearsal)
 
 
-def write_table(folder: str | Path, name: str, frame: pd.DataFrame, note: str | None = None) -> None:
-    """Writes {folder}/{name}.md, .tex and .csv, with the table's caption where no other note is given.
+def write_table(
+    folder: str | Path, name: str, frame: pd.DataFrame, note: str | None = None, rehearsal: bool = False
+) -> None:
+    """Writes {folder}/{name}.md, .tex and .csv, with the table's caption where no other note is given; above it, what a
+    rehearsal is.
 
     The CSV comes last: it is the output that others wait for, and what people read lies beside it then.
     """
     table = TABLES[name]
     shown = function(table.shown_by)(frame, note or table.caption, table.decimals)
     texts = {
-        "md": "\n".join(map(markdown_part, shown)),
-        "tex": "\n".join(map(latex_part, shown)),
+        "md": f"{REHEARSAL}\n\n" * rehearsal + "\n".join(map(markdown_part, shown)),
+        "tex": f"{escape.latex_comment(REHEARSAL)}\n" * rehearsal + "\n".join(map(latex_part, shown)),
         "csv": csv_text(frame),
     }
     for suffix, text in texts.items():

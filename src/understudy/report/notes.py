@@ -37,6 +37,8 @@ class Known(Protocol):
 class Material:
     """What the tables of a rule are built from: each once, however many others and notes ask for it."""
 
+    rehearsal = False  # config `rehearsal`: then every table says so
+
     def table(self, name: str) -> pd.DataFrame:
         built = self.__dict__.setdefault("_built", {})
         if name not in built:
@@ -53,6 +55,7 @@ class OfTrainings(Material):
     validation: str = "study"  # what chose the weights
     generator_seeds: int = 1  # trainings of each generator; 0: there are none
     published: Mapping[str, str] = field(default_factory=dict)  # dataset -> brats2020 or brats2021, beside ours
+    rehearsal: bool = False
 
 
 def of_all(config: Mapping) -> dict:
@@ -64,6 +67,7 @@ def of_all(config: Mapping) -> dict:
         "validation": config["experiments"]["validation"],
         "generator_seeds": trainings_of_generators(config),
         "published": published_names(config),
+        "rehearsal": config["rehearsal"],
     }
 
 

@@ -46,6 +46,7 @@ class Material:
     experiments: Sequence[str] = ()  # beyond the grid: proportions, few_subjects, ...
     readers: bool = False  # whether there is a reader study, with tables/reader_plan.csv and, once answered, the others
     shareable: bool = False  # without any image of a head, and without names of people
+    rehearsal: bool = False  # config `rehearsal`
 
     @classmethod
     def of_config(cls, config: Mapping, **more) -> "Material":
@@ -59,6 +60,7 @@ class Material:
             config["experiments"]["validation"],
             published_names(config),
             trainings_of_generators(config),
+            rehearsal=config["rehearsal"],
             **more,
         )
 

@@ -36,6 +36,7 @@ class Reading(Material):
     answers: pd.DataFrame
     published: Mapping[str, str]  # dataset -> name, where the published reading is to stand beside ours
     options: Mapping = field(default_factory=dict)  # the config's section, for the plan
+    rehearsal: bool = False
 
 
 def readers(answers: pd.DataFrame, published: Mapping[str, str]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from understudy.config.study import REHEARSAL
 from understudy.files.json_forms import StacksCounts
 from understudy.files.names_in_text import Names, names_in, secrets_of
 from understudy.files.outside import read_json_as
@@ -42,10 +43,11 @@ LEFT_OUT = "why"  # of failed trainings: words of programs, with paths and names
 ABSOLUTE = re.compile(r"(?<![\w/.])/[\w.-]+/[\w./-]*|\b[A-Za-z]:\\")
 
 
-def banner(shareable: bool) -> list[Block]:
+def banner(shareable: bool, rehearsal: bool) -> list[Block]:
     """What stands on top of the page."""
     (who, why), look = (SHAREABLE, "shareable") if shareable else (IN_HOUSE, "in-house")
-    return [Paragraph(who, look), Folded("Why, and what else there is", [Paragraph(why)])]
+    said = [Paragraph(REHEARSAL, "rehearsal")] * rehearsal
+    return [*said, Paragraph(who, look), Folded("Why, and what else there is", [Paragraph(why)])]
 
 
 def check_chart(path: Path) -> None:
