@@ -143,6 +143,17 @@ def folder_per_kind(folder):
         folder.files(seed, places, seg=folder.seg(seed, {1: 255}))
 
 
+def nrrd_files(folder):
+    """As 3D Slicer and ITK write them; needs pynrrd."""
+    import nrrd
+
+    for seed in range(4):
+        arrays = folder.arrays(seed) | {"seg": folder.seg(seed, {1: 1, 2: 2, 4: 4})}
+        for channel, word in {"t2": "image", "seg": "label"}.items():
+            header = {"space": "LPS", "space directions": np.eye(3), "encoding": "gzip"}
+            nrrd.write(str(folder.root / f"case{seed}_{word}.nrrd"), arrays[channel], header)
+
+
 def make(root: Path, kind) -> Folder:
     folder = Folder(root)
     kind(folder)

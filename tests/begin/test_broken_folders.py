@@ -136,14 +136,14 @@ def one_modality_missing_everywhere_but_once(folder):
 
 
 BROKEN = {
-    "no folder": (lambda folder: shutil.rmtree(folder.root), "raw: found nothing, expected a folder of NIfTI files"),
+    "no folder": (lambda folder: shutil.rmtree(folder.root), "raw: found nothing, expected a folder of images"),
     "a file": (
         lambda folder: (shutil.rmtree(folder.root), folder.root.write_text("")),
-        "raw: found a file, expected a folder of NIfTI files",
+        "raw: found a file, expected a folder of images",
     ),
-    "empty": (lambda folder: None, "raw: found no NIfTI file, expected NIfTI files (.nii, .nii.gz)"),
-    "DICOM": (others("dcm"), "found files of another form (.dcm), expected NIfTI"),
-    "NRRD": (others("nrrd"), "found files of another form (.nrrd), expected NIfTI"),
+    "empty": (lambda folder: None, "raw: found no image, expected NIfTI (.nii.gz, .nii), NRRD"),
+    "DICOM": (others("dcm"), "found files of another format (.dcm), expected NIfTI"),
+    "MetaImage": (others("mha"), "found files of another format (.mha), expected NIfTI"),
     "no annotation": (without("seg"), "found no annotation among"),
     "no annotation in a flat folder": (without("label", folders.flat), "found no annotation among {subject}_t1"),
     "no image": (
@@ -158,7 +158,7 @@ BROKEN = {
     ),
     "annotations missing": (without("label", folders.flat, 2), "2 of 4 subjects without a file (case_0: seg; case_1"),
     "a channel missing": (one_modality_missing_everywhere_but_once, "1 of 4 subjects without a file (case_2: t1)"),
-    "no pattern": (no_pattern, "found 4 NIfTI files such as 3.nii.gz whose names follow no common pattern"),
+    "no pattern": (no_pattern, "found 4 images such as 3.nii.gz whose names follow no common pattern"),
     "braces": (braces, "whose names follow no common pattern"),
     "unsafe ids": (unsafe, "'Jane Doe 0': found a subject id that is no safe file name"),
     "case": (case, "A1 and a1: found in A1 and a1, expected one subject per id (case aside)"),

@@ -71,6 +71,12 @@ KINDS = {  # kind: layout or its presets, channels, labels of the images, subjec
         {"label_255": 128},
         7,
     ),
+    folders.nrrd_files: (
+        {"image": "{subject}_image.nrrd", "seg": "{subject}_label.nrrd"},
+        ["image", "seg"],
+        {"label_1": 64, "label_2": 128, "label_4": 191},
+        4,
+    ),
 }
 
 
@@ -92,6 +98,8 @@ def index(config, tmp_path):
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_config_is_valid_and_the_index_accepts_it(kind, tmp_path):
     layout, channels, labels, count = KINDS[kind]
+    if kind is folders.nrrd_files:
+        pytest.importorskip("nrrd", reason="pynrrd is an extra of understudy: pip install pynrrd")
     folders.make(tmp_path / "raw", kind)
     config, said = init(tmp_path)
     found = config["datasets"]["mine"]["layout"]

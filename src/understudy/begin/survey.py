@@ -13,8 +13,9 @@ import numpy as np
 from understudy.config.images import LABEL_CHANNEL, RESERVED, Images
 from understudy.prepare.index import Settings, check_subject
 from understudy.prepare.layouts import PRESETS, Layout, Subject, find_subjects, layouts_of, split_index
-from understudy.prepare.nifti import Volume, read_volume
+from understudy.prepare.read_volumes import read_volume
 from understudy.prepare.slices import bright_fraction
+from understudy.prepare.volume import Volume
 
 from .file_words import patients
 from .recognise import Found

@@ -19,9 +19,10 @@ from understudy.files.outside import read_rows, shortened
 from understudy.stack.labels import LABEL_CHANNEL, label_names
 
 from .layouts import Layout, Subject, by_file, find_subjects, is_safe_id, layouts_of
-from .nifti import Volume, read_volumes
+from .read_volumes import read_volumes
 from .splits import SPLITS, check_identities, identities, split_subjects
 from .subject_processes import map_subjects
+from .volume import Volume
 
 CHECKS = 1  # version of the checks: a larger number makes those of the work folder be done again
 _TOLERANCE = 1e-3  # mm, within which affines of one subject agree

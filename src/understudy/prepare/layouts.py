@@ -2,7 +2,8 @@
 
 A layout is data: one path pattern per modality and for the annotation `seg`, and what the raw label values mean.
 In a pattern `{subject}` stands for the subject's id, `*` for anything within one folder or file name, and `[3]` at the
-end for volume 3 (from 0) of a 4D file. `.nii` and `.nii.gz` are the same to a pattern.
+end for volume 3 (from 0) of a 4D file. The endings of a format are the same to a pattern: `.nii` and `.nii.gz`. Without
+an ending it is NIfTI.
 """
 
 import os
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.stack.labels import LABEL_CHANNEL
+
+from .read_volumes import NIFTI, split_ending
 
 _SUBJECT = "{subject}"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -168,20 +171,23 @@ def _places(root: Path, layout: Layout, channels: Sequence[str]) -> dict[tuple[s
     for folder in layout.folders:
         for channel in channels:
             pattern, index = split_index(layout.files[channel])
-            parts = Path(folder, re.sub(r"\.nii(\.gz|\[\.gz\])?$", "", pattern)).parts
-            for name, file in _matches(root, "", parts, None):
+            stem, form = split_ending(pattern.replace("[.gz]", ".gz"))
+            parts = Path(folder, stem).parts
+            for name, file in _matches(root, "", parts, None, (form or NIFTI).regex):
                 suffix = "" if index is None else f"[{index}]"
                 places.setdefault((folder, name), {}).setdefault(channel, []).append(file + suffix)
     return places
 
 
-def _matches(root: Path, below: str, parts: Sequence[str], subject: str | None) -> Iterator[tuple[str, str]]:
+def _matches(
+    root: Path, below: str, parts: Sequence[str], subject: str | None, ending: str
+) -> Iterator[tuple[str, str]]:
     """(subject, path relative to the root) of every file that matches the parts of a pattern, folder by folder."""
     part, rest = parts[0], parts[1:]
     if rest and _SUBJECT not in part and "*" not in part:  # a fixed folder: no need to list its siblings
-        yield from _matches(root, f"{below}{part}/", rest, subject) if (root / below / part).is_dir() else ()
+        yield from _matches(root, f"{below}{part}/", rest, subject, ending) if (root / below / part).is_dir() else ()
         return
-    pattern = re.compile(_regex(part, subject) + ("" if rest else r"\.nii(\.gz)?"), re.DOTALL)
+    pattern = re.compile(_regex(part, subject) + ("" if rest else ending), re.DOTALL)
     for entry in sorted(os.listdir(root / below)):
         if entry.startswith(".") or not (match := pattern.fullmatch(entry)):  # hidden: macOS leaves ._name in archives
             continue
@@ -189,7 +195,7 @@ def _matches(root: Path, below: str, parts: Sequence[str], subject: str | None) 
         if not rest:
             yield name, below + entry
         elif (root / below / entry).is_dir():
-            yield from _matches(root, f"{below}{entry}/", rest, name)
+            yield from _matches(root, f"{below}{entry}/", rest, name, ending)
 
 
 def _regex(part: str, subject: str | None) -> str:

@@ -25,9 +25,10 @@ from understudy.stack.labels import LABEL_CHANNEL
 
 from .index import read_index
 from .layouts import PRESETS, by_file, layouts_of
-from .nifti import Volume, read_volumes
+from .read_volumes import read_volumes
 from .splits import SPLITS, check_identities, how_drawn
 from .subject_processes import map_subjects
+from .volume import Volume
 
 RULE = 1  # version of the slicing: a larger number makes kept files of the work folder be done again
 _TABLE = 2**24  # entries of the largest look-up table; integer voxels above are scaled as floats
