@@ -117,6 +117,11 @@ def four_dimensions(folder):
     folder.save(folder.root / "case_0_t1.nii.gz", t1)
 
 
+def ct_and_mr(folder):
+    folders.ct(folder, named=False)
+    folder.files(4, {"t1": "case4_image.nii.gz", "seg": "case4_label.nii.gz"})
+
+
 def one_subject(folder):
     folder.subject("BraTS20_Training_001")
 
@@ -184,7 +189,7 @@ BROKEN = {
     "labels of two years": (years_of_other_labels, "found label 4 in subjects of brats2023, expected one of 1, 2, 3"),
     "no JSON": (dataset_json("{"), "dataset.json: found no JSON"),
     "no labels named": (dataset_json('{"modality": {"0": "T1"}}'), "dataset.json: found 'labels': Field required"),
-    "CT": (dataset_json('{"modality": {"0": "CT"}, "labels": {"0": "a", "1": "b"}}'), "found CT, expected MR images"),
+    "CT and MR": (ct_and_mr, "found values from -1024 in image of case0 and from 0 in that of case4"),
     "no channels named": (dataset_json('{"labels": {"0": "a"}}'), "neither channel_names nor modality"),
     "channels twice": (
         dataset_json('{"modality": {"0": "T1", "0": "T2"}, "labels": {"0": "a", "1": "b"}}'),

@@ -2,6 +2,7 @@
 
 import pytest
 from pyradiomics_data import cases
+from scripts_here import run_here
 
 from .test_init import index, init
 
@@ -35,3 +36,21 @@ def test_brain_and_breast_in_mr(data, tmp_path):
         "breast1": ("45x120x21", "0.664062x0.664062x2.1", "LPS"),
     }
     assert all(int(row["voxels_label_1"]) == VOXELS[name] for name, row in rows.items())
+
+
+def test_lung_in_ct(data, tmp_path):
+    """No name says that it is CT: the values do."""
+    take(data, tmp_path / "raw", "lung1", "lung2")
+    config, said = init(tmp_path)
+    assert config["images"]["size"] == 512 and "image is taken for CT, values from -1024" in said
+    low, high = config["images"]["windows"]["image"]
+    assert -1024 <= low < 0 < high <= 500
+    rows = index(config, tmp_path)
+    assert {row["subject"]: int(row["voxels_label_1"]) for row in rows} == {n: VOXELS[n] for n in ("lung1", "lung2")}
+
+
+def test_all_five_in_one_folder(data, tmp_path):
+    take(data, tmp_path / "raw", *VOXELS)
+    done = run_here("init_config", tmp_path / "raw", "--output", tmp_path / "config.yaml")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "found values from -1024 in image of lung1 and from 0 in that of brain1, expected one kind" in done.stderr

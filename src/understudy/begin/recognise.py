@@ -15,7 +15,7 @@ from understudy.prepare.read_volumes import KNOWN, split_ending
 from .file_patterns import Patterns, common_patterns, image_files, is_bids_anatomy
 from .file_words import MODALITIES, annotation_rank, modality_of, safe_word, tokens
 
-NOT_YET = "DICOM and CT are not read yet: docs/data.md"
+NOT_YET = "DICOM is not read yet: docs/data.md"
 _OTHER_FORMATS = (".dcm", ".mha", ".mhd", ".img", ".hdr")
 _BRATS = [layout for name, layout in PRESETS.items() if name.startswith("brats")]
 _MSD = PRESETS["msd"]
@@ -115,8 +115,6 @@ def _as_challenge(dataset: str, root: Path, files: Sequence[str]) -> Found | Non
         return None
     about = read_dataset_json(root / "dataset.json")
     channels = about.get("channel_names") or about.get("modality") or {}
-    if any(name.upper() == "CT" for name in channels.values()):
-        raise ValueError(f"{root / 'dataset.json'}: found CT, expected MR images. {NOT_YET}.")
     names = _channel_names(channels)
     label_names, unclear = _label_names(about["labels"])
     ending = split_ending(images[0])[1].endings[0]

@@ -37,6 +37,7 @@ class Settings:
     size: int
     orientation: str
     labels: tuple[str, ...]
+    windows: tuple[str, ...]  # modalities that are CT: their values may be below 0
     work: Path
 
 
@@ -56,7 +57,7 @@ def index_subjects(
     Args:
         options: config datasets.NAME: layout, labels, split or test_subjects, draw, subjects, identities.
         salt: of the study, to draw test subjects with.
-        images: config images: size, channels, labels, decisive, orientation.
+        images: config images: size, channels, labels, windows, decisive, orientation.
         work: folder for the finished checks of single subjects.
     Raises:
         ValueError: one line per problem of files, names, split and volumes, of all subjects at once.
@@ -79,6 +80,7 @@ def index_subjects(
         images["size"],
         images["orientation"],
         tuple(label_names(images["labels"])),
+        tuple(images["windows"]),
         Path(work),
     )
     # volumes are looked at even where names or splits are wrong, so that all problems are told at once
@@ -139,7 +141,7 @@ def check_subject(settings: Settings, subject: Subject) -> dict:
 
 
 def _as_json(settings: Settings) -> list:
-    return [settings.channels, settings.size, settings.orientation, settings.labels]
+    return [settings.channels, settings.size, settings.orientation, settings.labels, settings.windows]
 
 
 def _state(root: Path, subject: Subject) -> list:
@@ -207,8 +209,8 @@ def _check_values(volume: Volume, channel: str, settings: Settings, layout: Layo
         names = {name: sum(counts[v] for v in counts if layout.labels.get(v) == name) for name in settings.labels}
         columns["labels"] = " ".join(map(str, counts))
         return columns | {f"voxels_{name}": n for name, n in names.items()}, problems
-    if low < 0:
-        hint = "A z-scored release? Take the one with intensities as acquired."
+    if low < 0 and channel not in settings.windows:
+        hint = "A z-scored release? Take the one with intensities as acquired. CT? Give it a window: images.windows."
         return columns, [f"found intensities down to {_number(low)} in {channel}, expected none below 0. {hint}"]
     if low == high:
         return columns, [f"found {_number(high)} in every voxel of {channel}, expected an image."]

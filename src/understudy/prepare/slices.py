@@ -1,9 +1,9 @@
 """Volumes -> stacks of 8-bit slices, by the rule of the published study (config `images` holds its numbers).
 
-Each volume of each modality is scaled by its own maximum to 0 ... 255, rounded half up; the annotation is coded in grey
-levels; slices are zero padded to a square. A slice is kept where the share of its padded pixels whose decisive modality
-lies above a threshold, before rounding, exceeds a fraction. train.zip holds the kept slices, test.zip all of them and,
-in its meta, which were kept.
+Each volume of each modality is scaled by its own maximum to 0 ... 255, rounded half up, or by its window where it is a
+CT (window.py); the annotation is coded in grey levels; slices are zero padded to a square. A slice is kept where the
+share of its padded pixels whose decisive modality lies above a threshold, before rounding, exceeds a fraction.
+train.zip holds the kept slices, test.zip all of them and, in its meta, which were kept.
 
 A volume in LPS order x_XYZ gives the slices x_XYZ[:, :, k].T, (Y, X): rows run from anterior at the top to posterior,
 columns from the patient's right at the left to the patient's left. That is the radiological convention.
@@ -29,6 +29,7 @@ from .read_volumes import read_volumes
 from .splits import SPLITS, check_identities, how_drawn
 from .subject_processes import map_subjects
 from .volume import Volume
+from .window import Window, share_in_window, window_scale
 
 RULE = 1  # version of the slicing: a larger number makes kept files of the work folder be done again
 _TABLE = 2**24  # entries of the largest look-up table; integer voxels above are scaled as floats
@@ -44,6 +45,7 @@ class Rule:
     intensity_threshold: float
     area_fraction: float
     orientation: str
+    windows: Mapping[str, Window]
     grey: Mapping[int, int]
 
 
@@ -164,13 +166,14 @@ def _write_cut(task: Task, path: Path) -> None:
         volumes = dict(zip(files[file], _read_unchanged(task, file, files[file]), strict=True))
         if numbers is None:
             decisive = volumes[rule.decisive]
-            fraction_Z = bright_fraction(decisive.data_XYZ, rule.intensity_threshold, rule.size)
+            window = rule.windows.get(rule.decisive)
+            fraction_Z = bright_fraction(decisive.data_XYZ, rule.intensity_threshold, rule.size, window)
             included = np.flatnonzero(fraction_Z > rule.area_fraction)
             numbers = np.arange(len(fraction_Z)) if task.whole else included
             images_NCHW = np.zeros((len(numbers), len(rule.channels), rule.size, rule.size), np.uint8)
         for channel, volume in volumes.items():
             _check_volume(task, volume, channel, decisive)
-            scale = _grey_of_labels(rule.grey) if channel == LABEL_CHANNEL else grey_scale(volume.data_XYZ)
+            scale = _scale(rule, channel, volume.data_XYZ)
             _fill(images_NCHW[:, rule.channels.index(channel)], volume.data_XYZ, numbers, scale)
     about = {
         "included": included.tolist(),
@@ -195,8 +198,11 @@ def _read_unchanged(task: Task, file: str, channels: Mapping[str, int | None]) -
     return volumes
 
 
-def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int) -> np.ndarray:
-    """(Z,) share of each slice's size * size padded pixels with v / max(v) * 255 > threshold, nothing rounded."""
+def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int, window: Window | None = None) -> np.ndarray:
+    """(Z,) share of each slice's size * size padded pixels with v / max(v) * 255 > threshold, nothing rounded; of a CT
+    within its window."""
+    if window:
+        return share_in_window(x_XYZ, window, threshold, size)
     high = x_XYZ.max()
     if x_XYZ.dtype.kind in "iu":  # v > floor(limit) is v > limit for whole numbers, and stays in their type
         limit = math.floor(Fraction(threshold) * int(high) / 255)
@@ -204,6 +210,13 @@ def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int) -> np.ndarra
     else:
         above = x_XYZ.T.astype(np.float64) * 255 > threshold * float(high)
     return np.count_nonzero(above, axis=(1, 2)) / (size * size)
+
+
+def _scale(rule: Rule, channel: str, x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The function voxels of a channel -> uint8 grey."""
+    if channel == LABEL_CHANNEL:
+        return _grey_of_labels(rule.grey)
+    return window_scale(rule.windows[channel]) if channel in rule.windows else grey_scale(x_XYZ)
 
 
 def grey_scale(x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -242,7 +255,7 @@ def _fill(images_NHW: np.ndarray, x_XYZ: np.ndarray, numbers: np.ndarray, scale:
 
 
 def _rule(images: Mapping, grey: Mapping[int, int]) -> Rule:
-    names = ("size", "decisive", "intensity_threshold", "area_fraction", "orientation")
+    names = ("size", "decisive", "intensity_threshold", "area_fraction", "orientation", "windows")
     return Rule(channels=tuple(images["channels"]), grey=grey, **{name: images[name] for name in names})
 
 
