@@ -33,9 +33,9 @@ def image_files(root: Path) -> list[str]:
         for entry in os.scandir(folder):
             if entry.name.startswith("."):
                 continue
-            if split_ending(entry.name)[1] and entry.is_file():
+            if split_ending(entry.name)[1] and os.path.isfile(entry.path):  # entry's own raises of a link to itself
                 found.append(below + entry.name)
-            elif level < _DEEPEST and entry.is_dir():
+            elif level < _DEEPEST and os.path.isdir(entry.path):
                 waiting.append((Path(entry.path), f"{below}{entry.name}/", level + 1))
         if len(found) > _MOST_FILES or folders > _MOST_FOLDERS:
             raise ValueError(
