@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 from raw_data import CHANNELS, Raw
 
@@ -175,6 +176,17 @@ def nrrd_files(folder):
         for channel, word in {"t2": "image", "seg": "label"}.items():
             header = {"space": "LPS", "space directions": np.eye(3), "encoding": "gzip"}
             nrrd.write(str(folder.root / f"case{seed}_{word}.nrrd"), arrays[channel], header)
+
+
+def flat_2d(folder):
+    """An image of each patient, as of X-rays and dermatoscopes; a mask drawn as 255."""
+    for seed in range(4):
+        arrays = folder.arrays(seed)
+        for kind, name in {"t1": f"images/{seed}.png", "seg": f"masks/{seed}_mask.png"}.items():
+            path = folder.root / name
+            path.parent.mkdir(exist_ok=True)
+            x_YX = arrays[kind][:, :, 12].T
+            cv2.imwrite(str(path), (255 * (x_YX > 0) if kind == "seg" else x_YX).astype(np.uint16))
 
 
 def make(root: Path, kind) -> Folder:

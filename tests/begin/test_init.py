@@ -80,6 +80,12 @@ KINDS = {  # kind: layout or its presets, channels, labels of the images, subjec
     ),
     folders.ct_by_values: ({}, ["image", "seg"], {"label_1": 64, "label_2": 128, "label_4": 191}, 4),
     folders.nnunet_ct: ({"ct": "imagesTr/{subject}_0000.nii.gz"}, ["ct", "seg"], {"liver": 128}, 4),
+    folders.flat_2d: (
+        {"images": "images/{subject}.png", "seg": "masks/{subject}_mask.png"},
+        ["images", "seg"],
+        {"label_255": 128},
+        4,
+    ),
     folders.nrrd_files: (
         {"image": "{subject}_image.nrrd", "seg": "{subject}_label.nrrd"},
         ["image", "seg"],

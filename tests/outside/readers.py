@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import cv2
 import nibabel
 import numpy as np
 import torch
@@ -190,6 +191,11 @@ def write_nifti(path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.arange(12**3, dtype=np.int16).reshape(12, 12, 12), np.eye(4)), path)
 
 
+def write_png(path: Path) -> None:
+    """Or a TIFF, by its ending."""
+    cv2.imwrite(str(path), np.arange(30 * 20, dtype=np.uint16).reshape(30, 20))
+
+
 def write_nrrd(path: Path) -> None:
     """By hand, as pynrrd is an extra: without it every file is refused, which must be clear as well."""
     lines = [
@@ -255,5 +261,7 @@ READERS = [
     Reader("volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii.gz"),
     Reader("plain volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii"),
     Reader("NRRD volume", "bytes", write_nrrd, lambda path: read_volumes(path, [None]), ".nrrd", 2),
+    Reader("2D image", "png", write_png, lambda path: read_volumes(path, [None]), ".png"),
+    Reader("TIFF", "bytes", write_png, lambda path: read_volumes(path, [None]), ".tif", 2),
     Reader("salt", "bytes", drawn_salt, drawn_salt, ".salt", 0.5),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from understudy.config.images import LABEL_CHANNEL
 from understudy.files.json_forms import DatasetJson
 from understudy.files.outside import read_json_as
 from understudy.prepare.layouts import PRESETS, find_subjects
-from understudy.prepare.read_volumes import KNOWN, split_ending
+from understudy.prepare.read_volumes import IMAGES_2D, KNOWN, split_ending
 
 from .file_patterns import Patterns, common_patterns, image_files, is_bids_anatomy
 from .file_words import MODALITIES, annotation_rank, modality_of, safe_word, tokens
@@ -46,6 +46,8 @@ def recognise(folder: str | Path, dataset: str) -> Found:
     files = image_files(root)
     if not files:
         raise ValueError(f"{folder}: found {_no_image(root)}, expected {KNOWN}. {NOT_YET}.")
+    if volumes := [file for file in files if split_ending(file)[1] is not IMAGES_2D]:
+        files = volumes  # pictures beside volumes show them
     root, files = _inner(root, files)
     found = _as_brats(dataset, root, files) or _as_challenge(dataset, root, files) or _as_patterns(dataset, root, files)
     if root != Path(folder).resolve():

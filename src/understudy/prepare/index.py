@@ -19,7 +19,7 @@ from understudy.files.outside import read_rows, shortened
 from understudy.stack.labels import LABEL_CHANNEL, label_names
 
 from .layouts import Layout, Subject, by_file, find_subjects, is_safe_id, layouts_of
-from .read_volumes import read_volumes
+from .read_volumes import files_of, read_volumes
 from .splits import SPLITS, check_identities, identities, split_subjects
 from .subject_processes import map_subjects
 from .volume import Volume
@@ -146,8 +146,9 @@ def _as_json(settings: Settings) -> list:
 
 def _state(root: Path, subject: Subject) -> list:
     """Sizes and times of the files, which tell that one has changed."""
-    found = [(root / file).stat() if (root / file).exists() else None for file in by_file(subject.files)]
-    return [(stat.st_size, stat.st_mtime_ns) if stat else None for stat in found]
+    files = [one for file in by_file(subject.files) for one in files_of(root / file)]
+    found = [(one.name, one.stat() if one.exists() else None) for one in files]
+    return [(name, stat.st_size, stat.st_mtime_ns) if stat else None for name, stat in found]
 
 
 def _check_volumes(settings: Settings, subject: Subject) -> tuple[dict, list[str]]:
@@ -178,6 +179,9 @@ def _check_volumes(settings: Settings, subject: Subject) -> tuple[dict, list[str
 
 def _geometry(volume: Volume, first: Volume, size: int) -> list[str]:
     """What is wrong with shape and place of a volume, compared with the subject's first."""
+    if volume.names != first.names:
+        names = shortened(sorted(set(volume.names) ^ set(first.names)))
+        return [f"found {names} in one alone, expected the same images as in {first.path.name}."]
     if volume.stored_shape != first.stored_shape:
         return [f"found shape {volume.stored_shape}, expected {first.stored_shape} as in {first.path.name}."]
     problems = []

@@ -2,8 +2,9 @@
 
 A layout is data: one path pattern per modality and for the annotation `seg`, and what the raw label values mean.
 In a pattern `{subject}` stands for the subject's id, `*` for anything within one folder or file name, and `[3]` at the
-end for volume 3 (from 0) of a 4D file. The endings of a format are the same to a pattern: `.nii` and `.nii.gz`. Without
-an ending it is NIfTI.
+end for volume 3 (from 0) of a 4D file. `{image}` is the name, without `_`, of one of several 2D images of a subject:
+they are the slices of one volume, whose "file" is the pattern with the subject's id in it. The endings of a format are
+the same to a pattern: `.nii` and `.nii.gz`. Without an ending it is NIfTI.
 """
 
 import os
@@ -16,7 +17,7 @@ from understudy.stack.labels import LABEL_CHANNEL
 
 from .read_volumes import NIFTI, split_ending
 
-_SUBJECT = "{subject}"
+_SUBJECT, _IMAGE = "{subject}", "{image}"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WINDOWS = {"CON", "PRN", "AUX", "NUL", *(f"{device}{n}" for device in ("COM", "LPT") for n in range(1, 10))}
 _MOST_STARS = 3  # a name of 255 characters is split in 10 million ways by four of them
@@ -96,6 +97,11 @@ def layouts_of(layout: str | Sequence[str] | Mapping[str, str], labels: Mapping 
         if _SUBJECT not in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise ValueError(
                 f"layout: found the pattern {pattern!r}, expected a path below the root that contains {{subject}}."
+            )
+        *folders, name = Path(pattern).parts
+        if name.count(_IMAGE) > 1 or any(_IMAGE in folder for folder in folders) or (_IMAGE in name and "*" in name):
+            raise ValueError(
+                f"layout: found the pattern {pattern!r}, expected {{image}} once, in the file's name, without a star."
             )
         if any(part.count("*") > _MOST_STARS for part in Path(pattern).parts):
             raise ValueError(
@@ -187,13 +193,16 @@ def _matches(
     if rest and _SUBJECT not in part and "*" not in part:  # a fixed folder: no need to list its siblings
         yield from _matches(root, f"{below}{part}/", rest, subject, ending) if (root / below / part).is_dir() else ()
         return
-    pattern = re.compile(_regex(part, subject) + ("" if rest else ending), re.DOTALL)
+    pattern, seen = re.compile(_regex(part, subject) + ("" if rest else ending), re.DOTALL), set()
     for entry in sorted(os.listdir(root / below)):
         if entry.startswith(".") or not (match := pattern.fullmatch(entry)):  # hidden: macOS leaves ._name in archives
             continue
         name = subject or match.groupdict().get("subject")
         if not rest:
-            yield name, below + entry
+            file = below + (part.replace(_SUBJECT, name) + match["ending"] if _IMAGE in part else entry)
+            if file not in seen:
+                seen.add(file)
+                yield name, file
         elif (root / below / entry).is_dir():
             yield from _matches(root, f"{below}{entry}/", rest, name, ending)
 
@@ -201,12 +210,12 @@ def _matches(
 def _regex(part: str, subject: str | None) -> str:
     """Of one folder or file name of a pattern. The subject is anything at first, and the same from then on."""
     text, seen = "", subject is not None
-    for piece in re.split(r"(\{subject\}|\*)", part):
+    for piece in re.split(r"(\{subject\}|\{image\}|\*)", part):
         if piece == _SUBJECT:
             text += re.escape(subject) if subject else "(?P=subject)" if seen else "(?P<subject>.+)"
             seen = True
         else:
-            text += ".*" if piece == "*" else re.escape(piece)
+            text += {"*": ".*", _IMAGE: "[^_]+"}.get(piece, re.escape(piece))
     return text
 
 

@@ -5,6 +5,7 @@ voxel_bytes.py, after the declared size has been checked, and a data file must l
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
@@ -146,7 +147,7 @@ def _voxels_of(path: Path, header: Mapping, rest: bytes) -> bytes:
     name = header.get("data file", header.get("datafile"))
     if name is None:
         return rest
-    if PurePath(name).name != name or name in (".", "..") or "%" in name or name.split()[0] == "LIST":
+    if not _is_beside(name):
         raise ValueError(
             f"found the data file {shortened(name)}, expected the name of one file beside this header. "
             "Write the volume again, as one .nrrd file."
@@ -155,3 +156,17 @@ def _voxels_of(path: Path, header: Mapping, rest: bytes) -> bytes:
     if data.resolve().parent != path.resolve().parent:
         raise ValueError(f"found the data file {name}, a link to another folder, expected a file beside this header.")
     return read_within(data)
+
+
+def _is_beside(name: str) -> bool:
+    return PurePath(name).name == name and name != ".." and "%" not in name and not name.startswith("LIST")
+
+
+def header_and_voxels(path: Path) -> list[Path]:
+    """The file, and the one beside it that a detached header names, where it is there."""
+    if path.suffix != ".nhdr" or not path.is_file():
+        return [path]
+    with path.open("rb") as file:
+        named = re.search(rb"^data ?file: *(.+?)\s*$", file.read(_MOST_HEADER), re.MULTILINE)
+    name = named[1].decode("ascii", "ignore") if named else ""
+    return [path, path.with_name(name)] if name and _is_beside(name) and path.with_name(name).is_file() else [path]

@@ -16,11 +16,13 @@ class Stored:
     """What a file holds: volumes of one grid, as they lie in it.
 
     affine is (4, 4), voxel -> mm, RAS+. crc32 covers all bytes that decide the voxels and their place, 8 hex digits.
+    names are those of the 2D images along the third axis, where a volume consists of such.
     """
 
     volumes_XYZ: Sequence[np.ndarray]  # noqa: N815  (shapes in names)
     affine: np.ndarray
     crc32: str
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,14 @@ class Volume:
     """One volume, its axes permuted and flipped to a fixed orientation.
 
     data_XYZ is a read-only view of the stored type (float64 where the header scales it); affine and spacing_mm belong
-    to it. stored_* describe the file as it was. crc32 is Stored's.
+    to it. stored_* describe the file as it was. crc32 and names are Stored's.
     """
 
     data_XYZ: np.ndarray  # noqa: N815  (shapes in names)
     affine: np.ndarray
     spacing_mm: tuple[float, float, float]
     crc32: str
+    names: tuple[str, ...]
     path: Path
     stored_shape: tuple[int, int, int]
     stored_affine: np.ndarray
@@ -72,8 +75,9 @@ def check_size(shape: Sequence[int], itemsize: int) -> None:
         )
 
 
-def oriented(stored_XYZ: np.ndarray, affine: np.ndarray, axcodes: str, crc32: str, path: Path) -> Volume:
+def oriented(stored_XYZ: np.ndarray, file: Stored, axcodes: str, path: Path) -> Volume:
     """`axcodes` names where the three axes of the result point to."""
+    affine = file.affine
     stored = orientations.io_orientation(affine)
     change = orientations.ornt_transform(stored, orientations.axcodes2ornt(axcodes))
     new_affine = affine @ orientations.inv_ornt_aff(change, stored_XYZ.shape)
@@ -81,7 +85,8 @@ def oriented(stored_XYZ: np.ndarray, affine: np.ndarray, axcodes: str, crc32: st
         data_XYZ=orientations.apply_orientation(stored_XYZ, change),  # a view: transposed and flipped
         affine=new_affine,
         spacing_mm=tuple(float(mm) for mm in nibabel.affines.voxel_sizes(new_affine)),
-        crc32=crc32,
+        crc32=file.crc32,
+        names=tuple(file.names),
         path=path,
         stored_shape=stored_XYZ.shape,
         stored_affine=affine,
