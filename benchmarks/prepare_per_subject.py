@@ -34,6 +34,7 @@ IMAGES = {
     "labels": {"ncr_net": 51, "ed": 102, "et": 204},
     "decisive": "t1",
     "intensity_threshold": 50,
+    "windows": {},
     "area_fraction": 0.15,
     "orientation": "LPS",
 }

@@ -17,7 +17,7 @@ CORE = ["numpy", "opencv-python-headless", "pydantic", "pydantic-core", "pyyaml"
 # OpenMMLab's libraries ask for the opencv that draws windows, which needs what no cluster has installed: NATIVE
 NETWORKS = ["monai", "onedl-mmcv", "onedl-mmengine", "onedl-mmsegmentation", "safetensors", "scipy", "torch"]
 NEEDS = {
-    "prepare": [*CORE, "isal", "nibabel", "pandas", "scipy"],
+    "prepare": [*CORE, "isal", "nibabel", "pandas", "pillow", "scipy"],
     "generate": [*CORE, "safetensors", "torch"],
     "segment": [*CORE, *NETWORKS, "pandas"],
     "evaluate": [*CORE, *NETWORKS, "pandas", "pytorch-fid", "tabulate", "timm", "torchvision"],

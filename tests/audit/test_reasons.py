@@ -29,7 +29,7 @@ TOLD = {"size": {"auc": 0.875, "low": 0.65, "high": 1.0}, "place": {"auc": 0.55,
         ({"copies": 3}, ["there are copies of patients"]),
         ({"membership": MEMBERS | {"low": 0.61}}, ["the images give away who was trained on"]),
         ({"membership": MEMBERS | {"found_low": 0.2}}, ["the images give away some training patients"]),
-        ({"disclosure": TOLD}, ["the images give away tumor size of training patients"]),
+        ({"disclosure": TOLD}, ["the images give away size of the annotation of training patients"]),
         ({"before": {"count": 9, "share": 0.15, "low": 0.08}}, ["the generator copies too much"]),
     ],
 )
@@ -39,8 +39,8 @@ def test_why_images_must_not_be_shared(changes, few_words):
 
 def test_a_reason_has_its_numbers_behind_the_few_words():
     assert failures(findings(disclosure=TOLD), AUDIT) == [
-        "the images give away tumor size of training patients: an attacker who knows the rest of the head guesses it "
-        "better than for other patients (AUC 0.88, 0.65 to 1.00; allowed 0.6)"
+        "the images give away size of the annotation of training patients: an attacker who knows the rest of the image "
+        "guesses it better than for other patients (AUC 0.88, 0.65 to 1.00; allowed 0.6)"
     ]
 
 

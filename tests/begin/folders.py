@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 from raw_data import CHANNELS, Raw
 
@@ -141,6 +142,51 @@ def folder_per_kind(folder):
     for seed in range(7):
         places = {"t1": f"images/ktrans/{seed}.nii.gz", "seg": f"masks/{seed}.nii.gz"}
         folder.files(seed, places, seg=folder.seg(seed, {1: 255}))
+
+
+def ct(folder, named=True, seeds=range(4)):
+    """Air, a body of soft tissue around an organ of 40 HU, and tumors of 60 to 80 HU in it."""
+    for seed in seeds:
+        arrays = folder.arrays(seed)
+        hu = np.where(arrays["t1"] > 0, 40, -1000) + np.choose(arrays["seg"], [0, 20, 30, 0, 40])
+        places = {"t1": f"case{seed}_{'ct' if named else 'image'}.nii.gz", "seg": f"case{seed}_label.nii.gz"}
+        hu[0, 0, 0] = -1024 + seed
+        folder.files(seed, places, t1=hu.astype(np.int16))
+
+
+def ct_by_values(folder):
+    ct(folder, named=False)
+
+
+def nnunet_ct(folder):
+    for seed in range(4):
+        arrays = folder.arrays(seed)
+        hu = arrays["t1"] - np.int16(1000)
+        places = {"t1": f"imagesTr/liver_{seed}_0000.nii.gz", "seg": f"labelsTr/liver_{seed}.nii.gz"}
+        folder.files(seed, places, t1=hu, seg=folder.seg(seed, {1: 1}))
+    folder.about(channel_names={"0": "CT"}, labels={"background": 0, "liver": 1}, numTraining=4, file_ending=".nii.gz")
+
+
+def nrrd_files(folder):
+    """As 3D Slicer and ITK write them; needs pynrrd."""
+    import nrrd
+
+    for seed in range(4):
+        arrays = folder.arrays(seed) | {"seg": folder.seg(seed, {1: 1, 2: 2, 4: 4})}
+        for channel, word in {"t2": "image", "seg": "label"}.items():
+            header = {"space": "LPS", "space directions": np.eye(3), "encoding": "gzip"}
+            nrrd.write(str(folder.root / f"case{seed}_{word}.nrrd"), arrays[channel], header)
+
+
+def flat_2d(folder):
+    """An image of each patient, as of X-rays and dermatoscopes; a mask drawn as 255."""
+    for seed in range(4):
+        arrays = folder.arrays(seed)
+        for kind, name in {"t1": f"images/{seed}.png", "seg": f"masks/{seed}_mask.png"}.items():
+            path = folder.root / name
+            path.parent.mkdir(exist_ok=True)
+            x_YX = arrays[kind][:, :, 12].T
+            cv2.imwrite(str(path), (255 * (x_YX > 0) if kind == "seg" else x_YX).astype(np.uint16))
 
 
 def make(root: Path, kind) -> Folder:

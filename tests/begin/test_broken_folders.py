@@ -117,6 +117,11 @@ def four_dimensions(folder):
     folder.save(folder.root / "case_0_t1.nii.gz", t1)
 
 
+def ct_and_mr(folder):
+    folders.ct(folder, named=False)
+    folder.files(4, {"t1": "case4_image.nii.gz", "seg": "case4_label.nii.gz"})
+
+
 def one_subject(folder):
     folder.subject("BraTS20_Training_001")
 
@@ -136,14 +141,14 @@ def one_modality_missing_everywhere_but_once(folder):
 
 
 BROKEN = {
-    "no folder": (lambda folder: shutil.rmtree(folder.root), "raw: found nothing, expected a folder of NIfTI files"),
+    "no folder": (lambda folder: shutil.rmtree(folder.root), "raw: found nothing, expected a folder of images"),
     "a file": (
         lambda folder: (shutil.rmtree(folder.root), folder.root.write_text("")),
-        "raw: found a file, expected a folder of NIfTI files",
+        "raw: found a file, expected a folder of images",
     ),
-    "empty": (lambda folder: None, "raw: found no NIfTI file, expected NIfTI files (.nii, .nii.gz)"),
-    "DICOM": (others("dcm"), "found files of another form (.dcm), expected NIfTI"),
-    "NRRD": (others("nrrd"), "found files of another form (.nrrd), expected NIfTI"),
+    "empty": (lambda folder: None, "raw: found no image, expected NIfTI (.nii.gz, .nii), NRRD"),
+    "DICOM": (others("dcm"), "found files of another format (.dcm), expected NIfTI"),
+    "MetaImage": (others("mha"), "found files of another format (.mha), expected NIfTI"),
     "no annotation": (without("seg"), "found no annotation among"),
     "no annotation in a flat folder": (without("label", folders.flat), "found no annotation among {subject}_t1"),
     "no image": (
@@ -158,7 +163,7 @@ BROKEN = {
     ),
     "annotations missing": (without("label", folders.flat, 2), "2 of 4 subjects without a file (case_0: seg; case_1"),
     "a channel missing": (one_modality_missing_everywhere_but_once, "1 of 4 subjects without a file (case_2: t1)"),
-    "no pattern": (no_pattern, "found 4 NIfTI files such as 3.nii.gz whose names follow no common pattern"),
+    "no pattern": (no_pattern, "found 4 images such as 3.nii.gz whose names follow no common pattern"),
     "braces": (braces, "whose names follow no common pattern"),
     "unsafe ids": (unsafe, "'Jane Doe 0': found a subject id that is no safe file name"),
     "case": (case, "A1 and a1: found in A1 and a1, expected one subject per id (case aside)"),
@@ -184,7 +189,7 @@ BROKEN = {
     "labels of two years": (years_of_other_labels, "found label 4 in subjects of brats2023, expected one of 1, 2, 3"),
     "no JSON": (dataset_json("{"), "dataset.json: found no JSON"),
     "no labels named": (dataset_json('{"modality": {"0": "T1"}}'), "dataset.json: found 'labels': Field required"),
-    "CT": (dataset_json('{"modality": {"0": "CT"}, "labels": {"0": "a", "1": "b"}}'), "found CT, expected MR images"),
+    "CT and MR": (ct_and_mr, "found values from -1024 in image of case0 and from 0 in that of case4"),
     "no channels named": (dataset_json('{"labels": {"0": "a"}}'), "neither channel_names nor modality"),
     "channels twice": (
         dataset_json('{"modality": {"0": "T1", "0": "T2"}, "labels": {"0": "a", "1": "b"}}'),

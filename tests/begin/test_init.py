@@ -1,6 +1,7 @@
 """`understudy init`: from every kind of folder to a config that is valid and that the index accepts as it is."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,26 @@ KINDS = {  # kind: layout or its presets, channels, labels of the images, subjec
         {"label_255": 128},
         7,
     ),
+    folders.ct: (
+        {"ct": "{subject}_ct", "seg": "{subject}_label"},
+        ["ct", "seg"],
+        {"label_1": 64, "label_2": 128, "label_4": 191},
+        4,
+    ),
+    folders.ct_by_values: ({}, ["image", "seg"], {"label_1": 64, "label_2": 128, "label_4": 191}, 4),
+    folders.nnunet_ct: ({"ct": "imagesTr/{subject}_0000.nii.gz"}, ["ct", "seg"], {"liver": 128}, 4),
+    folders.flat_2d: (
+        {"images": "images/{subject}.png", "seg": "masks/{subject}_mask.png"},
+        ["images", "seg"],
+        {"label_255": 128},
+        4,
+    ),
+    folders.nrrd_files: (
+        {"image": "{subject}_image.nrrd", "seg": "{subject}_label.nrrd"},
+        ["image", "seg"],
+        {"label_1": 64, "label_2": 128, "label_4": 191},
+        4,
+    ),
 }
 
 
@@ -92,6 +113,8 @@ def index(config, tmp_path):
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_config_is_valid_and_the_index_accepts_it(kind, tmp_path):
     layout, channels, labels, count = KINDS[kind]
+    if kind is folders.nrrd_files:
+        pytest.importorskip("nrrd", reason="pynrrd is an extra of understudy: pip install pynrrd")
     folders.make(tmp_path / "raw", kind)
     config, said = init(tmp_path)
     found = config["datasets"]["mine"]["layout"]
@@ -183,6 +206,16 @@ def test_channels_that_are_asked_for(tmp_path):
     assert config["images"]["channels"] == ["t1", "seg"] and len(index(config, tmp_path)) == 4
     done = run_here("init_config", raw.root, "--output", tmp_path / "b.yaml", "--channels", "flair")
     assert done.stderr == "error: --channels: found flair, expected some of t1, t1ce.\n"
+
+
+@pytest.mark.parametrize(("kind", "channel"), [(folders.ct, "ct"), (folders.ct_by_values, "image")])
+def test_a_ct_has_a_window(kind, channel, tmp_path):
+    """60 to 80 HU are annotated: the window is the narrowest that shows them. Nothing speaks of what is not there."""
+    folders.make(tmp_path / "raw", kind)
+    config, said = init(tmp_path)
+    assert config["images"]["windows"] == {channel: [-130, 270]}
+    assert f"not decided: {channel} is taken for CT, values from -1024: images.windows.{channel} is (-130, 270)" in said
+    assert not {"t1", "t1ce", "brain", "tumor"} & set(re.findall(r"\w+", (tmp_path / "config.yaml").read_text()))
 
 
 def test_the_console_command(tmp_path):

@@ -1,11 +1,13 @@
 """Every reader of a file that may come from outside: a sound file, and what reads it to the end."""
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import cv2
 import nibabel
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ from understudy.files.outside import read_json_as
 from understudy.files.salt import drawn_salt
 from understudy.generate.weights import load_generator
 from understudy.prepare.index import read_index
-from understudy.prepare.nifti import read_volumes
+from understudy.prepare.read_volumes import read_volumes
 from understudy.prepare.splits import identities, read_split
 from understudy.reader.answers import read_answers, read_keys
 from understudy.release.audit_result import read_audit
@@ -190,6 +192,27 @@ def write_nifti(path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.arange(12**3, dtype=np.int16).reshape(12, 12, 12), np.eye(4)), path)
 
 
+def write_png(path: Path) -> None:
+    """Or a TIFF, by its ending."""
+    cv2.imwrite(str(path), np.arange(30 * 20, dtype=np.uint16).reshape(30, 20))
+
+
+def write_nrrd(path: Path) -> None:
+    """By hand, as pynrrd is an extra: without it every file is refused, which must be clear as well."""
+    lines = [
+        "NRRD0004",
+        "type: short",
+        "dimension: 3",
+        "space: LPS",
+        "sizes: 6 6 6",
+        "endian: little",
+        "encoding: gzip",
+    ]
+    lines += ["space directions: (1,0,0) (0,1,0) (0,0,1)", "space origin: (0,0,0)"]
+    voxels = np.arange(6**3, dtype=np.int16).tobytes()
+    path.write_bytes("\n".join(lines).encode() + b"\n\n" + gzip.compress(voxels))
+
+
 def read_config(path: Path) -> None:
     complete(load_yaml(path), path.parent)
 
@@ -238,5 +261,8 @@ READERS = [
            lambda path: read_state(path, "weights"), ".pth"),
     Reader("volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii.gz"),
     Reader("plain volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii"),
+    Reader("NRRD volume", "bytes", write_nrrd, lambda path: read_volumes(path, [None]), ".nrrd", 2),
+    Reader("2D image", "png", write_png, lambda path: read_volumes(path, [None]), ".png"),
+    Reader("TIFF", "bytes", write_png, lambda path: read_volumes(path, [None]), ".tif", 2),
     Reader("salt", "bytes", drawn_salt, drawn_salt, ".salt", 0.5),
 ]  # fmt: skip

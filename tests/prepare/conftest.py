@@ -16,6 +16,7 @@ def images() -> dict:
         "downsample": 1,
         "channels": list(CHANNELS),
         "labels": {"ncr_net": 51, "ed": 102, "et": 204},
+        "windows": {},
         "decisive": "t1",
         "intensity_threshold": 50,
         "area_fraction": 0.15,

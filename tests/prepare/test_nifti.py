@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from understudy.prepare.nifti import read_volume, read_volumes
+from understudy.prepare.read_volumes import read_volume, read_volumes
 
 VOXELS = np.random.default_rng(0).integers(0, 1000, (7, 8, 9)).astype(np.int16)
 BIG_ENDIAN = nibabel.Nifti1Header(endianness=">")
@@ -140,8 +140,11 @@ def test_what_is_no_nifti_is_refused(raw, content):
 def test_missing_and_unreadable_files(raw):
     with pytest.raises(ValueError, match="none.nii: found No such file or directory, expected"):
         read_volume(raw.root / "none.nii")
+    (raw.root / "folder.nii").mkdir()
     with pytest.raises(ValueError, match="found a folder, expected a readable NIfTI file"):
-        read_volume(raw.root)
+        read_volume(raw.root / "folder.nii")
+    with pytest.raises(ValueError, match=r"raw/a.mha: found a file of another format, expected NIfTI \("):
+        read_volume(raw.root / "a.mha")
 
 
 def test_every_truncation_is_found(file):

@@ -16,6 +16,7 @@ import pytest
 from understudy.prepare import slices
 from understudy.prepare.index import index_subjects
 from understudy.prepare.slices import bright_fraction, grey_scale, slice_volumes
+from understudy.prepare.window import window_scale
 from understudy.stack import Stack
 
 FILES = ("train.zip", "test.zip", "stacks.json")
@@ -346,3 +347,32 @@ def test_killed_half_way_and_resumed(study, raw, writes):
         study.slice()
     assert len(cut) == {10: 4, 45: 2, 105: 0}[writes]
     assert study.content() == study.content("straight") and study.leftovers() == []
+
+
+# ---- CT -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_window_of_a_ct():
+    """By hand: 400 HU are 255 grey levels, beyond them is black or white; half a level goes up."""
+    hu = np.array([-1024, -160, -159, 40, 239, 240, 3071], np.int16)
+    assert window_scale([-160, 240])(hu).tolist() == [0, 0, 1, 128, 254, 255, 255]
+    x_XYZ = hu[:4].reshape(2, 2, 1)
+    assert bright_fraction(x_XYZ, 50, 4, [-160, 240]).tolist() == [1 / 16]
+    assert bright_fraction(x_XYZ, 0, 4, [-160, 240]).tolist() == [2 / 16]
+    assert bright_fraction(x_XYZ, 255, 4, [-160, 0]).tolist() == [0]
+
+
+def test_a_window_takes_the_place_of_the_maximum(study, raw):
+    """One modality in HU; the padding is black."""
+    ct = np.full((20, 20, 4), -1000, np.int16)
+    ct[5:15, 5:15] = [-160, 40, 240, 3000]
+    for seed in (0, 1):
+        ct[19, 19, 0] = -1000 + seed  # two patients
+        raw.subject(f"BraTS20_{seed}", **raw.arrays(seed, ct.shape) | {"t1": ct})
+    with pytest.raises(ValueError, match="found intensities down to -1000 in t1.*CT. Give it a window: images.windows"):
+        study.run()
+    study.images |= {"windows": {"t1": [-160, 240]}, "area_fraction": 0.05}
+    for stack in study.run():
+        assert [about["included"] for about in stack.meta["subjects"].values()] == [[1, 2, 3]]
+    t1_NHW = stack.read(range(4))[:, 0]
+    assert [np.unique(x).tolist() for x in t1_NHW] == [[0], [0, 128], [0, 255], [0, 255]]

@@ -49,7 +49,7 @@ def test_numbers_are_those_of_the_audit():
     text = text_of(audit_summary(membership=MEMBERS | {"found": 0.125, "found_high": 0.31}, disclosure=told))
     assert "5 % of the people who were not used are accused, 12 % of the training subjects are found" in text
     assert "with 95 % confidence at most 31 %" in text
-    assert "place of the tumor: AUC 0.61 (0.40 to 0.80)" in text and "AUC 0.51 (0.45 to 0.57)" in text
+    assert "place of the annotation: AUC 0.61 (0.40 to 0.80)" in text and "AUC 0.51 (0.45 to 0.57)" in text
 
 
 def test_a_release_fills_the_scorecard():

@@ -14,6 +14,7 @@ STAGES = ["prepare", "generate", "segment", "evaluate", "audit", "forecast", "re
 MODULES = {
     "cv2": "opencv-python-headless",
     "yaml": "pyyaml",
+    "PIL": "pillow",
     "pydantic_core": "pydantic-core",
     "mmseg": "onedl-mmsegmentation",
     "mmengine": "onedl-mmengine",

@@ -76,8 +76,8 @@ def _disclosure(told: Mapping, audit: Mapping):
     for what, one in told.items():
         if one["low"] > audit["membership_limit"]:
             yield (
-                f"the images give away tumor {what} of training patients: an attacker who knows the rest of the head "
-                f"guesses it better than for other patients ({told_apart(one, audit['membership_limit'])})"
+                f"the images give away {what} of the annotation of training patients: an attacker who knows the rest "
+                f"of the image guesses it better than for other patients ({told_apart(one, audit['membership_limit'])})"
             )
 
 

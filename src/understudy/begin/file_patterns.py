@@ -1,4 +1,4 @@
-"""Finds the naming that a folder of NIfTI files follows: which part of a path is the subject's id.
+"""Finds the naming that a folder of images follows: which part of a path is the subject's id.
 
 Every way to read a path as `pattern with {subject}` is a candidate. The right patterns are those that many ids share,
 and whose ids other patterns know as well: {subject}_t1 and {subject}_seg do, t1_{subject} does not.
@@ -9,18 +9,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from understudy.prepare.read_volumes import NIFTI, split_ending
+
 from .file_words import says_what
 
 _MOST_FILES, _MOST_FOLDERS, _DEEPEST = 200_000, 100_000, 8
-_NIFTI = re.compile(r"\.nii(\.gz)?$")
 _BIDS = re.compile(r"(?:.+/)?(sub-[A-Za-z0-9]+)/(?:ses-[A-Za-z0-9]+/)?anat/\1_[^/]+")
 _SESSION = re.compile(r"(sub-[A-Za-z0-9]+_ses-[A-Za-z0-9]+)(_.+)")
 _SHARE = 0.5  # of the subjects, that have to have a file, before we take it for one that all should have
 Patterns = dict[str, dict[str, str]]  # pattern -> subject -> file
 
 
-def nifti_files(root: Path) -> list[str]:
-    """All NIfTI files below a folder, relative to it, in order; hidden ones are passed over.
+def image_files(root: Path) -> list[str]:
+    """All files of a format that is read below a folder, relative to it, in order; hidden ones are passed over.
 
     Raises:
         ValueError: there are more files or folders than a data set has.
@@ -32,13 +33,13 @@ def nifti_files(root: Path) -> list[str]:
         for entry in os.scandir(folder):
             if entry.name.startswith("."):
                 continue
-            if _NIFTI.search(entry.name) and entry.is_file():
+            if split_ending(entry.name)[1] and os.path.isfile(entry.path):  # entry's own raises of a link to itself
                 found.append(below + entry.name)
-            elif level < _DEEPEST and entry.is_dir():
+            elif level < _DEEPEST and os.path.isdir(entry.path):
                 waiting.append((Path(entry.path), f"{below}{entry.name}/", level + 1))
         if len(found) > _MOST_FILES or folders > _MOST_FOLDERS:
             raise ValueError(
-                f"{root}: found more than {_MOST_FILES} NIfTI files or {_MOST_FOLDERS} folders, expected those of one "
+                f"{root}: found more than {_MOST_FILES} images or {_MOST_FOLDERS} folders, expected those of one "
                 "data set. Name the folder of one."
             )
     return sorted(found)
@@ -71,20 +72,22 @@ def common_patterns(files: Sequence[str]) -> tuple[Patterns, list[str]]:
 
 def _readings(file: str) -> Iterator[tuple[str, str]]:
     """(pattern, subject) of each way to read a path; none where a name has what means something in a pattern."""
-    *folders, name = Path(_NIFTI.sub("", file)).parts
+    stem, form = split_ending(file)
+    ending = "" if form is NIFTI else form.endings[0]  # a pattern without one is NIfTI
+    *folders, name = Path(stem).parts
     if re.search(r"[{}*]|\[\d+\]$", file) or re.search(r"\[\d+\]$", name):
         return
     if (bids := _SESSION.fullmatch(name)) and is_bids_anatomy(file):
         stars = [re.sub(r"^(sub|ses)-.+", r"\1-*", folder) for folder in folders]
-        yield "/".join([*stars, f"{{subject}}{bids[2]}"]), bids[1]  # a session counts as a subject
+        yield "/".join([*stars, f"{{subject}}{bids[2]}{ending}"]), bids[1]  # a session counts as a subject
         return
     for subject in dict.fromkeys(folders):
         if not says_what(subject):
-            yield "/".join(part.replace(subject, "{subject}") for part in (*folders, name)), subject
+            yield "/".join(part.replace(subject, "{subject}") for part in (*folders, name)) + ending, subject
     for cut in [*(match.start() for match in re.finditer(r"[_\-. ]", name)), len(name)]:
         subject = name[:cut]
         if subject and not says_what(subject) and subject not in folders:
-            yield "/".join([*folders, f"{{subject}}{name[cut:]}"]), subject
+            yield "/".join([*folders, f"{{subject}}{name[cut:]}{ending}"]), subject
 
 
 def _how_often(patterns: Mapping[str, Mapping[str, str]]) -> dict[str, int]:

@@ -81,6 +81,7 @@ def _layout(found: Found, seen: Survey) -> dict:
 
 def _images(found: Found, seen: Survey) -> dict:
     images = {"size": seen.size, "channels": found.channels, "labels": _levels(seen), "decisive": seen.decisive}
+    images |= {"windows": {name: list(window) for name, window in seen.windows.items()}} if seen.windows else {}
     return images | ({"area_fraction": seen.area_fraction} if seen.area_fraction is not None else {})
 
 
@@ -161,6 +162,7 @@ def _notes(found: Found, seen: Survey, dataset: str) -> dict[str, str]:
         "images.size": f"pixels after zero padding, a power of two; found {_some(seen.shapes)} voxels",
         "images.channels": f"modalities, and the annotation `{LABEL_CHANNEL}` as the last",
         "images.labels": "grey level of each label in the annotation channel, ascending",
+        "images.windows": "Hounsfield units, black and white",
         "images.decisive": "the modality that decides which slices are kept",
         "images.area_fraction": "a slice is kept where more than this share of it is bright; lowered, as the default "
         "would keep no slice of some subjects",

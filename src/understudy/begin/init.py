@@ -24,7 +24,7 @@ _RECOMMENDED, _DEMO = (Path(__file__).with_name(name) for name in ("lean.yaml", 
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="of the data: BraTS, MSD, nnU-Net raw, BIDS, or NIfTI by a pattern")
+    parser.add_argument("folder", type=Path, help="of the data: BraTS, MSD, nnU-Net raw, BIDS, or any pattern")
     parser.add_argument("--output", type=Path, default=Path("config/mine.yaml"), help="the config (%(default)s)")
     parser.add_argument("--name", default="mine", help="of the data set: small letters, digits and _ (%(default)s)")
     parser.add_argument("--channels", nargs="+", metavar="NAME", help="of those that are found, the modalities to take")

@@ -1,4 +1,4 @@
-"""Recognises what a folder of NIfTI files is by names alone, and says it as a layout of prepare/layouts.py."""
+"""Recognises what a folder of images is by names alone, and says it as a layout of prepare/layouts.py."""
 
 import re
 from collections import Counter
@@ -10,12 +10,13 @@ from understudy.config.images import LABEL_CHANNEL
 from understudy.files.json_forms import DatasetJson
 from understudy.files.outside import read_json_as
 from understudy.prepare.layouts import PRESETS, find_subjects
+from understudy.prepare.read_volumes import IMAGES_2D, KNOWN, split_ending
 
-from .file_patterns import Patterns, common_patterns, is_bids_anatomy, nifti_files
+from .file_patterns import Patterns, common_patterns, image_files, is_bids_anatomy
 from .file_words import MODALITIES, annotation_rank, modality_of, safe_word, tokens
 
-NOT_YET = "NRRD, DICOM and CT are not read yet: docs/data.md"
-_OTHER_FORMS = (".nrrd", ".nhdr", ".dcm", ".mha", ".mhd", ".img", ".hdr")
+NOT_YET = "DICOM is not read yet: docs/data.md"
+_OTHER_FORMATS = (".dcm", ".mha", ".mhd", ".img", ".hdr")
 _BRATS = [layout for name, layout in PRESETS.items() if name.startswith("brats")]
 _MSD = PRESETS["msd"]
 _SEVERAL_WAYS = "BraTS, MSD, nnU-Net raw, BIDS, a folder per subject, or SUBJECT_modality.nii.gz"
@@ -41,10 +42,12 @@ def recognise(folder: str | Path, dataset: str) -> Found:
     root = Path(folder).resolve()
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        raise ValueError(f"{folder}: found {found}, expected a folder of NIfTI files.")
-    files = nifti_files(root)
+        raise ValueError(f"{folder}: found {found}, expected a folder of images.")
+    files = image_files(root)
     if not files:
-        raise ValueError(f"{folder}: found {_no_nifti(root)}, expected NIfTI files (.nii, .nii.gz). {NOT_YET}.")
+        raise ValueError(f"{folder}: found {_no_image(root)}, expected {KNOWN}. {NOT_YET}.")
+    if volumes := [file for file in files if split_ending(file)[1] is not IMAGES_2D]:
+        files = volumes  # pictures beside volumes show them
     root, files = _inner(root, files)
     found = _as_brats(dataset, root, files) or _as_challenge(dataset, root, files) or _as_patterns(dataset, root, files)
     if root != Path(folder).resolve():
@@ -61,11 +64,11 @@ def _inner(root: Path, files: list[str]) -> tuple[Path, list[str]]:
     return _inner(root / top, [file.removeprefix(f"{top}/") for file in files])
 
 
-def _no_nifti(root: Path) -> str:
+def _no_image(root: Path) -> str:
     endings = Counter(path.suffix.lower() for path in root.glob("*/*") if path.is_file())
     endings.update(path.suffix.lower() for path in root.iterdir() if path.is_file())
-    other = [ending for ending in endings if ending in _OTHER_FORMS]
-    return f"files of another form ({', '.join(sorted(other))})" if other else "no NIfTI file"
+    other = [ending for ending in endings if ending in _OTHER_FORMATS]
+    return f"files of another format ({', '.join(sorted(other))})" if other else "no image"
 
 
 def _as_brats(dataset: str, root: Path, files: Sequence[str]) -> Found | None:
@@ -114,20 +117,19 @@ def _as_challenge(dataset: str, root: Path, files: Sequence[str]) -> Found | Non
         return None
     about = read_dataset_json(root / "dataset.json")
     channels = about.get("channel_names") or about.get("modality") or {}
-    if any(name.upper() == "CT" for name in channels.values()):
-        raise ValueError(f"{root / 'dataset.json'}: found CT, expected MR images. {NOT_YET}.")
     names = _channel_names(channels)
     label_names, unclear = _label_names(about["labels"])
-    is_nnunet = any(re.search(r"_\d{4}\.nii(\.gz)?$", file) for file in images)
+    ending = split_ending(images[0])[1].endings[0]
+    is_nnunet = any(re.search(r"_\d{4}$", split_ending(file)[0]) for file in images)
     found = Found(
         dataset, root, "nnU-Net raw" if is_nnunet else "MSD", {}, [*names.values(), LABEL_CHANNEL], label_names
     )
     if is_nnunet:
-        places = {name: f"imagesTr/{{subject}}_{number:04d}.nii.gz" for number, name in names.items()}
+        places = {name: f"imagesTr/{{subject}}_{number:04d}{ending}" for number, name in names.items()}
     else:
         several = len(names) > 1
-        places = {name: "imagesTr/{subject}.nii.gz" + f"[{number}]" * several for number, name in names.items()}
-    found.layout = {**places, LABEL_CHANNEL: "labelsTr/{subject}.nii.gz"}
+        places = {name: f"imagesTr/{{subject}}{ending}" + f"[{number}]" * several for number, name in names.items()}
+    found.layout = {**places, LABEL_CHANNEL: f"labelsTr/{{subject}}{ending}"}
     if found.layout == dict(_MSD.files):
         found.layout, found.label_names = _MSD.name, {}
     if unclear:
@@ -172,7 +174,7 @@ def _as_patterns(dataset: str, root: Path, files: Sequence[str]) -> Found:
     patterns, rest = common_patterns(anatomy or files)
     if not patterns:
         raise ValueError(
-            f"{root}: found {len(files)} NIfTI files such as {files[0]} whose names follow no common pattern, expected "
+            f"{root}: found {len(files)} images such as {files[0]} whose names follow no common pattern, expected "
             f"{_SEVERAL_WAYS}. Rename them, or write the patterns yourself: docs/data.md."
         )
     annotation, others = _annotation(patterns)
@@ -185,7 +187,7 @@ def _as_patterns(dataset: str, root: Path, files: Sequence[str]) -> Found:
     if not modalities:
         raise ValueError(f"{root}: found an annotation ({annotation}) and no image, expected at least one modality.")
     layout = {**modalities, LABEL_CHANNEL: annotation}
-    found = Found(dataset, root, "BIDS" if anatomy else "NIfTI files by pattern", layout, list(layout))
+    found = Found(dataset, root, "BIDS" if anatomy else f"{_formats(files)} by pattern", layout, list(layout))
     if label := re.search(r"label-([A-Za-z0-9]+)", annotation):
         found.label_names = {1: safe_word(label[1], "label_1")}
     if others:
@@ -193,6 +195,10 @@ def _as_patterns(dataset: str, root: Path, files: Sequence[str]) -> Found:
     if rest:
         found.told.append(f"{len(rest)} files fit no pattern that most subjects share, left out: {_shown(rest)}")
     return found
+
+
+def _formats(files: Sequence[str]) -> str:
+    return " and ".join(sorted({split_ending(file)[1].name for file in files}))
 
 
 def _annotation(patterns: Patterns) -> tuple[str | None, list[str]]:
@@ -209,7 +215,9 @@ def _modalities(patterns: Sequence[str]) -> dict[str, str]:
     places: dict[str, str] = {}
     everywhere = set.intersection(*(set(tokens(pattern)) for pattern in patterns)) if len(patterns) > 1 else set()
     for pattern in sorted(patterns, key=lambda one: (len(one), one)):
-        own = " ".join(word for word in tokens(pattern) if word not in everywhere and word != "subject")
+        own = " ".join(
+            word for word in tokens(split_ending(pattern)[0]) if word not in everywhere and word != "subject"
+        )
         name = modality_of(own) or modality_of(pattern) or safe_word(own, "image")
         if name in places or name == LABEL_CHANNEL:
             name = safe_word(own, "image")

@@ -12,11 +12,14 @@ import numpy as np
 
 from understudy.config.images import LABEL_CHANNEL, RESERVED, Images
 from understudy.prepare.index import Settings, check_subject
-from understudy.prepare.layouts import PRESETS, Layout, Subject, find_subjects, layouts_of, split_index
-from understudy.prepare.nifti import Volume, read_volume
+from understudy.prepare.layouts import PRESETS, Layout, Subject, find_subjects, layouts_of
 from understudy.prepare.slices import bright_fraction
+from understudy.prepare.volume import Volume
+from understudy.prepare.window import window_scale
 
+from .ct_windows import ct_windows
 from .file_words import patients
+from .read_channel import read_channel
 from .recognise import Found
 
 LOOKED = 8  # subjects whose voxels are read, spread over all
@@ -48,6 +51,7 @@ class Survey:
     shapes: Sequence[str]
     spacings_mm: Sequence[str]
     decisive: str
+    windows: Mapping[str, Sequence[float]]  # of the modalities that are CT, HU
     area_fraction: float | None  # where the default would keep no slice of somebody
     slices: Sequence[Slice]
 
@@ -57,21 +61,23 @@ def survey(found: Found) -> Survey:
     values that are none; a few lines at most."""
     subjects = _subjects(found)
     looked = [subjects[i] for i in _spread(len(subjects), LOOKED)]
-    annotations = [_read(found.root, subject, LABEL_CHANNEL) for subject in looked]
+    annotations = [read_channel(found.root, subject, LABEL_CHANNEL) for subject in looked]
     values = {subject.layout.name: set() for subject in looked}
     for subject, volume in zip(looked, annotations, strict=True):
         values[subject.layout.name] |= _values_of(volume)
     labels = _labels(found, values)
     layouts = {layout.name: layout for layout in layouts_of(found.layout, labels)}
     size = _size(annotations)
-    _check(found, [_with(subject, layouts[subject.layout.name]) for subject in looked], size)
+    windows = ct_windows(found, looked, annotations)
+    _check(found, [_with(subject, layouts[subject.layout.name]) for subject in looked], size, windows)
     _tell_planes(found, looked, annotations)
     decisive = "t1" if "t1" in found.channels else found.channels[0]
     best, slices = [], []
     for subject, annotation in zip(looked, annotations, strict=True):
-        images = {c: _read(found.root, subject, c).data_XYZ for c in found.channels if c != LABEL_CHANNEL}
-        best.append(bright_fraction(images[decisive], _DEFAULTS["intensity_threshold"], size).max())
-        slices.append(_slice(subject.name, images, annotation.data_XYZ))
+        images = {c: read_channel(found.root, subject, c).data_XYZ for c in found.channels if c != LABEL_CHANNEL}
+        window = windows.get(decisive)
+        best.append(bright_fraction(images[decisive], _DEFAULTS["intensity_threshold"], size, window).max())
+        slices.append(_slice(subject.name, images, annotation.data_XYZ, windows))
     return Survey(
         subjects=[subject.name for subject in subjects],
         patients=patients(subject.name for subject in subjects),
@@ -81,6 +87,7 @@ def survey(found: Found) -> Survey:
         shapes=_different("x".join(map(str, volume.data_XYZ.shape)) for volume in annotations),
         spacings_mm=_different("x".join(f"{mm:.3g}" for mm in volume.spacing_mm) for volume in annotations),
         decisive=decisive,
+        windows=windows,
         area_fraction=None if min(best) > _DEFAULTS["area_fraction"] else float(f"{min(best) / 2:.1g}"),
         slices=slices,
     )
@@ -111,11 +118,6 @@ def _is_preset(found: Found) -> bool:
 def _spread(count: int, most: int) -> list[int]:
     """Numbers from 0 to count - 1, at most so many, the first and the last among them."""
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})
-
-
-def _read(root: Path, subject: Subject, channel: str) -> Volume:
-    file, index = split_index(subject.files[channel])
-    return read_volume(root / file, index, _DEFAULTS["orientation"])
 
 
 def _values_of(annotation: Volume) -> set[int]:
@@ -195,20 +197,23 @@ def _with(subject: Subject, layout: Layout) -> Subject:
     return Subject(subject.name, layout, subject.files)
 
 
-def _check(found: Found, subjects: Sequence[Subject], size: int) -> None:
+def _check(found: Found, subjects: Sequence[Subject], size: int, windows: Mapping) -> None:
     """As `prepare` will, so that what it would refuse is told now."""
     with tempfile.TemporaryDirectory() as work:
         names = tuple(dict.fromkeys(name for subject in subjects for name in subject.layout.labels.values()))
-        settings = Settings(found.root, tuple(found.channels), size, _DEFAULTS["orientation"], names, Path(work))
+        how = (tuple(found.channels), size, _DEFAULTS["orientation"], names, tuple(windows))
+        settings = Settings(found.root, *how, Path(work))
         problems = [line for subject in subjects for line in check_subject(settings, subject)["problems"]]
     if problems:
         raise ValueError(_few(problems))
 
 
-def _slice(subject: str, images: Mapping[str, np.ndarray], annotation_XYZ: np.ndarray) -> Slice:
+def _slice(subject: str, images: Mapping[str, np.ndarray], annotation_XYZ: np.ndarray, windows: Mapping) -> Slice:
     annotated_Z = np.count_nonzero(annotation_XYZ, axis=(0, 1))
     k = int(annotated_Z.argmax()) if annotated_Z.any() else len(annotated_Z) // 2
-    return Slice(subject, k, {name: x_XYZ[:, :, k].T for name, x_XYZ in images.items()}, annotation_XYZ[:, :, k].T)
+    shown = {name: x_XYZ[:, :, k].T for name, x_XYZ in images.items()}
+    shown |= {name: window_scale(window)(shown[name]) for name, window in windows.items()}
+    return Slice(subject, k, shown, annotation_XYZ[:, :, k].T)
 
 
 def _different(texts) -> list[str]:

@@ -1,12 +1,13 @@
 """`images`: how volumes become slices."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from .fields import Block, Number, Once, Problem, key, word
+from .fields import Block, Number, Once, Problem, SignedRange, key, word
 
 LABEL_CHANNEL = "seg"  # of the annotation, in every stack; always the last channel
 RESERVED = {"mean", "all", "background"}
@@ -41,6 +42,11 @@ class Images(Block):
         "label name -> grey level in the annotation channel, ascending",
         remark="grey level in the annotation channel: label / 5 * 255",
     )
+    windows: dict[Channel, SignedRange] = key(
+        {},
+        "Hounsfield units, [black, white], of each CT modality: {ct: [-160, 240]}; others are clipped. A modality "
+        "without a window is scaled by its maximum; it has no value below 0",
+    )
     decisive: str = key(
         "t1", "the modality that decides which slices are kept", remark="a slice is kept if this modality ..."
     )
@@ -66,5 +72,10 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
         yield "images.labels", f"found grey levels {levels}; allowed: ascending, each once"
     if images["channels"][-1] != LABEL_CHANNEL or len(images["channels"]) < 2:
         yield "images.channels", f"found {images['channels']}; allowed: modalities, then {LABEL_CHANNEL!r} as the last"
+    for name, (low, high) in images["windows"].items():
+        if name not in images["channels"][:-1]:
+            yield f"images.windows.{name}", f"found no such modality; allowed: one of {images['channels'][:-1]}"
+        if not -math.inf < low < high < math.inf:
+            yield f"images.windows.{name}", f"found {[low, high]}; allowed: two numbers, the smaller first"
     if images["decisive"] not in images["channels"][:-1]:
         yield "images.decisive", f"found {images['decisive']!r}; allowed: one of {images['channels'][:-1]}"

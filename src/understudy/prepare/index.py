@@ -19,9 +19,10 @@ from understudy.files.outside import read_rows, shortened
 from understudy.stack.labels import LABEL_CHANNEL, label_names
 
 from .layouts import Layout, Subject, by_file, find_subjects, is_safe_id, layouts_of
-from .nifti import Volume, read_volumes
+from .read_volumes import files_of, read_volumes
 from .splits import SPLITS, check_identities, identities, split_subjects
 from .subject_processes import map_subjects
+from .volume import Volume
 
 CHECKS = 1  # version of the checks: a larger number makes those of the work folder be done again
 _TOLERANCE = 1e-3  # mm, within which affines of one subject agree
@@ -36,6 +37,7 @@ class Settings:
     padded: int  # pixels along a side that a slice is padded to
     orientation: str
     labels: tuple[str, ...]
+    windows: tuple[str, ...]  # modalities that are CT: their values may be below 0
     work: Path
 
 
@@ -55,7 +57,7 @@ def index_subjects(
     Args:
         options: config datasets.NAME: layout, labels, split or test_subjects, draw, subjects, identities.
         salt: of the study, to draw test subjects with.
-        images: config images: size, downsample, channels, labels, decisive, orientation.
+        images: config images: size, downsample, channels, labels, windows, decisive, orientation.
         work: folder for the finished checks of single subjects.
     Raises:
         ValueError: one line per problem of files, names, split and volumes, of all subjects at once.
@@ -78,6 +80,7 @@ def index_subjects(
         side_of_padded(images),
         images["orientation"],
         tuple(label_names(images["labels"])),
+        tuple(images["windows"]),
         Path(work),
     )
     # volumes are looked at even where names or splits are wrong, so that all problems are told at once
@@ -143,13 +146,14 @@ def check_subject(settings: Settings, subject: Subject) -> dict:
 
 
 def _as_json(settings: Settings) -> list:
-    return [settings.channels, settings.padded, settings.orientation, settings.labels]
+    return [settings.channels, settings.padded, settings.orientation, settings.labels, settings.windows]
 
 
 def _state(root: Path, subject: Subject) -> list:
     """Sizes and times of the files, which tell that one has changed."""
-    found = [(root / file).stat() if (root / file).exists() else None for file in by_file(subject.files)]
-    return [(stat.st_size, stat.st_mtime_ns) if stat else None for stat in found]
+    files = [one for file in by_file(subject.files) for one in files_of(root / file)]
+    found = [(one.name, one.stat() if one.exists() else None) for one in files]
+    return [(name, stat.st_size, stat.st_mtime_ns) if stat else None for name, stat in found]
 
 
 def _check_volumes(settings: Settings, subject: Subject) -> tuple[dict, list[str]]:
@@ -180,6 +184,9 @@ def _check_volumes(settings: Settings, subject: Subject) -> tuple[dict, list[str
 
 def _geometry(volume: Volume, first: Volume, padded: int) -> list[str]:
     """What is wrong with shape and place of a volume, compared with the subject's first."""
+    if volume.names != first.names:
+        names = shortened(sorted(set(volume.names) ^ set(first.names)))
+        return [f"found {names} in one alone, expected the same images as in {first.path.name}."]
     if volume.stored_shape != first.stored_shape:
         return [f"found shape {volume.stored_shape}, expected {first.stored_shape} as in {first.path.name}."]
     problems = []
@@ -211,8 +218,8 @@ def _check_values(volume: Volume, channel: str, settings: Settings, layout: Layo
         names = {name: sum(counts[v] for v in counts if layout.labels.get(v) == name) for name in settings.labels}
         columns["labels"] = " ".join(map(str, counts))
         return columns | {f"voxels_{name}": n for name, n in names.items()}, problems
-    if low < 0:
-        hint = "A z-scored release? Take the one with intensities as acquired."
+    if low < 0 and channel not in settings.windows:
+        hint = "A z-scored release? Take the one with intensities as acquired. CT? Give it a window: images.windows."
         return columns, [f"found intensities down to {_number(low)} in {channel}, expected none below 0. {hint}"]
     if low == high:
         return columns, [f"found {_number(high)} in every voxel of {channel}, expected an image."]

@@ -2,7 +2,9 @@
 
 A layout is data: one path pattern per modality and for the annotation `seg`, and what the raw label values mean.
 In a pattern `{subject}` stands for the subject's id, `*` for anything within one folder or file name, and `[3]` at the
-end for volume 3 (from 0) of a 4D file. `.nii` and `.nii.gz` are the same to a pattern.
+end for volume 3 (from 0) of a 4D file. `{image}` is the name, without `_`, of one of several 2D images of a subject:
+they are the slices of one volume, whose "file" is the pattern with the subject's id in it. The endings of a format are
+the same to a pattern: `.nii` and `.nii.gz`. Without an ending it is NIfTI.
 """
 
 import os
@@ -13,7 +15,9 @@ from pathlib import Path
 
 from understudy.stack.labels import LABEL_CHANNEL
 
-_SUBJECT = "{subject}"
+from .read_volumes import NIFTI, split_ending
+
+_SUBJECT, _IMAGE = "{subject}", "{image}"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WINDOWS = {"CON", "PRN", "AUX", "NUL", *(f"{device}{n}" for device in ("COM", "LPT") for n in range(1, 10))}
 _MOST_STARS = 3  # a name of 255 characters is split in 10 million ways by four of them
@@ -94,6 +98,11 @@ def layouts_of(layout: str | Sequence[str] | Mapping[str, str], labels: Mapping 
             raise ValueError(
                 f"layout: found the pattern {pattern!r}, expected a path below the root that contains {{subject}}."
             )
+        *folders, name = Path(pattern).parts
+        if name.count(_IMAGE) > 1 or any(_IMAGE in folder for folder in folders) or (_IMAGE in name and "*" in name):
+            raise ValueError(
+                f"layout: found the pattern {pattern!r}, expected {{image}} once, in the file's name, without a star."
+            )
         if any(part.count("*") > _MOST_STARS for part in Path(pattern).parts):
             raise ValueError(
                 f"layout: found the pattern {pattern!r}, expected at most {_MOST_STARS} stars in one name: "
@@ -168,39 +177,45 @@ def _places(root: Path, layout: Layout, channels: Sequence[str]) -> dict[tuple[s
     for folder in layout.folders:
         for channel in channels:
             pattern, index = split_index(layout.files[channel])
-            parts = Path(folder, re.sub(r"\.nii(\.gz|\[\.gz\])?$", "", pattern)).parts
-            for name, file in _matches(root, "", parts, None):
+            stem, form = split_ending(pattern.replace("[.gz]", ".gz"))
+            parts = Path(folder, stem).parts
+            for name, file in _matches(root, "", parts, None, (form or NIFTI).regex):
                 suffix = "" if index is None else f"[{index}]"
                 places.setdefault((folder, name), {}).setdefault(channel, []).append(file + suffix)
     return places
 
 
-def _matches(root: Path, below: str, parts: Sequence[str], subject: str | None) -> Iterator[tuple[str, str]]:
+def _matches(
+    root: Path, below: str, parts: Sequence[str], subject: str | None, ending: str
+) -> Iterator[tuple[str, str]]:
     """(subject, path relative to the root) of every file that matches the parts of a pattern, folder by folder."""
     part, rest = parts[0], parts[1:]
     if rest and _SUBJECT not in part and "*" not in part:  # a fixed folder: no need to list its siblings
-        yield from _matches(root, f"{below}{part}/", rest, subject) if (root / below / part).is_dir() else ()
+        yield from _matches(root, f"{below}{part}/", rest, subject, ending) if (root / below / part).is_dir() else ()
         return
-    pattern = re.compile(_regex(part, subject) + ("" if rest else r"\.nii(\.gz)?"), re.DOTALL)
+    pattern, seen = re.compile(_regex(part, subject) + ("" if rest else ending), re.DOTALL), set()
     for entry in sorted(os.listdir(root / below)):
         if entry.startswith(".") or not (match := pattern.fullmatch(entry)):  # hidden: macOS leaves ._name in archives
             continue
         name = subject or match.groupdict().get("subject")
         if not rest:
-            yield name, below + entry
+            file = below + (part.replace(_SUBJECT, name) + match["ending"] if _IMAGE in part else entry)
+            if file not in seen:
+                seen.add(file)
+                yield name, file
         elif (root / below / entry).is_dir():
-            yield from _matches(root, f"{below}{entry}/", rest, name)
+            yield from _matches(root, f"{below}{entry}/", rest, name, ending)
 
 
 def _regex(part: str, subject: str | None) -> str:
     """Of one folder or file name of a pattern. The subject is anything at first, and the same from then on."""
     text, seen = "", subject is not None
-    for piece in re.split(r"(\{subject\}|\*)", part):
+    for piece in re.split(r"(\{subject\}|\{image\}|\*)", part):
         if piece == _SUBJECT:
             text += re.escape(subject) if subject else "(?P=subject)" if seen else "(?P<subject>.+)"
             seen = True
         else:
-            text += ".*" if piece == "*" else re.escape(piece)
+            text += {"*": ".*", _IMAGE: "[^_]+"}.get(piece, re.escape(piece))
     return text
 
 

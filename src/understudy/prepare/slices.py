@@ -1,9 +1,9 @@
 """Volumes -> stacks of 8-bit slices, by the rule of the published study (config `images` holds its numbers).
 
-Each volume of each modality is scaled by its own maximum to 0 ... 255, rounded half up; the annotation is coded in grey
-levels; slices are zero padded to a square. A slice is kept where the share of its padded pixels whose decisive modality
-lies above a threshold, before rounding, exceeds a fraction. train.zip holds the kept slices, test.zip all of them and,
-in its meta, which were kept.
+Each volume of each modality is scaled by its own maximum to 0 ... 255, rounded half up, or by its window where it is a
+CT (window.py); the annotation is coded in grey levels; slices are zero padded to a square. A slice is kept where the
+share of its padded pixels whose decisive modality lies above a threshold, before rounding, exceeds a fraction.
+train.zip holds the kept slices, test.zip all of them and, in its meta, which were kept.
 
 With `downsample` k, areas of k x k padded pixels become one pixel (downsample.py). Which slices are kept is decided
 before, so it does not depend on k; the mean of the voxels is taken before they are rounded to grey levels; and the
@@ -30,9 +30,11 @@ from understudy.stack.labels import LABEL_CHANNEL
 from .downsample import area_majority, area_sums
 from .index import read_index, side_of_padded
 from .layouts import PRESETS, by_file, layouts_of
-from .nifti import Volume, read_volumes
+from .read_volumes import read_volumes
 from .splits import SPLITS, check_identities, how_drawn
 from .subject_processes import map_subjects
+from .volume import Volume
+from .window import Window, share_in_window, window_scale
 
 RULE = 1  # version of the slicing: a larger number makes kept files of the work folder be done again
 _TABLE = 2**24  # entries of the largest look-up table; integer voxels above are scaled as floats
@@ -50,6 +52,7 @@ class Rule:
     intensity_threshold: float
     area_fraction: float
     orientation: str
+    windows: Mapping[str, Window]
     grey: Mapping[int, int]
 
 
@@ -170,14 +173,15 @@ def _write_cut(task: Task, path: Path) -> None:
         volumes = dict(zip(files[file], _read_unchanged(task, file, files[file]), strict=True))
         if numbers is None:
             decisive = volumes[rule.decisive]
-            fraction_Z = bright_fraction(decisive.data_XYZ, rule.intensity_threshold, rule.padded)
+            window = rule.windows.get(rule.decisive)
+            fraction_Z = bright_fraction(decisive.data_XYZ, rule.intensity_threshold, rule.padded, window)
             included = np.flatnonzero(fraction_Z > rule.area_fraction)
             numbers = np.arange(len(fraction_Z)) if task.whole else included
             images_NCHW = np.zeros((len(numbers), len(rule.channels), rule.size, rule.size), np.uint8)
         for channel, volume in volumes.items():
             _check_volume(task, volume, channel, decisive)
-            reduced = _labels_reduced(rule) if channel == LABEL_CHANNEL else _grey_reduced(rule, volume.data_XYZ)
-            _fill(images_NCHW[:, rule.channels.index(channel)], volume.data_XYZ, numbers, rule.padded, reduced)
+            padded_HW, reduced = _reduced(rule, channel, volume.data_XYZ)
+            _fill(images_NCHW[:, rule.channels.index(channel)], volume.data_XYZ, numbers, padded_HW, reduced)
     about = {
         "included": included.tolist(),
         "spacing_mm": [decisive.spacing_mm[2], *(mm * rule.downsample for mm in decisive.spacing_mm[1::-1])],
@@ -201,8 +205,11 @@ def _read_unchanged(task: Task, file: str, channels: Mapping[str, int | None]) -
     return volumes
 
 
-def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int) -> np.ndarray:
-    """(Z,) share of each slice's size * size padded pixels with v / max(v) * 255 > threshold, nothing rounded."""
+def bright_fraction(x_XYZ: np.ndarray, threshold: float, size: int, window: Window | None = None) -> np.ndarray:
+    """(Z,) share of each slice's size * size padded pixels with v / max(v) * 255 > threshold, nothing rounded; of a CT
+    within its window."""
+    if window:
+        return share_in_window(x_XYZ, window, threshold, size)
     high = x_XYZ.max()
     if x_XYZ.dtype.kind in "iu":  # v > floor(limit) is v > limit for whole numbers, and stays in their type
         limit = math.floor(Fraction(threshold) * int(high) / 255)
@@ -229,6 +236,17 @@ def _scaled(voxels: np.ndarray, slope: np.float32, half: np.float32) -> np.ndarr
     return np.add(grey, half, out=grey).astype(np.uint8)
 
 
+def _reduced(rule: Rule, channel: str, x_XYZ: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """(what a padded slice of this channel is filled with, the function padded slice -> grey image)."""
+    if channel in rule.windows:  # 0 HU is water; what is black lies below, and may not fit the type of the voxels
+        k, window = rule.downsample, rule.windows[channel]
+        scale = window_scale(window)
+        black_HW = np.full((rule.padded, rule.padded), window[0], np.float64)
+        return black_HW, lambda padded_HW: scale(area_sums(padded_HW, k, np.float64) / (k * k))
+    reduced = _labels_reduced(rule) if channel == LABEL_CHANNEL else _grey_reduced(rule, x_XYZ)
+    return np.zeros((rule.padded, rule.padded), x_XYZ.dtype), reduced
+
+
 def _grey_reduced(rule: Rule, x_XYZ: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """The function padded slice -> grey image of a modality. A sum of k * k voxels is scaled by k * k * the maximum, so
     that a mean is rounded once."""
@@ -248,17 +266,20 @@ def _labels_reduced(rule: Rule) -> Callable[[np.ndarray], np.ndarray]:
     return lambda padded_HW: area_majority(table[padded_HW.astype(np.intp)], rule.downsample)
 
 
-def _fill(images_NHW: np.ndarray, x_XYZ: np.ndarray, numbers: np.ndarray, padded: int, reduced: Callable) -> None:
-    """Puts the slices into the middle of zeros, an odd pixel more below and right, and what they become into images."""
-    padded_HW, (width, height, _) = np.zeros((padded, padded), x_XYZ.dtype), x_XYZ.shape
-    top, left = (padded - height) // 2, (padded - width) // 2
+def _fill(
+    images_NHW: np.ndarray, x_XYZ: np.ndarray, numbers: np.ndarray, padded_HW: np.ndarray, reduced: Callable
+) -> None:
+    """Puts the slices into the middle of `padded_HW`, an odd pixel more below and right, and what they become into
+    images."""
+    width, height, _ = x_XYZ.shape
+    top, left = (len(padded_HW) - height) // 2, (len(padded_HW) - width) // 2
     for image_HW, z in zip(images_NHW, numbers, strict=True):
         padded_HW[top : top + height, left : left + width] = x_XYZ[:, :, z].T
         image_HW[:] = reduced(padded_HW)
 
 
 def _rule(images: Mapping, grey: Mapping[int, int]) -> Rule:
-    names = ("size", "downsample", "decisive", "intensity_threshold", "area_fraction", "orientation")
+    names = ("size", "downsample", "decisive", "intensity_threshold", "area_fraction", "orientation", "windows")
     own = {name: images[name] for name in names}
     return Rule(channels=tuple(images["channels"]), grey=grey, padded=side_of_padded(images), **own)
 

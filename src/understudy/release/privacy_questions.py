@@ -91,11 +91,11 @@ def recognised(audit: Mapping, released: Released | None) -> Iterator[Question]:
     told = audit["disclosure"]
     yield Question(
         "Inference: do the images tell something new about a patient whose other images are known?",
-        "An attacker who sees the rest of a head takes place and size of the tumor from the most similar image. AUC is "
-        "the probability that this guess is better for a training subject than for somebody who was not used."
+        "An attacker who sees the rest of an image takes place and size of the annotation from the most similar one. "
+        "AUC is the probability that this guess is better for a training subject than for somebody who was not used."
         if told
-        else "Too few subjects have a tumor to say.",
-        [f"{what} of the tumor: AUC {_auc(one)}; 0.5: nothing is told" for what, one in told.items()] or (NOBODY,),
+        else "Too few subjects have an annotation to say.",
+        [f"{what} of the annotation: AUC {_auc(one)}; 0.5: nothing is told" for what, one in told.items()] or (NOBODY,),
         "audit.json: disclosure",
         YOU,
     )

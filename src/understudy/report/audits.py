@@ -143,7 +143,7 @@ def _row(a: Mapping) -> dict[str, str]:
         "membership AUC": "{auc:.2f} ({low:.2f} to {high:.2f})".format(**a["membership"]),
         "training subjects found": "{found:.0%} ({found_low:.0%} to {found_high:.0%})".format(**a["membership"]),
         **{
-            f"tumor's {what} AUC": "{auc:.2f} ({low:.2f} to {high:.2f})".format(**one)
+            f"annotation's {what} AUC": "{auc:.2f} ({low:.2f} to {high:.2f})".format(**one)
             for what, one in a["disclosure"].items()
         },
         **{f"recall {kind.replace('_', ' ')}": f"{share:.2f}" for kind, share in a["recall"].items()},

@@ -37,7 +37,7 @@ def methods(m: Material) -> list[Block]:
     sources = "three sources of chance" if several else "two sources of chance"
     generator = ", and how a generator's training turns out" * several
     said = [
-        "The generators learn the modalities and the annotation together, so their images come with a tumor outlined.",
+        "The generators learn the modalities and the annotation together, so their images come annotated.",
         f"Test volumes are {slices}; scores are computed in 3D for every label. Weights were chosen on {weights}.",
         f"A label that is missing from both volumes, or from one of them, {EMPTIES[e['empties']]}.",
         f"Intervals are of 95 % and include {sources}: which patients are in the test set, and how a segmenter's "

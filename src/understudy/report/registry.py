@@ -255,8 +255,8 @@ IMAGES = [
         "images of other people are, with the 95 % interval; `copies`: far nearer than any of those; `seen in`: which "
         "views flagged them; `dropped before`: copies that a filter had taken out; `membership AUC`: how well the "
         "images tell training subjects from others, 0.5 is chance; `training subjects found`: by an attacker who "
-        "accuses 1 % of others wrongly; `tumor's place`, `size`: how much better an attacker who knows the rest of "
-        "the head guesses them for training subjects; `recall`: of copies that were planted in disguise. "
+        "accuses 1 % of others wrongly; `annotation's place`, `size`: how much better an attacker who knows the rest "
+        "of the image guesses them for training subjects; `recall`: of copies that were planted in disguise. "
         "`cannot say`: too few subjects, or copies would have been missed.",
         rule="compare_audits",
         built_by="audits:audit_table",

@@ -32,7 +32,7 @@ from .spoken_names import spoken
 
 FIGURES = {
     "samples": "One real image and one of each generator, cut alike. A rule chose them: of the images that show the "
-    "most labels, the one with the tumor of median size.",
+    "most labels, the one whose annotated area is the median.",
     "dice": "Mean Dice of every training set: a dot is one training, a bar their mean.",
 }
 
@@ -57,12 +57,12 @@ READINGS = (
 )
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
-    "How much less (left) or more (right) of the tumor a network finds when it learns from synthetic images, not real "
-    "ones: difference of mean Dice, with its 90 % interval. An interval inside the band: as good as real images."
+    "How much less (left) or more (right) of what is annotated a network finds when it learns from synthetic images, "
+    "not real ones: difference of mean Dice, with its 90 % interval. An interval in the band: as good as real images."
 )
 PREDICTIONS = (
-    "One test slice, by training set: red enhancing tumor, blue edema, green necrosis, other labels in other colours. "
-    "Of the slices that show the most labels, it is the one with the largest tumor."
+    "One test slice, by training set, a colour for each label (in BraTS red enhancing tumor, blue edema, green "
+    "necrosis). Of the slices that show the most labels, it is the one with the largest annotated area."
 )
 
 
