@@ -22,6 +22,10 @@ from .volume import Stored, check_indices, check_size
 IMAGE = "{image}"
 _MOST = 10_000  # images of a subject
 _GREY = {"1", "L", "I", "I;16", "I;16B", "I;16L", "F"}  # modes of Pillow
+_BROKEN = (  # what Pillow raises for broken files, by its version
+    OSError, SyntaxError, EOFError, TypeError, KeyError, IndexError, OverflowError, UserWarning,
+    struct.error, zlib.error,
+)  # fmt: skip
 _LPS = np.diag([-1.0, -1, 1, 1])
 
 
@@ -66,7 +70,8 @@ def _grey(file: Path) -> np.ndarray:
     """(Y, X). The size is looked at before a pixel is decoded."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            for one in (UserWarning, Image.DecompressionBombWarning):  # a broken tag warns, which would be a line more
+                warnings.simplefilter("error", one)
             with Image.open(file, formats=["PNG", "TIFF"]) as image:
                 if getattr(image, "n_frames", 1) > 1:
                     raise ValueError(
@@ -81,18 +86,7 @@ def _grey(file: Path) -> np.ndarray:
         raise ValueError(
             f"found more than {Image.MAX_IMAGE_PIXELS} pixels in {file.name}, expected a slice."
         ) from error
-    except (
-        OSError,
-        SyntaxError,
-        EOFError,
-        TypeError,
-        KeyError,
-        IndexError,
-        OverflowError,
-        struct.error,
-        zlib.error,
-    ) as error:
-        # what Pillow raises for broken files, by its version
+    except _BROKEN as error:
         raise ValueError(
             f"found a damaged image, {file.name} ({shortened(str(error))}), expected PNG or TIFF."
         ) from error
