@@ -40,9 +40,12 @@ def test_a_rim_is_kept_where_it_fills_half_an_area():
         assert columns == ([0, 204, 0, 0] if shift < 3 else [0, 0, 0, 0])  # 3: a quarter of two areas
 
 
-def study(raw, images, folder, shape=(24, 24, 24), spacing=(1, 1, 1)):
-    """(train, test, subject -> arrays) of three subjects."""
+def study(raw, images, folder, shape=(24, 24, 24), spacing=(1, 1, 1), hounsfield=False):
+    """(train, test, subject -> arrays) of three subjects; `hounsfield`: their T1 is a CT."""
     names = {f"BraTS20_Training_00{i}": raw.arrays(i, shape) for i in range(3)}
+    if hounsfield:
+        for arrays in names.values():
+            arrays["t1"] = (arrays["t1"].astype(np.int16) * 3 - 300).astype(np.int16)
     for name, arrays in names.items():
         for channel, voxels in arrays.items():
             raw.save(raw.path(name, channel), voxels, np.diag([-spacing[0], -spacing[1], spacing[2], 1]))
@@ -81,6 +84,20 @@ def test_stacks_hold_the_means(raw, images, tmp_path, shape, k, size):
             for channel in range(4):
                 np.testing.assert_array_equal(x_CHW[channel], expected(arrays[raw.channels[channel]], k, size, z))
             assert set(np.unique(x_CHW[4])) <= {0, 51, 102, 204}
+
+
+def test_a_ct_has_the_mean_in_hu_and_black_around_it(raw, images, tmp_path):
+    """23 voxels and areas of 3: the areas at the border hold padding, which is as black as air, not grey as water."""
+    images |= {"size": 16, "downsample": 3, "area_fraction": 0.05, "windows": {"t1": [-160, 240]}}
+    train, test, names = study(raw, images, tmp_path, (23, 21, 8), hounsfield=True)
+    for stack in (train, test):
+        for name, x_CHW in zip(stack.names, stack, strict=True):
+            hu_XYZ, z = names[name.split("/")[0]]["t1"], int(name[-7:-4])
+            padded = np.pad(hu_XYZ[:, :, z].T.astype(float), ((13, 14), (12, 13)), constant_values=-160)
+            means = padded.reshape(16, 3, 16, 3).mean(axis=(1, 3))
+            grey = np.floor((np.clip(means, -160, 240) + 160) / 400 * 255 + 0.5)
+            np.testing.assert_array_equal(x_CHW[0], grey)
+            assert grey[0, 0] == 0
 
 
 def test_the_same_slices_are_kept_and_pixels_are_larger(raw, images, tmp_path):
