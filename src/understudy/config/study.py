@@ -19,6 +19,7 @@ from .config_file import load_yaml as load_yaml  # part of this module for its r
 from .datasets import Dataset, Name
 from .evaluation import Evaluation
 from .experiments import Experiments
+from .exports import Exports
 from .fields import Block, File, Folder, Problem, Whole, key, section
 from .images import Images
 from .imports import Import
@@ -76,6 +77,9 @@ class Study(Block):
     experiments: Experiments = section(Experiments, "the grid of trainings, for each dataset and segmenter")
     audit: Audit = section(Audit, "are synthetic images copies of training images (docs/audit.md)")
     evaluation: Evaluation = section(Evaluation, "how test volumes are scored and averaged")
+    exports: Exports = section(
+        Exports, "training sets as folders for nnU-Net, which `snakemake exports` writes (docs/nnunet.md)"
+    )
     report: Report = section(Report, "the page results/report.html (docs/evaluation.md)")
     release: Release = section(Release, "what may be shared, and in whose name (docs/release.md)")
     reader_study: ReaderStudy = section(
