@@ -105,6 +105,7 @@ rule train_segmenter:
         on_budget="exit",
         device="auto",
         at_once=1,
+        tracking=config["tracking"],
     params:
         options=segmenter_options,
         start=starting_argument if STARTS else [],
@@ -120,7 +121,8 @@ rule train_segmenter:
         " --augmentation {wildcards.augmentation:q} --repeats {params.repeats:q} --seed {params.seed:q}"
         " --options {params.options:q} --stacks {input.stacks:q} {params.start:q} --test {input.test:q}"
         " {params.scoring:q} {params.more:q} --history {output.history:q} --scores {output.scores:q}"
-        " --example {output.example:q} --at-once {resources.at_once:q}" + RESUMABLE
+        " --example {output.example:q} --at-once {resources.at_once:q} --tracking {resources.tracking:q}"
+        + RESUMABLE
 
 
 def nnunet_file(folder, name):

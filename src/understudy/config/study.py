@@ -26,6 +26,7 @@ from .imports import Import
 from .reader_study import ReaderStudy
 from .reading import completed, read_block
 from .release import Release
+from .tracking import Tracking
 
 RULES = (images, datasets, experiments, audit, evaluation, release, reader_study, imports)
 
@@ -54,6 +55,12 @@ class Study(Block):
 
     results: File = key("results", "folder of all results", min_length=1)
     runs: File = key("runs", "folder of resumable trainings, kept through failures", min_length=1)
+    tracking: Tracking = key(
+        "none",
+        "tensorboard: every training also writes losses, pace, memorization and samples for TensorBoard, in its run "
+        "directory; another value trains nothing again (docs/tracking.md)",
+        remark="tensorboard: docs/tracking.md",
+    )
     seed: int = key(1, "random seed of splits, weights, order and noise", ge=0)
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)] = key(
         meaning="name -> where its subjects are and how they are split"
