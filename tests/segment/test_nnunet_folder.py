@@ -110,8 +110,9 @@ def test_shuffled_images_have_anothers_annotation(stacks, tmp_path):
 
 
 def test_few_subjects_and_held_out_ones_apart(stacks, tmp_path):
-    lineage, _, _, images, _ = exported("real-3subjects", stacks, tmp_path / "few", "--folds", 2)
+    lineage, splits, _, images, _ = exported("real-3subjects", stacks, tmp_path / "few")
     assert len({case.split("_")[1] for case in images}) == 3
+    assert len(splits) <= 3 and all(fold["val"] for fold in splits)  # no more folds than people
     _, splits, _, images, _ = exported("gan", stacks, tmp_path / "apart", "--apart", stacks["real"])
     (fold,) = splits
     assert all(case.startswith("gan_") for case in fold["train"]) and len(fold["train"]) == 40
@@ -121,7 +122,7 @@ def test_few_subjects_and_held_out_ones_apart(stacks, tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--images", 1], "found 1 images for 5 folds, one of them empty; expected more images"),
+        (["--images", 1], "found 1 images, too few to train and validate on in every fold; expected more"),
         (["--folds", 1], "found --images 20000 and --folds 1, expected at least 1 and 2"),
     ],
 )

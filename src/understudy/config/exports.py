@@ -13,6 +13,7 @@ class Exports(Block):
     )
     folds: int = key(
         5,
-        "of the cross-validation; the first holds out a share of 1 / folds, with 5 what segmenters hold out by default",
+        "folds of the cross-validation, fewer if there are fewer patients; the first holds out a share of 1 / folds, "
+        "with 5 what segmenters hold out by default",
         ge=2,
     )

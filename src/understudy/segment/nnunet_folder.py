@@ -50,7 +50,7 @@ class Limits:
 
     images: int  # at most, in the whole folder
     fraction: float  # held out by the first fold, of the subjects (real) or images (synthetic)
-    folds: int  # the first holds out what the study's segmenters hold out, the others divide the rest
+    folds: int  # at most; the first holds out what the study's segmenters hold out, the others divide the rest
 
 
 def export_training_set(
@@ -87,8 +87,8 @@ def export_training_set(
         cases, folds = cases | validation, [list(validation)]
     if not all(0 < len(fold) < len(cases) for fold in folds):
         raise ValueError(
-            f"{name}: found {len(cases)} images for {len(folds)} folds, one of them empty; expected more images. Raise "
-            "exports.images, or lower exports.folds."
+            f"{name}: found {len(cases)} images, too few to train and validate on in every fold; expected more. Raise "
+            "exports.images."
         )
     raw = output / "nnUNet_raw" / nnunet_dataset(dataset)
     shutil.rmtree(raw, ignore_errors=True)
@@ -195,7 +195,8 @@ def _cases_and_folds(
     held_out = np.concatenate([np.arange(0), *_held_out(validating, repeat).values()])
     first = units.keys() & {_unit(validating, place) for place in held_out}
     rest = in_order(units.keys() - first, split_seed, "folds")
-    by_fold = [sorted(first), *(rest[fold :: folds - 1] for fold in range(folds - 1))]
+    others = min(folds - 1, len(rest))
+    by_fold = [sorted(first), *(rest[fold::others] for fold in range(others))]
     return cases, [[name for unit in fold for name in units[unit]] for fold in by_fold]
 
 
