@@ -72,6 +72,7 @@ rule train_generator:
         on_budget="exit",
         device="auto",
         microbatch=0,
+        tracking=config["tracking"],
     params:
         training=training_of_generator,
         options=generator_options,
@@ -83,7 +84,7 @@ rule train_generator:
         'python "$UNDERSTUDY/scripts/train_generator.py" --dataset {wildcards.dataset:q} {params.training:q}'
         " --options {params.options:q} --stack {input.stack:q} {params.left_out:q} {params.snapshots:q}"
         " --output {output.weights:q} --seed {params.seed:q} --microbatch {resources.microbatch:q}"
-        + RESUMABLE
+        " --tracking {resources.tracking:q}" + RESUMABLE
 
 
 def images_of_generator(wildcards):

@@ -3,6 +3,7 @@ import json
 from dataclasses import replace
 
 from understudy.study.grid import Setting, setting_of, start_of
+from understudy.study.result_paths import nnunet_dataset, nnunet_folder
 from understudy.study.sources import file_of, parts
 
 # all repeats of a setting, where they share a job; otherwise the one of the wildcard
@@ -104,6 +105,7 @@ rule train_segmenter:
         on_budget="exit",
         device="auto",
         at_once=1,
+        tracking=config["tracking"],
     params:
         options=segmenter_options,
         start=starting_argument if STARTS else [],
@@ -119,7 +121,48 @@ rule train_segmenter:
         " --augmentation {wildcards.augmentation:q} --repeats {params.repeats:q} --seed {params.seed:q}"
         " --options {params.options:q} --stacks {input.stacks:q} {params.start:q} --test {input.test:q}"
         " {params.scoring:q} {params.more:q} --history {output.history:q} --scores {output.scores:q}"
-        " --example {output.example:q} --at-once {resources.at_once:q}" + RESUMABLE
+        " --example {output.example:q} --at-once {resources.at_once:q} --tracking {resources.tracking:q}"
+        + RESUMABLE
+
+
+def nnunet_file(folder, name):
+    """A file that nnU-Net reads, of an export."""
+    export = nnunet_folder(config["results"], "{dataset}", "{training_set}")
+    return f"{export}/{folder}/{nnunet_dataset('{dataset}')}/{name}"
+
+
+# a training set as a data set of nnU-Net; the target `exports` asks for all
+rule export_training_set:
+    input:
+        stacks=ancient(training_stacks),
+        manifests=training_manifests,
+        apart=ancient(in_stacks("train.zip")) if APART else [],
+    output:
+        description=nnunet_file("nnUNet_raw", "dataset.json"),
+        lineage=nnunet_file("nnUNet_raw", "lineage.json"),
+        splits=nnunet_file("nnUNet_preprocessed", "splits_final.json"),
+    log:
+        in_logs("export_training_set/{dataset}/{training_set}.log"),
+    benchmark:
+        in_benchmarks("export_training_set/{dataset}/{training_set}.tsv")
+    retries: 0
+    conda:
+        "../envs/segment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        apart=option("--apart", [in_stacks("train.zip")] * APART),
+        images=config["exports"]["images"],
+        folds=config["exports"]["folds"],
+        seed=config["seed"],
+        output=nnunet_folder(config["results"], "{dataset}", "{training_set}"),
+    shell:
+        'python "$UNDERSTUDY/scripts/export_training_set.py" --dataset {wildcards.dataset:q}'
+        " --training-set {wildcards.training_set:q} --stacks {input.stacks:q} {params.apart:q}"
+        " --images {params.images:q} --folds {params.folds:q} --seed {params.seed:q} --output {params.output:q}"
+        " > {log:q} 2>&1"
 
 
 # how sure a finished segmenter is of its test subjects, and how often it is right

@@ -1,5 +1,5 @@
 # Targets: what a person asks for by name (`all`, the default, stands in workflow/Snakefile).
-from understudy.study.sources import bases_of
+from understudy.study.sources import bases_of, learned_before
 
 
 localrules:
@@ -11,12 +11,17 @@ localrules:
     release,
     report,
     challenge,
+    exports,
     reader_study,
 
 
 def using(generator):
     """The settings that learn from images of a generator, of whichever training."""
     return [s for s in SETTINGS if generator in bases_of(s.training_set)]
+
+
+# what is learned first is a training set of its own
+EXPORTED = [name for name in all_training_sets(config) if not learned_before(name)]
 
 
 rule prepare:
@@ -68,6 +73,16 @@ rule report:
 rule challenge:
     input:
         rules.make_leaderboard.output if accepted(config) else [],
+
+
+# asked for by name alone: every training set, once
+rule exports:
+    input:
+        expand(
+            rules.export_training_set.output,
+            dataset=config["datasets"],
+            training_set=EXPORTED,
+        ),
 
 
 rule reader_study:

@@ -16,6 +16,7 @@ from understudy.run import distributed, machine
 from understudy.run.attempts import FailedRunError
 from understudy.run.command_line import named_os_errors, run
 from understudy.run.device_images import DeviceImages, hold_out
+from understudy.run.event_files import add_tracking_argument
 from understudy.run.seeds import seed_of
 from understudy.run.training_loop import run_directory, train
 from understudy.segment.subjects_by_lot import first_percent
@@ -39,6 +40,7 @@ def main() -> None:
         "--microbatch", type=int, default=0, help="images in one forward pass, where memory is short; 0: the batch"
     )
     machine.add_machine_arguments(parser)
+    add_tracking_argument(parser)
     args = parser.parse_args()
     if args.publish not in (*args.keep, 100):
         parser.error(f"--publish: found {args.publish}, expected one of --keep, or 100")
@@ -71,7 +73,9 @@ def main() -> None:
         run_dir = run_directory(args.runs, config)
         failure, weights, images_seen = "", {}, 0
         try:
-            outcome = train(trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits)
+            outcome = train(
+                trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits, tracking=args.tracking
+            )
             if not outcome.finished:
                 machine.leave(outcome.reason, args.on_budget)
             weights, images_seen = trainee.published(outcome.images_seen, args.publish)

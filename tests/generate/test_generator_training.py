@@ -373,3 +373,15 @@ def test_processes_share_the_samples_of_a_snapshot(monkeypatch):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         trainee().samples(5)
     assert torch.equal(sum(parts).to(torch.uint8), alone) and (parts[0][3:] == 0).all() and (parts[1][:3] == 0).all()
+
+
+def test_samples_of_the_newest_snapshot_are_shown_once():
+    trained = trainee(snapshot_samples=3, snapshot_kimg=0.016)
+    run(trained, [0])
+    assert trained.shown() == []
+    run(trained, [1])
+    ((name, images_seen, grid_HW),) = trained.shown()
+    assert (name, images_seen, grid_HW.shape) == ("samples", 16, (5 * SIZE, 3 * SIZE))
+    x_NCHW = trained.samples(3).numpy()
+    assert np.array_equal(grid_HW.reshape(5, SIZE, 3, SIZE).transpose(2, 0, 1, 3), x_NCHW)
+    assert trained.shown() == []

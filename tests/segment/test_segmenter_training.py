@@ -244,3 +244,13 @@ def test_the_example_shows_image_reference_and_prediction(path, tmp_path):
     x_CHW = test[example_place(test)]
     np.testing.assert_array_equal(picture[:32].reshape(2, 16, 16), x_CHW[[-2, -1]])
     assert set(np.unique(picture[32:])) <= {0, *LEVELS.values()}
+
+
+def test_validations_are_shown_once_and_not_again_after_a_restart(tmp_path):
+    path = make_stack(tmp_path / "train.zip", [f"s{i}" for i in range(5)], 4).path
+    first, again = trainee(path, epoch_samples=12), trainee(path, epoch_samples=12)
+    run(first, 0, 24)
+    dice = [value for name, _, value in first.shown() if name == "validation/dice"]
+    assert dice == [epoch["dice"] for epoch in first.history] and len(dice) == 2
+    again.load_state(first.state())
+    assert first.shown() == again.shown() == []

@@ -70,6 +70,7 @@ def profile(partition_file: bool = False, **changes: dict) -> dict:
         "make_reader_study",
         "read_answers",
         "pool_samples",
+        "export_training_set",
         "compare_experiment",
         "compare_calibration",
         "compare_external",

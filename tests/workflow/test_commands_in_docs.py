@@ -55,7 +55,7 @@ class Reader:
     COPIES = ("cp", "mkdir")  # run first, as other commands use what they make
     SYSTEM = (
         "apptainer", "cd", "conda", "curl", "docker", "git", "pytest", "ruff", "sbatch", "scancel", "sha256sum",
-        "snakefmt", "source", "srun", "ssh", "tmux", "uv",
+        "snakefmt", "source", "srun", "ssh", "tensorboard", "tmux", "uv",
     )  # fmt: skip
 
     def __init__(self, folder: Path):

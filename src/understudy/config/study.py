@@ -19,12 +19,14 @@ from .config_file import load_yaml as load_yaml  # part of this module for its r
 from .datasets import Dataset, Name
 from .evaluation import Evaluation
 from .experiments import Experiments
+from .exports import Exports
 from .fields import Block, File, Folder, Problem, Whole, key, section
 from .images import Images
 from .imports import Import
 from .reader_study import ReaderStudy
 from .reading import completed, read_block
 from .release import Release
+from .tracking import Tracking
 
 REHEARSAL = (
     "This is a rehearsal, and no result: small images, small networks and few repeats, to see that everything runs."
@@ -56,6 +58,12 @@ class Study(Block):
 
     results: File = key("results", "folder of all results", min_length=1)
     runs: File = key("runs", "folder of resumable trainings, kept through failures", min_length=1)
+    tracking: Tracking = key(
+        "none",
+        "tensorboard: every training also writes losses, pace, memorization and samples for TensorBoard, in its run "
+        "directory; another value trains nothing again (docs/tracking.md)",
+        remark="tensorboard: docs/tracking.md",
+    )
     seed: int = key(1, "random seed of splits, weights, order and noise", ge=0)
     rehearsal: bool = key(
         False,
@@ -85,6 +93,9 @@ class Study(Block):
     experiments: Experiments = section(Experiments, "the grid of trainings, for each dataset and segmenter")
     audit: Audit = section(Audit, "are synthetic images copies of training images (docs/audit.md)")
     evaluation: Evaluation = section(Evaluation, "how test volumes are scored and averaged")
+    exports: Exports = section(
+        Exports, "training sets as folders for nnU-Net, which `snakemake exports` writes (docs/nnunet.md)"
+    )
     report: Report = section(Report, "the page results/report.html (docs/evaluation.md)")
     release: Release = section(Release, "what may be shared, and in whose name (docs/release.md)")
     reader_study: ReaderStudy = section(

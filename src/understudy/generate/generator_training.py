@@ -11,11 +11,14 @@ from understudy.config.generator import Generator as Options
 from understudy.run import distributed, seeds
 from understudy.run.attempts import FailedRunError
 from understudy.run.device_images import DeviceImages, epoch_indices
+from understudy.run.event_files import Shown
 
 from .annotation_channel import Coding
 from .generator_protocol import Generator
 from .kept_weights import KeptWeights
 from .snapshots import Snapshots
+
+SHOWN = 8  # samples of a picture
 
 
 class GeneratorTrainee:
@@ -40,6 +43,7 @@ class GeneratorTrainee:
         looks = generator.options.snapshot_samples > 0
         self.snapshots = Snapshots(images, coding, subjects, generator.options) if looks else None
         self.kept = KeptWeights(keep, generator.options.kimg * 1000) if keep else None
+        self._looked_at: tuple[int, Tensor] | None = None  # images seen, the samples of the newest snapshot
 
     @property
     def done(self) -> bool:
@@ -57,7 +61,8 @@ class GeneratorTrainee:
         if self.kept:
             self.kept.after_step(images_seen, after, self.ema)
         if self.snapshots and self.snapshots.due(images_seen, after):
-            statistics |= self.snapshots.look(after, self.samples(generator.options.snapshot_samples), self.ema)
+            self._looked_at = after, self.samples(generator.options.snapshot_samples)
+            statistics |= self.snapshots.look(*self._looked_at, self.ema)
         return statistics
 
     @torch.no_grad()
@@ -87,6 +92,15 @@ class GeneratorTrainee:
         if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
             raise FailedRunError(f"diverged: at {images_seen} images weights are no numbers.")
         return weights, images_seen
+
+    def shown(self) -> list[Shown]:
+        """Samples of the newest snapshot: an image a column, a channel a row."""
+        if self._looked_at is None:
+            return []
+        (images_seen, x_NCHW), self._looked_at = self._looked_at, None
+        channels, rows = x_NCHW.shape[1:3]
+        grid_CHNW = x_NCHW[:SHOWN].permute(1, 2, 0, 3).cpu().numpy()
+        return [("samples", images_seen, grid_CHNW.reshape(channels * rows, -1))]
 
     # -------------------------------------------------------------------------------------------- state
     def state(self) -> dict:

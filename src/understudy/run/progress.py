@@ -67,15 +67,16 @@ class Progress:
     def due(self) -> bool:
         return time.monotonic() - self.since >= LOG_SECONDS
 
-    def line(self, images_seen: int) -> None:
+    def line(self, images_seen: int) -> dict[str, float]:
+        """Writes a line; the numbers of it that change."""
         means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
-        rate = (time.monotonic() - self.since) / max(images_seen - self.since_images, 1) * 1000
+        rate, memory = (time.monotonic() - self.since) / max(images_seen - self.since_images, 1) * 1000, _memory_mb()
         record = {
             "images_seen": images_seen,
             "images": self.images,
             "seconds": round(self.seconds, 1),
             "seconds_per_kimg": round(rate, 3),
-            "memory_mb": _memory_mb(),
+            "memory_mb": memory,
             "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
             **{name: round(value, 6) if math.isfinite(value) else str(value) for name, value in means.items()},
         }
@@ -94,6 +95,7 @@ class Progress:
                 f"diverged at {images_seen} images: {', '.join(broken)} is no number in {DIVERGED_AFTER} log lines in "
                 "a row. Lower the learning rate."
             )
+        return {**means, "seconds_per_kimg": rate, "memory_mb": memory}
 
     def close(self) -> None:
         self.bar.close()

@@ -23,6 +23,7 @@ from understudy.files.atomic import hash_of, read_json, write_json
 from . import distributed
 from .attempts import Attempt, FailedRunError, attempt, failure, read
 from .checkpoint import KEEP, load_newest_checkpoint, load_step, save_checkpoint
+from .event_files import Shown, TensorBoard, tracker
 from .lock import Lock, only_writer
 from .machine import named_out_of_memory
 from .progress import Progress
@@ -43,6 +44,10 @@ class Trainee(Protocol):
 
     def load_state(self, state: dict) -> None: ...
 
+    def shown(self) -> list[Shown]:
+        """What there is to look at since the last call, beside the scalars of `step`; asked where a training is
+        tracked alone."""
+
 
 @dataclass
 class Outcome:
@@ -52,13 +57,22 @@ class Outcome:
     reason: str  # finished, or one of stop.REASONS
 
 
-def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, limits: Limits = Limits()) -> Outcome:  # noqa: B008
+def train(
+    trainee: Trainee,
+    run_dir: str | Path,
+    images: int,
+    *,
+    config: dict,
+    limits: Limits = Limits(),  # noqa: B008
+    tracking: str = "none",
+) -> Outcome:
     """Trains until `images` images have been seen, or until the time budget, a signal or another process ends it.
+    `tracking`: one of event_files.KINDS.
 
     Raises:
         FailedRunError: it cannot end well, now or in an earlier attempt; in all processes.
         ValueError: the run directory is in use, holds another config, has damaged checkpoints only, was started
-            again and again without progress, or the disk is full.
+            again and again without progress, or the disk is full; there is nothing to track with.
     """
     run_dir = Path(run_dir)
     with ExitStack() as stack:
@@ -80,7 +94,10 @@ def train(trainee: Trainee, run_dir: str | Path, images: int, *, config: dict, l
             now = stack.enter_context(attempt(run_dir, images_seen, **about))
             progress = Progress(run_dir, images, images_seen, seconds)
             stack.callback(progress.close)
-            keeper = _Keeper(trainee, run_dir, lock, stop, now, progress)
+            board = tracker(tracking, run_dir, images_seen)
+            if board:
+                stack.enter_context(board)
+            keeper = _Keeper(trainee, run_dir, lock, stop, now, progress, board)
         with named_out_of_memory(trainee.images_per_step):
             outcome = _loop(trainee, images, images_seen, keeper)
         if keeper:
@@ -118,6 +135,7 @@ class _Keeper:
     stop: Stop
     attempt: Attempt
     progress: Progress
+    board: TensorBoard | None
 
     def __post_init__(self) -> None:
         self.saved_at, self.saved = self.attempt.images_seen, time.monotonic()  # images, seconds
@@ -136,7 +154,10 @@ class _Keeper:
         self.attempt.images_seen = images_seen
         self.progress.add(statistics)
         if last or self.progress.due():
-            self.progress.line(images_seen)
+            numbers = self.progress.line(images_seen)
+            if self.board:
+                self.board.numbers(images_seen, numbers)
+                self.board.show(self.trainee.shown())
 
     def save(self, images_seen: int, keep: int = KEEP) -> None:
         self.lock.check()

@@ -20,6 +20,7 @@ from understudy.run.attempts import FailedRunError
 from understudy.run.compiling import can_compile
 from understudy.run.counter_random import uniform
 from understudy.run.device_images import DeviceImages
+from understudy.run.event_files import Shown
 from understudy.run.seeds import seed_of
 from understudy.run.transfer import to_device
 from understudy.study.sources import is_control
@@ -74,6 +75,7 @@ class SegmenterTrainee:
         self.history: list[dict] = []
         self.best: dict = {"dice": -1.0, "epoch": 0, "weights": {}}
         self._losses: list[torch.Tensor] = []
+        self._shown = 0  # epochs of the history
 
     @property
     def done(self) -> bool:
@@ -185,7 +187,14 @@ class SegmenterTrainee:
         groups = self.optimizer.state_dict()["param_groups"]  # this device's and this config's, not the checkpoint's
         self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
         self.best, self.history = state["best"], list(state["history"])
+        self._shown = len(self.history)
         self._losses = [loss.to(self.device) for loss in state["losses"]]
+
+    def shown(self) -> list[Shown]:
+        """The validations since the last call."""
+        new, self._shown = self.history[self._shown :], len(self.history)
+        values = ((f"validation/{name}", name) for name in ("dice", "learning_rate"))
+        return [(title, epoch["images_seen"], epoch[name]) for title, name in values for epoch in new]
 
 
 def new_optimizer(network: torch.nn.Module, options: Mapping) -> torch.optim.Optimizer:

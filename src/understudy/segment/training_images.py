@@ -143,6 +143,64 @@ def split_labels(x_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return x_NCHW[:, :-1], x_NCHW[:, -1].long()
 
 
+@dataclass
+class Part:
+    """One part of a training set: which images of its stack, before any is read."""
+
+    name: str
+    stack: Stack
+    chosen: np.ndarray  # places in the stack
+    train: np.ndarray  # places in `chosen`, as all below
+    validation: dict[str, np.ndarray]  # subject -> its validation images; synthetic images are one group
+    few: Few | None = None  # `train` and `validation` are then those of a repeat
+    annotated: np.ndarray | None = None  # whose annotation each image has; None: its own
+
+    @cached_property
+    def people(self) -> list[str] | None:
+        """The person of each image of the stack; None where they are of nobody."""
+        return self.stack.people()
+
+
+def choose_images(
+    name: str,
+    stacks: Mapping[str, Path],
+    *,
+    fraction: float,
+    limit: int,
+    split_seed: int,
+    held_out: Mapping[str, np.ndarray] | None = None,
+) -> list[Part]:
+    """The parts of a training set; arguments and errors as below. `held_out`: subject -> real images that validate
+    every training set, and belong to none."""
+    found, wanted = [], counts(name)
+    for part, count in wanted.items():
+        stack = Stack.open(stacks[part])
+        source, chosen = Source.of(part), np.arange(len(stack))
+        if held_out and source.is_real:
+            chosen = np.setdiff1d(chosen, np.concatenate(list(held_out.values())))
+        if source.is_real and (source.percent < 100 or source.beyond):
+            chosen = _of_some(stack, chosen, source, split_seed)
+        if count is not None:
+            if count > len(chosen):
+                raise ValueError(f"{stack.path}: found {len(chosen)} images to train on, {name} wants {count}")
+            chosen = np.sort(np.random.default_rng(seed_of(split_seed, part, "count")).permutation(chosen)[:count])
+        subjects = None if part == SHUFFLED else stack.subjects()
+        own = None if subjects is None else [subjects[i] for i in chosen]
+        train, validation, few = np.arange(len(chosen)), {}, None
+        if source.subjects:
+            few = _few(stack, source.subjects, own, 0 if held_out else fraction, limit, split_seed)
+        elif not held_out:
+            train, validation = hold_out(len(chosen), own, fraction, limit, split_seed)
+        annotated = derangement(len(chosen), split_seed) if part == SHUFFLED else None
+        found.append(Part(part, stack, chosen, train, validation, few, annotated))
+    return found
+
+
+def subjects_apart(real: Stack, fraction: float, limit: int, split_seed: int) -> dict[str, np.ndarray]:
+    """subject -> its images, of the real subjects who validate every training set."""
+    return hold_out(len(real), real.subjects(), fraction, limit, split_seed)[1]
+
+
 def load_training_set(
     name: str,
     stacks: Mapping[str, Path],
@@ -167,35 +225,26 @@ def load_training_set(
     Raises:
         ValueError: a stack has fewer images than requested, or too few to hold some out.
     """
-    validator, sources, wanted = None, [], counts(name)
+    validator = held_out = None
     if apart:
         real = Stack.open(stacks[REAL])
-        _, held_out = hold_out(len(real), real.subjects(), fraction, limit, split_seed)
+        held_out = subjects_apart(real, fraction, limit, split_seed)
         validator = _validator(real, held_out, device)
-    for part, count in wanted.items():
-        stack = Stack.open(stacks[part])
-        source, chosen = Source.of(part), np.arange(len(stack))
-        if apart and source.is_real:
-            chosen = np.setdiff1d(chosen, np.concatenate(list(held_out.values())))
-        if source.is_real and (source.percent < 100 or source.beyond):
-            chosen = _of_some(stack, chosen, source, split_seed)
-        if count is not None:
-            if count > len(chosen):
-                raise ValueError(f"{stack.path}: found {len(chosen)} images to train on, {name} wants {count}")
-            chosen = np.sort(np.random.default_rng(seed_of(split_seed, part, "count")).permutation(chosen)[:count])
-        subjects = None if part == SHUFFLED else stack.subjects()
-        own = None if subjects is None else [subjects[i] for i in chosen]
-        train, validation, few = np.arange(len(chosen)), {}, None
-        if source.subjects:
-            few = _few(stack, source.subjects, own, 0 if apart else fraction, limit, split_seed)
-        elif not apart:
-            train, validation = hold_out(len(chosen), own, fraction, limit, split_seed)
-        x_NCHW = _with_classes(stack, chosen)
-        if part == SHUFFLED:
-            x_NCHW[:, -1] = x_NCHW[derangement(len(chosen), split_seed), -1]
-        sources.append(SourceImages(part, DeviceImages(x_NCHW, device), train, validation, few))
+    how = {"fraction": fraction, "limit": limit, "split_seed": split_seed, "held_out": held_out}
+    sources = []
+    for part in choose_images(name, stacks, **how):
+        x_NCHW = _with_classes(part.stack, part.chosen)
+        if part.annotated is not None:
+            x_NCHW[:, -1] = x_NCHW[part.annotated, -1]
+        images = DeviceImages(x_NCHW, device)
+        sources.append(SourceImages(part.name, images, part.train, part.validation, part.few))
     validator = validator or next((s for s in sources if s.by_subject), sources[0])
-    return TrainingSet(sources, seed, validator, even=all(count is None for count in wanted.values()))
+    return TrainingSet(sources, seed, validator, even=is_even(name))
+
+
+def is_even(name: str) -> bool:
+    """Whether the parts of a training set are seen equally often, whatever their size."""
+    return all(count is None for count in counts(name).values())
 
 
 def _of_some(stack: Stack, chosen: np.ndarray, source: Source, split_seed: int) -> np.ndarray:

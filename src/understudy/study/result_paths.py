@@ -22,3 +22,13 @@ def audit_folder(results: object, dataset: str) -> str:
 def segmenter_folder(results: object, dataset: str, segmenter: str, training_set: str, augmentation: str) -> str:
     """The repeats of a setting."""
     return f"{results}/{dataset}/segmenters/{segmenter}/{training_set}/{augmentation}"
+
+
+def nnunet_folder(results: object, dataset: str, training_set: str) -> str:
+    """A training set as nnU-Net reads it: nnUNet_raw and nnUNet_preprocessed lie in it."""
+    return f"{results}/{dataset}/nnunet/{training_set}"
+
+
+def nnunet_dataset(dataset: str) -> str:
+    """Each folder for nnU-Net holds one data set, so all have the same number."""
+    return f"Dataset001_{dataset}"

@@ -1,0 +1,19 @@
+"""`exports`: training sets in the formats of other tools."""
+
+from .fields import Block, Whole, key
+
+
+class Exports(Block):
+    """Training sets as folders for nnU-Net, which `snakemake exports` writes (docs/nnunet.md)."""
+
+    images: Whole = key(
+        20000,
+        "largest number of images of a training set, each a file for every modality and one for the annotation; of "
+        "more, some are drawn by lot",
+    )
+    folds: int = key(
+        5,
+        "folds of the cross-validation, fewer if there are fewer patients; the first holds out a share of 1 / folds, "
+        "with 5 what segmenters hold out by default",
+        ge=2,
+    )

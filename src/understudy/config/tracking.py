@@ -1,0 +1,5 @@
+"""`tracking`: what people watch while trainings run."""
+
+from typing import Literal
+
+Tracking = Literal["none", "tensorboard"]
