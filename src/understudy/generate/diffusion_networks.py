@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from understudy.config.generator import MULTIPLIERS
@@ -76,8 +77,9 @@ class ResidualBlock(nn.Module):
 
 
 def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(width)) v, one kernel on a GPU; so it is on the meta device, which else takes it apart."""
-    if q.device.type == "meta":
+    """softmax(q k^T / sqrt(width)) v, one kernel on a GPU; so it is on the meta device, which else takes it apart. That
+    kernel has no tangents."""
+    if q.device.type == "meta" and unpack_dual(q).tangent is None:
         return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, True)[0]
     return F.scaled_dot_product_attention(q, k, v)
 
