@@ -13,14 +13,14 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks/count_operations.py"
 
 # kernels; GB of pointwise operations, reductions and FIR; GB of all; GB of the largest phase's tensors
 LIMITS = {
-    "stylegan2": (1800, 120, 178, 7.6),
-    "stylegan3": (1600, 172, 249, 14.1),
-    "r3gan": (16_100, 2620, 5160, 36),  # 256 images, 32 at once
-    "progressive_gan": (900, 25.5, 46, 1.9),
-    "stylegan1": (1210, 52, 85, 3.6),
-    "diffusion": (2100, 107, 148, 19.6),
-    "unet": (310, 32, 50, 7.0),
-    "dynunet": (480, 24, 33, 3.4),
+    "stylegan2": (1800, 112, 169, 6.9),
+    "stylegan3": (1590, 165, 242, 13.8),
+    "r3gan": (15_400, 2280, 4640, 37.5),  # 256 images, 32 at once
+    "progressive_gan": (800, 17.7, 38, 1.6),
+    "stylegan1": (1120, 39, 71, 3.4),
+    "diffusion": (1880, 48.2, 86.9, 12.3),
+    "unet": (200, 17.4, 32.5, 6.3),
+    "dynunet": (280, 13.6, 22, 3.0),
 }
 
 TRACED = {

@@ -6,7 +6,7 @@ import torch
 from scipy.signal import convolve2d, correlate2d
 from torch.autograd import gradcheck, gradgradcheck
 
-from understudy.generate import layers, modulation
+from understudy.generate import layers, modulation, pixel_norm
 from understudy.generate.minibatch_deviation import append_minibatch_stddev
 
 FIR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
@@ -174,7 +174,7 @@ def test_activation_clamp_follows_the_gain():
 
 
 def test_latents_are_normalised_to_unit_second_moment():
-    z = layers.normalize_second_moment(5 * torch.randn(4, 64))
+    z = pixel_norm.normalize_second_moment(5 * torch.randn(4, 64))
     torch.testing.assert_close(z.square().mean(1), torch.ones(4))
 
 

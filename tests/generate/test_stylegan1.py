@@ -9,7 +9,7 @@ from made import count, rng
 from torch import nn
 
 from understudy.config.fields import SAMPLING
-from understudy.generate import build, layers
+from understudy.generate import build, layers, pixel_norm
 from understudy.generate.growing import Phase
 from understudy.generate.stylegan1_networks import Epilogue
 
@@ -61,7 +61,7 @@ def test_mapping_learns_at_a_hundredth_of_the_rate():
     assert mapping[0].weight.std().item() == pytest.approx(100, rel=0.02)
     z = torch.randn(512, 256)
     torch.testing.assert_close(mapping(5 * z), mapping(z), rtol=1e-4, atol=1e-4)
-    dense, x = mapping[0], layers.normalize_second_moment(z)
+    dense, x = mapping[0], pixel_norm.normalize_second_moment(z)
     with torch.no_grad():
         dense.bias.fill_(3.0)
         expected = F.leaky_relu(x @ dense.weight.T * (0.01 * math.sqrt(2) / 16) + 0.03, 0.2)

@@ -49,6 +49,12 @@ def test_in_bf16_it_sums_in_fp32():
     assert ours[0].isfinite().all() and ours[0].float().std() == pytest.approx(float(exact[0].std()), rel=0.05)
 
 
+class Torchs(torch.nn.InstanceNorm2d):
+    def twice(self, x_NCHW):
+        y_NCHW = self(x_NCHW)
+        return y_NCHW, y_NCHW
+
+
 class Copies(TorchDispatchMode):
     """Counts copies of maps, in forward and backward passes."""
 
@@ -85,5 +91,5 @@ def test_a_step_copies_no_map(name, options, norms):
     own = [name for name, module in network.named_modules() if isinstance(module, InstanceNorm)]
     assert len(own) == norms and copies(network) == 0
     for name in own:
-        network.set_submodule(name, torch.nn.InstanceNorm2d(network.get_submodule(name).num_features, affine=True))
+        network.set_submodule(name, Torchs(network.get_submodule(name).num_features, affine=True))
     assert copies(network) > norms

@@ -13,9 +13,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from understudy.config.generator import MULTIPLIERS
+from understudy.run.norms import normalized
+from understudy.run.triton_operations import fused
 
 GROUPS = 32  # of every group norm
 
@@ -39,9 +42,21 @@ def zero(layer: nn.Module) -> nn.Module:
     return layer
 
 
-def _activated(x_NCHW: Tensor) -> Tensor:
-    """SiLU of a tensor that nobody else needs: in place where no gradient will ask for it, which saves its memory."""
-    return F.silu(x_NCHW, inplace=not torch.is_grad_enabled())
+def _activated(norm: nn.GroupNorm, x_NCHW: Tensor, time_NK: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """(silu(norm(x) * (1 + scale) + shift), x), where `time_NK` are scale and shift, if there are any. x comes back for
+    whoever needs it once more: on a GPU, where all of this is one operation, its gradients are added there."""
+    if fused(x_NCHW):
+        factor_NC, shift_NC = (t_C.expand(x_NCHW.shape[:2]) for t_C in (norm.weight, norm.bias))
+        if time_NK is not None:
+            scale_NC, offset_NC = time_NK.chunk(2, dim=1)
+            scale_NC = 1 + scale_NC
+            factor_NC, shift_NC = factor_NC * scale_NC, torch.addcmul(offset_NC, shift_NC, scale_NC)
+        return normalized(x_NCHW, factor_NC, shift_NC, norm.num_groups, norm.eps, silu=True)[::2]
+    h_NCHW = norm(x_NCHW)
+    if time_NK is not None:
+        scale, shift = time_NK[:, :, None, None].chunk(2, dim=1)
+        h_NCHW = torch.addcmul(shift, h_NCHW, 1 + scale)
+    return F.silu(h_NCHW, inplace=not torch.is_grad_enabled()), x_NCHW  # in place where no gradient will ask for it
 
 
 class ResidualBlock(nn.Module):
@@ -56,10 +71,17 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
 
     def forward(self, x_NCHW: Tensor, embedding_NK: Tensor) -> Tensor:
-        h_NCHW = self.conv1(_activated(self.norm1(x_NCHW)))
-        scale, shift = self.time(F.silu(embedding_NK))[:, :, None, None].chunk(2, dim=1)
-        h_NCHW = torch.addcmul(shift, self.norm2(h_NCHW), 1 + scale)
-        return self.skip(x_NCHW) + self.conv2(self.dropout(_activated(h_NCHW)))
+        h_NCHW, x_NCHW = _activated(self.norm1, x_NCHW)
+        h_NCHW, _ = _activated(self.norm2, self.conv1(h_NCHW), self.time(F.silu(embedding_NK)))
+        return self.skip(x_NCHW) + self.conv2(self.dropout(h_NCHW))
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(width)) v, one kernel on a GPU; so it is on the meta device, which else takes it apart. That
+    kernel has no tangents."""
+    if q.device.type == "meta" and unpack_dual(q).tangent is None:
+        return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, True)[0]
+    return F.scaled_dot_product_attention(q, k, v)
 
 
 class Attention(nn.Module):
@@ -74,7 +96,7 @@ class Attention(nn.Module):
         n, c, height, width = x_NCHW.shape
         x_NLC = self.norm(x_NCHW).flatten(2).transpose(1, 2)
         qkv = self.qkv(x_NLC).view(n, height * width, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(*qkv).transpose(1, 2).reshape(n, height * width, c)
+        attended = _attended(*qkv).transpose(1, 2).reshape(n, height * width, c)
         return x_NCHW + self.out(attended).transpose(1, 2).reshape(n, c, height, width)
 
 
@@ -163,7 +185,7 @@ class Denoiser(nn.Module):
                 h_NCHW = stage(torch.cat([h_NCHW, skips.pop()], 1), embedding_NK)
             if level < len(self.grow):
                 h_NCHW = self.grow[level](F.interpolate(h_NCHW, scale_factor=2.0, mode="nearest"))
-        return self.last(_activated(self.norm(h_NCHW)))
+        return self.last(_activated(self.norm, h_NCHW)[0])
 
 
 def _checked(size: int, width: int, multipliers: Sequence[int] | None, heads: int) -> Sequence[int]:

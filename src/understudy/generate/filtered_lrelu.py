@@ -25,9 +25,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.run.triton_operations import define, differentiate, fused
+
 from . import filtered_plan
 from .filters import separable_terms
-from .kernels import SLOPE, define, differentiate, fused
+from .kernels import SLOPE
 from .modulation import scale_gradients
 
 BLOCK = 64  # length of a dense block along the higher rate: longer multiply more zeros, shorter cost more calls

@@ -4,53 +4,16 @@ A GPU needs longer to move a feature map than to compute with it, so each kernel
 PyTorch does in several. None is the only way to its result: who calls one (activation.py, layers.py) has the plain form
 too, which runs on a CPU and is what the tests compare with. Maps are contiguous (N, C, H, W) or (N, C); a "row" is the
 map of one image and channel. All compute in fp32.
-
-The interpreter of Triton runs the same kernels on a CPU (TRITON_INTERPRET=1 before anything imports Triton).
 """
-
-import functools
-import importlib.util
-import os
 
 import torch
 from torch import Tensor
 
+from understudy.run.triton_operations import define
+from understudy.run.triton_operations import fused as fused  # here, so that all GANs have one
+
 SLOPE = 0.2  # of the leaky ReLU
-NORM_EPSILON = 1e-8  # of pixelwise normalisation
 UNLIMITED = 3.0e38  # as a limit of activations: none, and a number of fp32
-_LIBRARY = torch.library.Library("understudy", "DEF")
-
-
-@functools.cache
-def _available() -> bool:
-    """Whether Triton is there. Says so once where it is not, as a GPU is then slower than it could be."""
-    found = importlib.util.find_spec("triton") is not None
-    if not found:
-        print("without fused kernels, so slower: they need the package triton, and found none", flush=True)
-    return found
-
-
-def fused(x: Tensor) -> bool:
-    """Whether the kernels take this tensor: on a GPU, and on the meta device, which stands for one."""
-    if x.dtype == torch.float64:
-        return False
-    return x.device.type == "meta" or (x.device.type == "cuda" and _available())
-
-
-def define(schema: str, fake, launch, on_cpu: bool = False) -> None:
-    """An operation whose result `fake` allocates and `launch` computes; a CPU has it if `on_cpu` or interpreting."""
-    name = schema.split("(")[0]
-    _LIBRARY.define(schema)
-    _LIBRARY.impl(name, launch, "CUDA")
-    _LIBRARY.impl(name, fake, "Meta")
-    if on_cpu or os.environ.get("TRITON_INTERPRET") == "1":
-        _LIBRARY.impl(name, launch, "CPU")
-
-
-def differentiate(schema: str, backward, setup_context) -> None:
-    """Gives an operation its gradient."""
-    name = "understudy::" + schema.split("(")[0]
-    torch.library.register_autograd(name, backward, setup_context=setup_context, lib=_LIBRARY)
 
 
 def rows_of(x: Tensor) -> tuple[int, int, int]:
@@ -63,16 +26,22 @@ def _new_like(x: Tensor, *_) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-def _activate(x: Tensor, *others) -> Tensor:
+def _new_with_slopes(x: Tensor, *others) -> tuple[Tensor, Tensor]:
+    *_, kept = others
+    bytes_of_row = -(-rows_of(x)[2] // 4) if kept else 0
+    return _new_like(x), x.new_empty((*x.shape[:2], bytes_of_row), dtype=torch.uint8)
+
+
+def _activate(x: Tensor, *others) -> tuple[Tensor, Tensor]:
     from . import triton_kernels
 
-    return triton_kernels.activate(x, *others, _new_like(x))
+    return triton_kernels.activate(x, *others, *_new_with_slopes(x, *others))
 
 
-def _slopes(g: Tensor, *others) -> Tensor:
+def _bend(g: Tensor, *others) -> Tensor:
     from . import triton_kernels
 
-    return triton_kernels.slopes(g, *others, _new_like(g))
+    return triton_kernels.bend(g, *others, _new_like(g))
 
 
 def _scale(x: Tensor, scale: Tensor) -> Tensor:
@@ -121,7 +90,7 @@ def _fir(*inputs) -> Tensor:
     return triton_kernels.fir(*inputs, _new_filtered(*inputs))
 
 
-def _new_with_sums(g: Tensor, y: Tensor, x: Tensor | None, scale: Tensor | None, noise: Tensor | None, *_):
+def _new_with_sums(g: Tensor, slopes: Tensor, x: Tensor | None, scale: Tensor | None, noise: Tensor | None, *_):
     sums = 1 if scale is None and noise is None else 3
     return _new_like(g), g.new_empty((sums, *g.shape[:2]), dtype=torch.float32)
 
@@ -132,15 +101,18 @@ def _activate_backward(*inputs) -> tuple[Tensor, Tensor]:
     return triton_kernels.activate_backward(*inputs, *_new_with_sums(*inputs))
 
 
+# y and, if `kept`, its slopes: two bits of an entry, whether it is positive and whether it is within the limit, four
+# entries of a row in a byte
 define(
-    "activate(Tensor x, Tensor? scale, Tensor? noise, Tensor? strength, Tensor? bias, float gain, float limit)"
-    " -> Tensor",
-    _new_like,
+    "activate(Tensor x, Tensor? scale, Tensor? noise, Tensor? strength, Tensor? bias, float gain, float limit,"
+    " float x_gain, bool kept) -> (Tensor, Tensor)",
+    _new_with_slopes,
     _activate,
 )
-define("slopes(Tensor g, Tensor y, float gain, float limit) -> Tensor", _new_like, _slopes)
+# g times the slopes
+define("bend(Tensor g, Tensor slopes, float gain) -> Tensor", _new_like, _bend)
 define(
-    "activate_backward(Tensor g, Tensor y, Tensor? x, Tensor? scale, Tensor? noise, float gain, float limit)"
+    "activate_backward(Tensor g, Tensor slopes, Tensor? x, Tensor? scale, Tensor? noise, float gain)"
     " -> (Tensor, Tensor)",
     _new_with_sums,
     _activate_backward,
@@ -207,24 +179,6 @@ def _shifts(w: Tensor, gain: float, flipped: bool, size: int, dtype: torch.dtype
 
 # prepared.four_shifts from 3 x 3 to size 4, and its adjoint from 4 x 4 to size 3
 define("shifts(Tensor w, float gain, bool flipped, int size, ScalarType dtype) -> Tensor", _new_shifted, _shifts)
-
-
-# ------------------------------------------------------------------------------------------------ pixel norm
-def _pixel_norm(x: Tensor) -> Tensor:
-    from . import triton_kernels
-
-    return triton_kernels.pixel_norm(x, None, _new_like(x))
-
-
-def _pixel_norm_backward(g: Tensor, x: Tensor) -> Tensor:
-    from . import triton_kernels
-
-    return triton_kernels.pixel_norm(x, g, _new_like(g))
-
-
-# layers.normalize_second_moment, and the gradient of x
-define("pixel_norm(Tensor x) -> Tensor", _new_like, _pixel_norm)
-define("pixel_norm_backward(Tensor g, Tensor x) -> Tensor", _new_like, _pixel_norm_backward)
 
 
 # ------------------------------------------------------------------------------------------------ descent

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import activation, kernels
+from .convolution import conv
 from .first_gradient import of_parameters
-from .kernels import NORM_EPSILON, SLOPE
-from .modulation import conv, scaled_conv
+from .kernels import SLOPE
+from .modulation import scaled_conv
+from .pixel_norm import activate_and_normalize
 from .prepared import LARGEST, UNCHANGED, demodulation, four_shifts, weights_and_squares, weights_for
 
 GAIN = math.sqrt(2)  # what the leaky ReLU takes from a signal's standard deviation, nearly
@@ -149,39 +151,6 @@ def halve(x_NCHW: Tensor) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------------ equalised layers
-def normalize_second_moment(x_NK: Tensor) -> Tensor:
-    """Unit mean square over channels, of each latent (N, K), or of each pixel of (N, C, H, W)."""
-    if kernels.fused(x_NK) and x_NK.ndim == 4:
-        return _PixelNorm.apply(x_NK)
-    return _normalized(x_NK)
-
-
-def _normalized(x_NK: Tensor) -> Tensor:
-    exact_NK = x_NK.float() if x_NK.dtype in (torch.float16, torch.bfloat16) else x_NK
-    return (exact_NK * (exact_NK.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()).to(x_NK.dtype)
-
-
-class _PixelNorm(torch.autograd.Function):
-    """One kernel, and one for its gradient, unless that is differentiated again."""
-
-    @staticmethod
-    def forward(x_NCHW: Tensor) -> Tensor:
-        return torch.ops.understudy.pixel_norm(x_NCHW.contiguous())
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, g_NCHW: Tensor):
-        (x_NCHW,) = ctx.saved_tensors
-        if not torch.is_grad_enabled():
-            return torch.ops.understudy.pixel_norm_backward(g_NCHW.contiguous(), x_NCHW.contiguous())
-        r_N1HW = (x_NCHW.square().mean(1, keepdim=True) + NORM_EPSILON).rsqrt()
-        along_N1HW = (g_NCHW * x_NCHW).mean(1, keepdim=True)
-        return r_N1HW * (g_NCHW - x_NCHW * along_N1HW * r_N1HW.square())
-
-
 def activate(x_NC: Tensor, bias_C: Tensor, gain: float = 1.0, clamp: float | None = None, **before) -> Tensor:
     """sqrt(2) * leaky_relu(x + bias) * gain, limited to +-clamp * gain; x is (N, C) or (N, C, H, W). `before` is what
     happens to x before: scale and noise of activation.activate."""
@@ -313,6 +282,7 @@ class ResizingConv(nn.Module):
 
     Args:
         active: adds the activation; it needs the bias.
+        normal: adds pixelwise normalisation after the activation.
         clamp: limit of the activation, for reduced precision.
         resize: "up" doubles the size first (`double`), "down" halves it before the bias (`halve`). Both are one strided
             convolution of the 3 x 3 kernel added up over four shifts: the same, at less than half the operations.
@@ -327,29 +297,35 @@ class ResizingConv(nn.Module):
         gain: float = GAIN,
         bias: bool = True,
         active: bool = False,
+        normal: bool = False,
         clamp: float | None = None,
         resize: str = "",
     ):
         super().__init__()
-        self.resize, self.active, self.clamp = resize, active, clamp
+        self.resize, self.active, self.normal, self.clamp = resize, active, normal, clamp
         self.weight_gain = gain / math.sqrt(inputs * kernel**2)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        dtype = x_NCHW.dtype
+        dtype, gain = x_NCHW.dtype, 1.0  # that the convolution leaves to the activation
         if self.resize == "up":
             w_IO44 = four_shifts(dtype, self.weight, self.weight_gain, flipped=True).transpose(0, 1)
             y_NCHW = F.conv_transpose2d(x_NCHW, w_IO44, stride=2, padding=1)
         elif self.resize == "down":
             y_NCHW = conv(x_NCHW, four_shifts(dtype, self.weight, self.weight_gain / 4), padding=1, stride=2)
         else:
-            w = weights_for(dtype, self.weight, self.weight_gain)
+            if kernels.fused(x_NCHW) and self.active and dtype == self.weight.dtype:  # without a scaled copy of them
+                w, gain = self.weight, self.weight_gain
+            else:
+                w = weights_for(dtype, self.weight, self.weight_gain)
             y_NCHW = conv(x_NCHW, w, padding=w.shape[2] // 2)
         if self.bias is None:
             return y_NCHW
+        if self.normal:
+            return activate_and_normalize(y_NCHW, self.bias, self.clamp, gain)
         if self.active:
-            return activation.activate(y_NCHW, self.bias, 1.0, self.clamp)
+            return activation.activate(y_NCHW, self.bias, 1.0, self.clamp, x_gain=gain)
         return y_NCHW + self.bias.to(dtype)[:, None, None]
 
 

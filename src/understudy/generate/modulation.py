@@ -94,32 +94,3 @@ def mean_squares(x_NCHW: Tensor, dtype: torch.dtype) -> Tensor:
     if kernels.fused(x_NCHW):
         return torch.ops.understudy.squares(x_NCHW.contiguous()).sum(1).to(dtype) / x_NCHW[0].numel()
     return x_NCHW.to(dtype).square().mean((1, 2, 3))
-
-
-def conv(x_NIHW: Tensor, w_OIKK: Tensor, *, padding: int = 0, stride: int = 1) -> Tensor:
-    """F.conv2d. It keeps x even where w takes no gradient; here it doesn't."""
-    if w_OIKK.requires_grad:
-        return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
-    return _FrozenConv.apply(x_NIHW, w_OIKK, padding, stride)
-
-
-class _FrozenConv(torch.autograd.Function):
-    @staticmethod
-    def forward(x_NIHW: Tensor, w_OIKK: Tensor, padding: int, stride: int) -> Tensor:
-        return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        x_NIHW, w_OIKK, ctx.padding, ctx.stride = inputs
-        ctx.size = x_NIHW.shape
-        ctx.save_for_backward(w_OIKK)
-
-    @staticmethod
-    def backward(ctx, g: Tensor):
-        (w_OIKK,) = ctx.saved_tensors
-        x_NIHW = g.new_empty(1).expand(ctx.size)  # its shape is asked for, not what is in it
-        sides = [ctx.stride] * 2, [ctx.padding] * 2, [1, 1]
-        gradient, _, _ = torch.ops.aten.convolution_backward(
-            g, x_NIHW, w_OIKK, None, *sides, False, [0, 0], 1, [True, False, False]
-        )
-        return gradient, None, None, None

@@ -20,10 +20,10 @@ from .layers import (
     feature_maps,
     halve,
     leaky,
-    normalize_second_moment,
     resolutions,
 )
 from .minibatch_deviation import append_minibatch_stddev
+from .pixel_norm import normalize_second_moment
 from .precision import Precision
 
 
@@ -50,11 +50,11 @@ class FirstBlock(nn.Module):
         self.weight_gain = GAIN / 4 / math.sqrt(latent_size)  # a quarter of what the equalised layer would have
         self.weight = nn.Parameter(torch.randn(outputs, 4, 4, latent_size))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.conv1 = ResizingConv(outputs, outputs, 3, active=True)
+        self.conv1 = ResizingConv(outputs, outputs, 3, active=True, normal=True)
 
     def forward(self, z_NK: Tensor) -> Tensor:
         x_NCHW = torch.tensordot(z_NK, self.weight * self.weight_gain, ([1], [3])) + self.bias[:, None, None]
-        return normalize_second_moment(self.conv1(normalize_second_moment(leaky(x_NCHW))))
+        return self.conv1(normalize_second_moment(leaky(x_NCHW)))
 
 
 class GeneratorBlock(nn.Module):
@@ -62,12 +62,11 @@ class GeneratorBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, clamp: float | None):
         super().__init__()
-        self.conv0 = ResizingConv(inputs, outputs, 3, active=True, clamp=clamp, resize="up")
-        self.conv1 = ResizingConv(outputs, outputs, 3, active=True, clamp=clamp)
+        self.conv0 = ResizingConv(inputs, outputs, 3, active=True, normal=True, clamp=clamp, resize="up")
+        self.conv1 = ResizingConv(outputs, outputs, 3, active=True, normal=True, clamp=clamp)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = normalize_second_moment(self.conv0(x_NCHW))
-        return normalize_second_moment(self.conv1(x_NCHW))
+        return self.conv1(self.conv0(x_NCHW))
 
 
 class Generator(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from understudy.config.generators.r3gan import R3GAN
 
 from .activation import activate
-from .grouped_conv import grouped_conv
+from .convolution import grouped_conv
 from .kernels import SLOPE
 from .layers import downsample, resolutions, upsample
 from .precision import Precision

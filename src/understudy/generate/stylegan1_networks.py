@@ -6,12 +6,12 @@ channel_base, channel_max, latent_size, mapping_layers and precision.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .activation import activate
+from .adain import styled
 from .growing import Phase
-from .layers import GAIN, Dense, ResizingConv, blur, feature_maps, leaky, normalize_second_moment, resolutions
+from .layers import GAIN, Dense, ResizingConv, blur, feature_maps, leaky, resolutions
+from .pixel_norm import normalize_second_moment
 from .precision import Precision
 from .progressive_gan_networks import ToImages
 
@@ -44,13 +44,8 @@ class Epilogue(nn.Module):
         self.affine = Dense(latent_size, 2 * maps)
 
     def forward(self, x_NCHW: Tensor, w_NK: Tensor, noise_N1HW: Tensor) -> Tensor:
-        noise = {"noise_N1HW": noise_N1HW, "strength": self.noise_strength}
-        x_NCHW = activate(x_NCHW, self.bias, 1.0, self.clamp, **noise)
         scale_NC, shift_NC = self.affine(w_NK).chunk(2, 1)
-        # instance normalisation is batch normalisation where each map of each image is a channel with its own style
-        maps_1RHW = x_NCHW.reshape(1, -1, *x_NCHW.shape[2:])
-        weight_R, bias_R = (scale_NC + 1).reshape(-1), shift_NC.reshape(-1)
-        return F.batch_norm(maps_1RHW, None, None, weight_R, bias_R, training=True, eps=1e-8).view_as(x_NCHW)
+        return styled(x_NCHW, noise_N1HW, self.noise_strength, self.bias, scale_NC + 1, shift_NC, self.clamp)
 
 
 class SynthesisBlock(nn.Module):

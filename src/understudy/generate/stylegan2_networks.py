@@ -17,12 +17,12 @@ from .layers import (
     activate,
     feature_maps,
     modulated_conv,
-    normalize_second_moment,
     resolutions,
     upsample,
 )
 from .minibatch_deviation import append_minibatch_stddev
 from .modulation import scaled_1x1
+from .pixel_norm import normalize_second_moment
 from .precision import Precision
 
 

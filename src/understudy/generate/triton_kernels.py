@@ -4,17 +4,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .kernels import NORM_EPSILON, SLOPE, rows_of
+from .kernels import SLOPE, rows_of
 
 ENTRIES = 1024  # of a tile: of one row of a large map, of several small ones
 _SLOPE = tl.constexpr(SLOPE)
-_EPSILON = tl.constexpr(NORM_EPSILON)
-PIXELS, CHANNELS = 64, 16  # of a tile of pixelwise normalisation
 
 
-def _tile(entries: int) -> dict[str, int]:
+def tile_of(entries: int) -> dict[str, int]:
     """(R, B): rows and entries of a row in one tile."""
-    B = min(triton.next_power_of_2(entries), ENTRIES)
+    B = min(max(triton.next_power_of_2(entries), 4), ENTRIES)  # whole bytes of slopes
     return {"R": ENTRIES // B, "B": B}
 
 
@@ -25,15 +23,25 @@ def _or(x: Tensor | None, instead: Tensor) -> Tensor:
 
 # ------------------------------------------------------------------------------------------------ activation
 @triton.jit
+def _bent(g, slopes_ptr, row, p, inside, P, gain):
+    """g times the slopes that are kept there, fp32."""
+    at = row[:, None] * ((P + 3) // 4) + (p // 4)[None, :]
+    code = tl.load(slopes_ptr + at, mask=inside, other=0).to(tl.int32) >> (p % 4 * 2)[None, :]
+    g = tl.where(code & 1 != 0, g, g * _SLOPE) * gain
+    return tl.where(code & 2 != 0, g, 0.0)
+
+
+@triton.jit
 def _activate_kernel(
-    x_ptr, scale_ptr, noise_ptr, strength_ptr, bias_ptr, y_ptr, rows, C, P, noise_stride, strength_stride, gain, limit,
-    SCALED: tl.constexpr, NOISY: tl.constexpr, BIASED: tl.constexpr, R: tl.constexpr, B: tl.constexpr,
+    x_ptr, scale_ptr, noise_ptr, strength_ptr, bias_ptr, y_ptr, slopes_ptr, rows, C, P, noise_stride, strength_stride,
+    gain, limit, x_gain, SCALED: tl.constexpr, NOISY: tl.constexpr, BIASED: tl.constexpr, KEPT: tl.constexpr,
+    R: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
     row = (tl.program_id(0) * R + tl.arange(0, R)).to(tl.int64)
     p = tl.program_id(1) * B + tl.arange(0, B)
     inside = (row < rows)[:, None] & (p < P)[None, :]
     at = row[:, None] * P + p[None, :]
-    t = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    t = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32) * x_gain
     if SCALED:
         t *= tl.load(scale_ptr + row, mask=row < rows, other=0.0).to(tl.float32)[:, None]
     if NOISY:
@@ -44,22 +52,31 @@ def _activate_kernel(
         t += tl.load(bias_ptr + row % C, mask=row < rows, other=0.0).to(tl.float32)[:, None]
     t = tl.where(t > 0, t, t * _SLOPE) * gain
     t = tl.where(t > limit, limit, tl.where(t < -limit, -limit, t))  # a NaN stays one
-    tl.store(y_ptr + at, t.to(y_ptr.dtype.element_ty), mask=inside)
+    t = t.to(y_ptr.dtype.element_ty)
+    tl.store(y_ptr + at, t, mask=inside)
+    if KEPT:
+        code = tl.where(t > 0, 1, 0) + tl.where(tl.abs(t.to(tl.float32)) >= limit, 0, 2)  # a NaN has a slope
+        four = tl.reshape(code << (p % 4 * 2)[None, :], (R, B // 4, 4))
+        byte = tl.program_id(1) * (B // 4) + tl.arange(0, B // 4)
+        at = row[:, None] * ((P + 3) // 4) + byte[None, :]
+        mask = (row < rows)[:, None] & (byte < (P + 3) // 4)[None, :]
+        tl.store(slopes_ptr + at, tl.sum(four, 2).to(tl.uint8), mask=mask)
 
 
 @triton.jit
-def _slopes_kernel(g_ptr, y_ptr, out_ptr, count, gain, limit, B: tl.constexpr):
-    at = tl.program_id(0).to(tl.int64) * B + tl.arange(0, B)
-    g = tl.load(g_ptr + at, mask=at < count, other=0.0).to(tl.float32)
-    y = tl.load(y_ptr + at, mask=at < count, other=0.0).to(tl.float32)
-    g = tl.where(y > 0, g, g * _SLOPE) * gain
-    g = tl.where(tl.abs(y) >= limit, 0.0, g)
-    tl.store(out_ptr + at, g.to(out_ptr.dtype.element_ty), mask=at < count)
+def _bend_kernel(g_ptr, slopes_ptr, out_ptr, rows, P, gain, R: tl.constexpr, B: tl.constexpr):
+    row = (tl.program_id(0) * R + tl.arange(0, R)).to(tl.int64)
+    p = tl.program_id(1) * B + tl.arange(0, B)
+    inside = (row < rows)[:, None] & (p < P)[None, :]
+    at = row[:, None] * P + p[None, :]
+    g = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    g = _bent(g, slopes_ptr, row, p, inside, P, gain)
+    tl.store(out_ptr + at, g.to(out_ptr.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def _activate_backward_kernel(
-    g_ptr, y_ptr, x_ptr, scale_ptr, noise_ptr, out_ptr, sums_ptr, rows, C, P, noise_stride, gain, limit,
+    g_ptr, slopes_ptr, x_ptr, scale_ptr, noise_ptr, out_ptr, sums_ptr, rows, C, P, noise_stride, gain,
     SCALED: tl.constexpr, NOISY: tl.constexpr, R: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
     """The gradient of x, and of every row the sums of the slope, of slope times x, of slope times noise."""
@@ -74,9 +91,7 @@ def _activate_backward_kernel(
         inside = (row < rows)[:, None] & (p < P)[None, :]
         at = row[:, None] * P + p[None, :]
         g = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        y = tl.load(y_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        g = tl.where(y > 0, g, g * _SLOPE) * gain
-        g = tl.where(tl.abs(y) >= limit, 0.0, g)
+        g = _bent(g, slopes_ptr, row, p, inside, P, gain)
         sum_slope += g
         if NOISY:
             noise_at = (row // C * noise_stride)[:, None] + p[None, :]
@@ -92,17 +107,17 @@ def _activate_backward_kernel(
         tl.store(sums_ptr + 2 * rows + row, tl.sum(sum_noise, 1), mask=row < rows)
 
 
-def activate(x, scale, noise, strength, bias, gain: float, limit: float, y: Tensor) -> Tensor:
+def activate(x, scale, noise, strength, bias, gain: float, limit: float, x_gain: float, kept: bool, y, slopes):
     rows, C, P = rows_of(x)
-    tile = _tile(P)
+    tile = tile_of(P)
     strength_stride = 1 if strength is not None and strength.ndim else 0
     grid = (triton.cdiv(rows, tile["R"]), triton.cdiv(P, tile["B"]))
     _activate_kernel[grid](
-        x, _or(scale, x), _or(noise, x), _or(strength, x), _or(bias, x), y, rows, C, P, _noise_stride(noise, P),
-        strength_stride, gain, limit,
-        SCALED=scale is not None, NOISY=noise is not None, BIASED=bias is not None, **tile,
+        x, _or(scale, x), _or(noise, x), _or(strength, x), _or(bias, x), y, slopes, rows, C, P,
+        _noise_stride(noise, P), strength_stride, gain, limit, x_gain,
+        SCALED=scale is not None, NOISY=noise is not None, BIASED=bias is not None, KEPT=kept, **tile,
     )  # fmt: skip
-    return y
+    return y, slopes
 
 
 def _noise_stride(noise: Tensor | None, P: int) -> int:
@@ -110,17 +125,18 @@ def _noise_stride(noise: Tensor | None, P: int) -> int:
     return P if noise is not None and noise.numel() > P else 0
 
 
-def slopes(g: Tensor, y: Tensor, gain: float, limit: float, out: Tensor) -> Tensor:
-    count = g.numel()
-    _slopes_kernel[(triton.cdiv(count, ENTRIES),)](g, y, out, count, gain, limit, B=ENTRIES)
+def bend(g: Tensor, slopes: Tensor, gain: float, out: Tensor) -> Tensor:
+    rows, _, P = rows_of(g)
+    tile = tile_of(P)
+    _bend_kernel[triton.cdiv(rows, tile["R"]), triton.cdiv(P, tile["B"])](g, slopes, out, rows, P, gain, **tile)
     return out
 
 
-def activate_backward(g, y, x, scale, noise, gain: float, limit: float, out: Tensor, sums: Tensor):
+def activate_backward(g, slopes, x, scale, noise, gain: float, out: Tensor, sums: Tensor):
     rows, C, P = rows_of(g)
-    tile = _tile(P)
+    tile = tile_of(P)
     _activate_backward_kernel[(triton.cdiv(rows, tile["R"]),)](
-        g, y, _or(x, g), _or(scale, g), _or(noise, g), out, sums, rows, C, P, _noise_stride(noise, P), gain, limit,
+        g, slopes, _or(x, g), _or(scale, g), _or(noise, g), out, sums, rows, C, P, _noise_stride(noise, P), gain,
         SCALED=scale is not None, NOISY=noise is not None, **tile,
     )  # fmt: skip
     return out, sums
@@ -140,7 +156,7 @@ def _scale_kernel(x_ptr, scale_ptr, y_ptr, rows, P, R: tl.constexpr, B: tl.const
 
 def scale(x: Tensor, by: Tensor, y: Tensor) -> Tensor:
     rows, _, P = rows_of(x)
-    tile = _tile(P)
+    tile = tile_of(P)
     grid = (triton.cdiv(rows, tile["R"]), triton.cdiv(P, tile["B"]))
     _scale_kernel[grid](x, by.contiguous(), y, rows, P, **tile)
     return y
@@ -165,7 +181,7 @@ def _scale_backward_kernel(
 
 def scale_backward(g: Tensor, x: Tensor, scale: Tensor, out: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
     rows, _, P = rows_of(g)
-    tile = _tile(P)
+    tile = tile_of(P)
     _scale_backward_kernel[(triton.cdiv(rows, tile["R"]),)](g, x, scale.contiguous(), out, sums, rows, P, **tile)
     return out, sums
 
@@ -193,7 +209,7 @@ def _scale_backward_twice_kernel(
 
 def scale_backward_twice(h, k, g, x, scale, g_out: Tensor, x_out: Tensor, sums: Tensor):
     rows, _, P = rows_of(g)
-    tile = _tile(P)
+    tile = tile_of(P)
     _scale_backward_twice_kernel[(triton.cdiv(rows, tile["R"]),)](
         h, k.contiguous(), g, x, scale.contiguous(), g_out, x_out, sums, rows, P, **tile
     )  # fmt: skip
@@ -214,7 +230,7 @@ def _squares_kernel(x_ptr, sums_ptr, rows, P, R: tl.constexpr, B: tl.constexpr):
 
 def squares(x: Tensor, sums: Tensor) -> Tensor:
     rows, _, P = rows_of(x)
-    tile = _tile(P)
+    tile = tile_of(P)
     _squares_kernel[(triton.cdiv(rows, tile["R"]),)](x, sums, rows, P, **tile)
     return sums
 
@@ -245,7 +261,7 @@ def _fir_kernel(
 
 def fir(x: Tensor, kernel: Tensor, up: int, down: int, padding: int, gain: float, size: list[int], y: Tensor) -> Tensor:
     rows, (H, W), (OH, OW) = x.shape[0] * x.shape[1], x.shape[2:], size
-    tile = _tile(OH * OW)
+    tile = tile_of(OH * OW)
     grid = (triton.cdiv(rows, tile["R"]), triton.cdiv(OH * OW, tile["B"]))
     _fir_kernel[grid](
         x, kernel, y, rows, H, W, OH, OW, padding, gain, UP=up, DOWN=down, K=kernel.shape[0], **tile
@@ -335,45 +351,6 @@ def shifts(w: Tensor, gain: float, flipped: bool, v: Tensor) -> Tensor:
     count, K, SIZE = v.numel(), w.shape[2], v.shape[2]
     _shifts_kernel[(triton.cdiv(count, ENTRIES),)](w, v, count, gain, FLIPPED=flipped, K=K, SIZE=SIZE, B=ENTRIES)
     return v
-
-
-# ------------------------------------------------------------------------------------------------ pixel norm
-@triton.jit
-def _pixel_norm_kernel(
-    x_ptr, g_ptr, y_ptr, C, P, DIRECTED: tl.constexpr, CB: tl.constexpr, PB: tl.constexpr
-):  # fmt: skip
-    """Some pixels of one image: sums over channels, then a second look at the channels, which the cache still has."""
-    image = tl.program_id(0).to(tl.int64) * C * P
-    p = tl.program_id(1) * PB + tl.arange(0, PB)
-    squares = tl.zeros((CB, PB), tl.float32)
-    along = tl.zeros((CB, PB), tl.float32)
-    for first in range(0, C, CB):
-        c = first + tl.arange(0, CB)
-        at = image + c[:, None] * P + p[None, :]
-        inside = (c < C)[:, None] & (p < P)[None, :]
-        x = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        squares += x * x
-        if DIRECTED:
-            along += x * tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
-    r = 1 / tl.sqrt(tl.sum(squares, 0) / C + _EPSILON)
-    pulled = tl.sum(along, 0) / C * r * r
-    for first in range(0, C, CB):
-        c = first + tl.arange(0, CB)
-        at = image + c[:, None] * P + p[None, :]
-        inside = (c < C)[:, None] & (p < P)[None, :]
-        y = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        if DIRECTED:
-            y = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32) - y * pulled[None, :]
-        y *= r[None, :]
-        tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=inside)
-
-
-def pixel_norm(x: Tensor, g: Tensor | None, y: Tensor) -> Tensor:
-    """x of unit mean square over channels or, with g, the gradient of x."""
-    _, C, P = rows_of(x)
-    grid = (len(x), triton.cdiv(P, PIXELS))
-    _pixel_norm_kernel[grid](x, _or(g, x), y, C, P, DIRECTED=g is not None, CB=CHANNELS, PB=PIXELS)
-    return y
 
 
 # ------------------------------------------------------------------------------------------------ descent

@@ -6,8 +6,10 @@ is no GPU. The rules are simple, the same for every model, and a real GPU does a
 - An operation of ATen is one kernel, but for views and memory that is only reserved, which are none.
 - A kernel reads each of its inputs once and writes each of its outputs once. What is expanded counts as what is stored.
 - A backward convolution is one operation of two kernels at least, and counts as one.
-- Operations of our own (`understudy::`) are one Triton kernel each: on the meta device the networks take the path that
-  they take on a GPU.
+- Operations of our own (`understudy::`) are one Triton kernel each: on the meta device the networks take the path of a
+  GPU.
+- A norm is one kernel, too, that reads its maps once, PyTorch's or our own. Both start a few and look at the maps
+  twice, for sums and for values; what is not in the cache the second time is read again.
 - An optimizer's step is one kernel that reads parameters, gradients and moments, and writes parameters and moments.
 """
 

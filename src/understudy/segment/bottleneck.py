@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .augment import prepare
 
@@ -15,11 +16,12 @@ from .augment import prepare
 def bottleneck_features(network: nn.Module, options: Mapping) -> Callable[[Tensor], Tensor]:
     """uint8 modalities (N, C, H, W) -> float32 features (N, D) of a network of `segment.build` in eval mode."""
     seen: list[Tensor] = []
+    layer, slope = coarsest(network)
 
     def keep(_module: nn.Module, _inputs: tuple, output: Tensor | tuple[Tensor, ...]) -> None:
-        seen.append(output if isinstance(output, Tensor) else output[-1])
+        seen.append(F.leaky_relu(output if isinstance(output, Tensor) else output[-1], slope))
 
-    coarsest(network).register_forward_hook(keep)
+    layer.register_forward_hook(keep)
 
     if options.get("intensities") not in ("z_score", "raw"):
         raise ValueError(
@@ -34,9 +36,11 @@ def bottleneck_features(network: nn.Module, options: Mapping) -> Callable[[Tenso
     return features
 
 
-def coarsest(network: nn.Module) -> nn.Module:
-    """The module whose output, or the last of whose outputs, are the coarsest maps."""
-    if hasattr(network, "encoder"):  # U-Net: the rectifier before the norm
-        return network.encoder[-1][-2]
+def coarsest(network: nn.Module) -> tuple[nn.Module, float]:
+    """The module whose output, or the last of whose outputs, are the coarsest maps, and the slope of the leaky ReLU
+    that is still to come (1: none is)."""
+    if hasattr(network, "encoder"):  # U-Net: its norm begins with the rectifier
+        *_, conv, norm = network.encoder[-1]
+        return conv, norm.slope
     inner = network.network
-    return inner.bottleneck if hasattr(inner, "bottleneck") else inner.backbone
+    return (inner.bottleneck if hasattr(inner, "bottleneck") else inner.backbone), 1.0

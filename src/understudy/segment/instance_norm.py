@@ -1,27 +1,38 @@
-"""Instance norm that leaves maps as they lie in memory.
+"""Instance norm that leaves maps as they lie in memory, with the leaky ReLU before it.
 
 Convolutions on a GPU want the channels of a pixel side by side (channels_last). torch's instance norm copies such maps
-to planes, forward and backward, and the next convolution copies them back. Planes, as on a CPU, still go through
-torch's own, bit for bit.
+to planes, forward and backward, and the next convolution copies them back. Planes of a CPU still go through torch's
+own, bit for bit.
 """
 
-import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
-_PIXELS = (2, 3)
+from understudy.run.norms import normalized
+from understudy.run.triton_operations import fused
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Affine, without running statistics: all that segmenters have."""
+    """Affine, without running statistics: all that segmenters have.
 
-    def __init__(self, channels: int, eps: float = 1e-5):
+    Args:
+        slope: of a leaky ReLU that comes first; 1: none does. It may change x.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5, slope: float = 1.0):
         super().__init__(channels, eps, affine=True)
+        self.slope = slope
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        if x_NCHW.is_contiguous():
-            return super().forward(x_NCHW)
-        return _InPlaceOfTorchs.apply(x_NCHW, self.weight, self.bias, self.eps)
+        return self.twice(x_NCHW)[0]
+
+    def twice(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for two who need it: on a GPU their gradients are added where the norm's is computed."""
+        if x_NCHW.is_contiguous() and not fused(x_NCHW):
+            y_NCHW = super().forward(x_NCHW if self.slope == 1 else F.leaky_relu_(x_NCHW, self.slope))
+            return y_NCHW, y_NCHW
+        weight_NC, bias_NC = (t_C.expand(x_NCHW.shape[:2]) for t_C in (self.weight, self.bias))
+        return normalized(x_NCHW, weight_NC, bias_NC, self.num_features, self.eps, slope=self.slope)[:2]
 
 
 def keep_layout(network: nn.Module) -> nn.Module:
@@ -32,36 +43,3 @@ def keep_layout(network: nn.Module) -> nn.Module:
             own.weight, own.bias = norm.weight, norm.bias
             network.set_submodule(name, own)
     return network
-
-
-class _InPlaceOfTorchs(torch.autograd.Function):
-    """(x - mean) / sqrt(variance + eps) * weight + bias for each map, as passes over whole maps that keep their layout.
-
-    Sums are of float32, or of float64 for such maps, whatever precision the maps have. Autograd's own backward pass
-    would keep every step of this; here x and two numbers a map are kept.
-    """
-
-    @staticmethod
-    def forward(ctx, x_NCHW: Tensor, weight_C: Tensor, bias_C: Tensor, eps: float) -> Tensor:
-        variance_NC11, mean_NC11 = torch.var_mean(_exact(x_NCHW), _PIXELS, correction=0, keepdim=True)
-        inverse_NC11 = (variance_NC11 + eps).rsqrt()
-        ctx.save_for_backward(x_NCHW, mean_NC11, inverse_NC11, weight_C)
-        factor_NC11 = inverse_NC11 * weight_C[:, None, None]
-        return torch.addcmul(bias_C[:, None, None], x_NCHW - mean_NC11, factor_NC11).to(x_NCHW.dtype)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        x_NCHW, mean_NC11, inverse_NC11, weight_C = ctx.saved_tensors
-        normal_NCHW = (x_NCHW - mean_NC11).mul_(inverse_NC11)
-        gradient_NCHW = _exact(gradient_NCHW)
-        sum_NC11 = gradient_NCHW.sum(_PIXELS, keepdim=True)
-        along_NC11 = (gradient_NCHW * normal_NCHW).sum(_PIXELS, keepdim=True)
-        pixels = x_NCHW.shape[2] * x_NCHW.shape[3]
-        across_NCHW = (gradient_NCHW - sum_NC11 / pixels).addcmul_(normal_NCHW, along_NC11, value=-1 / pixels)
-        x_gradient = across_NCHW.mul_(inverse_NC11 * weight_C[:, None, None]).to(x_NCHW.dtype)
-        return x_gradient, along_NC11.sum((0, 2, 3)), sum_NC11.sum((0, 2, 3)), None
-
-
-def _exact(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()

@@ -22,14 +22,17 @@ _SLOPE = 0.01
 
 class Block(nn.Sequential):
     def __init__(self, channels_in: int, channels_out: int, padding: int):
-        layers: list[nn.Module] = []
-        for channels in (channels_in, channels_out):
-            layers += [
-                nn.Conv2d(channels, channels_out, 3, padding=padding),
-                nn.LeakyReLU(_SLOPE, inplace=True),
-                InstanceNorm(channels_out),
-            ]
-        super().__init__(*layers)
+        super().__init__()
+        for i, channels in enumerate((channels_in, channels_out)):  # weights keep the names of three layers each
+            self.add_module(f"{3 * i}", nn.Conv2d(channels, channels_out, 3, padding=padding))
+            self.add_module(f"{3 * i + 2}", InstanceNorm(channels_out, slope=_SLOPE))
+
+    def forward(self, x_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The maps, once more for their second reader."""
+        *layers, last = self
+        for layer in layers:
+            x_NCHW = layer(x_NCHW)
+        return last.twice(x_NCHW)
 
 
 class UNet(nn.Module):
@@ -54,15 +57,15 @@ class UNet(nn.Module):
     def forward(self, x_NCHW: torch.Tensor) -> list[torch.Tensor]:
         skips = []
         for level, block in enumerate(self.encoder):
-            x_NCHW = block(x_NCHW if level == 0 else F.max_pool2d(x_NCHW, 2))
-            skips.append(x_NCHW)
+            x_NCHW, skip_NCHW = block(x_NCHW if level == 0 else F.max_pool2d(x_NCHW, 2))
+            skips.append(skip_NCHW)
         features = []
         for level in reversed(range(len(self.decoder))):
             x_NCHW = self.reduce[level](x_NCHW)  # commutes with what comes next, and is cheaper before it
             x_NCHW = F.interpolate(x_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
             skip_NCHW = _crop(skips[level], x_NCHW.shape[-1])
-            x_NCHW = self.decoder[level](torch.cat([skip_NCHW, x_NCHW], 1))
-            features.append(x_NCHW)
+            x_NCHW, feature_NCHW = self.decoder[level](torch.cat([skip_NCHW, x_NCHW], 1))
+            features.append(feature_NCHW)
         levels = len(features) if self.deep_supervision and self.training else 1
         return [self._output(self.heads[k](features[-1 - k]), k) for k in range(levels)]
 

@@ -1,0 +1,113 @@
+"""Convolution whose gradients of every order are convolutions.
+
+A convolution is linear in its maps and in its weights, and so are its two gradients: each of the three Functions below
+is differentiated by the other two, and keeps and reads only what the gradients that are asked for need. PyTorch's own
+keeps the maps even where the weights take no gradient, and it differentiates the gradient of a grouped convolution (R1
+and R2 ask for that) group by group, dozens of small operations a layer.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import kernels
+from .first_gradient import of_parameters
+
+
+class Geometry(NamedTuple):
+    stride: int
+    padding: int
+    groups: int
+
+
+def conv(x_NIHW: Tensor, w_OIKK: Tensor, *, padding: int = 0, stride: int = 1) -> Tensor:
+    """F.conv2d, which is what a CPU takes where the weights want a gradient."""
+    if w_OIKK.requires_grad and not kernels.fused(x_NIHW):
+        return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
+    return _Conv.apply(x_NIHW, w_OIKK, Geometry(stride, padding, 1))
+
+
+def grouped_conv(x_NIHW: Tensor, w_OIKK: Tensor, groups: int = 1) -> Tensor:
+    """The same size, zeros outside. w is (O, I / groups, K, K), K odd.
+
+    A CPU takes maps with channels last, which is two to three times as fast where there are few of them; the Triton
+    kernels of a GPU read planes.
+    """
+    if x_NIHW.device.type == "cpu":
+        x_NIHW, w_OIKK = (t.contiguous(memory_format=torch.channels_last) for t in (x_NIHW, w_OIKK))
+    return _Conv.apply(x_NIHW, w_OIKK, Geometry(1, w_OIKK.shape[2] // 2, groups))
+
+
+def _gradients(g: Tensor, x: Tensor, w: Tensor, at: Geometry, wanted: list[bool]):
+    stride, padding = [at.stride] * 2, [at.padding] * 2
+    return torch.ops.aten.convolution_backward(
+        g, x, w, None, stride, padding, [1, 1], False, [0, 0], at.groups, [*wanted, False]
+    )
+
+
+class _Conv(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, w: Tensor, at: Geometry) -> Tensor:
+        return F.conv2d(x, w, stride=at.stride, padding=at.padding, groups=at.groups)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, w, ctx.at = inputs
+        ctx.x_shape, ctx.w_shape = x.shape, w.shape
+        x_wanted, w_wanted, _ = ctx.needs_input_grad
+        ctx.save_for_backward(x if w_wanted else None, w if x_wanted else None)
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        x, w = ctx.saved_tensors
+        w_wanted = x is not None and of_parameters()
+        if w is not None and w_wanted and kernels.fused(g) and not torch.is_grad_enabled():  # one operation
+            return *_gradients(g, x, w, ctx.at, [True, True])[:2], None
+        gradient_x = None if w is None else _OfMaps.apply(g, w, ctx.x_shape, ctx.at)
+        return gradient_x, _OfWeights.apply(g, x, ctx.w_shape, ctx.at) if w_wanted else None, None
+
+
+class _OfMaps(torch.autograd.Function):
+    """The gradient by x, linear in g and in w."""
+
+    @staticmethod
+    def forward(g: Tensor, w: Tensor, x_shape: torch.Size, at: Geometry) -> Tensor:
+        x = g.new_empty(1).expand(x_shape)  # its shape is asked for, not what is in it
+        return _gradients(g, x, w, at, [True, False])[0]
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        g, w, _, ctx.at = inputs
+        ctx.w_shape = w.shape
+        g_wanted, w_wanted, *_ = ctx.needs_input_grad
+        ctx.save_for_backward(g if w_wanted else None, w if g_wanted else None)
+
+    @staticmethod
+    def backward(ctx, h: Tensor):
+        g, w = ctx.saved_tensors
+        gradient_g = None if w is None else _Conv.apply(h, w, ctx.at)
+        wanted = g is not None and of_parameters()
+        return gradient_g, _OfWeights.apply(g, h, ctx.w_shape, ctx.at) if wanted else None, None, None
+
+
+class _OfWeights(torch.autograd.Function):
+    """The gradient by w, linear in g and in x."""
+
+    @staticmethod
+    def forward(g: Tensor, x: Tensor, w_shape: torch.Size, at: Geometry) -> Tensor:
+        w = g.new_empty(1).expand(w_shape)
+        return _gradients(g, x, w, at, [False, True])[1]
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        g, x, _, ctx.at = inputs
+        ctx.save_for_backward(g, x)
+
+    @staticmethod
+    def backward(ctx, v: Tensor):
+        g, x = ctx.saved_tensors
+        g_wanted, x_wanted, *_ = ctx.needs_input_grad
+        gradient_g = _Conv.apply(x, v, ctx.at) if g_wanted else None
+        return gradient_g, _OfMaps.apply(g, v, x.shape, ctx.at) if x_wanted else None, None, None
