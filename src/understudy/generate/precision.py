@@ -13,6 +13,12 @@ CLAMP = 256.0  # of activations, where anything is in reduced precision
 REDUCED = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def type_of_maps(reduced: torch.dtype | None, full: Tensor) -> torch.dtype:
+    """What a layer computes in: the reduced type; without one, or in fp16 on a CPU, where it is slow, that of `full`."""
+    slow = reduced == torch.float16 and full.device.type == "cpu"
+    return full.dtype if reduced is None or slow else reduced
+
+
 class Precision(NamedTuple):
     """Which resolutions compute in which type, and what activations are clamped to."""
 
@@ -32,8 +38,7 @@ class Precision(NamedTuple):
 
     def at(self, resolution: int, full: Tensor) -> torch.dtype:
         """The type of a resolution: where it is not reduced, that of `full`."""
-        slow = self.reduced == torch.float16 and full.device.type == "cpu"
-        return full.dtype if self.reduced is None or resolution < self.lowest or slow else self.reduced
+        return type_of_maps(self.reduced if resolution >= self.lowest else None, full)
 
 
 def own_products(method):

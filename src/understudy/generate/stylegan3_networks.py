@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import precision
 from .filtered_lrelu import Form, filtered_lrelu
 from .filters import lowpass, radial_lowpass
 from .layers import Dense
 from .modulation import mean_squares, scaled_1x1, scaled_conv
-from .precision import CLAMP, REDUCED
 from .prepared import LENGTH, demodulation, weights_and_squares
 from .stylegan2_networks import Mapping, StyleGenerator
 
@@ -176,8 +176,8 @@ class Generator(StyleGenerator):
         o = options
         planned = signals(size, o)
         self.layers = o.layers + 2  # number of w that an image takes: the input's, and one for each layer
-        self.reduced = REDUCED[o.precision]
-        clamp = CLAMP if self.reduced else None
+        self.reduced = precision.REDUCED[o.precision]
+        clamp = precision.CLAMP if self.reduced else None
         self.mapping = Mapping(o.latent_size, o.mapping_layers)
         self.input = FourierInput(planned[0], o.latent_size)
         kernel, blocks, before = (1 if o.variant == "r" else 3), [], planned[0]
@@ -212,5 +212,4 @@ class Generator(StyleGenerator):
         return x_NCHW.to(w_NLK.dtype) * IMAGE_GAIN
 
     def _dtype(self, layer: int, full: Tensor) -> torch.dtype:
-        slow = self.reduced == torch.float16 and full.device.type == "cpu"
-        return self.reduced if self.reduced is not None and self.reduces[layer] and not slow else full.dtype
+        return precision.type_of_maps(self.reduced if self.reduces[layer] else None, full)
