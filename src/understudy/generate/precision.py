@@ -14,7 +14,7 @@ REDUCED = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.flo
 
 
 def type_of_maps(reduced: torch.dtype | None, full: Tensor) -> torch.dtype:
-    """What a layer computes in: the reduced type; without one, or in fp16 on a CPU, where it is slow, that of `full`."""
+    """What a layer computes in: the reduced type; without one, or in fp16 on a CPU (slow there), that of `full`."""
     slow = reduced == torch.float16 and full.device.type == "cpu"
     return full.dtype if reduced is None or slow else reduced
 
