@@ -44,7 +44,8 @@ rule record_config:
         mem_mb=1000,
         runtime=10,
     params:
-        config=json.dumps(config),  # in the order of its keys, which is that of tables
+        # in the order of its keys, which is that of tables; of a plain text Snakemake would fill in {subject}
+        config=lambda w: json.dumps(config),
     shell:
         'python "$UNDERSTUDY/scripts/record_config.py" --config {params.config:q} --output {output:q}'
         " > {log:q} 2>&1"

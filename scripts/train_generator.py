@@ -60,15 +60,15 @@ def main() -> None:
         coding = Coding.of(options.get("annotation", "grey"), stack.meta["channels"], stack.meta["labels"])
         seed = args.seed if args.training == 1 else seed_of(args.seed, "training", args.training)
         generator = seeded_build(args.generator, coding.count(channels), height, seed, **options).to(device)
-        subjects = stack.subjects()
-        seen, left_out = seen_images(stack, subjects, args)
-        subjects = [subjects[i] for i in seen] if subjects else None
-        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), seed, coding, subjects, args.keep)
+        people = stack.people()
+        seen, left_out = seen_images(stack, people, args)
+        people = [people[i] for i in seen] if people else None
+        trainee = GeneratorTrainee(generator, DeviceImages(stack.read(seen), device), seed, coding, people, args.keep)
         o = generator.options
         trained_on = stack.sha256
         config = identity(args.generator, o, seed, trained_on)
         config |= {"left_out": left_out} if left_out else {}
-        config |= {"subjects": sorted(set(subjects))} if args.percent < 100 else {}
+        config |= {"subjects": sorted(set(people))} if args.percent < 100 else {}
         config |= {"keep": args.keep} if args.keep else {}
         run_dir = run_directory(args.runs, config)
         failure, weights, images_seen = "", {}, 0
@@ -87,32 +87,32 @@ def main() -> None:
         about = {"dataset": args.dataset, "seed": seed, "images_seen": images_seen}
         told = trainee.snapshots.told() if trainee.snapshots and not failure else []
         snapshots = [one for one in told if one["images_seen"] <= images_seen] if args.publish < 100 else told
-        meta = stack.meta if args.percent == 100 else stack.meta | {"lineage": lineage_of(stack, subjects)}
+        meta = stack.meta if args.percent == 100 else stack.meta | {"lineage": lineage_of(stack, people)}
         about |= {"left_out": len(left_out), "snapshots": snapshots, "training_sha256": trained_on}
         about |= {"failure": failure} if failure else {}
         metadata = describe(args.generator, generator, meta, **about)
         publish_weights(weights, args.output, metadata)
 
 
-def seen_images(stack: Stack, subjects: list[str] | None, args: argparse.Namespace) -> tuple[Sequence[int], list[str]]:
+def seen_images(stack: Stack, people: list[str] | None, args: argparse.Namespace) -> tuple[Sequence[int], list[str]]:
     """(places of the images that it sees, the subjects that segmenters hold out)."""
     seen, held_out = range(len(stack)), {}
     if args.leave_out is None and args.percent == 100:
         return seen, []
-    if subjects is None:
+    if people is None:
         raise ValueError(f"{args.stack}: found no subjects, expected to know whose images they are, to leave some out")
     seed = seed_of(args.seed, args.dataset)  # as scripts/train_segmenter.py
     if args.leave_out is not None:
-        seen, held_out = hold_out(len(stack), subjects, args.leave_out, len(stack), seed)
+        seen, held_out = hold_out(len(stack), stack.subjects(), people, args.leave_out, len(stack), seed)
     if args.percent < 100:
-        first = first_percent((subjects[i] for i in seen), args.percent, seed, args.training)
-        seen = [i for i in seen if subjects[i] in first]
+        first = first_percent((people[i] for i in seen), args.percent, seed, args.training)
+        seen = [i for i in seen if people[i] in first]
     return seen, list(held_out)
 
 
-def lineage_of(stack: Stack, subjects: list[str]) -> list[str]:
-    """The identities of those subjects alone."""
-    return sorted({stack.meta["subjects"][name]["identity"] for name in subjects})
+def lineage_of(stack: Stack, people: list[str]) -> list[str]:
+    """The identities of those people alone."""
+    return sorted({stack.meta["subjects"][name]["identity"] for name in people})
 
 
 def read_options(text: str) -> dict:

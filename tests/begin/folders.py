@@ -27,8 +27,10 @@ class Folder(Raw):
         (self.root / "dataset.json").write_text(json.dumps(content))
 
 
-def brats(folder: Folder, names=("BraTS20_Training_00{}",), join="_", words=CHANNELS, values=None, below="") -> None:
-    for seed in range(4):
+def brats(
+    folder: Folder, names=("BraTS20_Training_00{}",), join="_", words=CHANNELS, values=None, below="", count=4
+) -> None:
+    for seed in range(count):
         name = names[seed % len(names)].format(seed)
         places = {c: f"{below}{name}/{name}{join}{word}.nii.gz" for c, word in zip(CHANNELS, words, strict=True)}
         folder.files(seed, places, **({"seg": folder.seg(seed, values)} if values else {}))
@@ -78,19 +80,19 @@ def msd_brats(folder):
     )  # fmt: skip
 
 
-def msd_heart(folder):
-    for seed in range(4):
+def msd_heart(folder, count=4):
+    for seed in range(count):
         places = {"t1": f"imagesTr/la_00{seed}.nii.gz", "seg": f"labelsTr/la_00{seed}.nii.gz"}
         folder.files(seed, places, seg=folder.seg(seed, {1: 1}))
     folder.about(modality={"0": "MRI"}, labels={"0": "background", "1": "left atrium"})
 
 
-def nnunet(folder, labels=None):
-    for seed in range(4):
+def nnunet(folder, labels=None, count=4):
+    for seed in range(count):
         places = {c: f"imagesTr/case_{seed}_{i:04d}.nii.gz" for i, c in enumerate(("flair", "t1"))}
         folder.files(seed, {**places, "seg": f"labelsTr/case_{seed}.nii.gz"}, seg=folder.seg(seed, NEW_VALUES))
     names = labels or {"background": 0, "Necrosis": 1, "edema (around)": 2, "enhancing": 3}
-    folder.about(channel_names={"0": "FLAIR", "1": "T1"}, labels=names, numTraining=4, file_ending=".nii.gz")
+    folder.about(channel_names={"0": "FLAIR", "1": "T1"}, labels=names, numTraining=count, file_ending=".nii.gz")
 
 
 def nnunet_regions(folder):
@@ -102,8 +104,8 @@ def nnunet_parent(folder):
     nnunet(inner)
 
 
-def bids(folder):
-    for seed in range(4):
+def bids(folder, count=4):
+    for seed in range(count):
         s = f"sub-{seed:02d}"
         raw = {"t1": f"{s}/anat/{s}_T1w.nii.gz", "t1ce": f"{s}/anat/{s}_ce-gadolinium_T1w.nii.gz"}
         raw["flair"] = f"{s}/anat/{s}_FLAIR.nii.gz"
@@ -127,6 +129,12 @@ def folder_per_subject(folder):
         )
 
 
+def numbered(folder):
+    """Subjects 1 and 2, of whom neither is in t1 and t2."""
+    for seed in range(1, 5):
+        folder.files(seed, {channel: f"{seed}/{channel}.nii.gz" for channel in ("t1", "t2", "seg")})
+
+
 def flat(folder):
     for seed in range(4):
         places = {
@@ -144,9 +152,9 @@ def folder_per_kind(folder):
         folder.files(seed, places, seg=folder.seg(seed, {1: 255}))
 
 
-def ct(folder, named=True, seeds=range(4)):
+def ct(folder, named=True, count=4):
     """Air, a body of soft tissue around an organ of 40 HU, and tumors of 60 to 80 HU in it."""
-    for seed in seeds:
+    for seed in range(count):
         arrays = folder.arrays(seed)
         hu = np.where(arrays["t1"] > 0, 40, -1000) + np.choose(arrays["seg"], [0, 20, 30, 0, 40])
         places = {"t1": f"case{seed}_{'ct' if named else 'image'}.nii.gz", "seg": f"case{seed}_label.nii.gz"}
@@ -167,26 +175,49 @@ def nnunet_ct(folder):
     folder.about(channel_names={"0": "CT"}, labels={"background": 0, "liver": 1}, numTraining=4, file_ending=".nii.gz")
 
 
-def nrrd_files(folder):
+def nrrd_files(folder, count=4):
     """As 3D Slicer and ITK write them; needs pynrrd."""
     import nrrd
 
-    for seed in range(4):
+    for seed in range(count):
         arrays = folder.arrays(seed) | {"seg": folder.seg(seed, {1: 1, 2: 2, 4: 4})}
         for channel, word in {"t2": "image", "seg": "label"}.items():
             header = {"space": "LPS", "space directions": np.eye(3), "encoding": "gzip"}
             nrrd.write(str(folder.root / f"case{seed}_{word}.nrrd"), arrays[channel], header)
 
 
-def flat_2d(folder):
+def flat_2d(folder, count=4):
     """An image of each patient, as of X-rays and dermatoscopes; a mask drawn as 255."""
-    for seed in range(4):
+    for seed in range(count):
         arrays = folder.arrays(seed)
         for kind, name in {"t1": f"images/{seed}.png", "seg": f"masks/{seed}_mask.png"}.items():
             path = folder.root / name
             path.parent.mkdir(exist_ok=True)
             x_YX = arrays[kind][:, :, 12].T
             cv2.imwrite(str(path), (255 * (x_YX > 0) if kind == "seg" else x_YX).astype(np.uint16))
+
+
+def several_2d(folder, count=4):
+    """Some images of each patient, the mask beside each."""
+    for seed in range(count):
+        arrays = folder.arrays(seed)
+        for number in range(8, 14 + seed):
+            for kind, name in {"t1": f"slice_{number}.png", "seg": f"slice_{number}_mask.png"}.items():
+                path = folder.root / f"{seed + 1}/{name}"
+                path.parent.mkdir(exist_ok=True)
+                cv2.imwrite(str(path), arrays[kind][:, :, number].T.astype(np.uint16))
+
+
+def several_2d_by_kind(folder):
+    """The same without a word in the files' names, images and masks in folders."""
+    several_2d(folder)
+    for path in sorted(folder.root.glob("*/*.png")):
+        kind = "masks" if path.stem.endswith("mask") else "images"
+        moved = folder.root / kind / f"P{path.parent.name}" / f"{path.stem.split('_')[1]}.png"
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(moved)
+    for seed in range(4):
+        (folder.root / f"{seed + 1}").rmdir()
 
 
 def make(root: Path, kind) -> Folder:

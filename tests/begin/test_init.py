@@ -86,6 +86,24 @@ KINDS = {  # kind: layout or its presets, channels, labels of the images, subjec
         {"label_255": 128},
         4,
     ),
+    folders.several_2d: (
+        {"slice": "{subject}/slice_{image}.png", "seg": "{subject}/slice_{image}_mask.png"},
+        ["slice", "seg"],
+        {"label_1": 64, "label_2": 128, "label_4": 191},
+        4,
+    ),
+    folders.several_2d_by_kind: (
+        {"images": "images/{subject}/{image}.png", "seg": "masks/{subject}/{image}.png"},
+        ["images", "seg"],
+        {"label_1": 64, "label_2": 128, "label_4": 191},
+        4,
+    ),
+    folders.numbered: (
+        {"t1": "{subject}/t1", "t2": "{subject}/t2", "seg": "{subject}/seg"},
+        ["t1", "t2", "seg"],
+        {"label_1": 64, "label_2": 128, "label_4": 191},
+        4,
+    ),
     folders.nrrd_files: (
         {"image": "{subject}_image.nrrd", "seg": "{subject}_label.nrrd"},
         ["image", "seg"],

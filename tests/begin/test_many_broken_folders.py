@@ -1,4 +1,4 @@
-"""Two hundred broken folders, made by crossing formats, files and ways to break them: one clear line each.
+"""Hundreds of broken folders, made by crossing formats, files and ways to break them: one clear line each.
 
 The steps of `understudy init` are called without its command line, which tests/begin/test_broken_folders.py has.
 """
@@ -7,6 +7,7 @@ import gzip
 import shutil
 from pathlib import Path
 
+import cv2
 import nibabel
 import numpy as np
 import pytest
@@ -20,7 +21,13 @@ IMAGE, MASK = "image", "mask"
 
 
 class Nifti:
-    ending = ".nii.gz"
+    """`names` are those of the files of one subject and kind; the last is the one that is broken."""
+
+    ending, other_ending = ".nii.gz", ".nii"
+
+    @classmethod
+    def names(cls, seed, kind):
+        return [f"p{seed}_{kind}{cls.ending}"]
 
     @staticmethod
     def write(path, voxels, spacing=(1, 1, 1), flipped=False):
@@ -28,8 +35,8 @@ class Nifti:
         nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
 
 
-class Nrrd:
-    ending = ".nrrd"
+class Nrrd(Nifti):
+    ending, other_ending = ".nrrd", None
     types = {"i2": "short", "u1": "uchar", "f4": "float", "f8": "double"}
 
     @classmethod
@@ -43,7 +50,22 @@ class Nrrd:
         path.write_bytes("\n".join(lines).encode() + b"\n\n" + gzip.compress(voxels.tobytes(order="F")))
 
 
-FORMATS = {"NIfTI": Nifti, "NRRD": Nrrd}
+class Png(Nifti):
+    ending, other_ending = ".png", ".tif"
+
+    @staticmethod
+    def write(path, voxels):
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), voxels[:, :, 1].T.astype(np.uint16))
+
+
+class SeveralPng(Png):
+    @staticmethod
+    def names(seed, kind):
+        return [f"p{seed}/{number}_{kind}.png" for number in (1, 2)]
+
+
+FORMATS = {"NIfTI": Nifti, "NRRD": Nrrd, "PNG": Png, "several PNG": SeveralPng}
 
 
 def arrays(seed):
@@ -59,10 +81,11 @@ class Folder:
         root.mkdir()
         for seed in range(subjects):
             for kind, voxels in arrays(seed).items():
-                form.write(self.path(seed, kind), voxels)
+                for name in form.names(seed, kind):
+                    form.write(root / name, voxels)
 
     def path(self, seed, kind):
-        return self.root / f"p{seed}_{kind}{self.form.ending}"
+        return self.root / self.form.names(seed, kind)[-1]
 
 
 # ---------------------------------------------------------------- one file of a subject, whatever is in it
@@ -89,6 +112,7 @@ def linked_out(path):
     path.symlink_to(outside)
 
 
+OTHER = {Path(f"a{form.ending}").suffix: form.other_ending for form in FORMATS.values()}
 FILES = {
     "empty": replaced(lambda content: b""),
     "a byte": replaced(lambda content: content[:1]),
@@ -107,7 +131,9 @@ FILES = {
     "a link to itself": in_place(lambda path: path.symlink_to(path)),
     "a link to a device": linked("/dev/zero"),
     "a link to text elsewhere": linked_out,
-    "another ending as well": lambda path: shutil.copy(path, path.with_name(path.name.split(".")[0] + ".nii")),
+    "another ending as well": lambda path: shutil.copy(
+        path, path.with_name(path.name.split(".")[0] + OTHER[path.suffix])
+    ),
 }
 
 
@@ -154,9 +180,15 @@ OF_MASKS = {
     "parts of labels": (lambda voxels: voxels * np.float32(0.5), {}),
     "an image as mask": (lambda voxels: np.arange(voxels.size, dtype=np.int16).reshape(voxels.shape), {}),
 }
+OF_PNG = {"fewer voxels", "axes turned", "one value", "an image as mask"}
+OF_SEVERAL = OF_PNG - {"one value"}  # of one image of several
+FINE = {
+    ("NRRD", "another ending as well"),
+    *((form, what) for form in ("PNG", "several PNG") for what in ("twice", "without its end")),
+}
 CASES = [
     *((form, kind, seed, what) for form in FORMATS for kind in (IMAGE, MASK) for seed in (0, 1, 2) for what in FILES
-      if (form, what) != ("NRRD", "another ending as well")),
+      if (form, what) not in FINE),
 ]  # fmt: skip
 CHANGED = [
     (form, kind, seed, what)
@@ -164,6 +196,7 @@ CHANGED = [
     for kind, own in ((IMAGE, OF_IMAGES), (MASK, OF_MASKS))
     for seed in (0, 2)
     for what in {**VOXELS, **own}
+    if what in {"PNG": OF_PNG, "several PNG": OF_SEVERAL}.get(form, {what})
 ]
 
 
@@ -202,8 +235,17 @@ def test_voxels_that_do_not_fit(form, kind, seed, what, tmp_path):
     assert f"p{seed}" in said or "shape" in said or "affine" in said, said  # of those of one grid either may be wrong
 
 
-def test_the_folders_are_two_hundred():
-    assert len(CASES) + len(CHANGED) >= 200
+@pytest.mark.parametrize("form", ["PNG", "several PNG"])
+def test_an_image_in_colour(form, tmp_path):
+    folder = Folder(tmp_path / "raw", FORMATS[form])
+    cv2.imwrite(str(folder.path(1, IMAGE)), np.zeros((10, 12, 3), np.uint8))
+    said = said_of(folder.root)
+    assert_clear(said, folder.root)
+    assert "pixels of mode RGB" in said
+
+
+def test_the_folders_are_four_hundred():
+    assert len(CASES) + len(CHANGED) >= 400
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -181,7 +181,7 @@ def test_validation_images_are_those_of_the_training(tmp_path, name, images):
     assert validation_images(name, UNET, SIZE, 100) == images
     count = 100 if name == "stylegan2" else 1000
     subjects = [f"s{i // 100}" for i in range(1000)] if name == "real" else None
-    _, held_out = hold_out(count, subjects, 0.2, 150, seed=1)
+    _, held_out = hold_out(count, subjects, subjects, 0.2, 150, seed=1)
     assert len(np.concatenate(list(held_out.values()))) == images
 
 

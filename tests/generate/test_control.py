@@ -61,7 +61,7 @@ def test_bytes_are_a_function_of_the_seed(training, tmp_path):
 
 def test_held_out_subjects_are_left_out(training, tmp_path):
     stack, _ = made(training, "copies", tmp_path / "samples.zip", leave_out=0.25)
-    seen, held_out = hold_out(len(training), training.subjects(), 0.25, 12, seed_of(1, "made"))
+    seen, held_out = hold_out(len(training), training.subjects(), training.people(), 0.25, 12, seed_of(1, "made"))
     assert len(held_out) == 1 and len(stack) == 9
     assert sorted(stack.png(i) for i in range(9)) == sorted(training.png(i) for i in seen)
 

@@ -164,6 +164,6 @@ def test_it_reads_a_stack(tmp_path):
     assert guard.references_MK.shape == (12, 4 * 16 * 16) and guard.strength == 0.5
     mirrored = both.references_MK[12:].view(12, 4, 16, 16).flip(3)
     np.testing.assert_allclose(mirrored, guard.references_MK.view(12, 4, 16, 16), atol=1e-6)
-    seen = Memorization(DeviceImages(stack.read(range(12)), "cpu"), 4, stack.subjects())
+    seen = Memorization(DeviceImages(stack.read(range(12)), "cpu"), 4, stack.people())
     np.testing.assert_allclose(guard.references_MK, seen.vectors(torch.from_numpy(stack.read())), atol=1e-6)
     assert float(guard.least.cos()) == pytest.approx(seen.usual)

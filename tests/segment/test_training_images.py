@@ -9,7 +9,7 @@ import torch
 from made import make_stack
 
 from understudy.run.device_images import hold_out
-from understudy.segment.training_images import derangement, load_training_set
+from understudy.segment.training_images import choose_images, derangement, load_training_set
 from understudy.stack import Stack
 from understudy.stack.labels import classes_of_grey
 from understudy.stack.lineage import check_trained_network, check_training_stacks
@@ -142,10 +142,31 @@ def test_the_control_has_every_annotation_and_none_in_its_place(paths):
 
 
 def test_holding_out_rounds_as_the_study_and_leaves_no_part_empty():
-    train, validation = hold_out(313, [f"s{i}" for i in range(313)], 0.2, 9, 1)
+    names = [f"s{i}" for i in range(313)]
+    train, validation = hold_out(313, names, names, 0.2, 9, 1)
     assert len(train) == 250 and len(validation) == 63  # floor(0.8 * 313 + 0.5)
-    with pytest.raises(ValueError, match="1 subjects: cannot hold out"):
-        hold_out(5, ["a"] * 5, 0.2, 9, 1)
+    with pytest.raises(ValueError, match="1 patients: cannot hold out"):
+        hold_out(5, list("abcde"), ["a"] * 5, 0.2, 9, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained", "validated"),
+    [("real", 4, 1), ("real-60percent", 2, 1), ("real-3subjects-beyond40percent", 2, 1)],
+)
+def test_visits_of_a_patient_stay_on_one_side(name, trained, validated, tmp_path):
+    """Ten subjects are two visits of five people: whoever is drawn comes with both, and each volume validates alone."""
+    visits = [f"{person}{visit}" for person in "abcde" for visit in (1, 2)]
+    about = {"spacing_mm": [1.0, 1.0, 1.0], "included": [0, 1, 2]}
+    subjects = {visit: {"identity": f"identity-{visit[0]}", **about} for visit in visits}
+    stack = make_stack(tmp_path / "train.zip", visits, 3, subjects=subjects)
+    (part,) = choose_images(name, {"real": stack.path, name: stack.path}, fraction=0.2, limit=9, split_seed=9)
+    train, validation = part.few.drawn(1) if part.few else (part.train, part.validation)
+    whose = [stack.subjects()[place] for place in part.chosen]
+    seen = {whose[place] for place in train}
+    assert [{whose[place] for place in places} for places in validation.values()] == [{visit} for visit in validation]
+    for side, count in ((seen, trained), (set(validation), validated)):
+        assert side == {visit for visit in visits if visit[0] in {one[0] for one in side}} and len(side) == 2 * count
+    assert not seen & set(validation)
 
 
 def test_a_test_subject_behind_a_training_stack_stops_the_training(tmp_path):
@@ -236,5 +257,5 @@ def test_parts_by_percent_are_the_same_in_every_repeat_and_leave_the_others(many
 
 
 def test_more_subjects_than_there_are_is_one_clear_error(many):
-    with pytest.raises(ValueError, match=r"many.zip: found 20 subjects to train on, expected the 21"):
+    with pytest.raises(ValueError, match=r"many.zip: found 20 patients to train on, expected the 21"):
         load_few("real-21subjects", many)

@@ -6,7 +6,7 @@ and whose ids other patterns know as well: {subject}_t1 and {subject}_seg do, t1
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from understudy.prepare.read_volumes import NIFTI, split_ending
@@ -17,6 +17,7 @@ _MOST_FILES, _MOST_FOLDERS, _DEEPEST = 200_000, 100_000, 8
 _BIDS = re.compile(r"(?:.+/)?(sub-[A-Za-z0-9]+)/(?:ses-[A-Za-z0-9]+/)?anat/\1_[^/]+")
 _SESSION = re.compile(r"(sub-[A-Za-z0-9]+_ses-[A-Za-z0-9]+)(_.+)")
 _SHARE = 0.5  # of the subjects, that have to have a file, before we take it for one that all should have
+_IMAGE = "\0"  # in the place of {image}, while a subject's id is looked for
 Patterns = dict[str, dict[str, str]]  # pattern -> subject -> file
 
 
@@ -52,15 +53,38 @@ def is_bids_anatomy(file: str) -> bool:
 
 def common_patterns(files: Sequence[str]) -> tuple[Patterns, list[str]]:
     """The patterns that most subjects share, and the files that fit none of them."""
-    candidates: Patterns = {}
-    for file in files:
-        for pattern, subject in _readings(file):
-            candidates.setdefault(pattern, {})[subject] = file
-    several = {pattern: found for pattern, found in candidates.items() if len(found) > 1}
+    several = _candidates(files, _readings)
     if not several:
         return {}, list(files)
     known = _how_often(several)
     first = max(several, key=lambda pattern: (_shared(several[pattern], known), len(several[pattern]), pattern))
+    return _like(first, several, files)
+
+
+def image_patterns(files: Sequence[str]) -> tuple[Patterns, list[str]]:
+    """The same for 2D images of which a subject has several, with {image} in the patterns and SUBJECT/IMAGE in the
+    place of subjects. None where subjects have one image each, or nothing else is there of the same images."""
+    several = _candidates(files, _image_readings)
+    known = _how_often(several)
+    shared = {pattern: found for pattern, found in several.items() if _shared(found, known)}
+    if not shared:
+        return {}, list(files)
+    first = max(shared, key=lambda pattern: (len(shared[pattern]), _shared(shared[pattern], known), pattern))
+    subjects = {key.split("/")[0] for key in shared[first]}
+    return _like(first, shared, files) if 1 < len(subjects) < len(shared[first]) else ({}, list(files))
+
+
+def _candidates(files: Sequence[str], readings: Callable[[str], Iterator[tuple[str, str]]]) -> Patterns:
+    """The patterns that several subjects have."""
+    candidates: Patterns = {}
+    for file in files:
+        for pattern, subject in readings(file):
+            candidates.setdefault(pattern, {})[subject] = file
+    return {pattern: found for pattern, found in candidates.items() if len(found) > 1}
+
+
+def _like(first: str, several: Patterns, files: Sequence[str]) -> tuple[Patterns, list[str]]:
+    """The first pattern and those that most of its subjects have as well; the files that fit none."""
     subjects, chosen, taken = set(several[first]), {}, set()
     for pattern in sorted(several, key=lambda one: (-len(several[one].keys() & subjects), one)):
         found = several[pattern]
@@ -75,7 +99,7 @@ def _readings(file: str) -> Iterator[tuple[str, str]]:
     stem, form = split_ending(file)
     ending = "" if form is NIFTI else form.endings[0]  # a pattern without one is NIfTI
     *folders, name = Path(stem).parts
-    if re.search(r"[{}*]|\[\d+\]$", file) or re.search(r"\[\d+\]$", name):
+    if _means_something(file, name):
         return
     if (bids := _SESSION.fullmatch(name)) and is_bids_anatomy(file):
         stars = [re.sub(r"^(sub|ses)-.+", r"\1-*", folder) for folder in folders]
@@ -83,11 +107,41 @@ def _readings(file: str) -> Iterator[tuple[str, str]]:
         return
     for subject in dict.fromkeys(folders):
         if not says_what(subject):
-            yield "/".join(part.replace(subject, "{subject}") for part in (*folders, name)) + ending, subject
+            for parts in _with_subject((*folders, name), subject):
+                yield parts + ending, subject
     for cut in [*(match.start() for match in re.finditer(r"[_\-. ]", name)), len(name)]:
         subject = name[:cut]
         if subject and not says_what(subject) and subject not in folders:
             yield "/".join([*folders, f"{{subject}}{name[cut:]}{ending}"]), subject
+
+
+def _image_readings(file: str) -> Iterator[tuple[str, str]]:
+    """(pattern, SUBJECT/IMAGE): a folder is the subject, and a word with a digit in the file's name is the image."""
+    stem, form = split_ending(file)
+    *folders, name = Path(stem).parts
+    if _means_something(file, name):
+        return
+    words = name.split("_")
+    for place, image in enumerate(words):
+        if says_what(image) or not re.search(r"\d", image):
+            continue
+        parts = [*folders, "_".join([*words[:place], _IMAGE, *words[place + 1 :]])]
+        for subject in dict.fromkeys(folders):
+            if not says_what(subject) and image != subject:
+                for pattern in _with_subject(parts, subject):
+                    yield pattern.replace(_IMAGE, "{image}") + form.endings[0], f"{subject}/{image}"
+
+
+def _means_something(file: str, name: str) -> bool:
+    """Whether a path has what means something in a pattern."""
+    return bool(re.search(r"[{}*\0]|\[\d+\]$", file) or re.search(r"\[\d+\]$", name))
+
+
+def _with_subject(parts: Sequence[str], subject: str) -> list[str]:
+    """The path with {subject} for the subject's id: wherever it is, or only where it is a word, as in 1/t1.nii."""
+    word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(subject)}(?![A-Za-z0-9])")
+    anywhere = "/".join(part.replace(subject, "{subject}") for part in parts)
+    return list(dict.fromkeys([anywhere, word.sub("{subject}", "/".join(parts))]))
 
 
 def _how_often(patterns: Mapping[str, Mapping[str, str]]) -> dict[str, int]:

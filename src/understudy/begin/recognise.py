@@ -12,7 +12,7 @@ from understudy.files.outside import read_json_as
 from understudy.prepare.layouts import PRESETS, find_subjects
 from understudy.prepare.read_volumes import IMAGES_2D, KNOWN, split_ending
 
-from .file_patterns import Patterns, common_patterns, image_files, is_bids_anatomy
+from .file_patterns import Patterns, common_patterns, image_files, image_patterns, is_bids_anatomy
 from .file_words import MODALITIES, annotation_rank, modality_of, safe_word, tokens
 
 NOT_YET = "DICOM is not read yet: docs/data.md"
@@ -171,7 +171,10 @@ def _label_names(given: Mapping[str, object]) -> tuple[dict[int, str], list[str]
 def _as_patterns(dataset: str, root: Path, files: Sequence[str]) -> Found:
     """BIDS, and whatever else follows a pattern."""
     anatomy = [file for file in files if is_bids_anatomy(file)]
-    patterns, rest = common_patterns(anatomy or files)
+    patterns, rest = image_patterns(files) if split_ending(files[0])[1] is IMAGES_2D else ({}, [])
+    several = bool(patterns)
+    if not several:
+        patterns, rest = common_patterns(anatomy or files)
     if not patterns:
         raise ValueError(
             f"{root}: found {len(files)} images such as {files[0]} whose names follow no common pattern, expected "
@@ -190,6 +193,8 @@ def _as_patterns(dataset: str, root: Path, files: Sequence[str]) -> Found:
     found = Found(dataset, root, "BIDS" if anatomy else f"{_formats(files)} by pattern", layout, list(layout))
     if label := re.search(r"label-([A-Za-z0-9]+)", annotation):
         found.label_names = {1: safe_word(label[1], "label_1")}
+    if several:
+        found.told.append("the images {image} of a subject are its slices")
     if others:
         found.open.append(f"the annotation could also be {_shown(others)}: datasets.{dataset}.layout.{LABEL_CHANNEL}")
     if rest:
@@ -215,14 +220,17 @@ def _modalities(patterns: Sequence[str]) -> dict[str, str]:
     places: dict[str, str] = {}
     everywhere = set.intersection(*(set(tokens(pattern)) for pattern in patterns)) if len(patterns) > 1 else set()
     for pattern in sorted(patterns, key=lambda one: (len(one), one)):
-        own = " ".join(
-            word for word in tokens(split_ending(pattern)[0]) if word not in everywhere and word != "subject"
-        )
+        own = " ".join(word for word in tokens(_words(pattern)) if word not in everywhere)
         name = modality_of(own) or modality_of(pattern) or safe_word(own, "image")
         if name in places or name == LABEL_CHANNEL:
             name = safe_word(own, "image")
         places[f"{name}_{len(places)}" if name in places else name] = pattern
     return dict(sorted(places.items(), key=lambda one: _order(one[0])))
+
+
+def _words(pattern: str) -> str:
+    """A pattern without its placeholders and its ending."""
+    return split_ending(re.sub(r"\{\w+\}", "", pattern))[0]
 
 
 def _shown(values: Sequence[str]) -> str:

@@ -31,9 +31,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def subjects(self) -> list[str] | None:
+    def people(self) -> list[str] | None:
         """Whose each image is; None of synthetic ones."""
-        names = self.stack.subjects()
+        names = self.stack.people()
         return None if names is None else [names[place] for place in self.indices]
 
     @classmethod

@@ -83,7 +83,7 @@ def fidelity_rows(
             about |= {"reference": name, "images": len(fake_ND), "reference_images": len(real_MD)}
             key = seed_of(seed, "fidelity", side, space.name, channel)
             measured = compared(fake_ND, real_MD, options, matched, key, device, moments, space)
-            groups = images.subjects(), real.subjects()
+            groups = images.people(), real.people()
             how = {"draws": options["frechet_draws"], "seed": key, "device": device}
             ends = frechet_interval(measured["frechet"], fake_ND, real_MD, *groups, **how)
             measured |= dict(zip(("frechet_low", "frechet_high"), ends, strict=True))

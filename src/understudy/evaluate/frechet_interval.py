@@ -29,7 +29,7 @@ def frechet_interval(
 
     Args:
         distance: of all images.
-        groups_a, groups_b: the subject of each image; None: each image is its own group.
+        groups_a, groups_b: the person of each image; None: each image is its own group.
     """
     sides = [
         (torch.from_numpy(np.float32(f)).to(device), _numbers(g, f)) for f, g in ((a_ND, groups_a), (b_MD, groups_b))

@@ -49,12 +49,12 @@ def write_control(
 
 def visible(training: Stack, dataset: str, seed: int, leave_out: float | None) -> np.ndarray:
     """Indices of the images that a generator may see."""
-    subjects = training.subjects()
     if leave_out is None:
         return np.arange(len(training))
-    if subjects is None:
+    if training.subjects() is None:
         raise ValueError(f"--leave-out: {training.path} does not say which subjects its images are of")
-    return hold_out(len(training), subjects, leave_out, len(training), seed_of(seed, dataset))[0]
+    whose = training.subjects(), training.people()
+    return hold_out(len(training), *whose, leave_out, len(training), seed_of(seed, dataset))[0]
 
 
 def noise(training: Stack, host: np.random.Generator) -> np.ndarray:

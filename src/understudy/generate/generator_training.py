@@ -34,14 +34,14 @@ class GeneratorTrainee:
         images: DeviceImages,
         seed: int,
         coding: Coding = Coding(),  # noqa: B008
-        subjects: Sequence[str] | None = None,
+        people: Sequence[str] | None = None,
         keep: Sequence[int] = (),
     ):
         self.generator, self.images, self.seed, self.coding = generator, images, seed, coding
         self.images_per_step = generator.batch_at(0)
         self.ema = copy.deepcopy(generator.networks[generator.averaged]).requires_grad_(False).eval()
         looks = generator.options.snapshot_samples > 0
-        self.snapshots = Snapshots(images, coding, subjects, generator.options) if looks else None
+        self.snapshots = Snapshots(images, coding, people, generator.options) if looks else None
         self.kept = KeptWeights(keep, generator.options.kimg * 1000) if keep else None
         self._looked_at: tuple[int, Tensor] | None = None  # images seen, the samples of the newest snapshot
 

@@ -54,10 +54,10 @@ class Guard:
         modalities = coding.modalities(len(stack.channels))
         blocks = (range(start, min(start + BLOCK, len(stack))) for start in range(0, len(stack), BLOCK))
         small = (low_resolution(torch.from_numpy(stack.read(block)), modalities) for block in blocks)
-        images_NCHW, subjects = torch.cat([x_NCHW.round().to(torch.uint8) for x_NCHW in small]), stack.subjects()
+        images_NCHW, people = torch.cat([x_NCHW.round().to(torch.uint8) for x_NCHW in small]), stack.people()
         if options.mirror:
-            images_NCHW, subjects = torch.cat([images_NCHW, images_NCHW.flip(3)]), subjects and [*subjects, *subjects]
-        return cls(Memorization(DeviceImages(images_NCHW, device), modalities, subjects), options.guard)
+            images_NCHW, people = torch.cat([images_NCHW, images_NCHW.flip(3)]), people and [*people, *people]
+        return cls(Memorization(DeviceImages(images_NCHW, device), modalities, people), options.guard)
 
     def change(self, image_NCHW: Tensor, noisy_NCHW: Tensor) -> Tensor:
         """What to add to the predicted clean images of these noisy ones; 0 for those that are far enough from all

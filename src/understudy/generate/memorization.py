@@ -35,12 +35,12 @@ BLOCK = 512  # references of one matrix product
 class Memorization:
     """Args:
     images: the training images. modalities: number of first channels that count.
-    subjects: the subject of each image; None: unknown, each image counts as its own subject.
+    people: the person of each image (Stack.people); None: unknown, each image counts as a person of its own.
     """
 
-    def __init__(self, images: DeviceImages, modalities: int, subjects: Sequence[str] | None):
+    def __init__(self, images: DeviceImages, modalities: int, people: Sequence[str] | None):
         self.images, self.modalities = images, modalities
-        names = list(subjects) if subjects is not None else [str(i) for i in range(len(images))]
+        names = list(people) if people is not None else [str(i) for i in range(len(images))]
         number = {name: i for i, name in enumerate(dict.fromkeys(names))}
         self.group_M = torch.tensor([number[name] for name in names], device=images.device)
 

@@ -30,10 +30,10 @@ class Snapshots:
     done: whether memorization ends the training.
     """
 
-    def __init__(self, images: DeviceImages, coding: Coding, subjects: Sequence[str] | None, options: Generator):
+    def __init__(self, images: DeviceImages, coding: Coding, people: Sequence[str] | None, options: Generator):
         self.options, self.coding = options, coding
         self.modalities = coding.modalities(images.channels)
-        self.memorization = Memorization(images, self.modalities, subjects)
+        self.memorization = Memorization(images, self.modalities, people)
         self.real_NCHW = images.batch(torch.linspace(0, len(images) - 1, min(REAL, len(images))).round().long())
         self.history: list[dict] = []
         self.chosen: dict = {}

@@ -73,6 +73,8 @@ def _grey(file: Path) -> np.ndarray:
             for one in (UserWarning, Image.DecompressionBombWarning):  # a broken tag warns, which would be a line more
                 warnings.simplefilter("error", one)
             with Image.open(file, formats=["PNG", "TIFF"]) as image:
+                image.verify()  # the checksums of a PNG, which decoding passes over; then it has to be opened anew
+            with Image.open(file, formats=["PNG", "TIFF"]) as image:
                 if getattr(image, "n_frames", 1) > 1:
                     raise ValueError(
                         f"found {image.n_frames} pages in {file.name}, expected one. Write a file for each."

@@ -70,25 +70,29 @@ def _permutation(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def hold_out(
-    n: int, subjects: Sequence[str] | None, fraction: float, limit: int, seed: int
+    n: int, subjects: Sequence[str] | None, people: Sequence[str] | None, fraction: float, limit: int, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """(train image indices, {subject: validation image indices}); without subjects images are drawn singly.
+    """(train image indices, {subject: validation image indices}). People are drawn, each with all subjects.
 
-    Raises ValueError where a part would be empty.
+    Args:
+        subjects, people: whose each of the n images is (Stack.subjects, Stack.people); None: images are drawn singly.
+        fraction: of the people, or images, that are held out.
+        limit: largest number of images held out that are drawn singly.
+    Raises:
+        ValueError: a part would be empty.
     """
     host = np.random.default_rng(seed_of(seed, "validation"))
-    units = sorted(set(subjects)) if subjects else list(range(n))
+    units = sorted(set(people)) if people else list(range(n))
     kept = int(np.floor((1 - fraction) * len(units) + 0.5))  # rounds half up, as the released code
     if not 0 < kept < len(units):
-        kind = "subjects" if subjects else "images"
+        kind = "patients" if people else "images"
         raise ValueError(f"training set of {len(units)} {kind}: cannot hold out {fraction:.0%}; expected more {kind}")
     order = host.permutation(len(units))
-    if subjects is None:
+    if people is None:
         return np.sort(order[:kept]), {"": np.sort(order[kept:])[:limit]}
-    number = {unit: place for place, unit in enumerate(units)}
-    place = np.array([number[s] for s in subjects])
-    train = np.flatnonzero(np.isin(place, order[:kept]))
-    return train, {units[u]: np.flatnonzero(place == u) for u in np.sort(order[kept:])}
+    stay = np.isin(people, [units[place] for place in order[:kept]])
+    names = np.array(subjects)
+    return np.flatnonzero(stay), {str(name): np.flatnonzero(names == name) for name in np.unique(names[~stay])}
 
 
 def epoch_indices(n: int, seed: int, position: int, count: int) -> torch.Tensor:

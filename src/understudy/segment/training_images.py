@@ -46,22 +46,23 @@ class SourceImages:
 
 @dataclass(frozen=True)
 class Few:
-    """A few random subjects of a source, drawn anew in each repeat, the same for every training set."""
+    """A few random people of a source, drawn anew in each repeat, the same for every training set."""
 
     count: int
     subjects: list[str]  # of each image
+    people: list[str]  # of each image
     fraction: float  # share of them held out for validation; 0: others validate
     limit: int
     split_seed: int
 
     def drawn(self, repeat: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """(train image indices, {subject: validation image indices}), as hold_out gives them of all."""
-        drawn = set(in_order(self.subjects, self.split_seed, "few", repeat)[: self.count])
-        chosen = np.flatnonzero([subject in drawn for subject in self.subjects])
+        drawn = set(in_order(self.people, self.split_seed, "few", repeat)[: self.count])
+        chosen = np.flatnonzero([person in drawn for person in self.people])
         if not self.fraction:
             return chosen, {}
-        own = [self.subjects[i] for i in chosen]
-        train, validation = hold_out(len(chosen), own, self.fraction, self.limit, self.split_seed)
+        own = [[names[i] for i in chosen] for names in (self.subjects, self.people)]
+        train, validation = hold_out(len(chosen), *own, self.fraction, self.limit, self.split_seed)
         return chosen[train], {subject: chosen[images] for subject, images in validation.items()}
 
 
@@ -184,13 +185,12 @@ def choose_images(
             if count > len(chosen):
                 raise ValueError(f"{stack.path}: found {len(chosen)} images to train on, {name} wants {count}")
             chosen = np.sort(np.random.default_rng(seed_of(split_seed, part, "count")).permutation(chosen)[:count])
-        subjects = None if part == SHUFFLED else stack.subjects()
-        own = None if subjects is None else [subjects[i] for i in chosen]
+        own = (None, None) if part == SHUFFLED else _whose(stack, chosen)
         train, validation, few = np.arange(len(chosen)), {}, None
         if source.subjects:
-            few = _few(stack, source.subjects, own, 0 if held_out else fraction, limit, split_seed)
+            few = _few(stack, source.subjects, *own, 0 if held_out else fraction, limit, split_seed)
         elif not held_out:
-            train, validation = hold_out(len(chosen), own, fraction, limit, split_seed)
+            train, validation = hold_out(len(chosen), *own, fraction, limit, split_seed)
         annotated = derangement(len(chosen), split_seed) if part == SHUFFLED else None
         found.append(Part(part, stack, chosen, train, validation, few, annotated))
     return found
@@ -198,7 +198,7 @@ def choose_images(
 
 def subjects_apart(real: Stack, fraction: float, limit: int, split_seed: int) -> dict[str, np.ndarray]:
     """subject -> its images, of the real subjects who validate every training set."""
-    return hold_out(len(real), real.subjects(), fraction, limit, split_seed)[1]
+    return hold_out(len(real), real.subjects(), real.people(), fraction, limit, split_seed)[1]
 
 
 def load_training_set(
@@ -248,16 +248,24 @@ def is_even(name: str) -> bool:
 
 
 def _of_some(stack: Stack, chosen: np.ndarray, source: Source, split_seed: int) -> np.ndarray:
-    """The chosen images whose subjects are among the first percent, or, for a source with `beyond`, are not."""
-    subjects = stack.subjects()
-    first = first_percent((subjects[i] for i in chosen), source.beyond or source.percent, split_seed)
-    return chosen[[(subjects[i] in first) != bool(source.beyond) for i in chosen]]
+    """The chosen images whose people are among the first percent, or, for a source with `beyond`, are not."""
+    people = stack.people()
+    first = first_percent((people[i] for i in chosen), source.beyond or source.percent, split_seed)
+    return chosen[[(people[i] in first) != bool(source.beyond) for i in chosen]]
 
 
-def _few(stack: Stack, count: int, subjects: list[str], fraction: float, limit: int, split_seed: int) -> Few:
-    if count > (known := len(set(subjects))):
-        raise ValueError(f"{stack.path}: found {known} subjects to train on, expected the {count} that are asked for")
-    return Few(count, subjects, fraction, limit, split_seed)
+def _whose(stack: Stack, chosen: np.ndarray) -> tuple[list[str] | None, list[str] | None]:
+    """(subject, person) of each chosen image; None where they are of nobody."""
+    subjects, people = stack.subjects(), stack.people()
+    return (subjects and [subjects[i] for i in chosen], people and [people[i] for i in chosen])
+
+
+def _few(
+    stack: Stack, count: int, subjects: list[str], people: list[str], fraction: float, limit: int, split_seed: int
+) -> Few:
+    if count > (known := len(set(people))):
+        raise ValueError(f"{stack.path}: found {known} patients to train on, expected the {count} that are asked for")
+    return Few(count, subjects, people, fraction, limit, split_seed)
 
 
 def _validator(stack: Stack, held_out: Mapping[str, np.ndarray], device) -> SourceImages:
