@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ from made import make_stack
 from understudy.audit.filter import images_to_drop
 from understudy.audit.search import Found
 from understudy.audit.search_tasks import read_found, write_found
+from understudy.begin.dicom_file import named, read_dicom
+from understudy.begin.dicom_series import GEOMETRY, grid_of, read_voxels
 from understudy.begin.recognise import read_dataset_json
 from understudy.config.study import complete, load_yaml
 from understudy.evaluate.scores import read_scores
@@ -213,6 +216,43 @@ def write_nrrd(path: Path) -> None:
     path.write_bytes("\n".join(lines).encode() + b"\n\n" + gzip.compress(voxels))
 
 
+def element(tag: int, kind: str, content: str | bytes) -> bytes:
+    """Of DICOM, explicit VR, little endian."""
+    content = content.encode() if isinstance(content, str) else content
+    content += b" " * (len(content) % 2)
+    long = kind == "OW"
+    size = struct.pack("<2xI" if long else "<H", len(content))
+    return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + kind.encode() + size + content
+
+
+def write_dicom(path: Path) -> None:
+    """An image, and the next of its series beside it; by hand, as pydicom is an extra as well."""
+    for file, z in ((path, 0), (path.with_name("next.dcm"), 3)):
+        syntax = element(0x0002_0010, "UI", b"1.2.840.10008.1.2.1\0")
+        content = element(0x0002_0000, "UL", struct.pack("<I", len(syntax))) + syntax
+        for tag, kind, text in [
+            (0x0008_0060, "CS", "MR"), (0x0020_0032, "DS", f"0\\0\\{z}"), (0x0020_0037, "DS", "1\\0\\0\\0\\1\\0"),
+            (0x0020_0052, "UI", "1.2"), (0x0028_0002, "US", struct.pack("<H", 1)), (0x0028_0004, "CS", "MONOCHROME2"),
+            *((tag, "US", struct.pack("<H", n)) for tag, n in [(0x0028_0010, 6), (0x0028_0011, 6)]),
+            (0x0028_0030, "DS", "1\\1"),
+            *((0x0028_0100 + i, "US", struct.pack("<H", n)) for i, n in enumerate([16, 16, 15, 0])),
+            (0x0028_1052, "DS", "-5"), (0x0028_1053, "DS", "2"),
+            (0x7FE0_0010, "OW", np.arange(36, dtype="<u2").tobytes()),
+        ]:  # fmt: skip
+            content += element(tag, kind, text)
+        file.write_bytes(bytes(128) + b"DICM" + content)
+
+
+def read_dicom_series(path: Path) -> np.ndarray:
+    headers = []
+    for file in (path, path.with_name("next.dcm")):
+        with named(file):
+            headers.append((file, read_dicom(file, GEOMETRY)))
+    with named(path):
+        grid, files = grid_of(headers)
+        return read_voxels(files, grid)
+
+
 def read_config(path: Path) -> None:
     complete(load_yaml(path), path.parent)
 
@@ -262,6 +302,7 @@ READERS = [
     Reader("volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii.gz"),
     Reader("plain volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii"),
     Reader("NRRD volume", "bytes", write_nrrd, lambda path: read_volumes(path, [None]), ".nrrd", 2),
+    Reader("DICOM series", "bytes", write_dicom, read_dicom_series, ".dcm", 2),
     Reader("2D image", "png", write_png, lambda path: read_volumes(path, [None]), ".png"),
     Reader("TIFF", "bytes", write_png, lambda path: read_volumes(path, [None]), ".tif", 2),
     Reader("salt", "bytes", drawn_salt, drawn_salt, ".salt", 0.5),

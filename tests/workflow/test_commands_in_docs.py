@@ -140,7 +140,7 @@ class Reader:
 
     def understudy(self, command: Command) -> str:
         """`init` looks at the folder and writes a config that is valid; in a sentence it may go without a folder.
-        `status` runs. Of the others the parser alone: tests/console runs them."""
+        `status` runs. Of the others the parser alone: tests/console and tests/begin run them."""
         words = [self.here(word) for word in command.words[1:]]
         if refused := refused_arguments(understudy, "understudy", *words, partly=command.in_sentence):
             return refused
@@ -148,7 +148,7 @@ class Reader:
             with contextlib.chdir(self.project.folder):
                 done = called_here(understudy, "understudy", *words)
             return done.stderr.strip() if done.returncode else ""
-        if str(self.data) not in words:
+        if words[0] != "init" or str(self.data) not in words:
             return ""
         folder = self.begun / str(len(list(self.begun.glob("*"))))
         folder.joinpath("config").mkdir(parents=True)

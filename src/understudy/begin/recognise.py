@@ -15,7 +15,7 @@ from understudy.prepare.read_volumes import IMAGES_2D, KNOWN, split_ending
 from .file_patterns import Patterns, common_patterns, image_files, image_patterns, is_bids_anatomy
 from .file_words import MODALITIES, annotation_rank, modality_of, safe_word, tokens
 
-NOT_YET = "DICOM is not read yet: docs/data.md"
+OF_DICOM = "Of DICOM series with a SEG `understudy convert-dicom` makes NIfTI: docs/data.md"
 _OTHER_FORMATS = (".dcm", ".mha", ".mhd", ".img", ".hdr")
 _BRATS = [layout for name, layout in PRESETS.items() if name.startswith("brats")]
 _MSD = PRESETS["msd"]
@@ -45,7 +45,7 @@ def recognise(folder: str | Path, dataset: str) -> Found:
         raise ValueError(f"{folder}: found {found}, expected a folder of images.")
     files = image_files(root)
     if not files:
-        raise ValueError(f"{folder}: found {_no_image(root)}, expected {KNOWN}. {NOT_YET}.")
+        raise ValueError(f"{folder}: found {_no_image(root)}, expected {KNOWN}. {OF_DICOM}.")
     if volumes := [file for file in files if split_ending(file)[1] is not IMAGES_2D]:
         files = volumes  # pictures beside volumes show them
     root, files = _inner(root, files)

@@ -10,6 +10,7 @@ from understudy.run import command_line
 ERROR = 3  # 1 and 2 are verdicts of `audit`
 COMMANDS = {  # name: (module, what it does)
     "init": ("understudy.begin.init", "write a config for a folder of data"),
+    "convert-dicom": ("understudy.begin.convert_dicom", "DICOM series with segmentations to a folder for init"),
     "audit": ("understudy.console.audit_images", "are synthetic images copies of patients? Of stacks, without a study"),
     "status": ("understudy.console.study_status", "how every training of a study stands"),
     "forecast": ("understudy.console.study_forecast", "what a study will cost; in the folder of the project"),

@@ -1,0 +1,127 @@
+"""A DICOM segmentation object (SEG) as one annotation in the grid of the images that it was drawn on.
+
+Frames are placed by their positions and must fall on the slices of the grid: nothing is resampled.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from understudy.config.images import RESERVED
+from understudy.files.outside import shortened
+
+from .dicom_file import items, named, numbers, pixels, read_dicom, text, whole
+from .dicom_series import MM, Grid
+from .file_words import safe_word
+
+_MOST_SEGMENTS, _MOST_FRAMES = 255, 100_000
+
+
+def segment_names(dataset) -> dict[int, str]:
+    """Segment number -> name of its label: SegmentLabel in small letters. Raises ValueError: no SEG that is read."""
+    kind = text(dataset, "SegmentationType")
+    if kind != "BINARY":
+        raise ValueError(f"found a SEG of type {shortened(kind)}, expected BINARY. Write it again as such.")
+    segments = items(dataset, "SegmentSequence")
+    if not 1 <= len(segments) <= _MOST_SEGMENTS:
+        raise ValueError(f"found {len(segments)} segments, expected 1 to {_MOST_SEGMENTS}.")
+    names = {}
+    for segment in segments:
+        number = whole(segment, "SegmentNumber", 1, 65535)
+        if number in names:
+            raise ValueError(f"found the segment {number} twice, expected each once. Write the SEG again.")
+        name = safe_word(text(segment, "SegmentLabel"), f"label_{number}")
+        names[number] = f"label_{name}" if name in RESERVED else name
+    return names
+
+
+def check_references(dataset, images: Mapping[str, set[str]]) -> None:
+    """Raises ValueError: the SEG was drawn on a series, or on images of it, that are not there.
+
+    Args:
+        images: series -> its images, both as UIDs: what the subject has.
+    """
+    for series in items(dataset, "ReferencedSeriesSequence"):
+        there = images.get(text(series, "SeriesInstanceUID"))
+        if there is None:
+            raise ValueError("found a SEG of a series that is not there, expected it in the subject's folder. Copy it.")
+        referred = {text(one, "ReferencedSOPInstanceUID") for one in items(series, "ReferencedInstanceSequence")}
+        if absent := len(referred - there):
+            raise ValueError(
+                f"found {absent} of the {len(referred)} images that the SEG refers to missing, expected all. Copy them."
+            )
+
+
+def read_annotation(path: Path, grid: Grid, values: Mapping[str, int]) -> np.ndarray:
+    """uint8 (X, Y, Z): the value of the label of each voxel, 0 where there is none.
+
+    Raises:
+        ValueError: the SEG is damaged, lies on another grid, or has a voxel in two labels.
+    """
+    with named(path):
+        dataset = read_dicom(path)
+        names = segment_names(dataset)
+        if text(dataset, "FrameOfReferenceUID") != grid.frame_of_reference:
+            raise ValueError("found another frame of reference than that of the images, expected the same.")
+        groups = items(dataset, "PerFrameFunctionalGroupsSequence")
+        frames = whole(dataset, "NumberOfFrames", 1, _MOST_FRAMES)
+        shape = (whole(dataset, "Columns", 1, 65535), whole(dataset, "Rows", 1, 65535))
+        if shape != grid.shape_XYZ[:2]:
+            raise ValueError(f"found {[*shape]} pixels in a frame, expected {[*grid.shape_XYZ[:2]]} as of the images.")
+        if len(groups) != frames:
+            raise ValueError(f"found {len(groups)} descriptions of {frames} frames, expected one each: a broken SEG.")
+        shared = (items(dataset, "SharedFunctionalGroupsSequence") or [None])[0]
+        placed = [_placed(own, shared, grid, names) for own in groups]
+        if len(set(placed)) < frames:
+            raise ValueError("found two frames of one segment at one place, expected one. Write the SEG again.")
+        return _joined(pixels(dataset, frames), placed, grid, names, values)
+
+
+def _placed(own, shared, grid: Grid, names: Mapping[int, str]) -> tuple[int, int]:
+    """(slice, segment number) of a frame."""
+    number = whole(_group(own, shared, "SegmentIdentificationSequence"), "ReferencedSegmentNumber", 1, 65535)
+    if number not in names:
+        raise ValueError(f"found a frame of segment {number}, expected one of {', '.join(map(str, names))}.")
+    columns = [grid.affine[:3, axis] for axis in range(3)]
+    spacing = [float(np.linalg.norm(column)) for column in columns]
+    cosines = numbers(_group(own, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6).reshape(2, 3)
+    found = numbers(_group(own, shared, "PixelMeasuresSequence"), "PixelSpacing", 2)
+    same = np.allclose(cosines, [columns[0] / spacing[0], columns[1] / spacing[1]], rtol=0, atol=1e-4)
+    if not same or not np.allclose(found, spacing[1::-1], rtol=0, atol=1e-4):
+        raise ValueError(
+            f"found frames of orientation {cosines.ravel().tolist()} and {found.tolist()} mm, expected those of the "
+            "images. Resample the SEG to their grid."
+        )
+    from_first = numbers(_group(own, shared, "PlanePositionSequence"), "ImagePositionPatient", 3) - grid.affine[:3, 3]
+    k = round(float(from_first @ columns[2]) / spacing[2] ** 2)
+    if not 0 <= k < grid.shape_XYZ[2] or np.linalg.norm(from_first - k * columns[2]) > MM:
+        raise ValueError(
+            f"found a frame {np.round(from_first, 3).tolist()} mm from the first pixel of the images, expected each on "
+            "a slice of them. Resample the SEG to their grid."
+        )
+    return k, number
+
+
+def _group(own, shared, keyword: str):
+    """A group of a frame's, or else of all frames'."""
+    for groups in (own, shared):
+        if groups is not None and (found := items(groups, keyword)):
+            return found[0]
+    raise ValueError(f"found no {keyword} of a frame, expected it: a broken SEG.")
+
+
+def _joined(frames_NYX: np.ndarray, placed, grid: Grid, names: Mapping[int, str], values: Mapping[str, int]):
+    joined = np.zeros(grid.shape_XYZ, np.uint8)
+    of_value = {value: name for name, value in values.items()}
+    for frame_YX, (k, number) in zip(frames_NYX, placed, strict=True):
+        slice_XY, here_XY, label = joined[:, :, k], frame_YX.T != 0, values[names[number]]
+        twice = here_XY & (slice_XY != 0) & (slice_XY != label)
+        if twice.any():
+            other = of_value[int(slice_XY[twice][0])]
+            raise ValueError(
+                f"found {int(twice.sum())} voxel(s) of a slice in both {names[number]} and {other}, expected each "
+                "voxel in one label. Cut the one out of the other."
+            )
+        slice_XY[here_XY] = label
+    return joined
