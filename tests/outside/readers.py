@@ -19,7 +19,7 @@ from made import make_stack
 from understudy.audit.filter import images_to_drop
 from understudy.audit.search import Found
 from understudy.audit.search_tasks import read_found, write_found
-from understudy.begin.dicom_file import named, read_dicom
+from understudy.begin.dicom_file import is_dicom, named, read_dicom
 from understudy.begin.dicom_series import GEOMETRY, grid_of, read_voxels
 from understudy.begin.recognise import read_dataset_json
 from understudy.config.study import complete, load_yaml
@@ -35,6 +35,7 @@ from understudy.reader.answers import read_answers, read_keys
 from understudy.release.audit_result import read_audit
 from understudy.release.quality import anatomy, dice_rows, likeness
 from understudy.release.verify import archive_problems
+from understudy.run.command_line import named_os_errors
 from understudy.segment import build
 from understudy.segment.publish import load_segmenter
 from understudy.stack import Stack, tensors
@@ -245,12 +246,14 @@ def write_dicom(path: Path) -> None:
 
 def read_dicom_series(path: Path) -> np.ndarray:
     headers = []
-    for file in (path, path.with_name("next.dcm")):
-        with named(file):
-            headers.append((file, read_dicom(file, GEOMETRY)))
-    with named(path):
-        grid, files = grid_of(headers)
-        return read_voxels(files, grid)
+    with named_os_errors():  # as the command does
+        for file in (path, path.with_name("next.dcm")):
+            is_dicom(file)
+            with named(file):
+                headers.append((file, read_dicom(file, GEOMETRY)))
+        with named(path):
+            grid, files = grid_of(headers)
+            return read_voxels(files, grid)
 
 
 def read_config(path: Path) -> None:

@@ -27,6 +27,11 @@ _BROKEN = (  # what pydicom raises of broken files, beside its own
 )  # fmt: skip
 
 
+def _broken() -> tuple[type[Exception], ...]:
+    errors = optional_package("pydicom", "dicom", "a DICOM file").errors
+    return errors.InvalidDicomError, errors.BytesLengthException, *_BROKEN
+
+
 @contextmanager
 def named(path: Path) -> Iterator[None]:
     """Puts the file or folder in front of what is said against it."""
@@ -61,7 +66,7 @@ def read_dicom(path: Path, only: list[str] | None = None):
     try:
         with warnings.catch_warnings(action="ignore"):
             return pydicom.dcmread(io.BytesIO(content), stop_before_pixels=only is not None, specific_tags=only)
-    except (pydicom.errors.InvalidDicomError, *_BROKEN) as error:
+    except _broken() as error:
         raise ValueError(
             f"found no DICOM ({shortened(str(error))}), expected an intact file. Copy it again."
         ) from error
@@ -73,7 +78,7 @@ def value(dataset, keyword: str):
         with warnings.catch_warnings(action="ignore"):
             found = dataset.get(keyword)
             return None if found is None or found == "" else found
-    except _BROKEN as error:
+    except _broken() as error:
         raise ValueError(f"found {keyword} that cannot be read ({shortened(str(error))}), expected a value.") from error
 
 
@@ -122,7 +127,7 @@ def pixels(dataset, frames: int) -> np.ndarray:
     try:
         with warnings.catch_warnings(action="ignore"):
             found = dataset.pixel_array
-    except _BROKEN as error:
+    except _broken() as error:
         syntax = text(dataset.file_meta, "TransferSyntaxUID")
         if syntax not in _UNCOMPRESSED:
             name = optional_package("pydicom", "dicom", "a DICOM file").uid.UID(syntax).name
