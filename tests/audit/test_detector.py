@@ -206,8 +206,8 @@ def test_planted_kinds_do_what_they_are_called():
     assert (copies["inverted"][:, :4].astype(int) + x[:, :4] == 255).all()
     assert (copies["annotation"][:, -1] == x[:, -1]).all() and (copies["annotation"][:, :4] == y[:2, :4]).all()
     assert (copies["one_modality"] == x).all((2, 3))[:, :4].sum(1).tolist() == [1, 1]
-    assert (copies["tumor"][:, :, 20:30, 20:30] == x[:, :, 20:30, 20:30]).all()
-    assert (copies["tumor"][:, :4, 40:, 40:] == y[:2, :4, 40:, 40:]).all()
+    assert (copies["annotated_part"][:, :, 20:30, 20:30] == x[:, :, 20:30, 20:30]).all()
+    assert (copies["annotated_part"][:, :4, 40:, 40:] == y[:2, :4, 40:, 40:]).all()
     assert (copies["halves"][..., :32] == x[..., :32]).all() and (copies["halves"][..., 32:] == x[::-1, ..., 32:]).all()
     assert sorted(copies["permuted"][0, :4].mean((1, 2))) == sorted(x[0, :4].mean((1, 2)))
     assert (copies["permuted"][0, :4] != x[0, :4]).any((1, 2)).all()

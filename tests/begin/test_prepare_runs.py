@@ -23,6 +23,8 @@ def test_prepare_runs_with_what_init_wrote(tmp_path):
     folders.make(tmp_path / "raw", dim_sessions)
     done = run_here("init_config", tmp_path / "raw", "--output", project.folder / "config/mine.yaml")
     assert done.returncode == 0 and "found: little bright area in t1; images.area_fraction is 0.0005" in done.stdout
+    planned = project.planned("--profile", "profiles/local", "--configfile", "config/mine.yaml")
+    assert planned["record_config"] == 1  # its patterns, with {subject}, are no wildcards
     project.made("prepare", "--profile", "profiles/local", "--configfile", "config/mine.yaml")
     train, test = (Stack.open(project.folder / f"results/mine/stacks/{split}.zip") for split in ("train", "test"))
     assert train.shape_CHW == (3, 32, 32) and len(train) == 4 and len(test) == 2 * 24

@@ -69,6 +69,7 @@ def test_images_have_about_the_demo_s_size(tmp_path, side, size, downsample):
     assert full["images"]["size"] == size * downsample and full["images"]["downsample"] == 1
     different = {key for key in full["images"] if full["images"][key] != quick["images"][key]}
     assert different <= {"size", "downsample"}
+    assert [one["evaluation"]["surface_tolerance_mm"] for one in (full, quick)] == [1, downsample]  # voxels of 1 mm
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -51,7 +51,7 @@ def test_dice_by_group_the_worst_named_and_the_few_marked():
 def test_numbers_are_cut_at_points_or_terciles():
     by_age = study(["age"], {"age": [45, 50]}).table("strata")
     assert by_age["group"].tolist() == ["below 45", "45 to 50", "from 50"] and by_age["subjects"].tolist() == [5, 5, 10]
-    sizes = study(["tumor_ml"]).table("strata")  # both labels together: 0, 2, ..., 38 ml
+    sizes = study(["annotated_ml"]).table("strata")  # both labels together: 0, 2, ..., 38 ml
     assert sizes["group"].tolist() == ["below 12.67", "12.67 to 25.33", "from 25.33"]
     assert sizes["subjects"].tolist() == [7, 6, 7]
     grade = grouped(pd.Series([2.0, 4.0, np.nan, 3.0]), "grade", None)
@@ -71,7 +71,7 @@ def test_a_column_that_is_no_stratum_is_refused(values, cuts, message):
 
 
 def test_a_stratum_that_nobody_knows_is_named():
-    with pytest.raises(ValueError, match="evaluation.strata: found height, expected tumor_ml or .* age, sex"):
+    with pytest.raises(ValueError, match="evaluation.strata: found height, expected annotated_ml or .* age, sex"):
         study(["sex", "height"]).table("strata")
 
 

@@ -1,8 +1,8 @@
 """Copies in disguise, planted to see whether the detector finds them: its recall stands beside every result.
 
 Amounts are shares of the width, or of the range of grey levels, so that the demo plants what the study would. What is
-no disguise of a whole image but a part of a training image in somebody else's (a modality, the tumor, the annotation)
-is put into images of test subjects, whom no generator has seen.
+no disguise of a whole image but a part of a training image in somebody else's (a modality, what is annotated, the
+annotation alone) is put into images of test subjects, whom no generator has seen.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,7 +14,7 @@ TURN_DEGREES, SCALE, MOVE = 15, 1.1, 0.1
 ELASTIC, ELASTIC_SMOOTH = 0.03, 0.1  # largest displacement, sd of the smoothing of displacements
 GAMMA, BIAS, BIAS_SMOOTH = 1.5, 0.4, 0.25  # largest change of brightness by the bias field
 BLUR, NOISE = 1.5 / 256, 0.2  # sd of the blur, and of the noise
-AROUND_TUMOR = 0.02  # margin of the tumor that is put into another brain
+AROUND = 0.02  # margin of what is annotated, where it is put into another image
 
 Kind = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -24,18 +24,18 @@ def planted(
     others_MCHW: np.ndarray,
     seed: int,
     kinds: Mapping[str, Kind] | None = None,
-    of_tumors: Collection[str] = ("tumor", "annotation"),
+    of_annotated: Collection[str] = ("annotated_part", "annotation"),
 ) -> dict[str, np.ndarray]:
     """{kind: uint8 (N, C, H, W)} of uint8 training images, the annotation last. `others`: of test subjects. kinds: in
     place of those of every audit.
 
-    A kind `of_tumors` is made of the images that have an annotation, again and again; of none, nothing is copied.
+    A kind `of_annotated` is made of the images that have an annotation, again and again; of none, nothing is copied.
     """
     rng, n = np.random.default_rng(seed), len(x_NCHW)
     annotated = np.flatnonzero((x_NCHW[:, -1] > 0).reshape(n, -1).mean(1) >= LEAST_ANNOTATED)
     made = {}
     for kind, copy in (kinds or KINDS).items():
-        places = np.resize(annotated, n) if kind in of_tumors and len(annotated) else np.arange(n)
+        places = np.resize(annotated, n) if kind in of_annotated and len(annotated) else np.arange(n)
         order, partners = rng.permutation(n), np.empty(n, int)
         partners[order] = np.roll(order, 1)  # somebody else, and seldom a slice of the same subject
         made[kind] = np.stack(
@@ -152,9 +152,9 @@ def one_modality(x_CHW, partner_CHW, other_CHW, rng):
     return np.concatenate([other_CHW[:place], x_CHW[place : place + 1], other_CHW[place + 1 :]])
 
 
-def tumor(x_CHW, partner_CHW, other_CHW, rng):
-    """With a margin, in another's brain, annotation included."""
-    size = 1 + 2 * max(1, round(AROUND_TUMOR * x_CHW.shape[2]))
+def annotated_part(x_CHW, partner_CHW, other_CHW, rng):
+    """With a margin, in another's image, annotation included."""
+    size = 1 + 2 * max(1, round(AROUND * x_CHW.shape[2]))
     inside_HW = cv2.dilate((x_CHW[-1] > 0).astype(np.uint8), np.ones((size, size), np.uint8)) > 0
     mixed = np.where(inside_HW, x_CHW, other_CHW)
     mixed[-1] = x_CHW[-1]
@@ -169,7 +169,7 @@ KINDS: dict[str, Kind] = {
     kind.__name__: kind
     for kind in (
         identical, flipped, upside_down, quarter_turn, moved, turned, scaled, elastic, gamma, bias, blurred, noise,
-        inverted, permuted, mean_of_two, halves, one_modality, tumor, annotation,
+        inverted, permuted, mean_of_two, halves, one_modality, annotated_part, annotation,
     )
 }  # fmt: skip
 LEAST_ANNOTATED = 0.002  # share of the pixels: the outline of a few pixels is that of many people

@@ -21,7 +21,7 @@ from understudy.files.outside import read_text
 from understudy.prepare.splits import draw_split
 
 from .recognise import Found
-from .rehearsal import rehearsal_file, rehearsal_text
+from .rehearsal import rehearsal_file, rehearsal_text, tolerance
 from .survey import Survey
 
 TEST_SHARE = 0.2
@@ -50,13 +50,13 @@ def plan(found: Found, seen: Survey, config: Path, recommended: Path, demo: Path
     dataset = found.dataset
     texts, split, open_ = _split(seen, dataset, config)
     given = {"datasets": {dataset: {"root": str(found.root), **_layout(found, seen), **split}}}
-    given |= {"images": _images(found, seen), **_without_t1ce(found, seen)}
+    given |= {"images": _images(found, seen), **_other_defaults(found, seen)}
     rest, left_out = _rest(read_text(recommended, "the config that is recommended, in a checkout"), seen.size)
     notes = _notes(found, seen, dataset)
     configs = {config: f"{_head(found, seen, open_ + left_out)}{given_text(given, notes)}\n{rest}"}
     if demo:
         path = rehearsal_file(config)
-        configs[path] = rehearsal_text(given, notes, path, demo)
+        configs[path] = rehearsal_text(given, seen.pixel_mm, notes, path, demo)
     for path in (*configs, config.with_suffix(".png"), *texts):
         if path.exists():
             raise ValueError(f"{path}: found a file, expected none: nothing is overwritten. Remove it, or name another "
@@ -85,11 +85,13 @@ def _images(found: Found, seen: Survey) -> dict:
     return images | ({"area_fraction": seen.area_fraction} if seen.area_fraction is not None else {})
 
 
-def _without_t1ce(found: Found, seen: Survey) -> dict:
-    """The keys whose default is a modality that is not there."""
-    if Audit.model_fields["channel"].default in found.channels:
-        return {}
-    return {"audit": {"channel": seen.decisive}, "evaluation": {"fidelity": {"channels": [seen.decisive]}}}
+def _other_defaults(found: Found, seen: Survey) -> dict:
+    """The keys whose default is a modality that is not there, or less than a pixel."""
+    audit, evaluation = {}, tolerance(seen.pixel_mm)
+    if Audit.model_fields["channel"].default not in found.channels:
+        audit["channel"] = seen.decisive
+        evaluation["fidelity"] = {"channels": [seen.decisive]}
+    return {name: keys for name, keys in {"audit": audit, "evaluation": evaluation}.items() if keys}
 
 
 def _levels(seen: Survey) -> dict[str, int]:
@@ -163,6 +165,7 @@ def _notes(found: Found, seen: Survey, dataset: str) -> dict[str, str]:
         "images.channels": f"modalities, and the annotation `{LABEL_CHANNEL}` as the last",
         "images.labels": "grey level of each label in the annotation channel, ascending",
         "images.windows": "Hounsfield units, black and white",
+        "evaluation.surface_tolerance_mm": "a pixel: edges within it agree",
         "images.decisive": "the modality that decides which slices are kept",
         "images.area_fraction": "a slice is kept where more than this share of it is bright; lowered, as the default "
         "would keep no slice of some subjects",

@@ -7,6 +7,7 @@ numbers of images and repeats are the demo's.
 from collections.abc import Mapping
 from pathlib import Path
 
+from understudy.config.evaluation import Evaluation
 from understudy.config.images import Images
 from understudy.config.study import load_yaml
 from understudy.config.writing import given_text
@@ -22,12 +23,13 @@ def rehearsal_file(config: Path) -> Path:
     return config.with_name(f"{config.stem}_quick.yaml")
 
 
-def rehearsal_text(given: Mapping, notes: Mapping[str, str], path: Path, demo: Path) -> str:
+def rehearsal_text(given: Mapping, pixel_mm: float, notes: Mapping[str, str], path: Path, demo: Path) -> str:
     """The config of a rehearsal.
 
     Args:
-        given: sections of the full config that are about the data: datasets, images, and, where the data lacks the
-            modality of a default, audit and evaluation.
+        given: sections of the full config that are about the data: datasets, images, and, where a default does not fit
+            the data, audit and evaluation.
+        pixel_mm: longest side of a pixel of the full images.
         notes: what stands beside a key, as in the full config.
         path: where the text will be; its results and runs are in folders of its name.
         demo: config/demo.yaml.
@@ -36,18 +38,23 @@ def rehearsal_text(given: Mapping, notes: Mapping[str, str], path: Path, demo: P
     small["audit"]["false_positive_rate"] = FALSE_POSITIVE_RATE
     parts = {name: {**small[name], **given.get(name, {})} for name in PARTS}
     parts["experiments"] = {key: value for key, value in parts["experiments"].items() if key not in EXPERIMENTS}
-    if "evaluation" in given:
-        fidelity = {**small["evaluation"]["fidelity"], **given["evaluation"]["fidelity"]}
-        parts["evaluation"] = {**small["evaluation"], "fidelity": fidelity}
+    images, own = _smaller(given["images"], small["images"]["size"]), given.get("evaluation", {})
+    fidelity = {**small["evaluation"]["fidelity"], **own.get("fidelity", {})}
+    parts["evaluation"] = {
+        **small["evaluation"],
+        **own,
+        **tolerance(pixel_mm * images["downsample"]),
+        "fidelity": fidelity,
+    }
     text = {
         "results": f"results/{path.stem}",
         "runs": f"runs/{path.stem}",
         "rehearsal": True,
         "datasets": given["datasets"],
-        "images": _smaller(given["images"], small["images"]["size"]),
+        "images": images,
         **parts,
     }
-    own = {
+    changed = {
         "rehearsal": "page and tables say that they are no result; nothing is released",
         "audit.false_positive_rate": "few images are enough for it",
         "images.size": "pixels of an image",
@@ -55,8 +62,14 @@ def rehearsal_text(given: Mapping, notes: Mapping[str, str], path: Path, demo: P
     }
     return (
         "# A rehearsal, no result: the demo's small networks on small images. Written by `understudy init --quick`.\n"
-        + (given_text(text, {**notes, **own}))
+        + (given_text(text, {**notes, **changed}))
     )
+
+
+def tolerance(pixel_mm: float) -> dict[str, float]:
+    """The key of `evaluation` whose default, a pixel of BraTS, is less than a pixel."""
+    key, rounded_mm = "surface_tolerance_mm", float(f"{pixel_mm:.3g}")
+    return {key: rounded_mm} if rounded_mm > Evaluation.model_fields[key].default else {}
 
 
 def _smaller(images: Mapping, size: int) -> dict:

@@ -50,6 +50,7 @@ class Survey:
     size: int
     shapes: Sequence[str]
     spacings_mm: Sequence[str]
+    pixel_mm: float  # longest side of a pixel
     decisive: str
     windows: Mapping[str, Sequence[float]]  # of the modalities that are CT, HU
     area_fraction: float | None  # where the default would keep no slice of somebody
@@ -86,6 +87,7 @@ def survey(found: Found) -> Survey:
         size=size,
         shapes=_different("x".join(map(str, volume.data_XYZ.shape)) for volume in annotations),
         spacings_mm=_different("x".join(f"{mm:.3g}" for mm in volume.spacing_mm) for volume in annotations),
+        pixel_mm=float(max(max(volume.spacing_mm[:2]) for volume in annotations)),
         decisive=decisive,
         windows=windows,
         area_fraction=None if min(best) > _DEFAULTS["area_fraction"] else float(f"{min(best) / 2:.1g}"),

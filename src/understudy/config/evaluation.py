@@ -123,9 +123,9 @@ class Evaluation(Block):
         remark="true: also score the ensemble of all repeats; needs keep_weights",
     )
     strata: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Once()] = key(
-        ["tumor_ml"],
+        ["annotated_ml"],
         "columns by which Dice is grouped: of subjects.csv or of datasets.NAME.attributes, such as sex, age, scanner; "
-        "tumor_ml is the reference volume of all labels (docs/evaluation.md)",
+        "annotated_ml is the reference volume of all labels (docs/evaluation.md)",
         remark="Dice by patient group; also columns of datasets.NAME.attributes",
     )
     strata_cuts: dict[str, Annotated[list[Number], Field(min_length=1)]] = key(

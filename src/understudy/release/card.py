@@ -115,7 +115,7 @@ def _audit(facts: Facts) -> str:
         rows.append(("training subjects whom an attacker finds", told))
     for what, one in audit["disclosure"].items():
         ends = f"{one['low']:.3f} to {one['high']:.3f}"
-        rows.append((f"{what} of tumors, AUC", f"{one['auc']:.3f} ({ends}); at 0.5 nothing is disclosed"))
+        rows.append((f"{what} of the annotation, AUC", f"{one['auc']:.3f} ({ends}); at 0.5 nothing is disclosed"))
     recall = [(escape.markdown(kind), percent(share)) for kind, share in audit["recall"].items()]
     dropped, count = audit["dropped"], audit["count"]
     filtered = (

@@ -111,7 +111,7 @@ def recognised(audit: Mapping, released: Released | None) -> Iterator[Question]:
     yield Question(
         "Which means did the tests cover?",
         "Every image was compared with every training image, as it is and in forms that undo disguises: moved, turned, "
-        "scaled, other contrast, one modality, a part of the head, the annotation. Not tested: attackers who know a "
+        "scaled, other contrast, one modality, a part of the image, the annotation. Not tested: attackers who know a "
         "patient from another kind of examination, and attackers who have part of the training images.",
         (f"{len(audit['recall'])} disguises",),
         "audit.json: recall, power",

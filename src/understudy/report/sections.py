@@ -61,8 +61,8 @@ DIFFERENCES = (
     "not real ones: difference of mean Dice, with its 90 % interval. An interval in the band: as good as real images."
 )
 PREDICTIONS = (
-    "One test slice, by training set, a colour for each label (in BraTS red enhancing tumor, blue edema, green "
-    "necrosis). Of the slices that show the most labels, it is the one with the largest annotated area."
+    "One test slice, by training set, a colour for each label. Of the slices that show the most labels, it is the one "
+    "with the largest annotated area."
 )
 
 

@@ -1,6 +1,6 @@
-"""Who a training set works for: Dice by stratum of the test subjects, such as sex, age, scanner or size of the tumor.
+"""Who a training set works for: Dice by stratum of the test subjects, such as sex, age, scanner or annotated volume.
 
-A stratum is a column of subjects.csv, a column of the file `attributes` of a data set, or `tumor_ml`, the reference
+A stratum is a column of subjects.csv, a column of the file `attributes` of a data set, or `annotated_ml`, the reference
 volume of all labels in the test volume. Few subjects are shown and marked; they are never the worst group.
 """
 
@@ -23,7 +23,7 @@ from .score_arrays import KEYS, TRAININGS, Cell, cells_of, key_of, means_of_repe
 from .score_tables import summary
 from .study_scores import scores_of
 
-TUMOR = "tumor_ml"
+ANNOTATED = "annotated_ml"
 NOT_KNOWN = "not known"
 TERCILES = (1 / 3, 2 / 3)
 MOST_GROUPS = 12
@@ -58,19 +58,19 @@ class StrataScores(OfTrainings):
     def groups(self) -> dict[tuple[str, str], pd.Series]:
         """(data set, stratum) -> group of each test subject, in the order of groups."""
         found = {}
-        tumor = self.scores[self.scores["kind"] == LABEL]
-        for dataset, rows in tumor.groupby("dataset", sort=False):
+        labels = self.scores[self.scores["kind"] == LABEL]
+        for dataset, rows in labels.groupby("dataset", sort=False):
             known = self.attributes[dataset].reindex(sorted(rows["subject"].unique()))
             one = rows.drop_duplicates(["subject", "label"])
-            known = known.assign(**{TUMOR: one.groupby("subject")["reference_ml"].sum()})
+            known = known.assign(**{ANNOTATED: one.groupby("subject")["reference_ml"].sum()})
             for name in self.strata:
                 if name in known:
                     found[dataset, name] = grouped(known[name], name, self.cuts.get(name))
         if missing := [name for name in self.strata if name not in {stratum for _, stratum in found}]:
             columns = sorted({column for table in self.attributes.values() for column in table})
             raise ValueError(
-                f"evaluation.strata: found {', '.join(missing)}, expected {TUMOR} or columns of subjects.csv or of the "
-                f"file `attributes` of a dataset: {', '.join(columns)}"
+                f"evaluation.strata: found {', '.join(missing)}, expected {ANNOTATED} or columns of subjects.csv or of "
+                f"the file `attributes` of a dataset: {', '.join(columns)}"
             )
         return found
 
@@ -88,7 +88,7 @@ def read_attributes(subjects: str | Path, attributes: str | Path | None) -> pd.D
     if (twice := own["subject"].duplicated()).any():
         raise ValueError(f"{attributes}: found {own.loc[twice, 'subject'].iloc[0]} twice, expected each subject once")
     own = own.set_index("subject")
-    if both := own.columns.intersection([*index.columns, TUMOR]).tolist():
+    if both := own.columns.intersection([*index.columns, ANNOTATED]).tolist():
         raise ValueError(f"{attributes}: found the columns {', '.join(both)}, which are known already; expected others")
     return index.join(own)
 
