@@ -1,5 +1,6 @@
 """Draws a slice of a few subjects with their annotation: a person sees whether orientation and labels are right."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .survey import Survey
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 the backend comes first
 
+_LETTERS_AN_INCH = 14  # of the title
 _ROWS = 6  # subjects
 _COLOURS = plt.colormaps["tab10"].colors + plt.colormaps["Dark2"].colors  # of labels, 16 at most
 
@@ -38,7 +40,9 @@ def draw(found: Survey, path: Path) -> None:
     axes[0][0].text(0.5, 0.93, "A", color="yellow", fontsize=7, transform=axes[0][0].transAxes)
     patches = [matplotlib.patches.Patch(color=colour, label=escape.figure(name)) for name, colour in colours.items()]
     figure.legend(handles=patches, loc="lower center", ncols=8, fontsize=7, frameon=False)
-    figure.suptitle("R: the patient's right, A: anterior. Pictures of patients: keep them in the house.", fontsize=8)
+    said = "R: the patient's right, A: anterior. These are pictures of patients: do not share them."
+    inches = figure.get_size_inches()[0]
+    figure.suptitle("\n".join(textwrap.wrap(said, int(_LETTERS_AN_INCH * inches))), fontsize=8)
     figure.tight_layout(rect=(0, 0.03, 1, 0.99))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
