@@ -375,7 +375,7 @@ def test_on_4_x_4_pixels_it_is_a_third_of_the_work():
 
 def test_what_the_forecast_expects_of_an_h100():
     """The seconds for a thousand images of docs/generators.md: training, sampling."""
-    for options, seconds in (({}, (5.07, 40.5)), (FOLDED, (2.24, 17.7))):
+    for options, seconds in (({}, (4.92, 37.9)), (FOLDED, (2.12, 15.9))):
         speed = modelled(demand("rectified_flow", 5, 256, options), {"precision": "bf16", **options}, GPUS["h100"])
         assert (speed.training, speed.inference) == pytest.approx(seconds, rel=0.01)
 

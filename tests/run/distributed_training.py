@@ -25,7 +25,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for kind in kinds:
         train_to(kind, Path(folder), Path(folder, f"{run}-{kind}"), int(images))
-    print("process", distributed.rank(), "of", distributed.world_size())
+    # in one piece: print writes word by word where output is not buffered, and the two processes share a pipe
+    sys.stdout.write(f"process {distributed.rank()} of {distributed.world_size()}\n")
 
 
 if __name__ == "__main__":
