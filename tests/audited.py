@@ -40,7 +40,7 @@ AUDIT = {
 
 MEMBERS = {
     **{"auc": 0.51, "low": 0.45, "high": 0.57, "wrong": 0.05, "found": 0.0, "found_low": 0.0, "found_high": 0.1},
-    **{"advantage": 0.05, "advantage_p": 0.8},
+    **{"advantage": 0.05, "advantage_p": 0.8, "auc_p": 0.4, "found_p": 1.0},
 }
 
 

@@ -12,7 +12,7 @@ from understudy.audit.detector import Detector, distance_ratio, learned, place_a
 from understudy.audit.disclosure import disclosure
 from understudy.audit.filter import replacements
 from understudy.audit.forms import FORMS, POSED, in_form, shape_in_form
-from understudy.audit.membership import membership, scores
+from understudy.audit.membership import is_found, membership, scores
 from understudy.audit.pair_similarity import mutual_information, patch_distance
 from understudy.audit.people import Real, find_twins
 from understudy.audit.planted import KINDS, planted
@@ -302,6 +302,18 @@ def test_a_few_members_who_are_surely_found_are_told():
     none = membership(members, others)
     assert none["found_low"] == 0 and none["advantage_p"] > 0.05
     assert membership(members, others[:20])["wrong"] == pytest.approx(1 / 21)
+
+
+def test_what_chance_finds_of_few_others_is_not_told():
+    """An exact probability; the bootstrap's interval alone would tell it of one in ten."""
+    host = np.random.default_rng(0)
+    drawn = [membership(host.normal(size=10), host.normal(size=4)) for _ in range(200)]
+    assert sum(one["found_low"] > 0.1 for one in drawn) >= 14
+    assert sum(is_found(one, 0.1, "found") for one in drawn) <= 9  # 3.3 % at most, as the truth is 1.5 %
+    assert sum(is_found(one, 0.6) for one in drawn) <= 9
+    # 3 of 3 members before both others: 3 of 5 places in 10 ways
+    assert membership(np.arange(3), np.array([5, 6]))["found_p"] == pytest.approx(0.1)
+    assert membership(np.arange(3) + 9, np.array([5, 6]))["found_p"] == 1
 
 
 def test_disclosure_is_of_those_who_were_trained_on(people, tmp_path):

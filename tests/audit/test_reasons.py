@@ -18,7 +18,10 @@ def findings(**changes) -> Findings:
     return Findings(**clean | changes)
 
 
-TOLD = {"size": {"auc": 0.875, "low": 0.65, "high": 1.0}, "place": {"auc": 0.55, "low": 0.15, "high": 1.0}}
+TOLD = {
+    "size": {"auc": 0.875, "low": 0.65, "high": 1.0, "auc_p": 0.01},
+    "place": {"auc": 0.55, "low": 0.15, "high": 1.0, "auc_p": 0.4},
+}
 
 
 @pytest.mark.parametrize(
@@ -27,8 +30,13 @@ TOLD = {"size": {"auc": 0.875, "low": 0.65, "high": 1.0}, "place": {"auc": 0.55,
         ({}, []),
         ({"flagged": 9}, ["too many images look like copies"]),
         ({"copies": 3}, ["there are copies of patients"]),
-        ({"membership": MEMBERS | {"low": 0.61}}, ["the images give away who was trained on"]),
-        ({"membership": MEMBERS | {"found_low": 0.2}}, ["the images give away some training patients"]),
+        ({"membership": MEMBERS | {"low": 0.61, "auc_p": 0.001}}, ["the images give away who was trained on"]),
+        ({"membership": MEMBERS | {"low": 0.61, "auc_p": 0.03}}, []),  # by chance, of few people
+        (
+            {"membership": MEMBERS | {"found_low": 0.2, "found_p": 0.001}},
+            ["the images give away some training patients"],
+        ),
+        ({"membership": MEMBERS | {"found_low": 0.2, "found_p": 0.03}}, []),
         ({"disclosure": TOLD}, ["the images give away size of the annotation of training patients"]),
         ({"before": {"count": 9, "share": 0.15, "low": 0.08}}, ["the generator copies too much"]),
     ],

@@ -45,7 +45,7 @@ def test_the_verdict_is_said_in_words(verdict, said):
 
 
 def test_numbers_are_those_of_the_audit():
-    told = {"place": {"auc": 0.61, "low": 0.4, "high": 0.8}}
+    told = {"place": {"auc": 0.61, "low": 0.4, "high": 0.8, "auc_p": 0.2}}
     text = text_of(audit_summary(membership=MEMBERS | {"found": 0.125, "found_high": 0.31}, disclosure=told))
     assert "5 % of the people who were not used are accused, 12 % of the training subjects are found" in text
     assert "with 95 % confidence at most 31 %" in text

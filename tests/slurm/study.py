@@ -4,6 +4,7 @@ The profile is profiles/slurm as it stands; only sizes, times and the device dif
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -126,8 +127,14 @@ class Study(Project):
     def finish(self, snakemake: subprocess.Popen, seconds: float = 400) -> str:
         """Waits for a good end; what Snakemake said."""
         self.wait(lambda: snakemake.poll() is not None, seconds, "Snakemake to end")
-        assert snakemake.returncode == 0, self.log()[-6000:]
+        assert snakemake.returncode == 0, self.log()[-6000:] + self._logs_of_failures()
         return self.log()
+
+    def _logs_of_failures(self) -> str:
+        """The logs of the jobs that Snakemake says failed, as a file's end."""
+        names = dict.fromkeys(re.findall(r"log: (\S+) \(check log file", self.log()))
+        logs = [self.folder / name for name in names]
+        return "".join(f"\n--- {log}\n{log.read_text()[-3000:]}" for log in logs if log.is_file())
 
     def script(self, name: str, *arguments: str) -> str:
         """What scripts/{name} prints in this folder."""

@@ -28,6 +28,11 @@ audit:
 experiments: {repeats: 2, negative_control: true}
 """
 
+# of an audit that never says no: a handful of people and a training of seconds can look like copies by chance, and
+# another processor rounds another way. What audits say is tested in tests/audit.
+NO_LIMITS = {"find_power": 0, "least_subjects": 2}
+NO_LIMITS |= dict.fromkeys(("limit", "membership_limit", "identified_limit", "most_filtered"), 1)
+
 
 class Project:
     """`start`: another project to begin from, with all that it has made. `forked`: Snakemake and its jobs do not import

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from made import make_stack
-from project import PARTS, Project
+from project import NO_LIMITS, PARTS, Project
 
 from understudy.prepare.phantom import PhantomOptions, make_phantom
 from understudy.segment import build
@@ -43,7 +43,7 @@ def study():
         "segmenters": {"swin": {**SWIN, "pretrained": nasty("backbone")}},
         "audit": {
             **{"views": ["all", "annotation"], "filter_views": ["all"], "variants": "flip"},
-            **{"false_positive_rate": 0.1, "planted": 10, "null_images": 20, "find_power": 0, "least_subjects": 2},
+            **{"false_positive_rate": 0.1, "planted": 10, "null_images": 20, **NO_LIMITS},
         },
         "experiments": {"repeats": 1, "augmentations": ["plain"], "training_sets": ["real"], "keep_weights": True},
         "evaluation": {

@@ -34,7 +34,7 @@ def disclosure(
     if min(len(members_S2), len(others_S2)) < LEAST:
         return {}
     told = {what: membership(members_S2[:, i], others_S2[:, i]) for i, what in enumerate(("place", "size"))}
-    return {what: {key: one[key] for key in ("auc", "low", "high")} for what, one in told.items()}
+    return {what: {key: one[key] for key in ("auc", "low", "high", "auc_p")} for what, one in told.items()}
 
 
 def subject_errors(found: Found | None, samples: Stack, stack: Stack, kinds: Sequence[tuple[int, bool]]) -> np.ndarray:

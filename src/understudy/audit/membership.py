@@ -7,6 +7,8 @@ whole (AUC, advantage) and of those who are told apart most surely (Carlini et a
 false ones are few).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -29,30 +31,51 @@ def membership(members_G: np.ndarray, others_T: np.ndarray, seed: int = 0) -> di
 
     auc, low, high: 0.5 is chance. found, found_low, found_high: the share of members whom an attacker finds who takes
     at most the share `wrong` of others for members; of few others, `wrong` is the least that can be tested. advantage:
-    the largest difference of the two shares, and advantage_p, how probable it is by chance (Kolmogorov and Smirnov).
+    the largest difference of the two shares. auc_p, found_p, advantage_p: how probable at least as much is where
+    nothing tells the two apart (Mann and Whitney; exact; Kolmogorov and Smirnov). Of few others, a bootstrap does not
+    say so: it draws no other who is nearer than the nearest.
     """
     rng, level = np.random.default_rng(seed), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     drawn = [(rng.choice(members_G, len(members_G)), rng.choice(others_T, len(others_T))) for _ in range(BOOTSTRAPS)]
     low, high = np.quantile([_auc(*both) for both in drawn], level)
     found_low, found_high = np.quantile([_found(*both) for both in drawn], level)
     apart = stats.ks_2samp(members_G, others_T, alternative="greater")
+    ranks = stats.mannwhitneyu(members_G, others_T, alternative="less")
     return {
         "auc": _auc(members_G, others_T),
         "low": float(low),
         "high": float(high),
+        "auc_p": float(ranks.pvalue),
         "wrong": max(FALSE_POSITIVES, 1 / (1 + len(others_T))),
         "found": _found(members_G, others_T),
         "found_low": float(found_low),
         "found_high": float(found_high),
+        "found_p": _found_by_chance(members_G, others_T),
         "advantage": float(apart.statistic),
         "advantage_p": float(apart.pvalue),
     }
 
 
+def is_found(one: Mapping[str, float], limit: float, what: str = "auc") -> bool:
+    """Is more told than `limit`, and more than by chance? `what`: auc or found, of what `membership` returns."""
+    return one["low" if what == "auc" else f"{what}_low"] > limit and one[f"{what}_p"] < (1 - CONFIDENCE) / 2
+
+
 def _found(members_G: np.ndarray, others_T: np.ndarray) -> float:
     """Members whose score is below that of all others but as many as `wrong` allows."""
-    allowed = int(FALSE_POSITIVES * len(others_T))
-    return float((members_G < np.sort(others_T)[allowed]).mean())
+    return float((members_G < np.sort(others_T)[_allowed(others_T)]).mean())
+
+
+def _found_by_chance(members_G: np.ndarray, others_T: np.ndarray) -> float:
+    """The probability that, of members and others in any order, as many members come before one other too many: a
+    negative hypergeometric distribution."""
+    before = round(_found(members_G, others_T) * len(members_G))
+    drawn = stats.nhypergeom(len(members_G) + len(others_T), len(members_G), _allowed(others_T) + 1)
+    return float(np.clip(drawn.sf(before - 1), 0, 1))
+
+
+def _allowed(others_T: np.ndarray) -> int:
+    return int(FALSE_POSITIVES * len(others_T))
 
 
 def _auc(members_G: np.ndarray, others_T: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .chance import SURE, Chance
+from .membership import is_found
 
 LEVEL = SURE / 2  # of each of the two tests: flags, copies beyond all
 
@@ -59,12 +60,12 @@ def _copies(found: Findings, audit: Mapping):
 
 
 def _membership(members: Mapping, audit: Mapping):
-    if members["low"] > audit["membership_limit"]:
+    if is_found(members, audit["membership_limit"]):
         yield (
             "the images give away who was trained on: an attacker tells training patients from others "
             f"({told_apart(members, audit['membership_limit'])})"
         )
-    if members["found_low"] > audit["identified_limit"]:
+    if is_found(members, audit["identified_limit"], "found"):
         yield (
             "the images give away some training patients: an attacker who wrongly accuses "
             f"{members['wrong']:.1%} of other people finds {members['found']:.0%} of the training patients "
@@ -74,7 +75,7 @@ def _membership(members: Mapping, audit: Mapping):
 
 def _disclosure(told: Mapping, audit: Mapping):
     for what, one in told.items():
-        if one["low"] > audit["membership_limit"]:
+        if is_found(one, audit["membership_limit"]):
             yield (
                 f"the images give away {what} of the annotation of training patients: an attacker who knows the rest "
                 f"of the image guesses it better than for other patients ({told_apart(one, audit['membership_limit'])})"

@@ -323,11 +323,12 @@ class Quantiles(Form):
 
 
 class Apart(Form):
-    """How well training and test subjects are told apart: AUC with its interval."""
+    """How well training and test subjects are told apart: AUC with its interval, and how probable it is by chance."""
 
     auc: Share
     low: Share
     high: Share
+    auc_p: Share
 
 
 class Membership(Apart):
@@ -335,6 +336,7 @@ class Membership(Apart):
     found: Share
     found_low: Share
     found_high: Share
+    found_p: Share
     advantage: Share
     advantage_p: Share
 
