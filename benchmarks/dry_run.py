@@ -47,10 +47,10 @@ rule last:
 
 
 def dry_run(folder: Path) -> tuple[float, str]:
-    """(seconds, output) of `snakemake -n`."""
+    """(seconds, output) of `snakemake -n -p`, which tells the number of jobs."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     begun = time.perf_counter()
-    command = [sys.executable, "-m", "snakemake", "-n"]
+    command = [sys.executable, "-m", "snakemake", "-n", "-p"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return time.perf_counter() - begun, done.stdout + done.stderr
 

@@ -12,10 +12,11 @@ from understudy.audit.detector import Detector, distance_ratio, learned, place_a
 from understudy.audit.disclosure import disclosure
 from understudy.audit.filter import replacements
 from understudy.audit.forms import FORMS, POSED, in_form, shape_in_form
-from understudy.audit.membership import is_found, membership, scores
+from understudy.audit.membership import membership, scores
 from understudy.audit.pair_similarity import mutual_information, patch_distance
 from understudy.audit.people import Real, find_twins
 from understudy.audit.planted import KINDS, planted
+from understudy.audit.reasons import beyond
 from understudy.audit.resumable_search import Searches
 from understudy.audit.search import NONE, Found
 from understudy.audit.search_tasks import calibration_tasks, generator_tasks
@@ -309,8 +310,8 @@ def test_what_chance_finds_of_few_others_is_not_told():
     host = np.random.default_rng(0)
     drawn = [membership(host.normal(size=10), host.normal(size=4)) for _ in range(200)]
     assert sum(one["found_low"] > 0.1 for one in drawn) >= 14
-    assert sum(is_found(one, 0.1, "found") for one in drawn) <= 9  # 3.3 % at most, as the truth is 1.5 %
-    assert sum(is_found(one, 0.6) for one in drawn) <= 9
+    assert sum(beyond(one, "found", 0.1, surely=True) for one in drawn) <= 9  # the truth is 1.5 %
+    assert sum(beyond(one, "auc", 0.6, surely=True) for one in drawn) <= 9
     # 3 of 3 members before both others: 3 of 5 places in 10 ways
     assert membership(np.arange(3), np.array([5, 6]))["found_p"] == pytest.approx(0.1)
     assert membership(np.arange(3) + 9, np.array([5, 6]))["found_p"] == 1

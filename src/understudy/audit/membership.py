@@ -7,8 +7,6 @@ whole (AUC, advantage) and of those who are told apart most surely (Carlini et a
 false ones are few).
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -54,11 +52,6 @@ def membership(members_G: np.ndarray, others_T: np.ndarray, seed: int = 0) -> di
         "advantage": float(apart.statistic),
         "advantage_p": float(apart.pvalue),
     }
-
-
-def is_found(one: Mapping[str, float], limit: float, what: str = "auc") -> bool:
-    """Is more told than `limit`, and more than by chance? `what`: auc or found, of what `membership` returns."""
-    return one["low" if what == "auc" else f"{what}_low"] > limit and one[f"{what}_p"] < (1 - CONFIDENCE) / 2
 
 
 def _found(members_G: np.ndarray, others_T: np.ndarray) -> float:

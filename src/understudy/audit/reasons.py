@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .chance import SURE, Chance
-from .membership import is_found
 
+BY_CHANCE = 0.025  # of what an attacker finds, as its 95 % interval has so much on this side
 LEVEL = SURE / 2  # of each of the two tests: flags, copies beyond all
 
 
@@ -30,8 +30,7 @@ def failures(found: Findings, audit: Mapping) -> list[str]:
     """Why the images must not be shared; empty: nothing speaks against it."""
     return [
         *_copies(found, audit),
-        *_membership(found.membership, audit),
-        *_disclosure(found.disclosure, audit),
+        *(f"{what}: {how}" for what, how, _ in _given_away(found, audit, surely=True)),
         *_filtered(found.before, audit),
     ]
 
@@ -59,27 +58,37 @@ def _copies(found: Findings, audit: Mapping):
         )
 
 
-def _membership(members: Mapping, audit: Mapping):
-    if is_found(members, audit["membership_limit"]):
+def _given_away(found: Findings, audit: Mapping, *, surely: bool):
+    """What is told beyond its limit; `surely`: more than by chance, or else what may be chance among few people."""
+    members, limit = found.membership, audit["membership_limit"]
+    if beyond(members, "auc", limit, surely=surely):
         yield (
-            "the images give away who was trained on: an attacker tells training patients from others "
-            f"({told_apart(members, audit['membership_limit'])})"
+            "the images give away who was trained on",
+            f"an attacker tells training patients from others ({told_apart(members, limit)})",
+            members["auc_p"],
         )
-    if is_found(members, audit["identified_limit"], "found"):
+    if beyond(members, "found", audit["identified_limit"], surely=surely):
         yield (
-            "the images give away some training patients: an attacker who wrongly accuses "
-            f"{members['wrong']:.1%} of other people finds {members['found']:.0%} of the training patients "
-            f"({members['found_low']:.0%} to {members['found_high']:.0%}; allowed {audit['identified_limit']:.0%})"
+            "the images give away some training patients",
+            f"an attacker who wrongly accuses {members['wrong']:.1%} of other people finds {members['found']:.0%} of "
+            f"the training patients ({members['found_low']:.0%} to {members['found_high']:.0%}; allowed "
+            f"{audit['identified_limit']:.0%})",
+            members["found_p"],
         )
-
-
-def _disclosure(told: Mapping, audit: Mapping):
-    for what, one in told.items():
-        if is_found(one, audit["membership_limit"]):
+    for what, one in found.disclosure.items():
+        if beyond(one, "auc", limit, surely=surely):
             yield (
-                f"the images give away {what} of the annotation of training patients: an attacker who knows the rest "
-                f"of the image guesses it better than for other patients ({told_apart(one, audit['membership_limit'])})"
+                f"the images give away {what} of the annotation of training patients",
+                "an attacker who knows the rest of the image guesses it better than for other patients "
+                f"({told_apart(one, limit)})",
+                one["auc_p"],
             )
+
+
+def beyond(one: Mapping[str, float], what: str, limit: float, *, surely: bool) -> bool:
+    """Of what `membership` returns, `what`: auc or found. `surely`: more than by chance; or else, what may be."""
+    low, p = one["low" if what == "auc" else f"{what}_low"], one[f"{what}_p"]
+    return low > limit and (p < BY_CHANCE) == surely
 
 
 def _filtered(before: Mapping, audit: Mapping):
@@ -93,7 +102,10 @@ def _filtered(before: Mapping, audit: Mapping):
 
 def limits(found: Findings, audit: Mapping) -> list[str]:
     """Why finding nothing would not mean that nothing is there; empty: it does, as far as it was tried."""
-    reasons = []
+    reasons = [
+        f"too few test patients to say whether {what}: {how}; by chance alone p {p:.2g}"
+        for what, how, p in _given_away(found, audit, surely=False)
+    ]
     if blind := [kind for kind, power in found.power.items() if power < audit["find_power"]]:
         worst = ", ".join(f"{kind.replace('_', ' ')} ({found.power[kind]:.0%})" for kind in blind)
         reasons.append(

@@ -11,7 +11,7 @@ import numpy as np
 
 from understudy.stack import Stack
 
-from .membership import is_found, membership
+from .membership import membership
 from .reasons import told_apart
 from .search_tasks import evenly
 
@@ -64,7 +64,7 @@ def problem(told: Mapping, limit: float) -> str | None:
     """Why the weights must not be shared. `limit`: audit.membership_limit."""
     if (one := told["membership"]) is None:
         return f"there are no weights to share, as their training failed ({told['failure']})"
-    if not is_found(one, limit):
+    if one["low"] <= limit:
         return None
     return (
         "the weights give away who was trained on: they explain training patients better than others "

@@ -71,7 +71,7 @@ class Audit(Block):
     membership_limit: Number = key(
         0.6,
         "tolerated AUC of telling training from test subjects by the images: the lower end of its 95 % interval must "
-        "not be above, unless chance explains it (p at least 0.025); the same for the place and size of their tumors",
+        "not be above; the same for the place and size of their tumors",
         remark="tolerated AUC of telling training from test subjects; 0.5: nobody can",
         ge=0.5,
         le=1,
@@ -79,7 +79,7 @@ class Audit(Block):
     identified_limit: Number = key(
         0.1,
         "tolerated share of training subjects that an attacker identifies at a false positive rate of 1 %: the lower "
-        "end of its 95 % interval must not be above, unless chance explains it (p at least 0.025)",
+        "end of its 95 % interval must not be above",
         remark="tolerated share of training subjects identified at a false positive rate of 1 %",
         ge=0,
         le=1,
