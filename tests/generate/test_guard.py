@@ -90,6 +90,14 @@ def test_who_memorizes_draws_no_copies_under_a_guard(memorization, name, options
     assert found["memorized_share"] == 0 and found["nearest_max"] < memorization.usual + 0.05
 
 
+@pytest.mark.parametrize("evaluations", [5, 6])
+def test_the_last_step_of_heun_is_guarded_too(memorization, evaluations):
+    """Of an even number, the last evaluation is of the image itself."""
+    options = {"sampler": "heun", "evaluations": evaluations}
+    guarded = drawing("rectified_flow", IMAGES, Guard(memorization, 1), **options)
+    assert memorization.look(stored(guarded.sample(8, 0)))["nearest_max"] < memorization.usual + 0.01
+
+
 @pytest.mark.parametrize(("name", "options"), SAMPLERS)
 def test_who_copies_nobody_draws_the_same(memorization, name, options):
     new_NCHW = torch.cat([subject_images(seed) for seed in range(1000, 1010)])

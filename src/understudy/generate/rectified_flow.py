@@ -149,7 +149,12 @@ class RectifiedFlow(Denoising):
                 answer_NCHW = (answer_NCHW - x_NCHW) / (1 - t if t < 1 else self.options.smallest_noise)
             return guarded(x_NCHW, t, answer_NCHW)
 
-        return self.from_noise(lambda x, indices: SAMPLERS[sampler](velocity, x, evaluations), n, seed, first)
+        def solve(x: Tensor, indices: range) -> Tensor:
+            image = SAMPLERS[sampler](velocity, x, evaluations)
+            # half of Heun's last step is at t = 1, which no guard has changed
+            return image if guard is None else image + guard.change(image, x)
+
+        return self.from_noise(solve, n, seed, first)
 
 
 def _network(channels: int, size: int, o: Options) -> nn.Module:
