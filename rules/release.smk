@@ -55,6 +55,7 @@ rule make_release:
         croissant=in_release("croissant.json"),
         datacite=in_release("datacite.json"),
         zenodo=in_release(".zenodo.json"),
+        healthdcat=in_release("healthdcat-ap.jsonld"),
         sbom=in_release("sbom.spdx.json"),
         crate=in_release("ro-crate-metadata.json"),
         verify=in_release("verify.py"),

@@ -30,6 +30,7 @@ from .card import card
 from .crate import METADATA, crate
 from .croissant import croissant
 from .facts import KINDS, Facts
+from .healthdcat import HEALTHDCAT, healthdcat
 from .names_in_release import traces
 from .privacy_page import privacy_page
 from .privacy_questions import Released
@@ -165,6 +166,7 @@ def _write_documents(facts: Facts) -> None:
     write_json(folder / "croissant.json", croissant(facts))
     write_json(folder / "datacite.json", datacite(facts))
     write_json(folder / ".zenodo.json", zenodo(facts))
+    write_json(folder / HEALTHDCAT, healthdcat(facts))
     write_json(folder / "sbom.spdx.json", spdx(facts))
     write_json(folder / METADATA, crate(facts, sorted([*verify.files_in(folder), METADATA])))
 

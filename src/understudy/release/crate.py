@@ -145,10 +145,9 @@ def _run(facts: Facts, people: list[dict]) -> tuple[dict, list[dict], list[dict]
 
 
 def _contact(facts: Facts, publishers: list[dict]) -> list[dict]:
-    contact = facts.about.contact
+    contact, email = facts.about.contact, facts.about.email
     if not contact:
         return []
     publishers[0]["contactPoint"] = {"@id": "#contact"}
     point = {"@id": "#contact", "@type": "ContactPoint", "contactType": "questions about the data set"}
-    is_address = re.fullmatch(r"[^@\s]+@[^@\s]+", contact)
-    return [point | ({"email": contact} if is_address else {"description": contact}) | {"name": contact}]
+    return [point | ({"email": email} if email else {"description": contact}) | {"name": contact}]

@@ -33,6 +33,10 @@ KINDS = {
     "croissant.json": ("application/ld+json", "the data set for programs, Croissant 1.1"),
     "datacite.json": ("application/json", "the record of a DOI, DataCite 4.5; the archive adds the DOI"),
     ".zenodo.json": ("application/json", "the form of an upload to Zenodo, filled in"),
+    "healthdcat-ap.jsonld": (
+        "application/ld+json",
+        "a draft of the record in a catalogue of health data, HealthDCAT-AP release 8",
+    ),
     "sbom.spdx.json": ("application/spdx+json", "files with their terms, and the programs that made them, SPDX 2.3"),
     "verify.py": ("text/x-python", "checks every file of this folder: python verify.py"),
     "SHA256SUMS": ("text/plain", "the SHA-256 of every file: sha256sum -c SHA256SUMS"),
@@ -45,6 +49,7 @@ ALWAYS = (
     "croissant.json",
     "datacite.json",
     ".zenodo.json",
+    "healthdcat-ap.jsonld",
     "sbom.spdx.json",
     "verify.py",
     "SHA256SUMS",
@@ -137,6 +142,11 @@ class Facts:
     @property
     def slug(self) -> str:
         return re.sub(r"[^a-z0-9]+", "-", f"{self.about.dataset}-{self.about.generator}".lower()).strip("-")
+
+    @property
+    def identifier(self) -> str:
+        """A name that no other data set has: it ends with the sum of the images."""
+        return f"{self.slug}-{self.sha256('images.zip')}"
 
     @property
     def origin(self) -> str:
