@@ -58,6 +58,7 @@ rule make_release:
         healthdcat=in_release("healthdcat-ap.jsonld"),
         sbom=in_release("sbom.spdx.json"),
         crate=in_release("ro-crate-metadata.json"),
+        workflow=in_release("workflow.smk"),
         verify=in_release("verify.py"),
         sums=in_release("SHA256SUMS"),
     log:

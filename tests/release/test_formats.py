@@ -70,7 +70,13 @@ def test_the_crate_tells_the_parameters_of_each_rule(bundle):
     ]
     assert "latent_size 4" in entities["#train_generator"]["value"] and "images_seen 9000" in str(entities)
     assert "seed" not in entities["#train_generator"]["value"]
-    assert entities[run["instrument"]["@id"]]["name"] == "python" and run["endTime"] == OPTIONS["date"]
+    workflow = entities[run["instrument"]["@id"]]
+    assert (
+        workflow["@id"] == "workflow.smk" == entities["./"]["mainEntity"]["@id"] and run["endTime"] == OPTIONS["date"]
+    )
+    assert [entities[one["@id"]]["workExample"] for one in workflow["input"]] == run["object"]
+    assert entities[workflow["output"]["@id"]]["workExample"] == {"@id": "images.zip"}
+    assert entities[workflow["softwareRequirements"]["@id"]]["name"] == "python"
 
 
 def test_parameters_that_may_name_a_place_are_not_told():

@@ -113,7 +113,8 @@ def test_ro_crate_is_valid(bundle, home):
     done = run_with(CRATE, home, HERE / "validate_crate.py", bundle[1], terms, home / "http-cache")
     lines = done.stdout.splitlines()
     assert lines and lines[-1] == "passed", done.stdout[-3000:] + done.stderr[-3000:]
-    assert lines == ["passed"], lines
+    # a workflow is a file of the crate, so its address is relative: the two profiles do not agree
+    assert all("id SHOULD be an absolute URI" in line for line in lines[:-1]), lines
     assert {path.name for path in bundle[1].iterdir()} >= {"SHA256SUMS", "ro-crate-metadata.json"}
 
 

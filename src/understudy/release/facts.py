@@ -15,6 +15,7 @@ from .about import About
 from .quality import Quality
 from .steps import Step, steps
 
+WORKFLOW = "workflow.smk"
 # name -> (media type, what it is); a folder ends with /
 KINDS = {
     "images.zip": (
@@ -38,6 +39,7 @@ KINDS = {
         "a draft of the record in a catalogue of health data, HealthDCAT-AP release 8",
     ),
     "sbom.spdx.json": ("application/spdx+json", "files with their terms, and the programs that made them, SPDX 2.3"),
+    WORKFLOW: ("text/plain", "the rules that made the images, as a Snakemake workflow for images of your own"),
     "verify.py": ("text/x-python", "checks every file of this folder: python verify.py"),
     "SHA256SUMS": ("text/plain", "the SHA-256 of every file: sha256sum -c SHA256SUMS"),
 }
@@ -51,6 +53,7 @@ ALWAYS = (
     ".zenodo.json",
     "healthdcat-ap.jsonld",
     "sbom.spdx.json",
+    WORKFLOW,
     "verify.py",
     "SHA256SUMS",
 )  # in every release
