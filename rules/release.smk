@@ -55,8 +55,10 @@ rule make_release:
         croissant=in_release("croissant.json"),
         datacite=in_release("datacite.json"),
         zenodo=in_release(".zenodo.json"),
+        healthdcat=in_release("healthdcat-ap.jsonld"),
         sbom=in_release("sbom.spdx.json"),
         crate=in_release("ro-crate-metadata.json"),
+        workflow=in_release("workflow.smk"),
         verify=in_release("verify.py"),
         sums=in_release("SHA256SUMS"),
     log:

@@ -33,7 +33,7 @@ def test_files(bundle):
     assert top == {
         *("images.zip", "images", "weights.safetensors", "audit", "tables", "README.md", "LICENSE", "CITATION.cff"),
         *("croissant.json", "ro-crate-metadata.json", "verify.py", "SHA256SUMS", "privacy.html"),
-        *("datacite.json", ".zenodo.json", "sbom.spdx.json"),
+        *("datacite.json", ".zenodo.json", "healthdcat-ap.jsonld", "sbom.spdx.json", "workflow.smk"),
     }
     assert [path.name for path in (folder / "audit").iterdir()] == ["audit.json"]
     assert not list(folder.parent.glob(".stylegan2.*"))

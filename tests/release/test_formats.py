@@ -1,6 +1,7 @@
 """Each format of a release describes the files that are there, and says what the others say: without any validator."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from house import OPTIONS
 
 from understudy.files.atomic import read_json, sha256_of_file
 from understudy.release.about import About
+from understudy.release.healthdcat import web_page
 from understudy.release.steps import steps
 
 HERE = Path(__file__).parent
@@ -68,7 +70,13 @@ def test_the_crate_tells_the_parameters_of_each_rule(bundle):
     ]
     assert "latent_size 4" in entities["#train_generator"]["value"] and "images_seen 9000" in str(entities)
     assert "seed" not in entities["#train_generator"]["value"]
-    assert entities[run["instrument"]["@id"]]["name"] == "python" and run["endTime"] == OPTIONS["date"]
+    workflow = entities[run["instrument"]["@id"]]
+    assert (
+        workflow["@id"] == "workflow.smk" == entities["./"]["mainEntity"]["@id"] and run["endTime"] == OPTIONS["date"]
+    )
+    assert [entities[one["@id"]]["workExample"] for one in workflow["input"]] == run["object"]
+    assert entities[workflow["output"]["@id"]]["workExample"] == {"@id": "images.zip"}
+    assert entities[workflow["softwareRequirements"]["@id"]]["name"] == "python"
 
 
 def test_parameters_that_may_name_a_place_are_not_told():
@@ -95,8 +103,8 @@ def test_archives_are_told_the_same(bundle):
 
 
 def test_terms_of_ones_own_are_no_licence_of_an_archive(house):
-    own = About.of("made", "stylegan2", OPTIONS | {"licence": "LicenseRef-House", "licence_url": "https://x.example"})
-    house.release(about=own)
+    terms = {"licence": "LicenseRef-House", "licence_url": "https://x.example", "contact": "the front desk"}
+    house.release(about=About.of("made", "stylegan2", OPTIONS | terms))
     record, form, sbom = (
         read_json(house.output / name) for name in ("datacite.json", ".zenodo.json", "sbom.spdx.json")
     )
@@ -105,6 +113,33 @@ def test_terms_of_ones_own_are_no_licence_of_an_archive(house):
     assert sbom["hasExtractedLicensingInfos"] == [
         {"licenseId": "LicenseRef-House", "name": "House", "extractedText": "See https://x.example"}
     ]
+
+    described = read_json(house.output / "healthdcat-ap.jsonld")["@graph"][0]
+    assert "dct:accessRights" not in described and described["dcat:distribution"]["dct:license"]["@id"] == (
+        "https://x.example"
+    )
+    assert "dcat:contactPoint" not in described and "cv:contactPoint" not in described["dct:publisher"]
+
+
+def test_the_record_of_a_health_catalogue_says_what_is_known(bundle):
+    described, *lists = read_json(bundle[1] / "healthdcat-ap.jsonld")["@graph"]
+    images, publisher = described["dcat:distribution"], described["dct:publisher"]
+    assert images["spdx:checksum"]["spdx:checksumValue"]["@value"] == sha256_of_file(bundle[1] / "images.zip")
+    assert int(images["dcat:byteSize"]["@value"]) == (bundle[1] / "images.zip").stat().st_size
+    assert (publisher["@id"], publisher["foaf:name"]) == ("https://ror.org/05ynxx418", "A Hospital")
+    assert publisher["cv:contactPoint"]["cv:email"] == OPTIONS["contact"]
+    assert described["dct:type"]["@id"].endswith("/SYNTHETIC_DATA")
+    asked = (described["dcat:theme"], described["dct:type"], images["dct:format"], described["dct:accessRights"])
+    assert {one["skos:inScheme"]["@id"] for one in asked} == {one["@id"] for one in lists}
+    said = json.dumps(described)  # what no study knows is left out, not made up
+    assert not any(name in said for name in ("applicableLegislation", "hdab", "healthCategory", "accessURL"))
+
+
+@pytest.mark.parametrize(
+    "text", ["the front desk", "https://x.example/a b", "mailto:a@b.example", 'https://x.example/"']
+)
+def test_what_is_no_address_becomes_none(text):
+    assert web_page(text) == "" and web_page("https://x.example/a?b=c") == "https://x.example/a?b=c"
 
 
 def test_the_bill_of_materials_lists_every_file_and_its_sums(bundle):

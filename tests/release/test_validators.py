@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,21 @@ DATACITE = ("datacite==1.4.1",)
 DATASETS = ("datasets==5.2.0", "pillow", "numpy")
 CITATION = ("cffconvert==2.0.0",)
 SPDX = ("spdx-tools==0.8.5",)
+SHACL = ("pyshacl==0.40.1",)
+# Shapes of HealthDCAT-AP release 8 (commit cd7841f of code.europa.eu/healthdataeu/healthdcat-ap, in a copy that can be
+# named by its commit) and of DCAT-AP 3.0.1, which they extend; both CC BY 4.0
+_HEALTH = (
+    "https://raw.githubusercontent.com/SemanticDataCharter/sdc_healthdcat_ap/4e4ca6064c972ed2195688c469996df61085bad9/"
+    "data/healthdcat-ap-r8-cd7841f/validator"
+)
+_DCAT = "https://semiceu.github.io/DCAT-AP/releases/3.0.1/html/shacl"
+SHAPES = (
+    f"{_HEALTH}/shapes/public-shapes.ttl",
+    f"{_HEALTH}/controlled-vocabularies/mdr-vocabularies.shape.ttl",
+    f"{_HEALTH}/ranges/range.ttl",
+    f"{_DCAT}/shapes.ttl",
+    f"{_DCAT}/range.ttl",
+)
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
@@ -97,7 +113,8 @@ def test_ro_crate_is_valid(bundle, home):
     done = run_with(CRATE, home, HERE / "validate_crate.py", bundle[1], terms, home / "http-cache")
     lines = done.stdout.splitlines()
     assert lines and lines[-1] == "passed", done.stdout[-3000:] + done.stderr[-3000:]
-    assert lines == ["passed"], lines
+    # a workflow is a file of the crate, so its address is relative: the two profiles do not agree
+    assert all("id SHOULD be an absolute URI" in line for line in lines[:-1]), lines
     assert {path.name for path in bundle[1].iterdir()} >= {"SHA256SUMS", "ro-crate-metadata.json"}
 
 
@@ -171,3 +188,33 @@ def test_the_bill_of_materials_fits_spdx(bundle, home, tmp_path):
     (tmp_path / "changed.spdx.json").write_text(json.dumps(sbom))
     done = run_with(SPDX, home, "-c", BILL, tmp_path / "changed.spdx.json")
     assert done.returncode or json.loads(done.stdout) != []
+
+
+@pytest.fixture(scope="module")
+def shapes(home):
+    """Paths of the SHAPES; skips where they cannot be had."""
+    paths = []
+    for i, address in enumerate(SHAPES):
+        paths.append(home / f"{i}.ttl")
+        try:
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                paths[-1].write_bytes(answer.read(1 << 20))
+        except OSError as error:
+            pytest.skip(f"{address} cannot be read here: {error}")
+    return paths
+
+
+def test_a_health_catalogue_lacks_what_only_a_hospital_can_state(bundle, home, shapes):
+    """docs/release.md lists the same; `accessURL` is missing because this release has no `url`."""
+    record = bundle[1] / "healthdcat-ap.jsonld"
+    done = run_with(SHACL, home, HERE / "validate_healthdcat.py", record, *shapes)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    missing = {(what, kind) for severity, what, kind in lines if severity == "Violation"}
+    assert missing == {
+        ("applicableLegislation", "Dataset"),
+        ("distribution", "Dataset"),
+        ("healthCategory", "Dataset"),
+        ("hdab", "Dataset"),
+        ("accessURL", "Distribution"),
+        ("applicableLegislation", "Distribution"),
+    }, done.stdout + done.stderr[-3000:]

@@ -30,7 +30,7 @@ def get(requester, url, **how):
 
 HttpRequester.get = get
 issues = []
-for profile in ("ro-crate-1.2", "process-run-crate-0.5"):
+for profile in ("ro-crate-1.2", "process-run-crate-0.5", "workflow-run-crate-0.5"):
     settings = services.ValidationSettings(
         rocrate_uri=sys.argv[1],
         profile_identifier=profile,

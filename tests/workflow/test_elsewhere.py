@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from project import ROOT, TINY, Project
 
+from understudy.release.crate_run import SNAKEMAKE
+
 MODULE = """
 configfile: "study.yaml"
 
@@ -52,6 +54,15 @@ def test_from_any_directory(tmp_path):
     snakemake(tmp_path, "prepare", *where)
     assert (study / "results/made/stacks/test.zip").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["study.yaml", "their study"]
+
+
+def test_the_workflow_of_a_release_has_the_rules(tmp_path):
+    """Whoever receives a release runs them on images of their own."""
+    (tmp_path / "study.yaml").write_text(TINY)
+    released = ["--snakefile", ROOT / "src/understudy/release/workflow.smk", "--configfile", "study.yaml"]
+    listed = snakemake(tmp_path, *released, "--config", f"understudy={ROOT / 'workflow/Snakefile'}", "--list-rules")
+    assert {"slice_volumes", "train_generator", "sample_generator", "audit_samples", "all"} <= set(listed.split())
+    assert f'min_version("{SNAKEMAKE["version"]}")' in (ROOT / "workflow/Snakefile").read_text()
 
 
 @pytest.fixture(params=["clone", "repository"])

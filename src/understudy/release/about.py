@@ -10,6 +10,7 @@ IMAGES = ("filtered", "samples")
 # https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions: an identifier, or one of one's own
 _LICENCE = re.compile(r"LicenseRef-[A-Za-z0-9.-]+|[A-Za-z0-9][A-Za-z0-9.-]*\+?")
 _ORCID = re.compile(r"https://orcid\.org/\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _ROR = re.compile(r"https://ror\.org/0[a-hj-km-np-tv-z0-9]{6}\d{2}")  # https://ror.readme.io/docs/identifier
 
 
@@ -82,6 +83,11 @@ class About:
     @property
     def own_terms(self) -> bool:
         return self.licence.startswith("LicenseRef-")
+
+    @property
+    def email(self) -> str:
+        """The contact where it is an e-mail address, else nothing."""
+        return self.contact if _EMAIL.fullmatch(self.contact) else ""
 
     @property
     def holders(self) -> str:

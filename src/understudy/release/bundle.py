@@ -29,7 +29,8 @@ from .audit_result import public_audit, read_audit
 from .card import card
 from .crate import METADATA, crate
 from .croissant import croissant
-from .facts import KINDS, Facts
+from .facts import KINDS, WORKFLOW, Facts
+from .healthdcat import HEALTHDCAT, healthdcat
 from .names_in_release import traces
 from .privacy_page import privacy_page
 from .privacy_questions import Released
@@ -162,9 +163,11 @@ def _write_documents(facts: Facts) -> None:
     write_text_atomically(folder / "README.md", card(facts))
     write_text_atomically(folder / "privacy.html", privacy_page(facts.audit, _released(facts)))
     shutil.copyfile(verify.__file__, folder / "verify.py")
+    shutil.copyfile(Path(__file__).with_name(WORKFLOW), folder / WORKFLOW)
     write_json(folder / "croissant.json", croissant(facts))
     write_json(folder / "datacite.json", datacite(facts))
     write_json(folder / ".zenodo.json", zenodo(facts))
+    write_json(folder / HEALTHDCAT, healthdcat(facts))
     write_json(folder / "sbom.spdx.json", spdx(facts))
     write_json(folder / METADATA, crate(facts, sorted([*verify.files_in(folder), METADATA])))
 

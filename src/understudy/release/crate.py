@@ -1,20 +1,23 @@
 """ro-crate-metadata.json: the folder as a research object (RO-Crate 1.2), what is in it, by whom, how it was made.
 
-How it was made is told by the profile Process Run Crate 0.5, the one of the Workflow Run profiles that needs no file of
-the workflow in the folder: Python ran the rules of understudy, whose parameters are the inputs.
+How it was made is told by the profile Workflow Run Crate 0.5, which extends the two others: see crate_run.py.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from . import verify
-from .facts import KINDS, Facts, File
+from .crate_run import RUN, of_workflow, references, run
+from .facts import KINDS, WORKFLOW, Facts, File
 
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
-PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+# address without its version -> name, version
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process": ("Process Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/workflow": ("Workflow Run Crate", "0.5"),
+    "https://w3id.org/workflowhub/workflow-ro-crate": ("Workflow RO-Crate", "1.0"),
+}
 METADATA = "ro-crate-metadata.json"
-# where to read about a program, which RO-Crate asks for; the first one ran the others
-_PAGES = {"python": "https://www.python.org", "torch": "https://pytorch.org", "numpy": "https://numpy.org"}
 
 
 def crate(facts: Facts, names: list[str]) -> dict:
@@ -25,23 +28,26 @@ def crate(facts: Facts, names: list[str]) -> dict:
     publishers = list(organizations.values()) or people
     folders = _folders(facts)
     sums = File(verify.SUMS, *KINDS[verify.SUMS], _size_of_sums(names), "")
-    parts = [{"@id": one["@id"]} for one in [*map(_file, files), _file(sums), *folders]]
-    run, programs, inputs = _run(facts, people)
+    more = of_workflow(facts)
+    described = [_file(file) | more.get(file.name, {}) for file in files]
+    profiles = list(_profiles())
+    parts = [{"@id": one["@id"]} for one in [*described, _file(sums), *folders]]
     root = {
         "@id": "./",
         "@type": "Dataset",
-        "conformsTo": {"@id": PROFILE},
+        "conformsTo": references(profiles),
         "name": about.title,
         "description": facts.summary,
         "datePublished": about.date,
         "license": {"@id": about.licence_address},
-        "author": _references(people),
-        "publisher": _references(publishers),
+        "author": references(people),
+        "publisher": references(publishers),
         "version": about.version,
         "creditText": about.cite_as,
         "keywords": ", ".join(facts.keywords),
         "hasPart": parts,
-        "mentions": {"@id": run["@id"]},
+        "mainEntity": {"@id": WORKFLOW},
+        "mentions": {"@id": RUN},
     }
     root |= {"url": about.url} if about.url else {}
     descriptor = {
@@ -51,17 +57,15 @@ def crate(facts: Facts, names: list[str]) -> dict:
         "about": {"@id": "./"},
         "description": "what this folder holds",
     }
-    profile = {"@id": PROFILE, "@type": ["CreativeWork", "Profile"], "name": "Process Run Crate", "version": "0.5"}
     contact = _contact(facts, publishers)
-    graph = [descriptor, root, profile, *map(_file, files), _file(sums), *folders, *people, *organizations.values()]
-    graph += [*_licence(facts), run, *programs, *inputs, *contact]
+    graph = [descriptor, root, *profiles, *described, _file(sums), *folders, *people, *organizations.values()]
+    graph += [*_licence(facts), *run(facts, people), *contact]
     return {"@context": f"{SPECIFICATION}/context", "@graph": graph}
 
 
-def _references(entities: list[dict]) -> list[dict] | dict:
-    """A single one stands without a list around it, as the specification recommends."""
-    found = [{"@id": entity["@id"]} for entity in entities]
-    return found[0] if len(found) == 1 else found
+def _profiles() -> Iterator[dict]:
+    for address, (name, version) in PROFILES.items():
+        yield {"@id": f"{address}/{version}", "@type": ["CreativeWork", "Profile"], "name": name, "version": version}
 
 
 def _file(file: File) -> dict:
@@ -113,42 +117,10 @@ def _licence(facts: Facts) -> list[dict]:
     return [{"@id": about.licence_address, "@type": "CreativeWork", "name": about.licence, "description": what}]
 
 
-def _run(facts: Facts, people: list[dict]) -> tuple[dict, list[dict], list[dict]]:
-    """(how the images came to be, the programs, what decided it). It ended on the day that the sharer gives as that of
-    the release: a release reads no clock."""
-    given = {step.rule: ", ".join(f"{name} {value}" for name, value in step.parameters.items()) for step in facts.steps}
-    given["versions"] = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    inputs = [
-        {"@id": f"#{name}", "@type": "PropertyValue", "name": name, "value": value}
-        for name, value in given.items()
-        if value
-    ]
-    versions = {"python": "unknown"} | facts.versions
-    programs = [
-        {"@id": page, "@type": "SoftwareApplication", "name": name, "url": page, "version": versions[name]}
-        for name, page in _PAGES.items()
-        if name in versions
-    ]
-    programs[0] |= {"softwareRequirements": _references(programs[1:])} if programs[1:] else {}
-    run = {
-        "@id": "#drawing",
-        "@type": "CreateAction",
-        "name": "drawing of the images",
-        "description": facts.method,
-        "instrument": {"@id": programs[0]["@id"]},
-        "agent": _references(people),
-        "object": _references(inputs),
-        "result": _references([{"@id": file.name} for file in facts.data]),
-        "endTime": facts.about.date,
-    }
-    return run, programs, inputs
-
-
 def _contact(facts: Facts, publishers: list[dict]) -> list[dict]:
-    contact = facts.about.contact
+    contact, email = facts.about.contact, facts.about.email
     if not contact:
         return []
     publishers[0]["contactPoint"] = {"@id": "#contact"}
     point = {"@id": "#contact", "@type": "ContactPoint", "contactType": "questions about the data set"}
-    is_address = re.fullmatch(r"[^@\s]+@[^@\s]+", contact)
-    return [point | ({"email": contact} if is_address else {"description": contact}) | {"name": contact}]
+    return [point | ({"email": email} if email else {"description": contact}) | {"name": contact}]

@@ -15,6 +15,7 @@ from .about import About
 from .quality import Quality
 from .steps import Step, steps
 
+WORKFLOW = "workflow.smk"
 # name -> (media type, what it is); a folder ends with /
 KINDS = {
     "images.zip": (
@@ -33,7 +34,12 @@ KINDS = {
     "croissant.json": ("application/ld+json", "the data set for programs, Croissant 1.1"),
     "datacite.json": ("application/json", "the record of a DOI, DataCite 4.5; the archive adds the DOI"),
     ".zenodo.json": ("application/json", "the form of an upload to Zenodo, filled in"),
+    "healthdcat-ap.jsonld": (
+        "application/ld+json",
+        "a draft of the record in a catalogue of health data, HealthDCAT-AP release 8",
+    ),
     "sbom.spdx.json": ("application/spdx+json", "files with their terms, and the programs that made them, SPDX 2.3"),
+    WORKFLOW: ("text/plain", "the rules that made the images, as a Snakemake workflow for images of your own"),
     "verify.py": ("text/x-python", "checks every file of this folder: python verify.py"),
     "SHA256SUMS": ("text/plain", "the SHA-256 of every file: sha256sum -c SHA256SUMS"),
 }
@@ -45,7 +51,9 @@ ALWAYS = (
     "croissant.json",
     "datacite.json",
     ".zenodo.json",
+    "healthdcat-ap.jsonld",
     "sbom.spdx.json",
+    WORKFLOW,
     "verify.py",
     "SHA256SUMS",
 )  # in every release
@@ -137,6 +145,11 @@ class Facts:
     @property
     def slug(self) -> str:
         return re.sub(r"[^a-z0-9]+", "-", f"{self.about.dataset}-{self.about.generator}".lower()).strip("-")
+
+    @property
+    def identifier(self) -> str:
+        """A name that no other data set has: it ends with the sum of the images."""
+        return f"{self.slug}-{self.sha256('images.zip')}"
 
     @property
     def origin(self) -> str:

@@ -15,16 +15,15 @@ _NOT_IN_ID = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def spdx(facts: Facts) -> dict:
-    """The name of the document is an address that nobody else has: it ends with the sum of the images."""
+    """The name of the document is an address that nobody else has."""
     about, files = facts.about, [_file(facts, file) for file in facts.files]
     programs = [_program(name, version) for name, version in facts.versions.items()]
-    sha256 = facts.sha256("images.zip")
     described = {
         "spdxVersion": "SPDX-2.3",
         "SPDXID": "SPDXRef-DOCUMENT",
         "dataLicense": "CC0-1.0",
         "name": facts.slug,
-        "documentNamespace": f"https://spdx.org/spdxdocs/{quote(facts.slug)}-{sha256}",
+        "documentNamespace": f"https://spdx.org/spdxdocs/{quote(facts.identifier)}",
         "creationInfo": {
             "created": f"{about.date}T00:00:00Z",  # the day that the sharer gives: a release reads no clock
             "creators": [f"Tool: understudy-{facts.versions.get('understudy', 'unknown')}"],
