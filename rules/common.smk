@@ -2,6 +2,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -112,6 +113,10 @@ RESUMABLE = (
     " --runs {params.runs:q} --budget-min {resources.runtime:q}"
     " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q}"
 ) + DEVICE
+TRACKED = (
+    " --tracking {resources.tracking:q}"
+    f" --mlflow-store {shlex.quote(in_runs('mlruns'))}"
+)
 
 
 def one_of(names):

@@ -84,7 +84,8 @@ rule train_generator:
         'python "$UNDERSTUDY/scripts/train_generator.py" --dataset {wildcards.dataset:q} {params.training:q}'
         " --options {params.options:q} --stack {input.stack:q} {params.left_out:q} {params.snapshots:q}"
         " --output {output.weights:q} --seed {params.seed:q} --microbatch {resources.microbatch:q}"
-        " --tracking {resources.tracking:q}" + RESUMABLE
+        + TRACKED
+        + RESUMABLE
 
 
 def images_of_generator(wildcards):

@@ -121,7 +121,8 @@ rule train_segmenter:
         " --augmentation {wildcards.augmentation:q} --repeats {params.repeats:q} --seed {params.seed:q}"
         " --options {params.options:q} --stacks {input.stacks:q} {params.start:q} --test {input.test:q}"
         " {params.scoring:q} {params.more:q} --history {output.history:q} --scores {output.scores:q}"
-        " --example {output.example:q} --at-once {resources.at_once:q} --tracking {resources.tracking:q}"
+        " --example {output.example:q} --at-once {resources.at_once:q}"
+        + TRACKED
         + RESUMABLE
 
 

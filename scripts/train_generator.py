@@ -16,8 +16,8 @@ from understudy.run import distributed, machine
 from understudy.run.attempts import FailedRunError
 from understudy.run.command_line import named_os_errors, run
 from understudy.run.device_images import DeviceImages, hold_out
-from understudy.run.event_files import add_tracking_argument
 from understudy.run.seeds import seed_of
+from understudy.run.trackers import add_tracking_arguments, tracked
 from understudy.run.training_loop import run_directory, train
 from understudy.segment.subjects_by_lot import first_percent
 from understudy.stack import Stack
@@ -40,7 +40,7 @@ def main() -> None:
         "--microbatch", type=int, default=0, help="images in one forward pass, where memory is short; 0: the batch"
     )
     machine.add_machine_arguments(parser)
-    add_tracking_argument(parser)
+    add_tracking_arguments(parser)
     args = parser.parse_args()
     if args.publish not in (*args.keep, 100):
         parser.error(f"--publish: found {args.publish}, expected one of --keep, or 100")
@@ -74,7 +74,7 @@ def main() -> None:
         failure, weights, images_seen = "", {}, 0
         try:
             outcome = train(
-                trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits, tracking=args.tracking
+                trainee, run_dir, round(o.kimg * 1000), config=config, limits=limits, tracking=tracked(args)
             )
             if not outcome.finished:
                 machine.leave(outcome.reason, args.on_budget)

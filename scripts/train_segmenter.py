@@ -21,9 +21,9 @@ from understudy.files.outside import json_argument
 from understudy.run import command_line, distributed, machine
 from understudy.run.attempts import FailedRunError
 from understudy.run.checkpoint import remove_checkpoints
-from understudy.run.event_files import add_tracking_argument
 from understudy.run.parallel_trainings import Ending, run_in_turn, run_together
 from understudy.run.seeds import seed_of
+from understudy.run.trackers import add_tracking_arguments, tracked
 from understudy.run.training_loop import run_directory, train
 from understudy.segment.publish import (
     FindsNothing,
@@ -59,7 +59,7 @@ def arguments() -> argparse.Namespace:
     for name in ("history", "scores", "example"):
         parser.add_argument(f"--{name}", required=True, type=Path, nargs="+", help="output, one for each repeat")
     machine.add_machine_arguments(parser)
-    add_tracking_argument(parser)
+    add_tracking_arguments(parser)
     return parser.parse_args()
 
 
@@ -130,7 +130,7 @@ def train_repeat(a: argparse.Namespace, training_set: TrainingSet, limits: machi
         behind |= set(learned["lineage"])
     try:
         outcome = train(
-            trainee, run_of(a, place, config), a.options["samples"], config=config, limits=limits, tracking=a.tracking
+            trainee, run_of(a, place, config), a.options["samples"], config=config, limits=limits, tracking=tracked(a)
         )
     except FailedRunError as error:
         return record_failure(a, place, str(error), device)

@@ -1,4 +1,4 @@
-"""Folders of DICOM as a hospital has them: series by pydicom, segmentation objects by highdicom."""
+"""Folders of DICOM as a hospital has them: series and contours by pydicom, segmentation objects by highdicom."""
 
 from pathlib import Path
 
@@ -6,7 +6,13 @@ import highdicom
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    RTStructureSetStorage,
+    generate_uid,
+)
 from raw_data import Raw
 
 COSINES = [1.0, 0, 0, 0, 1, 0]  # columns to the left, rows to posterior
@@ -16,7 +22,7 @@ NAME = "Doe^Jane"  # must never be written
 
 
 class Exam:
-    """The folder of a subject: `series` writes an image series, `seg` a SEG of it."""
+    """The folder of a subject: `series` writes an image series, `seg` a SEG of it, `rtstruct` contours on it."""
 
     def __init__(self, folder: Path, patient: str):
         self.folder, self.patient = folder, patient
@@ -81,6 +87,44 @@ class Exam:
         path.parent.mkdir(parents=True, exist_ok=True)
         seg.save_as(path)
         return path
+
+    def rtstruct(self, description: str, rois: dict, change=lambda dataset: None, kind="CLOSED_PLANAR") -> Path:
+        """Contours on a series that was written. `rois`: name -> contours, each (slice, [(x, y), ...] in pixels)."""
+        headers, uid = self.headers[description], generate_uid()
+        dataset = Dataset()
+        dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID = RTStructureSetStorage, uid, uid
+        dataset.PatientName, dataset.PatientID, dataset.StudyInstanceUID = NAME, self.patient, self.study
+        dataset.Modality, dataset.SeriesDescription = "RTSTRUCT", "contours"
+        images = [item(ReferencedSOPInstanceUID=header.SOPInstanceUID) for header in headers]
+        series = item(SeriesInstanceUID=headers[0].SeriesInstanceUID, ContourImageSequence=images)
+        study = item(RTReferencedSeriesSequence=[series])
+        dataset.ReferencedFrameOfReferenceSequence = [item(RTReferencedStudySequence=[study])]
+        dataset.StructureSetROISequence = [
+            item(ROINumber=number, ROIName=name, ReferencedFrameOfReferenceUID=self.frame)
+            for number, name in enumerate(rois, 1)
+        ]
+        dataset.ROIContourSequence = [
+            item(ReferencedROINumber=number, ContourSequence=[contour(headers[k], xy, kind) for k, xy in contours])
+            for number, contours in enumerate(rois.values(), 1)
+        ]
+        change(dataset)
+        save(dataset, self.folder / "RT/1.dcm")
+        return self.folder / "RT/1.dcm"
+
+
+def item(**elements) -> Dataset:
+    made = Dataset()
+    for keyword, content in elements.items():
+        setattr(made, keyword, content)
+    return made
+
+
+def contour(header: Dataset, points_N2: list, kind: str) -> Dataset:
+    """On the slice of a header; x counts columns, y rows, from the centre of the first pixel."""
+    cosines = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+    mm = np.array(points_N2, float) * list(header.PixelSpacing)[::-1] @ cosines
+    data = [f"{number:.4f}" for number in (mm + np.array(header.ImagePositionPatient, float)).ravel()]
+    return item(ContourGeometricType=kind, NumberOfContourPoints=len(mm), ContourData=data)
 
 
 def save(dataset: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> None:

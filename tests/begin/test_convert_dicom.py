@@ -197,11 +197,6 @@ def overlapping(voxels):
     return {"Tumor": voxels["seg"] > 0, "Edema": voxels["seg"] == 2}
 
 
-def rtstruct(root, exam, voxels):
-    (exam.folder / "SEG/1.dcm").unlink()
-    exam.series("contours", voxels["t1"][:, :, :1], Modality="RTSTRUCT")
-
-
 def named_after_its_patient(root, exam, voxels):
     exam.folder.rename(root / "JANE_1")
 
@@ -247,8 +242,7 @@ BROKEN = {
     "cut off": (cut_off, "found damaged pixels"),
     "no DICOM": (no_dicm, "found no DICM behind the first 128 bytes"),
     "unknown modality": (t1_again(SeriesDescription="scan"), "found no t1 of case0"),
-    "no SEG": (without("SEG/1.dcm"), "found 0 SEG, none that fits, expected one"),
-    "RTSTRUCT": (rtstruct, "and RTSTRUCT, which is not read: convert it to SEG"),
+    "no SEG": (without("SEG/1.dcm"), "found 0 SEG or RTSTRUCT, none that fits, expected one"),
     "SEG of another series": (seg_of_another_series, "found a SEG of a series that is not there"),
     "SEG on another grid": (seg_on_another_grid, "found a frame [0.0, 0.0, 1.5] mm from the first pixel"),
     "overlapping segments": (seg_again(overlapping), "voxel(s) of a slice in both edema and tumor"),

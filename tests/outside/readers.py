@@ -20,7 +20,8 @@ from understudy.audit.filter import images_to_drop
 from understudy.audit.search import Found
 from understudy.audit.search_tasks import read_found, write_found
 from understudy.begin.dicom_file import is_dicom, named, read_dicom
-from understudy.begin.dicom_series import GEOMETRY, grid_of, read_voxels
+from understudy.begin.dicom_rtstruct import read_annotation
+from understudy.begin.dicom_series import GEOMETRY, Grid, grid_of, read_voxels
 from understudy.begin.recognise import read_dataset_json
 from understudy.config.study import complete, load_yaml
 from understudy.evaluate.scores import read_scores
@@ -221,7 +222,7 @@ def element(tag: int, kind: str, content: str | bytes) -> bytes:
     """Of DICOM, explicit VR, little endian."""
     content = content.encode() if isinstance(content, str) else content
     content += b" " * (len(content) % 2)
-    long = kind == "OW"
+    long = kind in ("OW", "SQ")
     size = struct.pack("<2xI" if long else "<H", len(content))
     return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + kind.encode() + size + content
 
@@ -242,6 +243,31 @@ def write_dicom(path: Path) -> None:
         ]:  # fmt: skip
             content += element(tag, kind, text)
         file.write_bytes(bytes(128) + b"DICM" + content)
+
+
+def sequence(tag: int, *items: bytes) -> bytes:
+    return element(tag, "SQ", b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(one)) + one for one in items))
+
+
+def write_rtstruct(path: Path) -> None:
+    """Two contours of a region; by hand as well."""
+    syntax = element(0x0002_0010, "UI", b"1.2.840.10008.1.2.1\0")
+    contours = [
+        element(0x3006_0042, "CS", "CLOSED_PLANAR") + element(0x3006_0046, "IS", "3")
+        + element(0x3006_0050, "DS", f"0.5\\0.5\\{z}\\4.5\\0.5\\{z}\\4.5\\4.5\\{z}") for z in (0, 3)
+    ]  # fmt: skip
+    roi = element(0x3006_0022, "IS", "1") + element(0x3006_0024, "UI", "1.2") + element(0x3006_0026, "LO", "Tumor")
+    content = element(0x0008_0060, "CS", "RTSTRUCT") + sequence(0x3006_0020, roi)
+    content += sequence(0x3006_0039, sequence(0x3006_0040, *contours) + element(0x3006_0084, "IS", "1"))
+    path.write_bytes(
+        bytes(128) + b"DICM" + element(0x0002_0000, "UL", struct.pack("<I", len(syntax))) + syntax + content
+    )
+
+
+def read_rtstruct(path: Path) -> np.ndarray:
+    with named_os_errors():
+        is_dicom(path)
+        return read_annotation(path, Grid((6, 6, 2), np.diag([1.0, 1, 3, 1]), "1.2"), {"tumor": 1})
 
 
 def read_dicom_series(path: Path) -> np.ndarray:
@@ -306,6 +332,7 @@ READERS = [
     Reader("plain volume", "bytes", write_nifti, lambda path: read_volumes(path, [None]), ".nii"),
     Reader("NRRD volume", "bytes", write_nrrd, lambda path: read_volumes(path, [None]), ".nrrd", 2),
     Reader("DICOM series", "bytes", write_dicom, read_dicom_series, ".dcm", 2),
+    Reader("DICOM contours", "bytes", write_rtstruct, read_rtstruct, ".dcm", 2),
     Reader("2D image", "png", write_png, lambda path: read_volumes(path, [None]), ".png"),
     Reader("TIFF", "bytes", write_png, lambda path: read_volumes(path, [None]), ".tif", 2),
     Reader("salt", "bytes", drawn_salt, drawn_salt, ".salt", 0.5),

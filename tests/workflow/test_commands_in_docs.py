@@ -54,8 +54,8 @@ class Reader:
     RUN = ("check_config", "convert_stack", "show_status")  # scripts of a moment; of the others the parser alone
     COPIES = ("cp", "mkdir")  # run first, as other commands use what they make
     SYSTEM = (
-        "apptainer", "cd", "conda", "curl", "docker", "git", "pytest", "ruff", "sbatch", "scancel", "sha256sum",
-        "snakefmt", "source", "srun", "ssh", "tensorboard", "tmux", "uv",
+        "apptainer", "cd", "conda", "curl", "docker", "export", "git", "mlflow", "pytest", "ruff", "sbatch", "scancel",
+        "sha256sum", "snakefmt", "source", "srun", "ssh", "tensorboard", "tmux", "uv",
     )  # fmt: skip
 
     def __init__(self, folder: Path):

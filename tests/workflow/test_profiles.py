@@ -34,8 +34,41 @@ def test_every_rule_with_a_gpu_goes_where_the_gpus_are():
     assert with_gpu >= {"train_generator", "sample_generator", "train_segmenter"}
 
 
-def test_four_lines_are_for_the_user_to_edit():
-    lines = (ROOT / "profiles/slurm/config.yaml").read_text().splitlines()
+def test_the_lsf_profile_asks_for_what_the_slurm_profile_asks_for():
+    """Snakemake has one name for a partition in SLURM and another in LSF, whose plugin knows no GPUs."""
+
+    def of_both(settings, own):
+        return {key: value for key, value in settings.items() if not key.startswith(own) and key != "nodes"}
+
+    def in_lsf(resources):
+        queue = resources["slurm_partition"]
+        gpus = {"lsf_extra": "'-gpu num=1'"} if queue == "gpu" else {}
+        return of_both(resources, "slurm_") | {"lsf_queue": queue} | gpus
+
+    slurm, lsf = profile("slurm"), profile("lsf")
+    for block in (slurm, lsf):
+        block.pop("executor")
+    asked, default = slurm.pop("set-resources"), slurm.pop("default-resources")
+    assert lsf.pop("set-resources") == {rule: in_lsf(resources) for rule, resources in asked.items()}
+    assert lsf.pop("default-resources") == in_lsf(default) | {"lsf_project": default["slurm_account"]}
+    assert lsf == of_both(slurm, "slurm-")
+
+
+def test_the_lsf_profile_is_understood_by_the_plugin():
+    """It would tell bsub so of a job; LSF itself is not there."""
+    plugin = pytest.importorskip("snakemake_executor_plugin_lsf", reason="an extra: profiles/README.md")
+    executor = plugin.Executor.__new__(plugin.Executor)
+    executor.lsf_config = {"LSF_MEMFMT": "perjob"}
+    asked = profile("lsf")["set-resources"]["train_generator"] | {"mem_mb": 64000}
+    job = SimpleNamespace(threads=8, resources=SimpleNamespace(**asked, get=asked.get))
+    assert executor.get_queue_arg(job) == " -q gpu"
+    assert (executor.get_cpus(job), executor.get_mem(job)) == (8, 64000)
+    assert executor.process_time(asked["runtime"]) == 2880
+
+
+@pytest.mark.parametrize("name", ["slurm", "lsf"])
+def test_four_lines_are_for_the_user_to_edit(name):
+    lines = (ROOT / f"profiles/{name}/config.yaml").read_text().splitlines()
     edited = [line for line in lines if re.search(r"# [1-4]  ", line)]
     assert [re.search(r"# ([1-4])", line)[1] for line in edited] == list("1234")
     readme = (ROOT / "profiles/README.md").read_text()

@@ -1,4 +1,4 @@
-"""`understudy convert-dicom FOLDER OUTPUT`: DICOM series and their SEG as NIfTI, in a folder that `init` recognises.
+"""`understudy convert-dicom FOLDER OUTPUT`: DICOM series and their SEG or RTSTRUCT as NIfTI, in a folder for `init`.
 
 FOLDER has a folder per subject, whose name becomes the subject id. OUTPUT is nnU-Net's raw form: imagesTr, labelsTr and
 dataset.json with the names of labels. Nothing else of a DICOM header is written: no name, no number, no date.
@@ -22,12 +22,11 @@ from understudy.prepare.layouts import is_safe_id
 from understudy.run.command_line import named_os_errors
 
 from .dicom_file import is_dicom, named
-from .dicom_seg import read_annotation
+from .dicom_labels import MOST_LABELS, label_name
 from .dicom_series import read_voxels
 from .dicom_subject import Chosen, choose
 from .file_words import patients
 
-_MOST_LABELS = 255
 _MOST_LINES = 5
 _TO_RAS = np.diag([-1.0, -1, 1, 1])
 
@@ -37,8 +36,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, help="a new folder for NIfTI files and dataset.json")
     parser.add_argument(
         "--series", nargs="+", metavar="CHANNEL=TEXT", default=[],
-        help="the series to take: its SeriesDescription (* is anything) or SeriesInstanceUID; seg=TEXT is the SEG",
+        help="series to take: SeriesDescription (* is anything) or SeriesInstanceUID; seg=TEXT is the annotation",
     )  # fmt: skip
+    parser.add_argument(
+        "--labels", nargs="+", metavar="NAME", default=[], help="the segments or regions to take; all where left out"
+    )
 
 
 def command(arguments: argparse.Namespace) -> None:
@@ -50,16 +52,17 @@ def command(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--series: found {one!r}, expected CHANNEL=TEXT, channels of small letters, each once.")
         wanted[channel] = asked
     with named_os_errors():
-        for line in convert_dicom(arguments.folder, arguments.output, wanted):
+        for line in convert_dicom(arguments.folder, arguments.output, wanted, arguments.labels):
             print(escape.line(line))
     print(f"next: understudy init {arguments.output}")
 
 
-def convert_dicom(folder: Path, output: Path, series: Mapping[str, str]) -> list[str]:
+def convert_dicom(folder: Path, output: Path, series: Mapping[str, str], labels: Sequence[str] = ()) -> list[str]:
     """Writes `output`, whole or not at all.
 
     Args:
         series: channel -> SeriesDescription, with * for anything, or SeriesInstanceUID; empty: as descriptions say.
+        labels: segments or regions to take, as they are named there; empty: all.
 
     Returns:
         What was found and what was left out, a line each.
@@ -69,7 +72,8 @@ def convert_dicom(folder: Path, output: Path, series: Mapping[str, str]) -> list
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output}: found something there, expected a new folder. Nothing is overwritten.")
-    chosen = _every(lambda one: choose(one, series), _subject_folders(folder))
+    taken = {label_name(name, 0) for name in labels}
+    chosen = _every(lambda one: choose(one, series, taken), _subject_folders(folder))
     channels = _channels(folder, chosen)
     told = _check_patients(folder, chosen)
     values = _values(folder, chosen)
@@ -84,9 +88,9 @@ def convert_dicom(folder: Path, output: Path, series: Mapping[str, str]) -> list
                 "file_ending": ".nii.gz",
             },
         )
-    labels = ", ".join(f"{value} {name}" for name, value in values.items())
+    shown = ", ".join(f"{value} {name}" for name, value in values.items())
     return [
-        f"{len(chosen)} subjects, called as their folders; channels {', '.join(channels)}; labels {labels}",
+        f"{len(chosen)} subjects, called as their folders; channels {', '.join(channels)}; labels {shown}",
         *told,
         *(f"{one.name}: {line}" for one in chosen for line in one.told),
     ]
@@ -156,15 +160,15 @@ def _check_patients(root: Path, chosen: Sequence[Chosen]) -> list[str]:
 
 
 def _values(root: Path, chosen: Sequence[Chosen]) -> dict[str, int]:
-    """Label -> value, the same in all subjects, whatever the numbers of their segments."""
-    names = dict.fromkeys(name for one in chosen for _, name in sorted(one.segments.items()))
-    if len(names) > _MOST_LABELS:
-        raise ValueError(f"{root}: found {len(names)} labels, expected at most {_MOST_LABELS}. Name segments alike.")
+    """Label -> value, the same in all subjects, whatever the numbers there."""
+    names = dict.fromkeys(name for one in chosen for name in one.labels)
+    if len(names) > MOST_LABELS:
+        raise ValueError(f"{root}: found {len(names)} labels, expected at most {MOST_LABELS}. Name segments alike.")
     return {name: value for value, name in enumerate(names, 1)}
 
 
 def _write(work: Path, one: Chosen, channels: Sequence[str], values: Mapping[str, int]) -> None:
-    seg = read_annotation(one.seg, one.grid, values)
+    seg = one.annotation(values)
     for number, channel in enumerate(channels):
         with named(Path(channel)):
             voxels = read_voxels(one.files[channel], one.grid)

@@ -8,60 +8,47 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.config.images import RESERVED
 from understudy.files.outside import shortened
 
 from .dicom_file import items, named, numbers, pixels, read_dicom, text, whole
+from .dicom_labels import MOST_LABELS, add_label, check_images, label_name
 from .dicom_series import MM, Grid
-from .file_words import safe_word
 
-_MOST_SEGMENTS, _MOST_FRAMES = 255, 100_000
+_MOST_FRAMES = 100_000
 
 
-def segment_names(dataset) -> dict[int, str]:
+def label_names(dataset) -> dict[int, str]:
     """Segment number -> name of its label: SegmentLabel in small letters. Raises ValueError: no SEG that is read."""
     kind = text(dataset, "SegmentationType")
     if kind != "BINARY":
         raise ValueError(f"found a SEG of type {shortened(kind)}, expected BINARY. Write it again as such.")
     segments = items(dataset, "SegmentSequence")
-    if not 1 <= len(segments) <= _MOST_SEGMENTS:
-        raise ValueError(f"found {len(segments)} segments, expected 1 to {_MOST_SEGMENTS}.")
+    if not 1 <= len(segments) <= MOST_LABELS:
+        raise ValueError(f"found {len(segments)} segments, expected 1 to {MOST_LABELS}.")
     names = {}
     for segment in segments:
         number = whole(segment, "SegmentNumber", 1, 65535)
         if number in names:
             raise ValueError(f"found the segment {number} twice, expected each once. Write the SEG again.")
-        name = safe_word(text(segment, "SegmentLabel"), f"label_{number}")
-        names[number] = f"label_{name}" if name in RESERVED else name
+        names[number] = label_name(text(segment, "SegmentLabel"), number)
     return names
 
 
 def check_references(dataset, images: Mapping[str, set[str]]) -> None:
-    """Raises ValueError: the SEG was drawn on a series, or on images of it, that are not there.
-
-    Args:
-        images: series -> its images, both as UIDs: what the subject has.
-    """
+    """`images`: series -> its images, as UIDs. Raises ValueError: the SEG was drawn on some that are not there."""
     for series in items(dataset, "ReferencedSeriesSequence"):
-        there = images.get(text(series, "SeriesInstanceUID"))
-        if there is None:
-            raise ValueError("found a SEG of a series that is not there, expected it in the subject's folder. Copy it.")
-        referred = {text(one, "ReferencedSOPInstanceUID") for one in items(series, "ReferencedInstanceSequence")}
-        if absent := len(referred - there):
-            raise ValueError(
-                f"found {absent} of the {len(referred)} images that the SEG refers to missing, expected all. Copy them."
-            )
+        check_images("a SEG", series, "ReferencedInstanceSequence", images)
 
 
 def read_annotation(path: Path, grid: Grid, values: Mapping[str, int]) -> np.ndarray:
-    """uint8 (X, Y, Z): the value of the label of each voxel, 0 where there is none.
+    """uint8 (X, Y, Z): the value of the label of each voxel, 0 where there is none of `values`.
 
     Raises:
         ValueError: the SEG is damaged, lies on another grid, or has a voxel in two labels.
     """
     with named(path):
         dataset = read_dicom(path)
-        names = segment_names(dataset)
+        names = label_names(dataset)
         if text(dataset, "FrameOfReferenceUID") != grid.frame_of_reference:
             raise ValueError("found another frame of reference than that of the images, expected the same.")
         groups = items(dataset, "PerFrameFunctionalGroupsSequence")
@@ -113,15 +100,7 @@ def _group(own, shared, keyword: str):
 
 def _joined(frames_NYX: np.ndarray, placed, grid: Grid, names: Mapping[int, str], values: Mapping[str, int]):
     joined = np.zeros(grid.shape_XYZ, np.uint8)
-    of_value = {value: name for name, value in values.items()}
     for frame_YX, (k, number) in zip(frames_NYX, placed, strict=True):
-        slice_XY, here_XY, label = joined[:, :, k], frame_YX.T != 0, values[names[number]]
-        twice = here_XY & (slice_XY != 0) & (slice_XY != label)
-        if twice.any():
-            other = of_value[int(slice_XY[twice][0])]
-            raise ValueError(
-                f"found {int(twice.sum())} voxel(s) of a slice in both {names[number]} and {other}, expected each "
-                "voxel in one label. Cut the one out of the other."
-            )
-        slice_XY[here_XY] = label
+        if names[number] in values:
+            add_label(joined[:, :, k], frame_YX.T != 0, names[number], values)
     return joined

@@ -1,4 +1,4 @@
-"""What lies in the folder of a subject: series of images and segmentation objects, and which of them are to be taken.
+"""What lies in the folder of a subject: series of images and annotations, and which of them are to be taken.
 
 A series is chosen by what its description says, or by what the user says of it. Two that fit are a question, never a
 guess.
@@ -6,15 +6,17 @@ guess.
 
 import fnmatch
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from understudy.config.images import LABEL_CHANNEL
 from understudy.files.outside import shortened
 
+from . import dicom_rtstruct, dicom_seg
 from .dicom_file import is_dicom, named, read_dicom, text
-from .dicom_seg import check_references, segment_names
 from .dicom_series import GEOMETRY, Grid, grid_of
 from .file_words import modality_of, tokens
 
@@ -24,12 +26,16 @@ _READ = [
     "Modality", "SeriesInstanceUID", "SOPInstanceUID", "SeriesDescription", "ImageType", "PatientID", "PatientName",
     "PatientIdentityRemoved", *GEOMETRY,
 ]  # fmt: skip
-_READ_OF_SEG = [*_READ, "SegmentationType", "SegmentSequence", "ReferencedSeriesSequence"]
+_ANNOTATIONS = {"SEG": dicom_seg, "RTSTRUCT": dicom_rtstruct}  # Modality -> what reads it
+_READ_OF_ANNOTATION = [
+    *_READ, "SegmentationType", "SegmentSequence", "ReferencedSeriesSequence",
+    "StructureSetROISequence", "ROIContourSequence", "ReferencedFrameOfReferenceSequence",
+]  # fmt: skip
 
 
 @dataclass
 class Series:
-    """Of a subject; a SEG is a series of its own. `description` is for people, on their terminal alone."""
+    """Of a subject; an annotation is a series of its own. `description` is for people, on their terminal alone."""
 
     modality: str
     uid: str
@@ -45,39 +51,45 @@ class Chosen:
     patient: str  # PatientID, to find who comes twice; it is written nowhere
     files: Mapping[str, Sequence[Path]]  # channel -> slices in order
     seg: Path
-    segments: Mapping[int, str]  # number -> name
+    kind: str  # of it: SEG or RTSTRUCT
+    labels: Sequence[str]  # in the order of their numbers
     grid: Grid
     told: Sequence[str]  # what was left out
 
+    def annotation(self, values: Mapping[str, int]) -> np.ndarray:
+        """uint8 (X, Y, Z): the value of each voxel's label, 0 where there is none. Raises ValueError."""
+        return _ANNOTATIONS[self.kind].read_annotation(self.seg, self.grid, values)
 
-def choose(folder: Path, wanted: Mapping[str, str]) -> Chosen:
+
+def choose(folder: Path, wanted: Mapping[str, str], labels: Collection[str] = ()) -> Chosen:
     """Args:
         wanted: channel -> SeriesDescription (with * for anything) or SeriesInstanceUID; empty: as descriptions say.
+        labels: those to take; empty: all.
 
     Raises:
         ValueError: a file that cannot be read, no series or several for a channel, slices that form no volume, or
-            series and SEG that do not lie in one grid.
+            series and annotation that do not lie in one grid.
     """
     every, told = _look(folder)
     first = next((header for series in every for _, header in series.headers), None)
     if first is None:
-        raise ValueError("found no DICOM file, expected series of images and a SEG.")
+        raise ValueError("found no DICOM file, expected series of images and a SEG or RTSTRUCT.")
     if len({text(header, "PatientID") for series in every for _, header in series.headers}) > 1:
         raise ValueError("found files of several patients (PatientID), expected those of one. Move the others.")
     if _names_its_patient(folder.name, first):
         raise ValueError("found the name of the patient in that of the folder, expected a pseudonym. Rename it.")
     images = [series for series in every if series.modality in _IMAGES]
-    segs = [series for series in every if series.modality == "SEG"]
-    left_out = sorted({series.modality for series in every} - {"SEG", *_IMAGES})
+    drawn = [series for series in every if series.modality in _ANNOTATIONS]
+    left_out = sorted({series.modality for series in every} - {*_ANNOTATIONS, *_IMAGES})
     told += [f"{modality or 'files without a modality'} left out" for modality in left_out]
     channels = _named_series(images, wanted) if wanted else _known_series(images, told)
-    seg = _only_seg(segs, wanted.get(LABEL_CHANNEL), left_out)
+    kind, seg, header = _only_annotation(drawn, wanted.get(LABEL_CHANNEL))
     with named(seg):
-        (header,) = [header for series in segs for path, header in series.headers if path == seg]
-        segments = segment_names(header)
-        check_references(header, {s.uid: {text(h, "SOPInstanceUID") for _, h in s.headers} for s in images})
+        names = _labels(_ANNOTATIONS[kind].label_names(header), labels, told)
+        uids = {s.uid: {text(h, "SOPInstanceUID") for _, h in s.headers} for s in images}
+        _ANNOTATIONS[kind].check_references(header, uids)
     grid, files = _one_grid(channels)
-    return Chosen(folder.name, text(first, "PatientID"), files, seg, segments, grid, told)
+    return Chosen(folder.name, text(first, "PatientID"), files, seg, kind, names, grid, told)
 
 
 def _look(folder: Path) -> tuple[list[Series], list[str]]:
@@ -91,8 +103,8 @@ def _look(folder: Path) -> tuple[list[Series], list[str]]:
         with named(path):
             header = read_dicom(path, _READ)
             modality, uid = text(header, "Modality"), text(header, "SeriesInstanceUID")
-            if modality == "SEG":
-                header = read_dicom(path, _READ_OF_SEG)
+            if modality in _ANNOTATIONS:
+                header = read_dicom(path, _READ_OF_ANNOTATION)
             if modality in _IMAGES and "LOCALIZER" in text(header, "ImageType"):
                 others += 1
                 continue
@@ -175,18 +187,31 @@ def _only(channel: str, fitting: Sequence[Series]) -> Series:
     return fitting[0]
 
 
-def _only_seg(segs: Sequence[Series], asked: str | None, left_out: Sequence[str]) -> Path:
-    fitting = [s for s in segs if asked is None or _fits(s, asked)]
+def _only_annotation(drawn: Sequence[Series], asked: str | None) -> tuple[str, Path, object]:
+    """(kind, file, header)"""
+    fitting = [s for s in drawn if asked is None or _fits(s, asked)]
     if not fitting:
-        contours = ", and RTSTRUCT, which is not read: convert it to SEG" if "RTSTRUCT" in left_out else ""
-        raise ValueError(f"found {len(segs)} SEG, none that fits{contours}, expected one.")
-    paths = [path for path, _ in _only(LABEL_CHANNEL, fitting).headers]
-    if len(paths) > 1:
+        raise ValueError(f"found {len(drawn)} SEG or RTSTRUCT, none that fits, expected one.")
+    series = _only(LABEL_CHANNEL, fitting)
+    if len(series.headers) > 1:
+        (first, _), (second, _) = series.headers[:2]
         raise ValueError(
-            f"found {len(paths)} SEG files in one series ({paths[0].name}, {paths[1].name}), expected one. Remove the "
-            "others."
+            f"found {len(series.headers)} {series.modality} files in one series ({first.name}, {second.name}), "
+            "expected one. Remove the others."
         )
-    return paths[0]
+    ((path, header),) = series.headers
+    return series.modality, path, header
+
+
+def _labels(names: Mapping[int, str], asked: Collection[str], told: list[str]) -> list[str]:
+    """Of the annotation, in the order of their numbers."""
+    found = list(dict.fromkeys(name for _, name in sorted(names.items())))
+    taken = [name for name in found if not asked or name in asked]
+    if not taken:
+        raise ValueError(f"found the labels {', '.join(found)[:300]}, expected one of --labels {', '.join(asked)}.")
+    if others := [name for name in found if name not in taken]:
+        told.append(f"labels left out: {', '.join(others)[:300]}")
+    return taken
 
 
 def _one_grid(channels: Mapping[str, Series]) -> tuple[Grid, dict[str, list[Path]]]:

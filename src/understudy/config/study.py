@@ -60,9 +60,9 @@ class Study(Block):
     runs: File = key("runs", "folder of resumable trainings, kept through failures", min_length=1)
     tracking: Tracking = key(
         "none",
-        "tensorboard: every training also writes losses, pace, memorization and samples for TensorBoard, in its run "
-        "directory; another value trains nothing again (docs/tracking.md)",
-        remark="tensorboard: docs/tracking.md",
+        "every training also writes losses, pace, memorization and samples, for TensorBoard in its run directory, for "
+        "MLflow in the folder mlruns of `runs`; another value trains nothing again (docs/tracking.md)",
+        remark="tensorboard, mlflow: docs/tracking.md",
     )
     seed: int = key(1, "random seed of splits, weights, order and noise", ge=0)
     rehearsal: bool = key(

@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Tracking = Literal["none", "tensorboard"]
+Tracking = Literal["none", "tensorboard", "mlflow"]

@@ -11,7 +11,7 @@ from understudy.config.generator import Generator as Options
 from understudy.run import distributed, seeds
 from understudy.run.attempts import FailedRunError
 from understudy.run.device_images import DeviceImages, epoch_indices
-from understudy.run.event_files import Shown
+from understudy.run.trackers import Shown
 
 from .annotation_channel import Coding
 from .generator_protocol import Generator

@@ -1,34 +1,14 @@
-"""What people watch while a training runs: TensorBoard's event files in its run directory.
+"""TensorBoard's event files, in the run directory."""
 
-They are a copy of progress.jsonl, with pictures; nothing reads them back, and no result depends on them.
-"""
-
-import argparse
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
-from understudy.config.tracking import Tracking
-
-KINDS = get_args(Tracking)
-Shown = tuple[str, int, float | np.ndarray]  # name, images seen, a number or a grey picture, uint8 (H, W)
-
-
-def add_tracking_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tracking", default=KINDS[0], choices=KINDS, help="event files in the run directory")
-
 
 class TensorBoard(AbstractContextManager):
-    """Writes event files in a run directory.
-
-    Args:
-        images_seen: where this attempt starts; what an attempt that was killed wrote beyond is hidden.
-    Raises:
-        ValueError: the package tensorboard, an extra, is not installed.
-    """
+    """A trackers.Tracker. What an attempt that was killed wrote beyond `images_seen` is hidden."""
 
     def __init__(self, folder: Path, images_seen: int):
         try:
@@ -43,19 +23,17 @@ class TensorBoard(AbstractContextManager):
     def __exit__(self, *error: object) -> None:
         self.writer.close()
 
+    def ended(self, finished: bool) -> None:
+        """Event files have no place for it."""
+
     def numbers(self, images_seen: int, record: dict[str, float]) -> None:
-        """Of a line of the progress; losses that are no numbers are shown as such."""
         for name, value in record.items():
             self.writer.add_scalar(name, value, images_seen)
 
-    def show(self, shown: Iterable[Shown]) -> None:
+    def show(self, shown: Iterable[tuple[str, int, float | np.ndarray]]) -> None:
         for name, images_seen, value in shown:
             if isinstance(value, np.ndarray):
                 self.writer.add_image(name, value, images_seen, dataformats="HW")
             else:
                 self.writer.add_scalar(name, value, images_seen)
         self.writer.flush()
-
-
-def tracker(kind: str, folder: Path, images_seen: int) -> TensorBoard | None:
-    return TensorBoard(folder, images_seen) if kind == "tensorboard" else None

@@ -23,11 +23,11 @@ from understudy.files.atomic import hash_of, read_json, write_json
 from . import distributed
 from .attempts import Attempt, FailedRunError, attempt, failure, read
 from .checkpoint import KEEP, load_newest_checkpoint, load_step, save_checkpoint
-from .event_files import Shown, TensorBoard, tracker
 from .lock import Lock, only_writer
 from .machine import named_out_of_memory
 from .progress import Progress
 from .stop import REASONS, Limits, Stop, stopping
+from .trackers import Shown, Tracked, Tracker, tracker
 
 _FAILED, _GO_ON, _SAVE, _STOP = -3, -2, -1, 0  # what the first process says; from _STOP on it is a place in REASONS
 
@@ -64,10 +64,9 @@ def train(
     *,
     config: dict,
     limits: Limits = Limits(),  # noqa: B008
-    tracking: str = "none",
+    tracking: Tracked = Tracked(),  # noqa: B008
 ) -> Outcome:
     """Trains until `images` images have been seen, or until the time budget, a signal or another process ends it.
-    `tracking`: one of event_files.KINDS.
 
     Raises:
         FailedRunError: it cannot end well, now or in an earlier attempt; in all processes.
@@ -94,7 +93,7 @@ def train(
             now = stack.enter_context(attempt(run_dir, images_seen, **about))
             progress = Progress(run_dir, images, images_seen, seconds)
             stack.callback(progress.close)
-            board = tracker(tracking, run_dir, images_seen)
+            board = tracker(tracking, run_dir, config, images_seen)
             if board:
                 stack.enter_context(board)
             keeper = _Keeper(trainee, run_dir, lock, stop, now, progress, board)
@@ -135,7 +134,7 @@ class _Keeper:
     stop: Stop
     attempt: Attempt
     progress: Progress
-    board: TensorBoard | None
+    board: Tracker | None
 
     def __post_init__(self) -> None:
         self.saved_at, self.saved = self.attempt.images_seen, time.monotonic()  # images, seconds
@@ -170,6 +169,8 @@ class _Keeper:
         if outcome.images_seen != self.saved_at:
             self.save(outcome.images_seen, 1 if outcome.finished else KEEP)
         self.attempt.reason = outcome.reason
+        if self.board:
+            self.board.ended(outcome.finished)
 
 
 def _resume(trainee: Trainee, run_dir: Path) -> tuple[int, float]:

@@ -20,8 +20,8 @@ from understudy.run.attempts import FailedRunError
 from understudy.run.compiling import can_compile
 from understudy.run.counter_random import uniform
 from understudy.run.device_images import DeviceImages
-from understudy.run.event_files import Shown
 from understudy.run.seeds import seed_of
+from understudy.run.trackers import Shown
 from understudy.run.transfer import to_device
 from understudy.study.sources import is_control
 
