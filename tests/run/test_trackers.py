@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from unittest.mock import patch
 
 import cv2
@@ -17,6 +20,20 @@ from understudy.run.training_loop import train
 
 os.environ.update(SETTINGS)  # before anything imports MLflow
 PICTURE_HW = np.random.default_rng(0).integers(0, 256, (6, 8), np.uint8)
+
+
+@pytest.mark.long
+def test_these_tests_pass_with_mlflow(tmp_path):
+    """With the pinned package in a folder of its own, as it brings many that nothing else needs."""
+    root = Path(__file__).resolve().parents[2]
+    (pin,) = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]["mlflow"]
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "pip", "install", "--quiet", "--target", tmp_path, pin], check=True)
+    found = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", __file__], cwd=root, env=found, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "skipped" not in done.stdout, done.stdout
 
 
 class Watched:
