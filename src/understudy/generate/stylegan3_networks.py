@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import precision
+from . import kernels, precision
 from .filtered_lrelu import Form, filtered_lrelu
 from .filters import lowpass, radial_lowpass
 from .layers import Dense
@@ -107,7 +107,10 @@ class FourierInput(nn.Module):
         x, y = (frequencies_NC2[..., None, i : i + 1] * centres for i in (0, 1))  # (N, C, 1, size)
         wave_NCHW = torch.sin(2 * math.pi * (x + y.mT + phases_NC1[..., None])) * amplitudes_NC[..., None, None]
         weight = self.weight / math.sqrt(s.maps)
-        return torch.einsum("nchw,oc->nohw", wave_NCHW, weight)
+        x_NCHW = torch.einsum("nchw,oc->nohw", wave_NCHW, weight)
+        if kernels.fused(x_NCHW):  # else a CPU's sums would round otherwise
+            x_NCHW = x_NCHW.contiguous()  # planes, which a product over channels does not give
+        return x_NCHW
 
     @staticmethod
     def _move(t_N4: Tensor) -> Tensor:
