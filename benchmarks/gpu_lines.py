@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from unittest import mock
 
 import filtered_lrelu as filtered
 import generators as gans
@@ -27,6 +28,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from understudy.audit.views import View
+from understudy.generate import precision as gan_precision
 from understudy.generate.activation import activate
 from understudy.generate.filtered_lrelu import filtered_lrelu, filtered_lrelu_reference
 from understudy.generate.stylegan3 import Options as StyleGAN3Options
@@ -202,6 +204,12 @@ def generator(bench: Bench, name: str) -> dict:
     }
 
 
+def in_planes(bench: Bench, name: str) -> dict:
+    """The same with maps of reduced precision in planes: what channels last are worth."""
+    with mock.patch.object(gan_precision, "REDUCED_LAYOUT", torch.contiguous_format):
+        return generator(bench, name)
+
+
 def segmenter(bench: Bench, name: str) -> dict:
     """Images a second of a training, without and with augmentation."""
     kind, full, small = segmenters.NETWORKS[name]
@@ -324,6 +332,7 @@ LINES: dict[str, Callable[[Bench], dict]] = {  # most important first
     "stack of samples": stack,
     "search": search,
     **{f"official {name}": functools.partial(official, name=name) for name in ("stylegan2", "stylegan3")},
+    "generator stylegan2 in planes": functools.partial(in_planes, name="stylegan2"),
     **{f"generator {name}": functools.partial(generator, name=name) for name in VARIANTS},
 }
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from understudy.generate import build, kernels
+from understudy.generate.layout import layout_of
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks/count_operations.py"
 
@@ -47,6 +48,21 @@ def test_an_iteration_stays_below_its_limits(script, name):
     assert pointwise <= most_pointwise
     assert whole.bytes.total() / 1e9 <= most_gb
     assert whole.peak_bytes / 1e9 <= peak
+
+
+@pytest.mark.parametrize("name", ["stylegan2", "r3gan", "progressive_gan", "stylegan1"])
+def test_maps_of_reduced_precision_stay_as_they_are(script, name):
+    """From where they get their type to where they lose it: no kernel turns them, and no convolution does inside."""
+    seen = set()
+
+    def look(module, _, y):
+        if isinstance(y, torch.Tensor) and y.dtype == torch.bfloat16 and y.ndim == 4 and y.shape[1] > script.CHANNELS:
+            seen.add(layout_of(y))
+
+    with torch.nn.modules.module.register_module_forward_hook(look):
+        found = script.total(script.phases(name, precision="bf16", channel_max=64, batch=32))
+    assert found.turning == 0
+    assert seen == {torch.channels_last}
 
 
 def test_the_committed_table_has_every_model(script):

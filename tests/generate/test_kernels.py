@@ -20,7 +20,7 @@ from understudy.generate import (
 )
 from understudy.generate.first_gradient import first_gradient, of_parameters
 from understudy.generate.minibatch_deviation import append_minibatch_stddev
-from understudy.generate.modulation import scaled_conv
+from understudy.generate.modulation import scaled_1x1, scaled_conv
 
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4e-2, torch.float16: 6e-3}
 SHAPES = [(2, 3, 5, 7), (1, 2, 1, 1), (3, 5, 40, 33)]
@@ -36,29 +36,37 @@ def numbers(*shape, seed=0):
     return torch.randn(shape, generator=rng(seed), dtype=torch.float64)
 
 
-def first_and_second(function, inputs, dtype):
-    """The value, its gradients along the first pass alone, and, with a graph, those again and their gradients."""
-    leaves = [None if t is None else t.to(dtype).requires_grad_() for t in inputs]
+def first_and_second(function, inputs, dtype, layout=torch.contiguous_format):
+    """The value, its gradients along the first pass alone, and, with a graph, those again and their gradients. Maps
+    have the layout, and what comes out of fused ones as well."""
+    leaves = [None if t is None else laid(t.to(dtype), layout).requires_grad_() for t in inputs]
     wanted = [t for t in leaves if t is not None]
     y = function(*leaves)
-    g = numbers(*y.shape, seed=9).to(dtype).requires_grad_()
+    g = laid(numbers(*y.shape, seed=9).to(dtype), layout).requires_grad_()
     plain = grad(y, wanted, g, retain_graph=True)
     graphed = grad(y, wanted, g, create_graph=True)
+    if dtype != torch.float64:
+        maps = [t for t in (y, *plain) if t.ndim == 4 and 3 not in t.shape[2:]]  # of weights, 3 x 3 taps
+        assert all(t.is_contiguous(memory_format=layout) for t in maps)
     along = sum((t.double() * numbers(*t.shape, seed=5)).sum() for t in graphed)
     return [y, *plain, *graphed, *grad(along, [g, *wanted], allow_unused=True, materialize_grads=True)]
 
 
-def agree(function, inputs, dtype):
-    """Up to rounding; what rounds to a kink in reduced precision, few entries, may be on its other side, so that a
-    mean counts there, and of sums over many the median."""
+def laid(t, layout):
+    return t.contiguous(memory_format=layout) if t.ndim == 4 else t
+
+
+def agree(function, inputs, dtype, layouts=(torch.contiguous_format, torch.channels_last)):
+    """In all layouts in fp32, in the last one in reduced precision. Up to rounding; what rounds to a kink in reduced
+    precision, few entries, may be on its other side, so that a mean counts there, and of sums over many the median."""
     rounded = [None if t is None else t.to(dtype).double() for t in inputs]
-    for low, exact in zip(
-        first_and_second(function, inputs, dtype), first_and_second(function, rounded, torch.float64), strict=True
-    ):
-        size = exact.abs().max().clamp(min=1)
-        off = ((low.double() - exact) / size).abs()
-        reduced = off.mean() if off.numel() > 16 else off.median()
-        assert (off.max() if dtype == torch.float32 else reduced) < TOLERANCE[dtype]
+    expected = first_and_second(function, rounded, torch.float64)
+    for layout in layouts if dtype == torch.float32 else layouts[-1:]:
+        for low, exact in zip(first_and_second(function, inputs, dtype, layout), expected, strict=True):
+            size = exact.abs().max().clamp(min=1)
+            off = ((low.double() - exact) / size).abs()
+            reduced = off.mean() if off.numel() > 16 else off.median()
+            assert (off.max() if dtype == torch.float32 else reduced) < TOLERANCE[dtype]
 
 
 # ------------------------------------------------------------------------------------------------ activation
@@ -73,8 +81,7 @@ def test_fused_activation_is_the_plain_one(on_kernels, shape, dtype, limit):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("by_channel", [False, True])
-@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize(("by_channel", "constant"), [(False, True), (True, False)])
 @pytest.mark.parametrize("scaled", [False, True])
 def test_fused_activation_with_scale_and_noise(on_kernels, shape, by_channel, constant, scaled):
     N, C, H, W = shape
@@ -159,6 +166,37 @@ def test_fused_modulation_is_the_plain_one(on_kernels, up, dtype):
     agree(function, [numbers(2, 3, 5, 6), numbers(2, 3, seed=1), w], dtype)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_scaled_1x1_of_both_layouts_is_a_convolution(layout):
+    def reference(x, s, w, bias):
+        return torch.nn.functional.conv2d(x * s[:, :, None, None], w, bias)
+
+    inputs = [numbers(2, 3, 5, 6), numbers(2, 3, seed=1), numbers(2, 3, 1, 1, seed=2), numbers(2, seed=3)]
+    ours = first_and_second(scaled_1x1, inputs, torch.float64, layout)
+    for found, expected in zip(ours, first_and_second(reference, inputs, torch.float64), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert ours[0].is_contiguous() and ours[1].is_contiguous(memory_format=layout)
+
+
+def test_sums_over_chunks_of_pixels_are_those_over_all(on_kernels, monkeypatch):
+    """With channels last: scale, noise, bias and AdaIN, each program with a tile of a map."""
+    monkeypatch.setattr(triton_kernels, "ENTRIES", 32)
+    monkeypatch.setattr(triton_kernels, "CHANNELS", 4)
+    monkeypatch.setattr(triton_kernels, "TILES", 1)
+    shape = (2, 5, 6, 7)
+    inputs, noise = styling(shape)
+
+    def noisy(x, bias, strength, scale):
+        at = {"scale_NC": scale, "noise_N1HW": noise.to(x.dtype), "strength": strength}
+        return activation.activate(x, bias, limit=2.0, **at)
+
+    def normal(x, *others):
+        return adain.styled(x, noise.to(x.dtype), *others, 1.1)
+
+    agree(noisy, [*inputs[:4]], torch.float32, [torch.channels_last])
+    agree(normal, inputs, torch.float32, [torch.channels_last])
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_fused_pixel_norm_is_the_plain_one(on_kernels, shape):
     agree(pixel_norm.normalize_second_moment, [numbers(*shape)], torch.float32)
@@ -220,11 +258,16 @@ def test_epilogue_has_gradients_of_second_order():
 
 @pytest.mark.parametrize("norm", [prepared.UNCHANGED, prepared.LARGEST, prepared.LENGTH])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_prepared_weights_are_the_plain_ones(on_kernels, dtype, norm):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_prepared_weights_are_the_plain_ones(on_kernels, dtype, norm, layout, transposed):
     w = numbers(3, 20, 3, 3) / 4
 
     def products(w):
-        v, squares_OI = prepared.weights_and_squares(dtype, w, norm)
+        x = torch.empty(1, 20, 2, 2, dtype=dtype).to(memory_format=layout)
+        v, squares_OI = prepared.weights_and_squares(x, w, norm, transposed=transposed)
+        assert not kernels.fused(w) or v.is_contiguous(memory_format=layout)
+        v = v.transpose(0, 1) if transposed else v
         v = v.to(w.dtype)
         return v * squares_OI[:, :, None, None] + v
 
@@ -237,12 +280,13 @@ def test_prepared_weights_are_the_plain_ones(on_kernels, dtype, norm):
     for fused, plain in zip(*results, strict=True):
         size = plain.abs().max()
         torch.testing.assert_close(fused.double() / size, plain / size, rtol=0, atol=TOLERANCE[dtype])
-    torch.testing.assert_close(prepared.weights_for(dtype, w.float(), 0.3), (w.float() * 0.3).to(dtype))
+    x = torch.empty(1, 20, 2, 2, dtype=dtype)
+    torch.testing.assert_close(prepared.weights_for(x, w.float(), 0.3), (w.float() * 0.3).to(dtype))
 
 
 @pytest.mark.parametrize("group", [4, 8])
 def test_fused_minibatch_deviation_is_the_plain_one(on_kernels, group):
-    agree(lambda x: append_minibatch_stddev(x, group), [numbers(8, 3, 2, 5)], torch.float32)
+    agree(lambda x: append_minibatch_stddev(x, group), [numbers(8, 3, 2, 5)], torch.float32, [torch.contiguous_format])
 
 
 def test_minibatch_deviation_has_gradients_of_second_order():
@@ -274,13 +318,16 @@ def test_the_first_of_two_gradients_needs_none_of_parameters(monkeypatch, fused)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("flipped", [False, True])
-def test_fused_shifts_are_the_plain_ones(on_kernels, flipped, dtype):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_fused_shifts_are_the_plain_ones(on_kernels, transposed, layout, dtype):
     w = numbers(3, 20, 3, 3)
     results = []
     for leaf in (w.float().requires_grad_(), w.float().double().requires_grad_()):
         exact = leaf.dtype == torch.float64
-        v = prepared.four_shifts(leaf.dtype if exact else dtype, leaf, 0.3, flipped)
+        x = torch.empty(1, 20, 2, 2, dtype=leaf.dtype if exact else dtype).to(memory_format=layout)
+        v = prepared.four_shifts(x, leaf, 0.3, transposed=transposed)
+        assert exact or v.is_contiguous(memory_format=layout)
         (graphed,) = grad(v.double().pow(3).sum(), leaf, create_graph=True)
         results.append((v, graphed, *grad(graphed.pow(2).sum(), leaf)))
     for fused, plain in zip(*results, strict=True):

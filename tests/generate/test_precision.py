@@ -32,6 +32,19 @@ def test_steps_in_reduced_precision_stay_near_full(name, word, monkeypatch):
     assert near.dtype == torch.float32 and 0 < (exact - near).abs().max() < 0.15
 
 
+def test_maps_are_turned_where_their_type_changes_and_gradients_come_back_as_they_were():
+    x = torch.randn(2, 3, 4, 4, requires_grad=True)
+    y = precision.cast(x, torch.bfloat16)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    back = precision.cast(y * y, torch.float32)
+    (g,) = torch.autograd.grad(back.sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(g.sum(), x)
+    assert all(t.is_contiguous() and t.dtype == torch.float32 for t in (back, g, second))
+    torch.testing.assert_close(g, 2 * x, rtol=1e-2, atol=0)
+    torch.testing.assert_close(second, torch.full_like(x, 2.0))
+    assert precision.cast(x, torch.float32) is x
+
+
 def test_a_cpu_computes_fp16_layers_in_fp32_unless_one_insists():
     full = torch.zeros(1)
     assert [precision.type_of_maps(one, full) for one in (None, torch.float16)] == [torch.float32] * 2

@@ -52,6 +52,34 @@ def test_what_a_backward_pass_keeps_counts():
     assert seen.peak_bytes >= 4 * 200
 
 
+def test_what_turns_maps_is_counted():
+    x = empty(2, 4, 8, 8, dtype=torch.float16)
+    last, w = x.to(memory_format=torch.channels_last), empty(6, 4, 3, 3, dtype=torch.float16)
+    w_last = w.to(memory_format=torch.channels_last)
+    conv = nn.functional.conv2d
+    for turning in (last.contiguous, lambda: x + last, lambda: conv(last, w), lambda: conv(x, w.transpose(2, 3))):
+        assert count_operations(turning).turning == 1
+    for keeping in (
+        lambda: last * 2,
+        lambda: conv(last, w_last),
+        lambda: conv(x, w),
+        last.float,
+        lambda: last[:, :1] + 1,
+    ):
+        assert count_operations(keeping).turning == 0
+
+
+def test_convolutions_have_the_layout_that_a_gpu_gives_them():
+    def both_ways():
+        x = empty(2, 4, 8, 8, dtype=torch.float16).to(memory_format=torch.channels_last).requires_grad_()
+        w = empty(4, 6, 3, 3, dtype=torch.float16).to(memory_format=torch.channels_last)
+        y = nn.functional.conv_transpose2d(x, w, stride=2)
+        (g,) = torch.autograd.grad(y.sum(), x)
+        assert all(t.is_contiguous(memory_format=torch.channels_last) for t in (y, g))
+
+    count_operations(both_ways)
+
+
 def test_an_optimizer_is_one_kernel():
     network = nn.Linear(10, 10, device="meta")
     adam = torch.optim.Adam(network.parameters())

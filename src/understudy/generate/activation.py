@@ -19,6 +19,7 @@ from torch import Tensor
 from . import kernels
 from .first_gradient import of_parameters
 from .kernels import SLOPE, UNLIMITED
+from .layout import dense, layout_of
 from .modulation import scale_gradients
 
 _BITS = {torch.float16: 11, torch.bfloat16: 8, torch.float32: 24}  # of a mantissa
@@ -65,7 +66,7 @@ class _Activation(torch.autograd.Function):
     def forward(x, scale_NC, noise, strength, bias_C, gain: float, limit: float | None, x_gain: float, kept: bool):
         if kernels.fused(x):
             limit = UNLIMITED if limit is None else limit
-            inputs = x.contiguous(), scale_NC, noise, strength, bias_C
+            inputs = dense(x), scale_NC, noise, strength, bias_C
             return torch.ops.understudy.activate(*inputs, gain, limit, x_gain, kept)
         return _plain(x, scale_NC, noise, strength, bias_C, gain, limit, x_gain), None
 
@@ -74,6 +75,7 @@ class _Activation(torch.autograd.Function):
         x, scale_NC, noise, strength, bias_C, ctx.gain, ctx.limit, ctx.x_gain, _ = inputs
         y, slopes = output
         ctx.set_materialize_grads(False)
+        ctx.layout = layout_of(y)
         ctx.bias_dtype = None if bias_C is None else bias_C.dtype
         if slopes is not None:
             ctx.mark_non_differentiable(slopes)
@@ -87,7 +89,7 @@ class _Activation(torch.autograd.Function):
         kept, x, scale_NC, noise, strength = ctx.saved_tensors
         if kernels.fused(g) and g.ndim == 4 and not torch.is_grad_enabled():
             return _fused_gradients(ctx, g, kept, x, scale_NC, noise, strength)
-        slope = _Bend.apply(g, kept, ctx.gain * ctx.x_gain, ctx.limit)
+        slope = _Bend.apply(g, kept, ctx.gain * ctx.x_gain, ctx.limit, ctx.layout)
         gradient_bias = gradient_strength = None
         if ctx.bias_dtype and of_parameters():
             gradient_bias = _over(slope.sum([0, *range(2, g.ndim)], dtype=ctx.bias_dtype), ctx.x_gain)
@@ -100,24 +102,25 @@ class _Activation(torch.autograd.Function):
 
 
 class _Bend(torch.autograd.Function):
-    """g times the slopes of an activation: linear in g, constant in `kept`, its output or its slopes, but at kinks."""
+    """g times the slopes of an activation: linear in g, constant in `kept`, its output or its slopes, but at kinks.
+    `layout`: of the activation's output, by which slopes are packed."""
 
     @staticmethod
-    def forward(g: Tensor, kept: Tensor, gain: float, limit: float | None) -> Tensor:
+    def forward(g: Tensor, kept: Tensor, gain: float, limit: float | None, layout: torch.memory_format) -> Tensor:
         if kernels.fused(g):
-            return torch.ops.understudy.bend(g.contiguous(), kept, gain)
+            return torch.ops.understudy.bend(dense(g, layout), kept, gain)
         if limit is not None:
             g = torch.ops.aten.hardtanh_backward(g, kept, -limit, limit)
         return torch.ops.aten.leaky_relu_backward(g if gain == 1 else g * gain, kept, SLOPE, True)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.gain, ctx.limit = inputs[2:]
-        ctx.save_for_backward(inputs[1])
+        _, kept, ctx.gain, ctx.limit, ctx.layout = inputs
+        ctx.save_for_backward(kept)
 
     @staticmethod
     def backward(ctx, h: Tensor):
-        return _Bend.apply(h, *ctx.saved_tensors, ctx.gain, ctx.limit), None, None, None
+        return _Bend.apply(h, *ctx.saved_tensors, ctx.gain, ctx.limit, ctx.layout), *[None] * 4
 
 
 def _over(t: Tensor, gain: float) -> Tensor:
@@ -161,7 +164,8 @@ def _of_strength(slope_NCHW: Tensor, noise: Tensor, strength: Tensor) -> Tensor:
 
 def _fused_gradients(ctx, g, slopes, x, scale_NC, noise, strength):
     gain = ctx.gain * ctx.x_gain
-    gradient, sums_3NC = torch.ops.understudy.activate_backward(g.contiguous(), slopes, x, scale_NC, noise, gain)
+    g, x = dense(g, ctx.layout), None if x is None else dense(x, ctx.layout)
+    gradient, sums_3NC = torch.ops.understudy.activate_backward(g, slopes, x, scale_NC, noise, gain)
     gradient_bias = ctx.bias_dtype and _over(sums_3NC[0].sum(0), ctx.x_gain).to(ctx.bias_dtype)
     gradient_scale = None if scale_NC is None else sums_3NC[1].to(scale_NC.dtype)
     gradient_strength = None

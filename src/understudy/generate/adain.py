@@ -15,6 +15,7 @@ from torch import Tensor
 from . import activation, kernels
 from .first_gradient import of_parameters
 from .kernels import UNLIMITED, define
+from .layout import dense, layout_of
 
 EPSILON = 1e-8
 
@@ -46,7 +47,7 @@ class _Styled(torch.autograd.Function):
     @staticmethod
     def forward(x, noise, strength_C, bias_C, factor_NC, shift_NC, limit: float | None):
         limit = UNLIMITED if limit is None else limit
-        inputs = x.contiguous(), noise.contiguous(), strength_C, bias_C, factor_NC.contiguous(), shift_NC.contiguous()
+        inputs = dense(x), noise.contiguous(), strength_C, bias_C, factor_NC.contiguous(), shift_NC.contiguous()
         return torch.ops.understudy.styled(*inputs, limit)
 
     @staticmethod
@@ -63,7 +64,7 @@ class _Styled(torch.autograd.Function):
         if torch.is_grad_enabled():
             return *_plain_gradients(g, inputs, ctx.limit), None
         gradient, sums_4NC = torch.ops.understudy.styled_backward(
-            g.contiguous(), x.contiguous(), noise.contiguous(), strength_C, bias_C, factor_NC.contiguous(),
+            dense(g, layout_of(x)), dense(x), noise.contiguous(), strength_C, bias_C, factor_NC.contiguous(),
             statistics_2NC, UNLIMITED if ctx.limit is None else ctx.limit,
         )  # fmt: skip
         style = sums_4NC[0].to(factor_NC.dtype), sums_4NC[1].to(shift_NC.dtype)
@@ -82,8 +83,7 @@ def _plain_gradients(g: Tensor, inputs: list[Tensor], limit: float | None) -> tu
 
 # ------------------------------------------------------------------------------------------------ kernels
 def _new(x: Tensor, *_) -> tuple[Tensor, Tensor]:
-    like_x = torch.empty_like(x, memory_format=torch.contiguous_format)
-    return like_x, x.new_empty((2, *x.shape[:2]), dtype=torch.float32)
+    return torch.empty_like(x), x.new_empty((2, *x.shape[:2]), dtype=torch.float32)
 
 
 def _fused(*inputs) -> tuple[Tensor, Tensor]:

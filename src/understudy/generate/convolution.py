@@ -19,38 +19,41 @@ from .first_gradient import of_parameters
 class Geometry(NamedTuple):
     stride: int
     padding: int
-    groups: int
+    groups: int = 1
+    transposed: bool = False
 
 
 def conv(x_NIHW: Tensor, w_OIKK: Tensor, *, padding: int = 0, stride: int = 1) -> Tensor:
     """F.conv2d, which is what a CPU takes where the weights want a gradient."""
     if w_OIKK.requires_grad and not kernels.fused(x_NIHW):
         return F.conv2d(x_NIHW, w_OIKK, padding=padding, stride=stride)
-    return _Conv.apply(x_NIHW, w_OIKK, Geometry(stride, padding, 1))
+    return _Conv.apply(x_NIHW, w_OIKK, Geometry(stride, padding))
 
 
 def grouped_conv(x_NIHW: Tensor, w_OIKK: Tensor, groups: int = 1) -> Tensor:
     """The same size, zeros outside. w is (O, I / groups, K, K), K odd.
 
-    A CPU takes maps with channels last, which is two to three times as fast where there are few of them; the Triton
-    kernels of a GPU read planes.
+    A CPU takes maps with channels last, which is two to three times as fast where there are few of them; on a GPU
+    precision.py decides.
     """
     if x_NIHW.device.type == "cpu":
         x_NIHW, w_OIKK = (t.contiguous(memory_format=torch.channels_last) for t in (x_NIHW, w_OIKK))
     return _Conv.apply(x_NIHW, w_OIKK, Geometry(1, w_OIKK.shape[2] // 2, groups))
 
 
-def _gradients(g: Tensor, x: Tensor, w: Tensor, at: Geometry, wanted: list[bool]):
+def gradients(g: Tensor, x: Tensor, w: Tensor, at: Geometry, wanted: list[bool]) -> tuple[Tensor | None, ...]:
+    """Of maps and of weights, those that are wanted, and None: one operation."""
     stride, padding = [at.stride] * 2, [at.padding] * 2
     return torch.ops.aten.convolution_backward(
-        g, x, w, None, stride, padding, [1, 1], False, [0, 0], at.groups, [*wanted, False]
+        g, x, w, None, stride, padding, [1, 1], at.transposed, [0, 0], at.groups, [*wanted, False]
     )
 
 
 class _Conv(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, w: Tensor, at: Geometry) -> Tensor:
-        return F.conv2d(x, w, stride=at.stride, padding=at.padding, groups=at.groups)
+        form = F.conv_transpose2d if at.transposed else F.conv2d
+        return form(x, w, stride=at.stride, padding=at.padding, groups=at.groups)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -64,9 +67,19 @@ class _Conv(torch.autograd.Function):
         x, w = ctx.saved_tensors
         w_wanted = x is not None and of_parameters()
         if w is not None and w_wanted and kernels.fused(g) and not torch.is_grad_enabled():  # one operation
-            return *_gradients(g, x, w, ctx.at, [True, True])[:2], None
-        gradient_x = None if w is None else _OfMaps.apply(g, w, ctx.x_shape, ctx.at)
-        return gradient_x, _OfWeights.apply(g, x, ctx.w_shape, ctx.at) if w_wanted else None, None
+            return *gradients(g, x, w, ctx.at, [True, True])[:2], None
+        gradient_x = None if w is None else of_maps(g, w, ctx.x_shape, ctx.at)
+        return gradient_x, of_weights(g, x, ctx.w_shape, ctx.at) if w_wanted else None, None
+
+
+def of_maps(g: Tensor, w: Tensor, x_shape: torch.Size, at: Geometry) -> Tensor:
+    """The gradient by x of a convolution of x with w, where g is that of its result."""
+    return _OfMaps.apply(g, w, x_shape, at)
+
+
+def of_weights(g: Tensor, x: Tensor, w_shape: torch.Size, at: Geometry) -> Tensor:
+    """The gradient by w."""
+    return _OfWeights.apply(g, x, w_shape, at)
 
 
 class _OfMaps(torch.autograd.Function):
@@ -75,7 +88,7 @@ class _OfMaps(torch.autograd.Function):
     @staticmethod
     def forward(g: Tensor, w: Tensor, x_shape: torch.Size, at: Geometry) -> Tensor:
         x = g.new_empty(1).expand(x_shape)  # its shape is asked for, not what is in it
-        return _gradients(g, x, w, at, [True, False])[0]
+        return gradients(g, x, w, at, [True, False])[0]
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -98,7 +111,7 @@ class _OfWeights(torch.autograd.Function):
     @staticmethod
     def forward(g: Tensor, x: Tensor, w_shape: torch.Size, at: Geometry) -> Tensor:
         w = g.new_empty(1).expand(w_shape)
-        return _gradients(g, x, w, at, [False, True])[1]
+        return gradients(g, x, w, at, [False, True])[1]
 
     @staticmethod
     def setup_context(ctx, inputs, output):

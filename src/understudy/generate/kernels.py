@@ -2,8 +2,9 @@
 
 A GPU needs longer to move a feature map than to compute with it, so each kernel does in one pass over the maps what
 PyTorch does in several. None is the only way to its result: who calls one (activation.py, layers.py) has the plain form
-too, which runs on a CPU and is what the tests compare with. Maps are contiguous (N, C, H, W) or (N, C); a "row" is the
-map of one image and channel. All compute in fp32.
+too, which runs on a CPU and is what the tests compare with. Maps are (N, C, H, W), in planes or with channels last, or
+(N, C), without gaps; results have the layout of the first. A "row" is the map of one image and channel. All compute in
+fp32.
 """
 
 import torch
@@ -12,24 +13,27 @@ from torch import Tensor
 from understudy.run.triton_operations import define
 from understudy.run.triton_operations import fused as fused  # here, so that all GANs have one
 
+from .layout import layout_of
+
 SLOPE = 0.2  # of the leaky ReLU
 UNLIMITED = 3.0e38  # as a limit of activations: none, and a number of fp32
 
 
-def rows_of(x: Tensor) -> tuple[int, int, int]:
-    """(rows, channels, entries of a row)."""
-    return x.shape[0] * x.shape[1], x.shape[1], x[0, 0].numel()
+def sizes(x: Tensor) -> tuple[int, int, int]:
+    """(images, channels, pixels)."""
+    return *x.shape[:2], x[0, 0].numel()
 
 
 # ------------------------------------------------------------------------------------------------ activation
 def _new_like(x: Tensor, *_) -> Tensor:
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
+    return torch.empty_like(x)
 
 
 def _new_with_slopes(x: Tensor, *others) -> tuple[Tensor, Tensor]:
     *_, kept = others
-    bytes_of_row = -(-rows_of(x)[2] // 4) if kept else 0
-    return _new_like(x), x.new_empty((*x.shape[:2], bytes_of_row), dtype=torch.uint8)
+    N, C, P = sizes(x)
+    lines, entries = (P, C) if layout_of(x) == torch.channels_last else (C, P)
+    return _new_like(x), x.new_empty((N, lines, -(-entries // 4) if kept else 0), dtype=torch.uint8)
 
 
 def _activate(x: Tensor, *others) -> tuple[Tensor, Tensor]:
@@ -81,7 +85,7 @@ def _squares(x: Tensor) -> Tensor:
 
 
 def _new_filtered(x: Tensor, kernel: Tensor, up: int, down: int, padding: int, gain: float, size: list[int]) -> Tensor:
-    return x.new_empty((*x.shape[:2], *size))
+    return torch.empty((*x.shape[:2], *size), dtype=x.dtype, device=x.device, memory_format=layout_of(x))
 
 
 def _fir(*inputs) -> Tensor:
@@ -102,7 +106,7 @@ def _activate_backward(*inputs) -> tuple[Tensor, Tensor]:
 
 
 # y and, if `kept`, its slopes: two bits of an entry, whether it is positive and whether it is within the limit, four
-# entries of a row in a byte
+# entries that are neighbours in memory in a byte, of a row or of a pixel's channels
 define(
     "activate(Tensor x, Tensor? scale, Tensor? noise, Tensor? strength, Tensor? bias, float gain, float limit,"
     " float x_gain, bool kept) -> (Tensor, Tensor)",
@@ -137,14 +141,24 @@ define("squares(Tensor x) -> Tensor", _new_sums, _squares)
 
 
 # ------------------------------------------------------------------------------------------------ weights
-def _new_weights(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool):
-    return torch.empty_like(w, dtype=dtype), w.new_empty(w.shape[0]), w.new_empty(w.shape[:2] if squared else (0,))
+def _new_kernels(w: Tensor, size: int, dtype: torch.dtype, last: bool, transposed: bool) -> Tensor:
+    """(O, I, size, size); `transposed`: so that v.transpose(0, 1) is what has the layout."""
+    outputs, inputs = w.shape[:2]
+    layout = torch.channels_last if last else torch.contiguous_format
+    rows = (inputs, outputs) if transposed else (outputs, inputs)
+    v = torch.empty((*rows, size, size), dtype=dtype, device=w.device, memory_format=layout)
+    return v.transpose(0, 1) if transposed else v
 
 
-def _prepare(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool):
-    from . import triton_kernels
+def _new_weights(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool, *layout: bool):
+    v = _new_kernels(w, w.shape[2], dtype, *layout)
+    return v, w.new_empty(w.shape[0]), w.new_empty(w.shape[:2] if squared else (0,))
 
-    return triton_kernels.prepare(w, gain, norm, squared, *_new_weights(w, gain, norm, dtype, squared))
+
+def _prepare(w: Tensor, gain: float, norm: int, dtype: torch.dtype, squared: bool, *layout: bool):
+    from . import weight_kernels
+
+    return weight_kernels.prepare(w, gain, norm, squared, *_new_weights(w, gain, norm, dtype, squared, *layout))
 
 
 def _new_weight(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor) -> Tensor:
@@ -152,40 +166,46 @@ def _new_weight(gv: Tensor, gq: Tensor | None, w: Tensor, c: Tensor) -> Tensor:
 
 
 def _prepare_backward(*inputs) -> Tensor:
-    from . import triton_kernels
+    from . import weight_kernels
 
-    return triton_kernels.prepare_backward(*inputs, _new_weight(*inputs))
+    return weight_kernels.prepare_backward(*inputs, _new_weight(*inputs))
 
 
-# v = c w in a type; c = gain (norm 0), over the largest |w| of an output channel (1), or over the root of its sum of
+# v = c w in a type, with channels `last` or in planes, itself or `transposed`;
+# c = gain (norm 0), over the largest |w| of an output channel (1), or over the root of its sum of
 # squares (2); the sums of v^2 over the taps
 define(
-    "prepare(Tensor w, float gain, int norm, ScalarType dtype, bool squared) -> (Tensor, Tensor, Tensor)",
+    "prepare(Tensor w, float gain, int norm, ScalarType dtype, bool squared, bool last, bool transposed)"
+    " -> (Tensor, Tensor, Tensor)",
     _new_weights,
     _prepare,
 )
 define("prepare_backward(Tensor gv, Tensor? gq, Tensor w, Tensor c) -> Tensor", _new_weight, _prepare_backward)
 
 
-def _new_shifted(w: Tensor, gain: float, flipped: bool, size: int, dtype: torch.dtype) -> Tensor:
-    return w.new_empty((*w.shape[:2], size, size), dtype=dtype)
+def _new_shifted(w: Tensor, gain: float, flipped: bool, size: int, dtype: torch.dtype, *layout: bool) -> Tensor:
+    return _new_kernels(w, size, dtype, *layout)
 
 
-def _shifts(w: Tensor, gain: float, flipped: bool, size: int, dtype: torch.dtype) -> Tensor:
-    from . import triton_kernels
+def _shifts(w: Tensor, gain: float, flipped: bool, *others) -> Tensor:
+    from . import weight_kernels
 
-    return triton_kernels.shifts(w, gain, flipped, _new_shifted(w, gain, flipped, size, dtype))
+    return weight_kernels.shifts(w, gain, flipped, _new_shifted(w, gain, flipped, *others))
 
 
 # prepared.four_shifts from 3 x 3 to size 4, and its adjoint from 4 x 4 to size 3
-define("shifts(Tensor w, float gain, bool flipped, int size, ScalarType dtype) -> Tensor", _new_shifted, _shifts)
+define(
+    "shifts(Tensor w, float gain, bool flipped, int size, ScalarType dtype, bool last, bool transposed) -> Tensor",
+    _new_shifted,
+    _shifts,
+)
 
 
 # ------------------------------------------------------------------------------------------------ descent
 def _make_finite(flat: Tensor) -> Tensor:
-    from . import triton_kernels
+    from . import weight_kernels
 
-    return triton_kernels.make_finite(flat, flat.new_empty(triton_kernels.tiles(flat), dtype=torch.int64)).sum()
+    return weight_kernels.make_finite(flat, flat.new_empty(weight_kernels.tiles(flat), dtype=torch.int64)).sum()
 
 
 # NaN to 0 and infinity to +-1e5, in place; how many there were

@@ -15,6 +15,7 @@ from . import activation, kernels
 from .convolution import conv
 from .first_gradient import of_parameters
 from .kernels import SLOPE
+from .layout import dense
 from .modulation import scaled_conv
 from .pixel_norm import activate_and_normalize
 from .prepared import LARGEST, UNCHANGED, demodulation, four_shifts, weights_and_squares, weights_for
@@ -66,7 +67,7 @@ def _fir(x_NCHW: Tensor, order: int = 3) -> Tensor:
 
 def _fused_fir(x_NCHW: Tensor, size: tuple[int, int], *, up=1, down=1, padding: int, gain=1.0, order=3) -> Tensor:
     kernel_KK = _fir_kernel_KK(order, x_NCHW.device, torch.float32)
-    return torch.ops.understudy.fir(x_NCHW.contiguous(), kernel_KK, up, down, padding, gain, size)
+    return torch.ops.understudy.fir(dense(x_NCHW), kernel_KK, up, down, padding, gain, size)
 
 
 class _Blur(torch.autograd.Function):
@@ -266,7 +267,7 @@ class Conv(nn.Module):
 
     def forward(self, x_NCHW: Tensor, gain: float = 1.0) -> Tensor:
         linear = self.bias is None
-        w = weights_for(x_NCHW.dtype, self.weight, self.weight_gain * gain if linear else self.weight_gain)
+        w = weights_for(x_NCHW, self.weight, self.weight_gain * gain if linear else self.weight_gain)
         if not self.down:
             x_NCHW = conv(x_NCHW, w, padding=w.shape[2] // 2)
         elif w.shape[2] == 1:
@@ -310,15 +311,15 @@ class ResizingConv(nn.Module):
     def forward(self, x_NCHW: Tensor) -> Tensor:
         dtype, gain = x_NCHW.dtype, 1.0  # that the convolution leaves to the activation
         if self.resize == "up":
-            w_IO44 = four_shifts(dtype, self.weight, self.weight_gain, flipped=True).transpose(0, 1)
+            w_IO44 = four_shifts(x_NCHW, self.weight, self.weight_gain, transposed=True)
             y_NCHW = F.conv_transpose2d(x_NCHW, w_IO44, stride=2, padding=1)
         elif self.resize == "down":
-            y_NCHW = conv(x_NCHW, four_shifts(dtype, self.weight, self.weight_gain / 4), padding=1, stride=2)
+            y_NCHW = conv(x_NCHW, four_shifts(x_NCHW, self.weight, self.weight_gain / 4), padding=1, stride=2)
         else:
             if kernels.fused(x_NCHW) and self.active and dtype == self.weight.dtype:  # without a scaled copy of them
                 w, gain = self.weight, self.weight_gain
             else:
-                w = weights_for(dtype, self.weight, self.weight_gain)
+                w = weights_for(x_NCHW, self.weight, self.weight_gain)
             y_NCHW = conv(x_NCHW, w, padding=w.shape[2] // 2)
         if self.bias is None:
             return y_NCHW
@@ -342,13 +343,12 @@ def modulated_conv(x_NIHW: Tensor, w_OIKK: Tensor, s_NI: Tensor, *, up: bool = F
     Args:
         up: doubles the size, by a transposed convolution and the FIR with gain 4.
     """
-    dtype = x_NIHW.dtype
-    half = dtype == torch.float16
-    w, squares_OI = weights_and_squares(dtype, w_OIKK, LARGEST if half else UNCHANGED)
+    half = x_NIHW.dtype == torch.float16
+    w, squares_OI = weights_and_squares(x_NIHW, w_OIKK, LARGEST if half else UNCHANGED, transposed=up)
     if half:  # undone by demodulation, as the scale of the weights is
         s_NI = s_NI / torch.linalg.vector_norm(s_NI.detach(), math.inf, 1, keepdim=True)
     if up:
-        y = blur(scaled_conv(x_NIHW, s_NI, w.transpose(0, 1), up=True), padding=1, gain=4.0)
+        y = blur(scaled_conv(x_NIHW, s_NI, w, up=True), padding=1, gain=4.0)
     else:
         y = scaled_conv(x_NIHW, s_NI, w, padding=w.shape[2] // 2)
     return y, demodulation(s_NI, squares_OI)

@@ -12,6 +12,7 @@ from torch import Tensor
 from . import activation, kernels
 from .first_gradient import of_parameters
 from .kernels import UNLIMITED, define
+from .layout import dense, layout_of
 
 NORM_EPSILON = 1e-8
 
@@ -46,7 +47,7 @@ class _PixelNorm(torch.autograd.Function):
     @staticmethod
     def forward(x_NCHW: Tensor, bias_C: Tensor | None, limit: float | None, x_gain: float) -> Tensor:
         limit = UNLIMITED if limit is None else limit
-        return torch.ops.understudy.pixel_norm(x_NCHW.contiguous(), bias_C, limit, x_gain)
+        return torch.ops.understudy.pixel_norm(dense(x_NCHW), bias_C, limit, x_gain)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -60,7 +61,7 @@ class _PixelNorm(torch.autograd.Function):
             return *_plain_gradients(g_NCHW, x_NCHW, bias_C, ctx.limit, ctx.x_gain), None, None
         limit = UNLIMITED if ctx.limit is None else ctx.limit
         gradient, sums_NCP = torch.ops.understudy.pixel_norm_backward(
-            g_NCHW.contiguous(), x_NCHW.contiguous(), bias_C, limit, ctx.x_gain
+            dense(g_NCHW, layout_of(x_NCHW)), dense(x_NCHW), bias_C, limit, ctx.x_gain
         )
         wanted = bias_C is not None and of_parameters()
         return gradient, sums_NCP.sum((0, 2)).to(bias_C.dtype) if wanted else None, None, None
@@ -75,7 +76,7 @@ def _plain_gradients(g_NCHW, x_NCHW: Tensor, bias_C: Tensor | None, limit: float
 
 # ------------------------------------------------------------------------------------------------ kernels
 def _new(x: Tensor, *_) -> Tensor:
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
+    return torch.empty_like(x)
 
 
 def _fused(x: Tensor, *others) -> Tensor:

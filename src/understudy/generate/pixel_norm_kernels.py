@@ -1,19 +1,22 @@
 """The kernels of pixel_norm.py. Imported when the first one runs, as this imports Triton.
 
-A program takes some pixels of one image: sums over channels, then a second look at the channels, which the cache still
-has.
+A program takes some pixels of one image, in either layout: sums over channels, then a second look at the channels,
+which the cache still has.
 """
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from .kernels import SLOPE, rows_of
+from .kernels import SLOPE, sizes
+from .layout import layout_of
 from .pixel_norm import NORM_EPSILON, PIXELS
 
 _SLOPE = tl.constexpr(SLOPE)
 _EPSILON = tl.constexpr(NORM_EPSILON)
 CHANNELS = 16  # of a tile
+CHANNELS_LAST = 32  # where they are neighbours in memory
 
 
 @triton.jit
@@ -33,21 +36,22 @@ def _activated(x_ptr, bias_ptr, at, c, C, inside, limit, x_gain, ACTIVE: tl.cons
 
 @triton.jit
 def _kernel(
-    x_ptr, bias_ptr, y_ptr, C, P, limit, x_gain, ACTIVE: tl.constexpr, CB: tl.constexpr, PB: tl.constexpr
+    x_ptr, bias_ptr, y_ptr, C, P, c_stride, p_stride, limit, x_gain,
+    ACTIVE: tl.constexpr, CB: tl.constexpr, PB: tl.constexpr
 ):  # fmt: skip
     image = tl.program_id(0).to(tl.int64) * C * P
     p = tl.program_id(1) * PB + tl.arange(0, PB)
     squares = tl.zeros((CB, PB), tl.float32)
     for first in range(0, C, CB):
         c = first + tl.arange(0, CB)
-        at = image + c[:, None] * P + p[None, :]
+        at = image + c[:, None] * c_stride + p[None, :] * p_stride
         inside = (c < C)[:, None] & (p < P)[None, :]
         t, _ = _activated(x_ptr, bias_ptr, at, c, C, inside, limit, x_gain, ACTIVE)
         squares += t * t
     r = 1 / tl.sqrt(tl.sum(squares, 0) / C + _EPSILON)
     for first in range(0, C, CB):
         c = first + tl.arange(0, CB)
-        at = image + c[:, None] * P + p[None, :]
+        at = image + c[:, None] * c_stride + p[None, :] * p_stride
         inside = (c < C)[:, None] & (p < P)[None, :]
         t, _ = _activated(x_ptr, bias_ptr, at, c, C, inside, limit, x_gain, ACTIVE)
         tl.store(y_ptr + at, (t * r[None, :]).to(y_ptr.dtype.element_ty), mask=inside)
@@ -55,7 +59,7 @@ def _kernel(
 
 @triton.jit
 def _backward_kernel(
-    g_ptr, x_ptr, bias_ptr, out_ptr, sums_ptr, C, P, limit, x_gain,
+    g_ptr, x_ptr, bias_ptr, out_ptr, sums_ptr, C, P, c_stride, p_stride, limit, x_gain,
     ACTIVE: tl.constexpr, CB: tl.constexpr, PB: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(0).to(tl.int64) * C * P
@@ -64,7 +68,7 @@ def _backward_kernel(
     along = tl.zeros((CB, PB), tl.float32)
     for first in range(0, C, CB):
         c = first + tl.arange(0, CB)
-        at = image + c[:, None] * P + p[None, :]
+        at = image + c[:, None] * c_stride + p[None, :] * p_stride
         inside = (c < C)[:, None] & (p < P)[None, :]
         t, _ = _activated(x_ptr, bias_ptr, at, c, C, inside, limit, x_gain, ACTIVE)
         squares += t * t
@@ -73,7 +77,7 @@ def _backward_kernel(
     pulled = tl.sum(along, 0) / C * r * r
     for first in range(0, C, CB):
         c = first + tl.arange(0, CB)
-        at = image + c[:, None] * P + p[None, :]
+        at = image + c[:, None] * c_stride + p[None, :] * p_stride
         inside = (c < C)[:, None] & (p < P)[None, :]
         t, slope = _activated(x_ptr, bias_ptr, at, c, C, inside, limit, x_gain, ACTIVE)
         g = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
@@ -84,21 +88,21 @@ def _backward_kernel(
             tl.store(sums_ptr + at_sum, tl.sum(tl.where(inside, g, 0.0), 1), mask=c < C)
 
 
-def _grid(x: Tensor) -> tuple[int, int]:
-    return len(x), triton.cdiv(rows_of(x)[2], PIXELS)
+def _launch(x: Tensor) -> tuple[tuple[int, int], tuple[int, ...], dict[str, int]]:
+    """Grid; channels, pixels and their strides; tile."""
+    N, C, P = sizes(x)
+    last = layout_of(x) == torch.channels_last
+    strides = (1, C) if last else (P, 1)
+    return (N, triton.cdiv(P, PIXELS)), (C, P, *strides), {"CB": CHANNELS_LAST if last else CHANNELS, "PB": PIXELS}
 
 
 def pixel_norm(x: Tensor, bias: Tensor | None, limit: float, x_gain: float, y: Tensor) -> Tensor:
-    _, C, P = rows_of(x)
-    active = bias is not None
-    _kernel[_grid(x)](x, bias if active else x, y, C, P, limit, x_gain, ACTIVE=active, CB=CHANNELS, PB=PIXELS)
+    (grid, maps, tile), active = _launch(x), bias is not None
+    _kernel[grid](x, bias if active else x, y, *maps, limit, x_gain, ACTIVE=active, **tile)
     return y
 
 
 def pixel_norm_backward(g, x, bias: Tensor | None, limit: float, x_gain: float, out: Tensor, sums: Tensor):
-    _, C, P = rows_of(x)
-    active = bias is not None
-    _backward_kernel[_grid(x)](
-        g, x, bias if active else x, out, sums, C, P, limit, x_gain, ACTIVE=active, CB=CHANNELS, PB=PIXELS
-    )
+    (grid, maps, tile), active = _launch(x), bias is not None
+    _backward_kernel[grid](g, x, bias if active else x, out, sums, *maps, limit, x_gain, ACTIVE=active, **tile)
     return out, sums

@@ -24,7 +24,7 @@ from .layers import (
 )
 from .minibatch_deviation import append_minibatch_stddev
 from .pixel_norm import normalize_second_moment
-from .precision import Precision
+from .precision import Precision, cast
 
 
 class ToImages(nn.ModuleDict):
@@ -36,10 +36,10 @@ class ToImages(nn.ModuleDict):
     def forward(self, x_NCHW: Tensor, before_NCHW: Tensor | None, phase: Phase, full: torch.dtype) -> Tensor:
         """The image of a resolution, in the type `full`; while it fades in, mixed with that of the layers before
         (figure 2)."""
-        image_NCHW = self[f"r{phase.resolution}"](x_NCHW).to(full)
+        image_NCHW = cast(self[f"r{phase.resolution}"](x_NCHW), full)
         if not phase.old:
             return image_NCHW
-        return image_NCHW.lerp(double(self[f"r{phase.resolution // 2}"](before_NCHW).to(full)), phase.old)
+        return image_NCHW.lerp(double(cast(self[f"r{phase.resolution // 2}"](before_NCHW), full)), phase.old)
 
 
 class FirstBlock(nn.Module):
@@ -87,7 +87,7 @@ class Generator(nn.Module):
     def forward(self, z_NK: Tensor, phase: Phase) -> Tensor:
         x_NCHW, before_NCHW = normalize_second_moment(z_NK), None
         for r in resolutions(phase.resolution):
-            before_NCHW, x_NCHW = x_NCHW, self.blocks[f"b{r}"](x_NCHW.to(self.precision.at(r, z_NK)))
+            before_NCHW, x_NCHW = x_NCHW, self.blocks[f"b{r}"](self.precision.cast(x_NCHW, r, z_NK))
         return self.to_image(x_NCHW, before_NCHW, phase, z_NK.dtype)
 
 
@@ -127,14 +127,14 @@ class Discriminator(nn.Module):
     def forward(self, image_NCHW: Tensor, phase: Phase) -> Tensor:
         x_NCHW = self._seen(image_NCHW, phase.resolution)
         for r in resolutions(phase.resolution)[:0:-1]:
-            x_NCHW = self.blocks[f"b{r}"](x_NCHW.to(self.precision.at(r, image_NCHW)))
+            x_NCHW = self.blocks[f"b{r}"](self.precision.cast(x_NCHW, r, image_NCHW))
             if phase.old and r == phase.resolution:  # as the generator, section 2, figure 2
                 old_NCHW = self._seen(halve(image_NCHW), r // 2)
-                x_NCHW = x_NCHW.to(old_NCHW.dtype).lerp(old_NCHW, phase.old)
-        x_NCHW = x_NCHW.to(image_NCHW.dtype)
+                x_NCHW = cast(x_NCHW, old_NCHW.dtype).lerp(old_NCHW, phase.old)
+        x_NCHW = cast(x_NCHW, image_NCHW.dtype)
         x_NCHW = self.conv(append_minibatch_stddev(x_NCHW, self.group))
         return self.out(leaky(self.dense(x_NCHW.flatten(1)))).squeeze(1)
 
     def _seen(self, image_NCHW: Tensor, resolution: int) -> Tensor:
         """The first maps of an image of a resolution."""
-        return self.from_image[f"r{resolution}"](image_NCHW.to(self.precision.at(resolution, image_NCHW)))
+        return self.from_image[f"r{resolution}"](self.precision.cast(image_NCHW, resolution, image_NCHW))

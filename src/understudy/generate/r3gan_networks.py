@@ -15,7 +15,7 @@ from .activation import activate
 from .convolution import grouped_conv
 from .kernels import SLOPE
 from .layers import downsample, resolutions, upsample
-from .precision import Precision
+from .precision import Precision, cast
 from .prepared import weights_for
 
 LEAKY_GAIN = math.sqrt(2 / (1 + SLOPE**2))  # He et al. 2015: keeps the mean square through a leaky ReLU
@@ -31,7 +31,7 @@ class Conv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs // groups, kernel, kernel) * (gain / math.sqrt(fan_in)))
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        return grouped_conv(x_NCHW, weights_for(x_NCHW.dtype, self.weight, 1.0), self.groups)
+        return grouped_conv(x_NCHW, weights_for(x_NCHW, self.weight, 1.0), self.groups)
 
 
 class ResidualBlock(nn.Module):
@@ -108,8 +108,8 @@ class Generator(Stages):
         for resolution in self.widths:
             if resolution > 4:
                 x_NCHW = self.resize[f"b{resolution}"](x_NCHW)
-            x_NCHW = self.blocks[f"b{resolution}"](x_NCHW.to(self.precision.at(resolution, z_NK)))
-        return self.to_image(x_NCHW).to(z_NK.dtype)
+            x_NCHW = self.blocks[f"b{resolution}"](self.precision.cast(x_NCHW, resolution, z_NK))
+        return cast(self.to_image(x_NCHW), z_NK.dtype)
 
 
 class Discriminator(Stages):
@@ -124,9 +124,9 @@ class Discriminator(Stages):
         self.to_score = nn.Parameter(torch.randn(lowest) / math.sqrt(lowest))
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
-        x_NCHW = self.from_image(image_NCHW.to(self.precision.at(self.size, image_NCHW)))
+        x_NCHW = self.from_image(self.precision.cast(image_NCHW, self.size, image_NCHW))
         for resolution in reversed(self.widths):
-            x_NCHW = self.blocks[f"b{resolution}"](x_NCHW.to(self.precision.at(resolution, image_NCHW)))
+            x_NCHW = self.blocks[f"b{resolution}"](self.precision.cast(x_NCHW, resolution, image_NCHW))
             if resolution > 4:
                 x_NCHW = self.resize[f"b{resolution}"](x_NCHW)
         return (x_NCHW * self.depthwise_CHW).sum((2, 3)) @ self.to_score

@@ -66,7 +66,7 @@ class SynthesisBlock(nn.Module):
         if x_NCHW is None:
             x_NCHW = self.constant_CHW.expand(len(noises[0]), -1, -1, -1)
         else:
-            x_NCHW = x_NCHW.to(self.precision.at(self.resolution, w_2NK))
+            x_NCHW = self.precision.cast(x_NCHW, self.resolution, w_2NK)
             x_NCHW = blur(self.conv0(x_NCHW), padding=1, order=2)
         x_NCHW = self.epilogue0(x_NCHW, w_2NK[0], noises[0])
         return self.epilogue1(self.conv1(x_NCHW), w_2NK[1], noises[1])

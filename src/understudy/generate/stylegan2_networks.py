@@ -23,7 +23,7 @@ from .layers import (
 from .minibatch_deviation import append_minibatch_stddev
 from .modulation import scaled_1x1
 from .pixel_norm import normalize_second_moment
-from .precision import Precision
+from .precision import Precision, cast
 
 
 class Mapping(nn.Sequential):
@@ -115,11 +115,11 @@ class SynthesisBlock(nn.Module):
         noises: Iterator[Tensor | None],
     ):
         ws = iter(ws_NK)
-        dtype = self.precision.at(self.resolution, ws_NK[0])
-        if self.resolution == 4:
-            x_NCHW = self.constant_CHW.to(dtype).expand(len(ws_NK[0]), -1, -1, -1)
+        if self.resolution == 4:  # never in reduced precision
+            x_NCHW = self.constant_CHW.expand(len(ws_NK[0]), -1, -1, -1)
         else:
-            x_NCHW = self.conv0(x_NCHW.to(dtype), next(ws), next(noises))
+            x_NCHW = self.precision.cast(x_NCHW, self.resolution, ws_NK[0])
+            x_NCHW = self.conv0(x_NCHW, next(ws), next(noises))
         x_NCHW = self.conv1(x_NCHW, next(ws), next(noises))
         y_NCHW = self.to_image(x_NCHW, next(ws))  # shares its w with conv0 of the next block
         return x_NCHW, y_NCHW if image_NCHW is None else upsample(image_NCHW) + y_NCHW
@@ -191,8 +191,8 @@ class Discriminator(nn.Module):
         self.out = Dense(maps[-1], 1)
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
-        x_NCHW = self.from_image(image_NCHW.to(self.precision.at(self.size, image_NCHW)))
+        x_NCHW = self.from_image(self.precision.cast(image_NCHW, self.size, image_NCHW))
         for block in self.blocks.values():
-            x_NCHW = block(x_NCHW.to(self.precision.at(block.resolution, image_NCHW)))
-        x_NCHW = self.conv(append_minibatch_stddev(x_NCHW.to(image_NCHW.dtype), self.group))
+            x_NCHW = block(self.precision.cast(x_NCHW, block.resolution, image_NCHW))
+        x_NCHW = self.conv(append_minibatch_stddev(cast(x_NCHW, image_NCHW.dtype), self.group))
         return self.out(self.dense(x_NCHW.flatten(1))).squeeze(1)

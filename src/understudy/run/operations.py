@@ -7,9 +7,11 @@ is no GPU. The rules are simple, the same for every model, and a real GPU does a
 - A kernel reads each of its inputs once and writes each of its outputs once. What is expanded counts as what is stored.
 - A backward convolution is one operation of two kernels at least, and counts as one.
 - Operations of our own (`understudy::`) are one Triton kernel each: on the meta device the networks take the path of a
-  GPU.
+  GPU. Those that sum over maps with channels last start a second one, for sums of chunks, which is small.
 - A norm is one kernel, too, that reads its maps once, PyTorch's or our own. Both start a few and look at the maps
   twice, for sums and for values; what is not in the cache the second time is read again.
+- A kernel that reads or writes maps of 16 bits in two layouts, planes and channels last, turns maps: so do a copy from
+  one to the other, and a convolution, inside, of maps and weights in different ones. A change of type may turn them.
 - An optimizer's step is one kernel that reads parameters, gradients and moments, and writes parameters and moments.
 """
 
@@ -21,11 +23,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addmm_", "baddbmm_", "convolution", "convolution_backward"}
 NO_KERNEL = {"empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "_unsafe_view", "lift_fresh"}
 MADE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}  # of tensors that they don't read
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+OF_WEIGHTS = {"prepare", "prepare_backward", "shifts"}  # write them in the layout of the maps
 ONLY_WRITTEN = {"copy_", "fill_", "zero_", "normal_", "uniform_", "random_"}  # what they write they don't read
 
 
@@ -36,11 +40,13 @@ class Operations:
     kernels: float = 0
     bytes: Counter = field(default_factory=Counter)
     peak_bytes: int = 0  # of tensors that were made meanwhile, at once
+    turning: float = 0  # kernels that turn maps of 16 bits
     by_name: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))  # kernels, bytes
 
     def add(self, other: "Operations", weight: float = 1) -> None:
         """What `other` did, `weight` times an iteration."""
         self.kernels += weight * other.kernels
+        self.turning += weight * other.turning
         self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
         for kind, count in other.bytes.items():
             self.bytes[kind] += weight * count
@@ -61,10 +67,13 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
+        if _name(function) in ("convolution", "convolution_backward"):
+            result = _as_on_a_gpu(result, args[:3])
         moved = bytes_moved(function, args, kwargs or {}, result)
         if moved is not None:
             name = _name(function)
             self.seen.note(name, _kind(function, name, args), moved)
+            self.seen.turning += turns_maps(name, [args, kwargs or {}, result])
         for tensor in _tensors(result):
             self._follow(tensor)
         return result
@@ -109,6 +118,30 @@ def bytes_moved(function, args, kwargs, result) -> int | None:
     if _is_view(function) or name in NO_KERNEL:
         return None
     return _moved(function, name, args, kwargs, result)
+
+
+def _as_on_a_gpu(result, read):
+    """What a convolution, or its gradient, gives, in the layout that cuDNN gives it, channels last if anything is that
+    it reads; the meta device forgets this in a transposed one."""
+    if not any(t.ndim == 4 and _layout(t) == torch.channels_last for t in _tensors(read)):
+        return result
+    last = torch.channels_last
+    return tree_map(lambda t: t.contiguous(memory_format=last) if isinstance(t, Tensor) and t.ndim == 4 else t, result)
+
+
+def turns_maps(name: str, values) -> bool:
+    """Whether the maps of 16 bits that an operation reads and writes are in two layouts; of a convolution, also if its
+    weights are in another one or something lies in neither. Weights alone do not count, as they are small."""
+    maps = [t for t in _tensors(values) if t.ndim == 4 and t.element_size() == 2 and 0 not in t.stride()]
+    layouts = {_layout(t) for t in maps}
+    odd = name.startswith("convolution") and "neither" in layouts
+    return name not in OF_WEIGHTS and (odd or layouts >= set(LAYOUTS))
+
+
+def _layout(t: Tensor) -> torch.memory_format | str:
+    """Both where a shape makes them the same."""
+    found = [layout for layout in LAYOUTS if t.is_contiguous(memory_format=layout)]
+    return "both" if len(found) == 2 else found[0] if found else "neither"
 
 
 def _name(function) -> str:
