@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from understudy.files.atomic import hash_of
 
 from .aligned_text import HOUR, NOTHING, duration, kwh, number, short, size, table, unit_of
-from .costs import Cost
+from .costs import Cost, is_known
 from .gpus import SHARE_RANGE
 from .totals import Forecast, Row
 
@@ -55,6 +55,8 @@ class _Page:
         done = f", {f.total.done} of them done" if f.total.done else ""
         lines.append(f"{f.total.jobs} jobs{done}: target {f.target} of {config_name}.")
         lines += self._how_known()
+        if f.unknown:
+            lines.append(f"NOT COUNTED: {f.unknown} jobs whose speed is not known, as that of nnU-Net's trainings.")
         needed = f.left.bytes + f.running_bytes * bool(left)
         if free_bytes is not None and free_bytes < needed:
             lines.append(f"NOT ENOUGH DISK: {size(free_bytes)} are free here, about {size(needed)} more are needed.")
@@ -186,7 +188,11 @@ def as_dict(f: Forecast) -> dict:
             for model, speed in f.study.speeds.items()
         },
         "actual_over_forecast": f.rates,
-        "jobs": {str(job): [cost.device_seconds / HOUR, cost.cpu_seconds / HOUR] for job, cost in f.each.items()},
+        "jobs": {
+            str(job): [cost.device_seconds / HOUR, cost.cpu_seconds / HOUR]
+            for job, cost in f.each.items()
+            if is_known(job, f.study)
+        },
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from understudy.run.taken_so_far import Actual
 
-from .costs import Cost, Study, checkpoint_bytes, cost_of
+from .costs import Cost, Study, checkpoint_bytes, cost_of, is_known
 from .jobs import Job
 
 ALL_GPUS = (1, 2, 4, 8, 16, 32, 64)
@@ -40,6 +40,7 @@ class Forecast:
     rates: dict[str, float]  # "rule model" -> actual / forecast
     study: Study
     gpus: int  # that were asked about
+    unknown: int  # jobs that no seconds of a device are counted of
 
     @property
     def device(self) -> str:
@@ -80,6 +81,7 @@ def forecast(planned: Sequence[Job], study: Study, actual: Mapping[Job, Actual],
         rates=rates,
         study=study,
         gpus=gpus,
+        unknown=sum(not is_known(job, study) for job in planned),
     )
 
 
