@@ -379,9 +379,12 @@ def test_trainings_whose_speed_nobody_knows_are_counted_as_such():
     wildcards = {**one("train_segmenter", "real").wildcards, "segmenter": "nnunet"}
     unknown = Job("train_nnunet", wildcards, outputs=("scores.csv",), gpu=True, threads=8, reason="it is new")
     without, told = (forecast([*more, *PLANNED], study_of(), {}, 8) for more in ([], [unknown]))
-    assert told.total.cost == without.total.cost and told.unknown == 1 and without.unknown == 0
+    assert told.total.cost == without.total.cost and told.total.unknown == 1 and without.total.unknown == 0
     assert "NOT COUNTED: 1 jobs whose speed is not known" in text_of(told, "c.yaml")
-    assert "NOT COUNTED" not in text_of(without, "c.yaml")
+    (row,) = re.findall("^train_nnunet .*$", text_of(told, "c.yaml"), re.MULTILINE)
+    assert row.split() == ["train_nnunet", "1", "0", "not", "known", "0", "0"]
+    assert re.search(r"^in all .* > \d", text_of(told, "c.yaml"), re.MULTILINE)
+    assert "NOT COUNTED" not in text_of(without, "c.yaml") and " > " not in text_of(without, "c.yaml")
     assert as_dict(told)["jobs"].keys() == as_dict(without)["jobs"].keys()
 
 
