@@ -44,8 +44,9 @@ from snakemake.exceptions import WorkflowError
 from understudy.config.study import REHEARSAL, complete, load_yaml
 from understudy.files.atomic import canonical_json
 from understudy.study.experiment_registry import experiments
-from understudy.study.grid import accepted, all_training_sets, ensembles, grid, models
-from understudy.study.grid import sampled, settings, sites_met, sources
+from understudy.study.grid import NNUNET, accepted, all_training_sets, ensembles, grid
+from understudy.study.grid import models, sampled, settings, sites_met, sources
+from understudy.study.grid import timed_models
 from understudy.study.looks import after_looks, external_after_looks, look_file
 from understudy.study.looks import audit_files, looks_of, made_sources, primary_settings
 from understudy.study.release_files import salt_file

@@ -20,7 +20,7 @@ rule measure_speed:
     benchmark:
         in_benchmarks("measure_speed/{model}.tsv")
     wildcard_constraints:
-        model=one_of(MODELS),
+        model=one_of(timed_models(config)),
     conda:
         "../envs/forecast.yaml"
     threads: 8
@@ -42,7 +42,7 @@ rule measure_speed:
 
 rule calibrate:
     input:
-        expand(SPEED, model=MODELS),
+        expand(SPEED, model=timed_models(config)),
 
 
 def gpus_per_job(wildcards):

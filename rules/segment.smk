@@ -94,6 +94,8 @@ rule train_segmenter:
         in_logs(f"{JOB}.log"),
     benchmark:
         in_benchmarks(f"{JOB}.tsv")
+    wildcard_constraints:
+        segmenter=one_of(name for name in config["segmenters"] if name != NNUNET),
     conda:
         "../envs/segment.yaml"
     threads: 8

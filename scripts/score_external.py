@@ -5,7 +5,7 @@ from pathlib import Path
 
 from understudy.evaluate.scoring import add_scoring_arguments, score_predictions
 from understudy.run import command_line, machine
-from understudy.segment.publish import load_to_score, predicted_volumes
+from understudy.segment.publish import load_to_score, predicted_volumes, predicting
 from understudy.stack import Stack
 from understudy.stack.labels import label_names
 from understudy.stack.lineage import check_trained_network
@@ -24,7 +24,7 @@ def main() -> None:
         device, test = machine.use_device(a.device, a.threads), Stack.open(a.test)
         network, about = load_to_score(a.weights, device)
         check_trained_network(a.weights, about, test)
-        predicted = predicted_volumes(network, test, a.slices, device, about["options"])
+        predicted = predicted_volumes(predicting(network, device, about["options"]), test, a.slices)
         labels = label_names(test.meta["labels"])
         score_predictions(a, predicted, labels, a.scores, a.repeat, about.get("failure") or "")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from understudy.evaluate.scoring import add_scoring_arguments, score_predictions
 from understudy.run import command_line, machine
 from understudy.segment.network_ensemble import load_ensemble
-from understudy.segment.publish import predicted_volumes
+from understudy.segment.publish import predicted_volumes, predicting
 from understudy.stack import Stack
 from understudy.stack.labels import label_names
 
@@ -24,7 +24,7 @@ def main() -> None:
         machine.require_gpus(a)
         device, test = machine.use_device(a.device, a.threads), Stack.open(a.test)
         network, options, failure = load_ensemble(a.weights, test, device)
-        predicted = predicted_volumes(network, test, a.slices, device, options)
+        predicted = predicted_volumes(predicting(network, device, options), test, a.slices)
         score_predictions(a, predicted, label_names(test.meta["labels"]), a.scores, ALL, failure)
 
 

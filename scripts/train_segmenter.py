@@ -30,17 +30,18 @@ from understudy.segment.publish import (
     failure_of,
     load_segmenter,
     predicted_volumes,
+    predicting,
     publish_failure,
     publish_weights,
     write_example,
     write_history,
 )
 from understudy.segment.segmenter_training import SegmenterTrainee
-from understudy.segment.training_images import TrainingSet, load_training_set
+from understudy.segment.training_images import TrainingSet, failed_generator, load_training_set, open_parts
 from understudy.stack import Stack
 from understudy.stack.labels import label_names
 from understudy.stack.lineage import check_training_stacks
-from understudy.study.sources import REAL, parts
+from understudy.study.sources import REAL
 
 
 def arguments() -> argparse.Namespace:
@@ -82,8 +83,7 @@ def identity(a: argparse.Namespace, stacks: dict[str, Stack], place: int) -> dic
 
 def opened(a: argparse.Namespace) -> tuple[dict[str, Stack], Stack]:
     """(the stack of each part of the training set, that of the test subjects)"""
-    named = zip(parts(a.training_set), a.stacks, strict=True)
-    return {part: Stack.open(path) for part, path in named}, Stack.open(a.test)
+    return open_parts(a.training_set, a.stacks), Stack.open(a.test)
 
 
 def loaded(a: argparse.Namespace, stacks: dict[str, Stack], device) -> TrainingSet:
@@ -103,8 +103,9 @@ def loaded(a: argparse.Namespace, stacks: dict[str, Stack], device) -> TrainingS
 def score(a: argparse.Namespace, place: int, network: torch.nn.Module, failure: str, test: Stack, device) -> None:
     """Predicts the test volumes and writes their scores; the scores come last, as they are what says that a training is
     done. `failure`: why it failed; empty where it did not."""
-    write_example(network, test, a.example[place], device, a.options)
-    predicted = predicted_volumes(network, test, a.slices, device, a.options)
+    predict = predicting(network, device, a.options)
+    write_example(predict, test, a.example[place])
+    predicted = predicted_volumes(predict, test, a.slices)
     labels = label_names(test.meta["labels"])
     score_predictions(a, predicted, labels, a.scores[place], a.repeats[place], failure)
 
@@ -171,12 +172,6 @@ def record_failure(a: argparse.Namespace, place: int, failure: str, device) -> s
     write_history([], a.history[place])
     score(a, place, network, failure, test, device)
     return "finished"
-
-
-def failed_generator(stacks: dict[str, Stack]) -> str:
-    """Why nothing can be learned from a part of the training set; empty where all of it can."""
-    failed = {part: stack.meta["source"].get("failure") for part, stack in stacks.items()}
-    return "; ".join(f"the training of its generator {part} failed ({why})" for part, why in failed.items() if why)
 
 
 def run_of(a: argparse.Namespace, place: int, config: dict) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.markers import Marker
 
+from understudy.config.segmenters.nnunet import PACKAGE
 from understudy.run import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,8 +26,11 @@ NEEDS = {
     "audit": [*CORE, "jinja2", "markupsafe", "matplotlib", "pandas", "safetensors", "scipy", "tabulate", "torch"],
     "report": [*CORE, "jinja2", "markupsafe", "matplotlib", "pandas", "scipy", "tabulate"],
     "release": [*CORE, "jinja2", "markupsafe", "pandas", "safetensors", "scipy", "torch"],
+    "nnunet": [*CORE, "nnunetv2", "pandas", "safetensors", "scipy", "torch"],
     "reader": [*CORE, "matplotlib", "pandas", "scipy", "tabulate"],
 }
+# no part of the lock, as it brings some fifty packages along; conda's pip finds them
+UNLOCKED = dict([PACKAGE.split("==")])
 NATIVE = dict.fromkeys(["segment", "evaluate", "forecast"], ["glib", "libgl"])  # of conda
 
 
@@ -34,7 +38,7 @@ def pins(lock: str) -> dict[str, str]:
     """{package: version} of a lock for this Python on Linux."""
     machine = {"python_full_version": f"{PYTHON}.0", "sys_platform": "linux", "platform_machine": "x86_64"}
     found = re.findall(r"^([\w.-]+)==(\S+) ; (.*?) \\$", lock, re.MULTILINE)
-    return {name: version for name, version, marker in found if Marker(marker).evaluate(machine)}
+    return UNLOCKED | {name: version for name, version, marker in found if Marker(marker).evaluate(machine)}
 
 
 def environment(stage: str, pinned: dict[str, str]) -> str:

@@ -222,6 +222,41 @@ def test_experiments_that_cannot_work_are_one_line(experiments, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluation": {"calibration": True}}, "evaluation.calibration: found true with the segmenter nnunet; allow"),
+        ({"evaluation": {"network_ensembles": True}}, "evaluation.network_ensembles: found true with the segmenter nn"),
+        ({"evaluation": {"external": ["made"]}}, "evaluation.external: found datasets with the segmenter nnunet; allo"),
+        (
+            {"evaluation": {"fidelity": {"spaces": ["segmenter"], "segmenter": "nnunet"}}},
+            "evaluation.fidelity.segmenter: found nnunet, whose features are not known; allowed: another",
+        ),
+        (
+            {"experiments": {"few_subjects": {"generators": ["stylegan2"]}}},
+            "experiments.few_subjects.kinds: found fine-tuned with the segmenter nnunet; allowed: other kinds",
+        ),
+        ({"segmenters": {"nnunet": {"samples": 9}}}, "segmenters.nnunet: found unknown key `samples`; allowed: epochs"),
+    ],
+)  # fmt: skip
+def test_what_nnunet_cannot_is_one_line(changes, message):
+    config = copy.deepcopy(SMALL) | {"segmenters": {"unet": {}, "nnunet": {}}}
+    for part, values in changes.items():
+        config[part] = {**config.get(part, {}), **values}
+    config["experiments"] = {**config.get("experiments", {}), "keep_weights": True}
+    with pytest.raises(ValueError, match="^config, ") as error:
+        complete(config)
+    assert message in str(error.value)
+
+
+def test_an_experiment_of_another_segmenter_leaves_nnunet_out():
+    few = {"generators": ["stylegan2"], "segmenters": ["unet"]}
+    config = copy.deepcopy(SMALL) | {"segmenters": {"unet": {}, "nnunet": {}}}
+    config["experiments"] = {**config.get("experiments", {}), "keep_weights": True, "few_subjects": few}
+    own = complete(config)["segmenters"]["nnunet"]
+    assert own == {"epochs": 1000, "iterations_per_epoch": 250, "validation_fraction": 0.2, "collapse": "fail"}
+
+
 def test_an_experiment_without_generators_is_not_made_and_asks_for_nothing():
     config = with_value("experiments", {"few_subjects": {"subjects": [2]}}) | {"segmenters": {"unet": {}}}
     assert complete(config)["experiments"]["few_subjects"]["generators"] == []

@@ -374,6 +374,20 @@ def test_json_has_the_same_numbers():
     assert plain["wall_hours_by_gpus"]["8"] == pytest.approx(told.wall[8] / 3600)
 
 
+def test_trainings_whose_speed_nobody_knows_are_counted_as_such():
+    """nnU-Net's: no hours of a device, no hours for a dry run to show, and a line that says so."""
+    wildcards = {**one("train_segmenter", "real").wildcards, "segmenter": "nnunet"}
+    unknown = Job("train_nnunet", wildcards, outputs=("scores.csv",), gpu=True, threads=8, reason="it is new")
+    without, told = (forecast([*more, *PLANNED], study_of(), {}, 8) for more in ([], [unknown]))
+    assert told.total.cost == without.total.cost and told.total.unknown == 1 and without.total.unknown == 0
+    assert "NOT COUNTED: 1 jobs whose speed is not known" in text_of(told, "c.yaml")
+    (row,) = re.findall("^train_nnunet .*$", text_of(told, "c.yaml"), re.MULTILINE)
+    assert row.split() == ["train_nnunet", "1", "0", "not", "known", "0", "0"]
+    assert re.search(r"^in all .* > \d", text_of(told, "c.yaml"), re.MULTILINE)
+    assert "NOT COUNTED" not in text_of(without, "c.yaml") and " > " not in text_of(without, "c.yaml")
+    assert as_dict(told)["jobs"].keys() == as_dict(without)["jobs"].keys()
+
+
 # ------------------------------------------------------------------------------------------------ beside actual
 def test_forecast_beside_actual():
     """The generator is finished and took twice as long; one training is half done, at half the forecast."""

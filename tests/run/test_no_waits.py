@@ -14,7 +14,7 @@ from made import LEVELS
 from tiny_generators import BATCH, SIZE, TINY, generator_of
 from waits import waits_of, watched
 
-from understudy.config.segmenters import NAMES as SEGMENTERS
+from understudy.config.segmenters import BUILT as SEGMENTERS
 from understudy.config.study import complete
 from understudy.generate import build
 from understudy.generate.annotation_channel import Coding

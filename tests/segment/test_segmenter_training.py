@@ -16,6 +16,7 @@ from understudy.segment.publish import (
     example_place,
     load_segmenter,
     predicted_volumes,
+    predicting,
     publish_weights,
     write_example,
     write_history,
@@ -228,18 +229,18 @@ def test_validation_dice_is_the_3d_dice_per_subject(path):
 def test_predictions_cover_included_slices_or_all(path, tmp_path):
     subjects = {"a": {"identity": "i", "spacing_mm": [3.0, 1.0, 1.0], "included": [1, 3]}}
     test = make_stack(tmp_path / "test.zip", ["a"], 5, subjects=subjects)
-    network = trainee(path).network
-    ((subject, predicted, reference, spacing_mm),) = predicted_volumes(network, test, "included", "cpu", options())
+    predict = predicting(trainee(path).network, "cpu", options())
+    ((subject, predicted, reference, spacing_mm),) = predicted_volumes(predict, test, "included")
     assert (subject, predicted.shape, spacing_mm) == ("a", (2, 16, 16), (3.0, 1.0, 1.0))
     np.testing.assert_array_equal(reference, classes_of_grey(test.read([1, 3])[:, -1], LEVELS))
-    ((_, predicted_all, _, _),) = predicted_volumes(network, test, "all", "cpu", options())
+    ((_, predicted_all, _, _),) = predicted_volumes(predict, test, "all")
     assert predicted_all.shape == (5, 16, 16)
     np.testing.assert_array_equal(predicted_all[[1, 3]], predicted)
 
 
 def test_the_example_shows_image_reference_and_prediction(path, tmp_path):
     test = make_stack(tmp_path / "test.zip", ["a", "b"], 3)
-    write_example(trainee(path).network, test, tmp_path / "e.png", "cpu", options())
+    write_example(predicting(trainee(path).network, "cpu", options()), test, tmp_path / "e.png")
     picture = cv2.imread(str(tmp_path / "e.png"), cv2.IMREAD_UNCHANGED)
     x_CHW = test[example_place(test)]
     np.testing.assert_array_equal(picture[:32].reshape(2, 16, 16), x_CHW[[-2, -1]])

@@ -39,6 +39,7 @@ TRAINERS = (
     "train_generator",
     "sample_generator",
     "train_segmenter",
+    "train_nnunet",
     *SCORERS,
     "score_fidelity",
     "measure_speed",

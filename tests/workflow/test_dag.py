@@ -53,6 +53,23 @@ def test_a_config_on_the_command_line_replaces_the_default(project):
     assert project.planned("--configfile", "config/tiny.yaml")["train_segmenter"] == 16
 
 
+def test_nnunet_is_trained_by_its_own_rule_and_counted_by_no_speed(project):
+    """Beside the U-Net, as often; and alone, without a speed to measure."""
+    own = TINY.replace("segmenters:", "segmenters:\n  nnunet: {epochs: 1, iterations_per_epoch: 2}")
+    project.write("config/nnunet.yaml", own)
+    planned = project.planned("--configfile", "config/nnunet.yaml")
+    assert planned["train_nnunet"] == planned["train_segmenter"] == 16 and planned["make_tables"] == 1
+    assert project.planned("calibrate", "--configfile", "config/nnunet.yaml")["measure_speed"] == 3
+    said = project.made("-n", "-p", "results/made/segmenters/nnunet/real/plain/repeat2/scores.csv", "--configfile",
+                        "config/nnunet.yaml")  # fmt: skip
+    (command,) = [line for line in said.splitlines() if "scripts/train_nnunet.py" in line]
+    assert '"iterations_per_epoch":2' in command and "--repeat 2" in command and "--images 20000" in command
+    assert "--keep" not in command
+    project.write("config/kept.yaml", own.replace("repeats: 2", "repeats: 2, keep_weights: true, share_job: true"))
+    planned = project.planned("segmenters", "--configfile", "config/kept.yaml")
+    assert planned["train_nnunet"] == 16 and planned["train_segmenter"] == 8
+
+
 def test_samples_wait_for_training_images_where_a_guard_keeps_apart_from_them(project):
     flows = "  rectified_flow: {guard: 1, multipliers: [1]}\n  diffusion: {multipliers: [1]}\nsamples:"
     project.write("config/guard.yaml", TINY.replace("samples:", flows, 1))
@@ -146,6 +163,7 @@ def test_every_rule_says_what_it_needs(name):
     assert "mem_mb=" in block and "runtime=" in block
     on_gpu = {"train_generator", "sample_generator", "train_segmenter", "score_fidelity", "measure_speed"}
     on_gpu |= {
+        "train_nnunet",
         "score_calibration",
         "score_external",
         "score_network_ensemble",

@@ -19,7 +19,7 @@ from understudy.config.study import complete, load_yaml
 from understudy.evaluate.scores import score_volume, write_scores
 from understudy.files.salt import drawn_salt
 from understudy.generate.weights import describe, publish_weights, seeded_build
-from understudy.segment.publish import predicted_volumes, write_history
+from understudy.segment.publish import predicted_volumes, predicting, write_history
 from understudy.segment.publish import publish_weights as publish_segmenter
 from understudy.segment.segmenter_training import SegmenterTrainee
 from understudy.segment.training_images import load_training_set
@@ -70,9 +70,10 @@ def results(tmp_path, monkeypatch):
     publish_segmenter(trainee, path, about)
     write_history(trainee.history, path.with_name("history.csv"))
     keys = {"dataset": "phantom", "segmenter": "unet", "training_set": "real", "augmentation": "plain", "repeat": 1}
+    predict = predicting(trainee.network, "cpu", options)
     rows = [
         {**keys, "subject": subject, **score, "failure": ""}
-        for subject, *volumes, spacing_mm in predicted_volumes(trainee.network, test, "all", "cpu", options)
+        for subject, *volumes, spacing_mm in predicted_volumes(predict, test, "all")
         for score in score_volume(*volumes, list(LEVELS), spacing_mm)
     ]
     write_scores(path.with_name("scores.csv"), rows)

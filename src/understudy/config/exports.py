@@ -9,7 +9,7 @@ class Exports(Block):
     images: Whole = key(
         20000,
         "largest number of images of a training set, each a file for every modality and one for the annotation; of "
-        "more, some are drawn by lot",
+        "more, some are drawn by lot. Also for the segmenter nnunet",
     )
     folds: int = key(
         5,

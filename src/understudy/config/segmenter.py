@@ -100,24 +100,29 @@ class HalfAugmented(Augmentation):
     gamma_keeps_moments: KeepsMoments = False
 
 
-class Segmenter(Block):
-    """How a network is trained. Keys that build the network have use=NETWORK."""
+class Validated(Block):
+    """What all have, also nnU-Net: what validates, and when a training has failed."""
 
-    epoch_samples: int = key(80000, "images between validations", ge=1)
-    momentum: Number = key(0.99, "of sgd", ge=0, lt=1)
-    adam_betas: Range = key([0.9, 0.999], "decays of the two moments of adamw")
+    validation_fraction: Number = key(0.2, "held-out share of the subjects (real) or images (synthetic)", gt=0, lt=1)
     collapse: Literal["fail", "keep"] = key(
         "fail",
         "whether a training that finds no pixel of any label in any validation has failed; keep: it counts as an "
         "ordinary training, as controls do. Its scores count either way",
     )
+
+
+class Segmenter(Validated):
+    """How a network is trained. Keys that build the network have use=NETWORK."""
+
+    epoch_samples: int = key(80000, "images between validations", ge=1)
+    momentum: Number = key(0.99, "of sgd", ge=0, lt=1)
+    adam_betas: Range = key([0.9, 0.999], "decays of the two moments of adamw")
     patience: int | None = key(
         None,
         "epochs without a better validation after which the training ends; null: train on all samples",
         ge=1,
         remark="epochs; ends early",
     )
-    validation_fraction: Number = key(0.2, "held-out share of the subjects (real) or images (synthetic)", gt=0, lt=1)
     validation_samples: int = key(20000, "largest number of synthetic images per validation", ge=1)
     precision: Literal["fp32", "bf16"] = key(
         "bf16", "of the forward pass on a GPU (V100: fp32, it has no bf16); a CPU uses fp32"

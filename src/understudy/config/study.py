@@ -12,7 +12,19 @@ from pydantic import Field
 
 from understudy.files.outside import json_value
 
-from . import audit, datasets, evaluation, experiments, images, imports, models, paths, reader_study, release
+from . import (
+    audit,
+    datasets,
+    evaluation,
+    experiments,
+    images,
+    imports,
+    models,
+    nnunet_limits,
+    paths,
+    reader_study,
+    release,
+)
 from .audit import Audit
 from .config_file import dates_as_text, invisible_texts, unbounded
 from .config_file import load_yaml as load_yaml  # part of this module for its readers
@@ -31,7 +43,7 @@ from .tracking import Tracking
 REHEARSAL = (
     "This is a rehearsal, and no result: small images, small networks and few repeats, to see that everything runs."
 )
-RULES = (images, datasets, experiments, audit, evaluation, release, reader_study, imports)
+RULES = (images, datasets, experiments, audit, evaluation, release, reader_study, imports, nnunet_limits)
 
 
 class Samples(Block):
@@ -87,8 +99,8 @@ class Study(Block):
     samples: Samples = section(Samples, "synthetic images")
     segmenters: Annotated[dict[Folder, dict[str, object]], Field(min_length=1)] = key(
         {"unet": {}, "swin": {}},
-        "networks to train on each training set, by name: unet, swin, dynunet, or any other name for a network of "
-        "MMSegmentation, described by its `model`",
+        "networks to train on each training set, by name: unet, swin, dynunet, nnunet for nnU-Net itself "
+        "(docs/nnunet.md), or any other name for a network of MMSegmentation, described by its `model`",
     )
     experiments: Experiments = section(Experiments, "the grid of trainings, for each dataset and segmenter")
     audit: Audit = section(Audit, "are synthetic images copies of training images (docs/audit.md)")

@@ -22,7 +22,7 @@ from understudy.forecast.totals import forecast
 from understudy.report.power_table import planned, sentences
 from understudy.run.command_line import named_os_errors
 from understudy.run.taken_so_far import read_actual
-from understudy.study.grid import models, primary_sets
+from understudy.study.grid import models, primary_sets, timed_models
 from understudy.study.looks import looks_of
 
 SNAKEFILE = Path(__file__).resolve().parents[3] / "Snakefile"  # of a checkout; a wheel has none
@@ -71,7 +71,7 @@ def _speeds_of(config: dict, used: set, demands: dict, gpu: str | None, share: f
     """Speed of every model that a job needs, and remarks on measurements that could not be."""
     images, speeds, remarks = config["images"], {}, []
     shape = {"channels": len(images["channels"]), "labels": len(images["labels"]), "size": images["size"]}
-    for model, options in models(config).items():
+    for model, options in timed_models(config).items():
         if model not in used:
             continue
         path = Path(config["results"]) / "speed" / f"{model}.json"

@@ -90,8 +90,15 @@ def speedup(gpus: int) -> float:
     return gpus**0.94
 
 
+def is_known(job: Job, study: Study) -> bool:
+    """Whether it can be said how long a job takes: not of nnU-Net's trainings."""
+    return not job.gpu or job.model(study.config) in study.speeds
+
+
 def cost_of(job: Job, study: Study) -> Cost:
-    """A target costs nothing."""
+    """A target costs nothing; on devices, neither does a job whose speed is not known."""
+    if not is_known(job, study):
+        return _on_cores(job, study)
     trainings = {"train_generator": _train_generator, "train_segmenter": _train_segmenter}
     return trainings.get(job.rule, _work_on_images)(job, study) + _on_cores(job, study)
 
@@ -224,8 +231,9 @@ def _space_seconds(job: Job, study: Study) -> float:
     """Of one image, at the pace at which the job's generator samples."""
     model, config = job.model(study.config), study.config
     name = config["evaluation"]["fidelity"]["segmenter"] or next(iter(config["segmenters"]))
-    own = next(demand.inference_flops for model, demand in study.demands.items() if f"segmenters/{name}/" in model)
-    flops = sum(channels * {**SPACE_FLOPS, "segmenter": own}[space] for space, channels in _spaces(study))
+    of_models = {model.split("/")[1]: demand.inference_flops for model, demand in study.demands.items()}
+    known = {**SPACE_FLOPS, "segmenter": of_models.get(name, 0.0)}  # not of nnU-Net, whose weights are no such space
+    flops = sum(channels * known[space] for space, channels in _spaces(study))
     return flops * study.speeds[model].inference / (1000 * study.demands[model].inference_flops)
 
 

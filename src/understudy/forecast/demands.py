@@ -12,6 +12,7 @@ from understudy.generate.generator_flops import demand as generator_demand
 from understudy.run.checkpoint import KEEP as KEEP  # part of this module for its readers
 from understudy.run.demand import Demand
 from understudy.segment.segmenter_flops import demand as segmenter_demand
+from understudy.study.grid import NNUNET
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def counted(config: dict, workers: int) -> Iterator[Counting]:
         segmenters = {  # first: the import of MMSegmentation is the longest piece
             name: pool.submit(segmenter_demand, name, channels - 1, classes, size, options)
             for name, options in config["segmenters"].items()
+            if name != NNUNET
         }
         generators = {
             name: pool.submit(generator_demand, name, channels, size, options, classes - 1)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from understudy.study.grid import branch_of, models, run_folder
+from understudy.study.grid import branch_of, run_folder, timed_models
 from understudy.study.sources import Source
 
 PROGRAM = "understudy.forecast.dry_run"
@@ -43,11 +43,12 @@ class Job:
 
     def model(self, config: Mapping) -> str:
         """What its speed is known by: that of the segmenter that it trains, that of the generator whose images it works
-        on, else (a control's images, all images of a data set) that of the first model."""
-        w, known = self.wildcards, list(models(config))
+        on, else (a control's images, all images of a data set) that of the first model with a speed."""
+        w, known = self.wildcards, timed_models(config)
+        if "segmenter" in w:
+            return f"segmenters/{w['segmenter']}/{w['augmentation']}"
         named = f"generators/{Source.of(w['generator']).base}" if "generator" in w else ""
-        named = f"segmenters/{w['segmenter']}/{w['augmentation']}" if "segmenter" in w else named
-        return named if named in known else known[0]
+        return named if named in known else next(iter(known), "")
 
     def run(self, config: Mapping) -> str | None:
         """Folder of its run directories; none where it has none, or trains several."""

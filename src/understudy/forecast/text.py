@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from understudy.files.atomic import hash_of
 
 from .aligned_text import HOUR, NOTHING, duration, kwh, number, short, size, table, unit_of
-from .costs import Cost
+from .costs import Cost, is_known
 from .gpus import SHARE_RANGE
 from .totals import Forecast, Row
+
+UNKNOWN = "not known"
 
 
 def text_of(forecast: Forecast, config_name: str, free_bytes: float | None = None, remarks: Iterable[str] = ()) -> str:
@@ -42,6 +44,12 @@ class _Page:
     def time(self, seconds: float) -> str:
         return number(seconds / self.length)
 
+    def device_time(self, row: Row, jobs: int = 1) -> str:
+        """Of a row, for each of so many jobs; with a mark where something of it is not known."""
+        if row.unknown == row.jobs:
+            return UNKNOWN
+        return "> " * bool(row.unknown) + self.time(row.cost.device_seconds / jobs)
+
     def answer(self, config_name: str, free_bytes: float | None) -> str:
         f, cost, left = self.f, self.f.total.cost, self.f.total.jobs - self.f.total.done
         spent = f"{self.time(cost.device_seconds)} {self.device}-{self.unit}"
@@ -55,6 +63,8 @@ class _Page:
         done = f", {f.total.done} of them done" if f.total.done else ""
         lines.append(f"{f.total.jobs} jobs{done}: target {f.target} of {config_name}.")
         lines += self._how_known()
+        if unknown := f.total.unknown:
+            lines.append(f"NOT COUNTED: {unknown} jobs whose speed is not known, as that of nnU-Net's trainings.")
         needed = f.left.bytes + f.running_bytes * bool(left)
         if free_bytes is not None and free_bytes < needed:
             lines.append(f"NOT ENOUGH DISK: {size(free_bytes)} are free here, about {size(needed)} more are needed.")
@@ -92,7 +102,7 @@ class _Page:
 
     def _cells(self, row: Row) -> list[str]:
         cost = row.cost
-        times = [self.time(cost.device_seconds), self.time(cost.cpu_seconds)]
+        times = [self.device_time(row), self.time(cost.cpu_seconds)]
         return [row.name, str(row.jobs), str(row.done), *times, number(cost.bytes / 1e9), kwh(cost.joules)]
 
     def wall(self) -> str:
@@ -107,7 +117,7 @@ class _Page:
         lines = [["rule", "jobs", "done", f"{self.device}-{unit}", f"CPU-{unit}", "GB each"]]
         for row in self.f.rules:
             cost = row.cost
-            each = [self.time(cost.device_seconds / row.jobs), self.time(cost.cpu_seconds / row.jobs)]
+            each = [self.device_time(row, row.jobs), self.time(cost.cpu_seconds / row.jobs)]
             lines.append([row.name, str(row.jobs), str(row.done), *each, number(cost.bytes / row.jobs / 1e9)])
         lines.append(["total", str(self.f.total.jobs), str(self.f.total.done), "", "", ""])
         return table(lines, total=True)
@@ -186,7 +196,11 @@ def as_dict(f: Forecast) -> dict:
             for model, speed in f.study.speeds.items()
         },
         "actual_over_forecast": f.rates,
-        "jobs": {str(job): [cost.device_seconds / HOUR, cost.cpu_seconds / HOUR] for job, cost in f.each.items()},
+        "jobs": {
+            str(job): [cost.device_seconds / HOUR, cost.cpu_seconds / HOUR]
+            for job, cost in f.each.items()
+            if is_known(job, f.study)
+        },
     }
 
 

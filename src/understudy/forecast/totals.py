@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from understudy.run.taken_so_far import Actual
 
-from .costs import Cost, Study, checkpoint_bytes, cost_of
+from .costs import Cost, Study, checkpoint_bytes, cost_of, is_known
 from .jobs import Job
 
 ALL_GPUS = (1, 2, 4, 8, 16, 32, 64)
@@ -21,6 +21,7 @@ class Row:
     name: str
     jobs: int = 0
     done: int = 0
+    unknown: int = 0  # of which no seconds of a device are counted
     cost: Cost = field(default_factory=Cost)
     finished: int = 0  # trainings and samplings whose actual time is known
     forecast_seconds: float = 0.0  # of these
@@ -58,6 +59,7 @@ class Forecast:
 def forecast(planned: Sequence[Job], study: Study, actual: Mapping[Job, Actual], gpus: int) -> Forecast:
     """`planned`: each after those that it needs; `actual`: what run directories say of the jobs that have begun."""
     costs = {job: cost_of(job, study) for job in planned}
+    unknown = {job for job in planned if not is_known(job, study)}
     kinds = {job: f"{job.rule} {job.model(study.config)}" for job in planned if job.gpu}
     rates = _rates(costs, actual, kinds)
     left = {job: _left(costs[job], actual.get(job), rates.get(kinds.get(job), 1.0)) for job in planned if job.to_run}
@@ -67,11 +69,11 @@ def forecast(planned: Sequence[Job], study: Study, actual: Mapping[Job, Actual],
         groups: dict[str, list[Job]] = {}
         for job in planned:
             groups.setdefault(key(job), []).append(job)
-        return [_row(name, members, costs, actual) for name, members in groups.items()]
+        return [_row(name, members, costs, actual, unknown) for name, members in groups.items()]
 
     return Forecast(
         target=planned[-1].rule,
-        total=_row("in all", planned, costs, actual),
+        total=_row("in all", planned, costs, actual, unknown),
         branches=rows(lambda job: job.branch),
         rules=rows(lambda job: job.rule),
         left=sum(left.values(), Cost()),
@@ -83,9 +85,13 @@ def forecast(planned: Sequence[Job], study: Study, actual: Mapping[Job, Actual],
     )
 
 
-def _row(name: str, members: Sequence[Job], costs: Mapping[Job, Cost], actual: Mapping[Job, Actual]) -> Row:
+def _row(
+    name: str, members: Sequence[Job], costs: Mapping[Job, Cost], actual: Mapping[Job, Actual], unknown: set[Job]
+) -> Row:
     done = sum(not job.to_run for job in members)
-    row = Row(name, len(members), done, sum((costs[job] for job in members), Cost()))
+    row = Row(
+        name, len(members), done, len(unknown.intersection(members)), sum((costs[job] for job in members), Cost())
+    )
     for job in members:
         if job in actual:
             row.spent_seconds += actual[job].device_seconds

@@ -47,6 +47,18 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(kind, handler)
 
 
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """Meanwhile the signals end this process, and the processes that others' code starts: these inherit the handlers,
+    and who ends them by SIGTERM would wait for ever."""
+    before = {kind: signal.signal(kind, signal.SIG_DFL) for kind in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
 @dataclass(frozen=True)
 class Stop:
     """Is asked before every iteration, and before every part of a sampling or search."""

@@ -80,7 +80,7 @@ def train(
         if distributed.rank() == 0:
             patience = {"silent_seconds": limits.silent_seconds, "patience_seconds": limits.patience_seconds}
             lock = stack.enter_context(only_writer(run_dir, **patience))
-            _check_config(run_dir, config)
+            check_config(run_dir, config)
         images_seen, seconds = _resume(trainee, run_dir)
         if images_seen >= images or trainee.done:  # finished before: whoever asks wants it published again
             return Outcome(True, images_seen, seconds, "finished")
@@ -191,7 +191,8 @@ def run_directory(parent: str | Path, config: dict) -> Path:
     return Path(parent) / hash_of(config)
 
 
-def _check_config(run_dir: Path, config: dict) -> None:
+def check_config(run_dir: Path, config: dict) -> None:
+    """Writes the config of a new run directory. Raises ValueError where it holds a training of another one."""
     path = run_dir / "config.json"
     if not path.exists():
         write_json(path, config)

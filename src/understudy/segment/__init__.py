@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from understudy.config.blocks import block_of
 from understudy.config.fields import NETWORK
 from understudy.config.reading import read_options
-from understudy.config.segmenters import NAMES as SEGMENTERS
+from understudy.config.segmenters import BUILT as SEGMENTERS
 from understudy.config.segmenters import block
+from understudy.study.grid import NNUNET
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +29,8 @@ def build(name: str, channels: int, classes: int, size: int, **options) -> "torc
     Raises:
         ValueError: an option that there is not, or that the network cannot work with.
     """
+    if name == NNUNET:
+        raise ValueError(f"{NNUNET}: found a network that nnU-Net plans and builds itself; docs/nnunet.md trains it")
     network = block_of(__name__, name if name in SEGMENTERS else "openmmlab")
     return network(channels, classes, size, read_options(block(name), name, size, options))
 

@@ -117,6 +117,16 @@ def export_training_set(
     return lineage
 
 
+def drawn_equally(cases: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """The cases of a folder, those of smaller parts several times, so that every part is drawn equally often by who
+    draws any of them with equal probability. How often cases of a part stand there differs by one at most."""
+    groups: dict[str, list[str]] = {part: [] for part in parts}
+    for case in cases:
+        groups[max((part for part in parts if case.startswith(f"{part}_")), key=len)].append(case)
+    most = max(map(len, groups.values()))
+    return [case for group in groups.values() for case in np.resize(group, most).tolist()]
+
+
 def write_splits(output: Path, dataset: str, split: Sequence[Mapping]) -> None:
     """splits_final.json is a list, one entry for each fold, of the cases to train on and those to validate on."""
     path = output / "nnUNet_preprocessed" / nnunet_dataset(dataset) / "splits_final.json"

@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,9 @@ from .segmenter_training import SegmenterTrainee, predict_images
 
 EXPECTED = "weights of train_segmenter"
 HISTORY = ("epoch", "images_seen", "learning_rate", "loss", "dice")
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""uint8 modalities (N, C, H, W) -> uint8 classes (N, H, W): all that scores and pictures ask of a segmenter."""
 
 
 class FindsNothing(torch.nn.Module):
@@ -96,8 +100,18 @@ def load_to_score(path: str | Path, device: torch.device | str = "cpu") -> tuple
     return (FindsNothing(metadata["classes"]), metadata) if metadata.get("failure") else load_segmenter(path, device)
 
 
+def predicting(network: torch.nn.Module, device: torch.device | str, options: Mapping) -> Predict:
+    """A network of ours with the options of its training."""
+    return partial(predict_images, network, device=device, options=options)
+
+
+def finds_nothing(x_NCHW: np.ndarray) -> np.ndarray:
+    """What a training is scored by that has left nothing to predict with: everything is background."""
+    return np.zeros((len(x_NCHW), *x_NCHW.shape[2:]), np.uint8)
+
+
 def predicted_volumes(
-    network: torch.nn.Module, test: Stack, slices: str, device: torch.device | str, options: Mapping
+    predict: Predict, test: Stack, slices: str
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, tuple[float, ...]]]:
     """(subject, predicted classes (Z, Y, X), reference classes (Z, Y, X), spacing_mm (z, y, x)) per test subject.
 
@@ -109,7 +123,7 @@ def predicted_volumes(
         places.setdefault(test.names[place].split("/")[0], []).append(place)
     for subject, indices in places.items():
         x_NCHW = test.read(indices)
-        prediction = predict_images(network, x_NCHW[:, :-1], device, options)
+        prediction = predict(x_NCHW[:, :-1])
         reference = classes_of_grey(x_NCHW[:, -1], test.meta["labels"])
         yield subject, prediction, reference, tuple(test.meta["subjects"][subject]["spacing_mm"])
 
@@ -125,11 +139,11 @@ def example_place(test: Stack) -> int:
     return chosen
 
 
-def write_example(network: torch.nn.Module, test: Stack, path: Path, device, options: Mapping) -> None:
+def write_example(predict: Predict, test: Stack, path: Path) -> None:
     """One test slice as grey PNG (3 * H, W): last modality, reference, prediction (both in label grey levels)."""
     x_CHW = test[example_place(test)]
     levels = test.meta["labels"]
-    prediction = grey_of_classes(predict_images(network, x_CHW[None, :-1], device, options)[0], levels)
+    prediction = grey_of_classes(predict(x_CHW[None, :-1])[0], levels)
     done, png = cv2.imencode(".png", np.concatenate([x_CHW[-2], x_CHW[-1], prediction]))
     assert done
     with atomic_path(path) as temporary:

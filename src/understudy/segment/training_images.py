@@ -1,6 +1,6 @@
 """Training sets: which images of which stacks, the part held out for validation, and the order they are seen in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from understudy.run.seeds import seed_of
 from understudy.run.transfer import to_device
 from understudy.stack import Stack
 from understudy.stack.labels import classes_of_grey
-from understudy.study.sources import REAL, SHUFFLED, Source, counts
+from understudy.study.sources import REAL, SHUFFLED, Source, counts, parts
 
 from .subjects_by_lot import first_percent, in_order
 
@@ -160,6 +160,17 @@ class Part:
     def people(self) -> list[str] | None:
         """The person of each image of the stack; None where they are of nobody."""
         return self.stack.people()
+
+
+def open_parts(training_set: str, paths: Sequence[Path]) -> dict[str, Stack]:
+    """The stack of each part of a training set, of the files in its order."""
+    return {part: Stack.open(path) for part, path in zip(parts(training_set), paths, strict=True)}
+
+
+def failed_generator(stacks: Mapping[str, Stack]) -> str:
+    """Why nothing can be learned from a part of the training set; empty where all of it can."""
+    failed = {part: stack.meta["source"].get("failure") for part, stack in stacks.items()}
+    return "; ".join(f"the training of its generator {part} failed ({why})" for part, why in failed.items() if why)
 
 
 def choose_images(

@@ -16,6 +16,7 @@ from .sources import AFTER, FILTERED, REAL, SHUFFLED, Source, bases_of, is_contr
 
 KINDS = ("real", "synthetic", "real+synthetic", "filtered")  # in a config; anything else there is a mixture by name
 BASELINE = (REAL, "augmented")  # what training sets are compared with
+NNUNET = "nnunet"  # the segmenter that is not built here: nnU-Net plans, trains and predicts itself
 FIGURE_REPEATS = 4  # predictions of so many trainings of a setting are shown
 
 
@@ -300,9 +301,15 @@ def models(config: Mapping) -> dict[str, dict]:
     for name, augmentation in product(config["segmenters"], config["experiments"]["augmentations"]):
         options = dict(config["segmenters"][name])
         if augmentation == "plain":
-            del options["augmentation"]
+            options.pop("augmentation", None)  # nnU-Net has its own
         found[f"segmenters/{name}/{augmentation}"] = options
     return found
+
+
+def timed_models(config: Mapping) -> dict[str, dict]:
+    """Those of the models whose speed can be measured or counted: not nnU-Net, whose network nobody knows before it has
+    planned it."""
+    return {name: options for name, options in models(config).items() if name.split("/")[1] != NNUNET}
 
 
 def branch_of(wildcards: Mapping[str, str]) -> str:
@@ -324,7 +331,7 @@ def run_folder(runs: str, rule: str, wildcards: Mapping[str, str]) -> str | None
         return None
     if rule in RUN_FOLDERS and "generator" in w:
         return f"{runs}/{w['dataset']}/{RUN_FOLDERS[rule]}/{w['generator']}"
-    if rule == "train_segmenter" and "repeat" in w:
+    if rule in ("train_segmenter", "train_nnunet") and "repeat" in w:
         setting = Setting(w["dataset"], w["segmenter"], w["training_set"], w["augmentation"], 1)
         return f"{setting.folder(runs)}/repeat{w['repeat']}"
     return None

@@ -6,11 +6,13 @@ A segmenter of any other name is a network of MMSegmentation.
 import pkgutil
 
 from understudy.config.blocks import block_of
-from understudy.config.segmenter import Segmenter
+from understudy.config.segmenter import Validated
+from understudy.study.grid import NNUNET
 
 OTHER = "mmsegmentation"
 NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name != OTHER)
+BUILT = tuple(name for name in NAMES if name != NNUNET)  # by `segment.build`; nnU-Net plans its network itself
 
 
-def block(name: str) -> type[Segmenter]:
+def block(name: str) -> type[Validated]:
     return block_of(__name__, name if name in NAMES else OTHER)
