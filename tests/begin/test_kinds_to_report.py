@@ -42,6 +42,7 @@ KINDS = {
     "2d": Kind(folders.flat_2d, {"images", "label_255"}),
     "several 2d": Kind(folders.several_2d, {"slice", "label_1", "label_2", "label_4"}),
     "nrrd": Kind(folders.nrrd_files, {"image", "label_1", "label_2", "label_4"}),
+    "ct": Kind(folders.ct, {"ct", "label_1"}),
 }
 
 
