@@ -43,6 +43,7 @@ KINDS = {
     "several 2d": Kind(folders.several_2d, {"slice", "label_1", "label_2", "label_4"}),
     "nrrd": Kind(folders.nrrd_files, {"image", "label_1", "label_2", "label_4"}),
     "ct": Kind(folders.ct, {"ct", "label_1"}),
+    "msd": Kind(folders.msd_heart, {"mri", "left_atrium"}),
 }
 
 
