@@ -59,6 +59,7 @@ def test_a_reason_has_its_numbers_behind_the_few_words():
     ("changes", "few_words"),
     [
         ({"power": {"turned": 0.4}}, ["copies may have been missed"]),
+        ({"chance": SimpleNamespace(detector=SimpleNamespace(rate=1 / 11))}, ["too few images of real people"]),
         ({"people": {"training": 9, "test": 1}}, ["too few test patients"]),
         ({"leaks": 2}, ["the split is wrong"]),
         (

@@ -22,7 +22,7 @@ def plain(view: View, x, y, kinds) -> np.ndarray:
     return torch.stack([torch.stack([exact(view, turned(x, k), b) for b in y], 1) for k in kinds]).amax(0).numpy()
 
 
-@pytest.mark.parametrize("name", ["all", "brain", "t1ce"])
+@pytest.mark.parametrize("name", ["all", "foreground", "t1ce"])
 @pytest.mark.parametrize("variants", ["none", "flip", "dihedral"])
 @pytest.mark.parametrize("block", [5, 1000])
 @pytest.mark.parametrize("apart", [False, True])
@@ -80,7 +80,7 @@ def test_almost_equal_references_are_told_apart():
 
 
 def test_parts_of_queries_join_to_the_whole():
-    view, x, y, group = View.of("brain", CHANNELS), brains(10, 5), brains(9, 6), np.repeat(np.arange(3), 3)
+    view, x, y, group = View.of("foreground", CHANNELS), brains(10, 5), brains(9, 6), np.repeat(np.arange(3), 3)
     whole = search(view, x.numpy(), images(y, group), k=2)
     parts = Found.joined([search(view, x[a:b].numpy(), images(y, group), k=2) for a, b in ((0, 3), (3, 4), (4, 10))])
     for name in ("index", "variant", "r", "other", "group_query"):
@@ -88,7 +88,7 @@ def test_parts_of_queries_join_to_the_whole():
 
 
 def test_memory_bounds_what_is_searched_at_once():
-    view, shape = View.of("brain", CHANNELS), (5, 256, 256)
+    view, shape = View.of("foreground", CHANNELS), (5, 256, 256)
     for kinds in (1, 8):
         for memory in (2e9, 64e9):
             queries, references = sizes(view, shape, kinds, memory, 4)

@@ -23,14 +23,14 @@ def brains(n: int, seed: int = 0, size: int = 16) -> torch.Tensor:
 
 def by_numpy(view: View, x_CHW: np.ndarray, y_CHW: np.ndarray) -> float:
     x, y = (a[list(view.places)].astype(np.float64) for a in (x_CHW, y_CHW))
-    inside = np.broadcast_to((y > 0).any(0), y.shape) if view.name == "brain" else np.ones(y.shape, bool)
+    inside = np.broadcast_to((y > 0).any(0), y.shape) if view.name == "foreground" else np.ones(y.shape, bool)
     x, y = x[inside], y[inside]
     if len(x) == 0 or x.min() == x.max() or y.min() == y.max():
         return 0.0
     return np.corrcoef(x, y)[0, 1]
 
 
-@pytest.mark.parametrize("name", ["all", "brain", "t2"])
+@pytest.mark.parametrize("name", ["all", "foreground", "t2"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_products_and_sums_equal_numpy(name, dtype):
     view, x, y = View.of(name, CHANNELS), brains(9, 1), brains(7, 2)
@@ -44,7 +44,7 @@ def test_products_and_sums_equal_numpy(name, dtype):
 
 
 @settings(deadline=None)
-@given(hnp.arrays(np.uint8, (2, 3, 4, 4)), st.sampled_from(["all", "brain", "a"]))
+@given(hnp.arrays(np.uint8, (2, 3, 4, 4)), st.sampled_from(["all", "foreground", "a"]))
 def test_any_two_images(pair, name):
     view = View.of(name, ["a", "b", "seg"])
     x, y = torch.from_numpy(pair[:1]), torch.from_numpy(pair[1:])

@@ -172,6 +172,8 @@ def test_what_it_says(tmp_path):
         "found: modalities t1, flair; annotation seg",
         "found: labels 1 label_1, 2 label_2, 3 enhancing",
         "found in 4 subjects: 24x24x24 voxels of 1x1x1 mm, so images of 32 x 32 pixels",
+        "found: few patients, 3 to train and 1 to test: with fewer than 10 of either (audit.least_subjects) the audit "
+        "passes no images; it fails them or cannot say",
         "not decided: dataset.json gives whole as regions of several values: name the values in datasets.mine.labels "
         "and images.labels",
         "not decided: nothing says what label 1, 2 is: rename it in datasets.mine.labels and images.labels",
@@ -179,6 +181,19 @@ def test_what_it_says(tmp_path):
         f"{tmp_path}/config.png: look at it: are orientation and labels right? It shows patients",
         f"next: snakemake prepare --profile profiles/local --configfile {tmp_path}/config.yaml",
     ]
+
+
+@pytest.mark.parametrize(("kind", "said_so"), [(folders.flat_2d, True), (folders.several_2d, False)])
+def test_who_a_2d_image_is_of_is_asked(kind, said_so, tmp_path):
+    folders.make(tmp_path / "raw", kind)
+    said, line = init(tmp_path)[1], "each image is taken for another patient"
+    assert (f"not decided: {line}" in said) == (line in (tmp_path / "config.yaml").read_text()) == said_so
+
+
+@pytest.mark.parametrize(("subjects", "few"), [(47, True), (50, False)])
+def test_few_patients_are_told_before_anything_runs(subjects, few, tmp_path):
+    folders.make(tmp_path / "raw", lambda folder: folders.flat_2d(folder, count=subjects))
+    assert ("found: few patients" in init(tmp_path)[1]) == few
 
 
 @pytest.mark.parametrize(
@@ -258,7 +273,7 @@ def test_volumes_of_another_plane_are_told(tmp_path):
 
 def test_images_for_which_a_recommended_network_is_not_known(tmp_path):
     raw = Folder(tmp_path / "raw")
-    for seed in range(2):
+    for seed in range(3):
         arrays = raw.arrays(seed, (300, 20, 6))
         raw.files(seed, {"t1": f"{seed}_t1.nii", "seg": f"{seed}_seg.nii"}, **arrays)
     config, said = init(tmp_path)

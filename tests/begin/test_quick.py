@@ -62,7 +62,7 @@ def test_data_is_that_of_the_full_config_and_numbers_are_the_demo_s(kind, tmp_pa
 @pytest.mark.parametrize(("side", "size", "downsample"), [(60, 64, 1), (100, 64, 2), (240, 64, 4), (1500, 128, 16)])
 def test_images_have_about_the_demo_s_size(tmp_path, side, size, downsample):
     raw = Folder(tmp_path / "raw")
-    for seed in range(2):
+    for seed in range(3):
         raw.files(seed, {"t1": f"{seed}_t1.nii", "seg": f"{seed}_seg.nii"}, **raw.arrays(seed, (side, 20, 6)))
     full, quick, _ = init(tmp_path)
     assert (quick["images"]["size"], quick["images"]["downsample"]) == (size, downsample)

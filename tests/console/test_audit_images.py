@@ -15,6 +15,7 @@ from understudy.files.atomic import read_json
 from understudy.stack import Stack
 from understudy.stack.channel_folders import export_folders
 
+RARE = {"false_positive_rate": 0.01}  # asks for 99 images
 OPTIONS = {"audit": AUDIT, "seed": 0}  # those of audited.make_audited
 
 
@@ -67,10 +68,15 @@ def test_a_folder_of_copies_fails(made, done, tmp_path):
     assert len(list((output / "runs").iterdir())) == 3, "of the patients, and of two sets of images"
 
 
-def test_defaults_need_more_images_than_a_handful(made):
-    done = audit(*(made / name for name in ("generators/stylegan2/samples.zip", "stacks/train.zip")), options=None)
-    assert done.returncode == ERROR and done.stdout == ""
-    assert done.stderr.startswith("error: audit.false_positive_rate: found 0.01 with 48 images to calibrate on")
+def test_few_images_hold_a_higher_rate_of_false_alarms_and_the_verdict_says_so(made, tmp_path):
+    files, options = ("generators/stylegan2/samples.zip", "stacks/train.zip"), {"audit": AUDIT | RARE, "seed": 0}
+    ended = audit(*(made / name for name in files), "--output", tmp_path / "audit", options=options)
+    assert ended.returncode == EXIT_CODES["cannot say"], ended.stderr
+    assert (
+        "- too few images of real people: 44 hold a rate of false alarms of 0.022, expected 99 for the 0.01 of "
+        "audit.false_positive_rate\n" in ended.stdout
+    )
+    assert read_json(tmp_path / "audit/audit.json")["false_positive_rate"] == 1 / 45
 
 
 def test_what_is_wrong_is_one_line(made, tmp_path):

@@ -44,7 +44,7 @@ CONFIG = {
     },
     "release": {"generators": [], "images": "filtered", "folders": False},
     "reader_study": {"generators": []},
-    "audit": {"views": ["all", "brain", "t1"], "variants": "flip", "null_images": 500, "planted": 10},
+    "audit": {"views": ["all", "foreground", "t1"], "variants": "flip", "null_images": 500, "planted": 10},
     "evaluation": {
         "slices": "included",
         "fidelity": {"spaces": ["random", "segmenter"], "channels": ["t1ce"], "weights": {"segmenter": None}}

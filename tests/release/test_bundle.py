@@ -137,7 +137,7 @@ def test_the_card_says_what_a_receiver_asks(bundle):
     text = (bundle[1] / "README.md").read_text()
     front = yaml.safe_load(text.split("---")[1])
     assert front["license"] == "cc-by-4.0" and front["pretty_name"] == OPTIONS["title"]
-    assert "12 synthetic magnetic resonance images of 16 x 16 pixels (t1, t1ce, t2, flair)" in text
+    assert "12 synthetic medical images of 16 x 16 pixels (t1, t1ce, t2, flair)" in text
     assert "trained on images of 4 subjects" in text and "| `seg` | 64 to 79 |" in text
     assert "`ncr_net` 51, `ed` 102, `et` 204" in text
     assert "0, 0 % (95 % interval 0 % to 22.1 %)" in text and "score 1.4" in text and "| turned | 42 % |" in text

@@ -7,7 +7,7 @@ import numpy as np
 
 from understudy.stack import Stack
 
-from .detector import CONFIDENCE, share
+from .detector import CONFIDENCE, reachable, share
 from .people import Real, find_twins, people_of
 from .planted import KINDS
 from .search import Found
@@ -22,16 +22,17 @@ BOOTSTRAPS = 2000
 def calibrate(null: Mapping[str, Found], train: Stack, test: Stack, audit: Mapping) -> dict:
     """The detector, that of the filter, its measured false alarms, the recall of planted copies and who is there twice.
 
-    Raises ValueError where the images of real people are too few for the rate.
+    Where the images of real people are too few for the rate, it is the lowest that they can hold, and the verdict says
+    so (reasons.py). Raises ValueError where everybody is there twice.
     """
     names, rate = [view.name for view in views_of(audit["views"], train.channels)], audit["false_positive_rate"]
     real = Real.of(null, names, train, test, audit)
-    twins = find_twins(real, groups(train), rate)
+    twins = find_twins(real, groups(train), reachable(len(real.owner), rate))
     alone = real.without(twins)
-    detector = alone.learned(rate)
+    detector = alone.learned(reachable(len(alone.owner), rate))
     # what drops images knows some views alone, and half of the people: it must not be what judges
     half = alone.every_other().seen_in([view.name for view in views_of(audit["filter_views"], train.channels)])
-    dropping = half.learned(max(rate, 1 / (1 + len(half.owner))))
+    dropping = half.learned(reachable(len(half.owner), rate))
     planted = {view: null[f"{view}/planted"] for view in names}
     by_kind = zip(KINDS, np.split(detector.scores(planted)[0], len(KINDS)), strict=True)
     training, tested = people_of(train), people_of(test)
@@ -67,7 +68,7 @@ def false_alarms(real: Real, rate: float, seed: int = 0) -> dict[str, float]:
     for fold in range(fold_P.max() + 1):
         out = real.rows(np.isin(real.owner, people[fold_P == fold]))
         others = real.without(people[fold_P == fold])
-        detector = others.learned(max(rate, 1 / (1 + len(others.owner))))
+        detector = others.learned(reachable(len(others.owner), rate))
         flags_N = detector.scores(out.found)[0] > detector.threshold
         for place in np.flatnonzero(fold_P == fold):
             own_N = out.owner == people[place]

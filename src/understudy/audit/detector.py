@@ -106,6 +106,13 @@ def _usual(x_N: np.ndarray, place: int) -> tuple[float, float]:
     return median, max(float(np.sort(x_N)[-place]) - median, LEAST_WIDTH)
 
 
+def reachable(n: int, rate: float) -> float:
+    """The rate, or the lowest that n real images can hold where they are too few. Raises ValueError where n is 0."""
+    if not n:
+        raise ValueError("audit: found no images of people who are there once, expected some to calibrate on")
+    return max(rate, 1 / (1 + n))
+
+
 def place_at(n: int, rate: float) -> int:
     """Which of n real images, from the most extreme on, is the threshold: a further one exceeds the k-th of n with a
     probability of k / (n + 1) (conformal prediction). Raises ValueError where n are too few."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.stack import Stack
 
-from .detector import Detector, learned, with_thresholds
+from .detector import Detector, learned, reachable, with_thresholds
 from .search import Found
 from .search_tasks import groups, included, null_places
 
@@ -78,7 +78,7 @@ class Real:
         for fold in np.unique(fold_N):
             out = fold_N == fold
             others = self.rows(~out) if len(people) > 1 else self
-            detector = learned(others.found, max(rate, 1 / (1 + len(others.owner))))
+            detector = learned(others.found, reachable(len(others.owner), rate))
             score_N[out] = detector.scores(self.rows(out).found)[0]
         return score_N
 
@@ -96,7 +96,7 @@ def find_twins(real: Real, group_M: np.ndarray, rate: float) -> dict[int, int]:
     suspects = people[np.argsort(-typical, kind="stable")[: round(TRIMMED * len(people))]]
     others = real.without(suspects)
     # where the rate asks for nearly all images, those of the others are too few for it
-    return _twins(learned(others.found, max(rate, 1 / (1 + len(others.owner)))), real, group_M)
+    return _twins(learned(others.found, reachable(len(others.owner), rate)), real, group_M)
 
 
 def _twins(detector: Detector, real: Real, group_M: np.ndarray) -> dict[int, int]:

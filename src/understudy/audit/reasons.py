@@ -4,6 +4,7 @@ Each is `in a few words: what was found, with its numbers`, so that a page can s
 report/audits.py).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -106,11 +107,17 @@ def limits(found: Findings, audit: Mapping) -> list[str]:
         f"too few test patients to say whether {what}: {how}; by chance alone p {p:.2g}"
         for what, how, p in _given_away(found, audit, surely=False)
     ]
+    rate = found.chance.detector.rate
     if blind := [kind for kind, power in found.power.items() if power < audit["find_power"]]:
         worst = ", ".join(f"{kind.replace('_', ' ')} ({found.power[kind]:.0%})" for kind in blind)
         reasons.append(
             f"copies may have been missed: of sets with {audit['find_share']:.0%} of copies, the audit would find less "
             f"than {audit['find_power']:.0%} if the copies are: {worst}"
+        )
+    if rate > (asked := audit["false_positive_rate"]):
+        reasons.append(
+            f"too few images of real people: {round(1 / rate) - 1} hold a rate of false alarms of {rate:.2g}, expected "
+            f"{math.ceil(1 / asked - 1e-9) - 1} for the {asked:g} of audit.false_positive_rate"
         )
     for what, people in found.people.items():
         if people < audit["least_subjects"]:

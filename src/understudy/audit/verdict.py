@@ -143,7 +143,7 @@ def summary_of(
         "count": len(score_N),
         "view": view,
         "variants": audit["variants"],
-        "false_positive_rate": audit["false_positive_rate"],
+        "false_positive_rate": detector.rate,
         "thresholds": {"score": detector.threshold, "far": detector.far},
         "memorized": share(flagged, len(score_N)),
         "copies": share(copies, len(score_N)),

@@ -1,5 +1,5 @@
 """What of two images is compared: Pearson's correlation of all modalities, of one of them, of a quarter of the image,
-inside the brain, or of the annotation, in a form that takes disguises away (forms.py).
+of the foreground, or of the annotation, in a form that takes disguises away (forms.py).
 
     r = sum((x - mean x) (y - mean y)) / (norm(x - mean x) norm(y - mean y))
 
@@ -21,7 +21,7 @@ from understudy.config.audit import VIEWS
 
 from .forms import PLAIN, POSED
 
-ALL, BRAIN, COARSE, DETAIL, MERGED, POSE = "all", "brain", "coarse", "detail", "merged", "pose"
+ALL, FOREGROUND, COARSE, DETAIL, MERGED, POSE = "all", "foreground", "coarse", "detail", "merged", "pose"
 TEXTURE, AFFINE = "texture", "affine"
 ALONE, TILES, ANNOTATION = "alone", "tiles", "annotation"
 # (quarter turns, flipped left to right first) of the query
@@ -50,10 +50,10 @@ class View:
     def all_of(cls, name: str, channels: Sequence[str]) -> "list[View]":
         """The views that a name in the config stands for, of images with these channels, the annotation last.
 
-        `all`: every modality together; `brain`: the same, inside the reference's brain; `coarse`: each in this form;
-        `texture` and `affine`: the same; `detail`: the same, and the mean of their details; `pose`: in the two forms
-        with the pose; `alone`: the texture of each modality; `tiles`: of each quarter and of the middle; `annotation`:
-        where it is, and in its own pose; a modality: it alone.
+        `all`: every modality together; `foreground`: the same, where the reference is not background; `coarse`: each in
+        this form; `texture` and `affine`: the same; `detail`: the same, and the mean of their details; `pose`: in the
+        two forms with the pose; `alone`: the texture of each modality; `tiles`: of each quarter and of the middle;
+        `annotation`: where it is, and in its own pose; a modality: it alone.
 
         Raises ValueError where there is no such modality.
         """
@@ -71,8 +71,8 @@ class View:
             return [cls(name, every, name), cls(MERGED, (0,), MERGED)]
         if name in (COARSE, TEXTURE, AFFINE):
             return [cls(name, every, name)]
-        if name in (ALL, BRAIN):
-            return [cls(name, every, masked=name == BRAIN)]
+        if name in (ALL, FOREGROUND):
+            return [cls(name, every, masked=name == FOREGROUND)]
         if name not in modalities:
             raise ValueError(f"audit view: found {name!r}, expected one of {', '.join([*VIEWS, *modalities])}")
         return [cls(name, (modalities.index(name),))]

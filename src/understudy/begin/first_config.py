@@ -22,7 +22,7 @@ from understudy.prepare.splits import draw_split
 
 from .recognise import Found
 from .rehearsal import rehearsal_file, rehearsal_text, tolerance
-from .survey import Survey
+from .survey import EXPECTED, LEAST, Survey
 
 TEST_SHARE = 0.2
 _LEVELS = Images.model_fields["labels"].default
@@ -106,13 +106,13 @@ def _split(seen: Survey, dataset: str, config: Path) -> tuple[dict[Path, str], d
     """(files, keys of the dataset, what is open): a drawn number, or where patients come again a file that keeps each
     of them on one side, and one that says who is who."""
     if not seen.patients:
-        return {}, {"test_subjects": max(1, round(TEST_SHARE * len(seen.subjects)))}, []
+        return {}, {"test_subjects": _tested(len(seen.subjects))}, []
     patient_of = {subject: patient for patient, theirs in seen.patients.items() for subject in theirs}
     people = sorted({patient_of.get(subject, subject) for subject in seen.subjects})
-    if len(people) < 2:
-        raise ValueError(f"{seen.subjects[0]}, ...: found one patient, expected at least 2: one to train, one to test.")
+    if len(people) < LEAST:
+        raise ValueError(f"{seen.subjects[0]}, ...: found patients: {len(people)}, {EXPECTED}")
     themselves = dict(zip(people, people, strict=True))
-    drawn = draw_split(themselves, max(1, round(TEST_SHARE * len(people))), 1, secrets.token_bytes(32))
+    drawn = draw_split(themselves, _tested(len(people)), 1, secrets.token_bytes(32))
     paths = {name: config.with_name(f"{config.stem}_{name}.csv") for name in ("split", "identities")}
     rows = [(subject, patient_of.get(subject, subject)) for subject in seen.subjects]
     texts = {
@@ -124,6 +124,22 @@ def _split(seen: Survey, dataset: str, config: Path) -> tuple[dict[Path, str], d
         f"{len(seen.patients)} patients are taken to come several times, such as {first} "
         f"({', '.join(seen.patients[first][:3])}): datasets.{dataset}.identities and split keep each on one side"
     ]  # fmt: skip
+
+
+def _tested(people: int) -> int:
+    return max(1, round(TEST_SHARE * people))
+
+
+def few_people(seen: Survey) -> list[str]:
+    """What is known before anything runs: that the audit of so few can pass nothing."""
+    people = len(seen.subjects) - sum(len(theirs) - 1 for theirs in seen.patients.values())
+    tested, least = _tested(people), Audit.model_fields["least_subjects"].default
+    if min(tested, people - tested) >= least:
+        return []
+    return [
+        f"few patients, {people - tested} to train and {tested} to test: with fewer than {least} of either "
+        "(audit.least_subjects) the audit passes no images; it fails them or cannot say"
+    ]
 
 
 def _csv(rows: list[tuple[str, str]]) -> str:

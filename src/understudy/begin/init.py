@@ -13,7 +13,7 @@ from understudy.config.images import LABEL_CHANNEL
 from understudy.files import escape
 from understudy.run.command_line import named_os_errors
 
-from .first_config import plan, write
+from .first_config import few_people, plan, write
 from .recognise import Found, recognise
 from .rehearsal import rehearsal_file
 from .slices_picture import draw
@@ -82,7 +82,7 @@ def _told(found: Found, seen: Survey) -> list[str]:
         lines.append("found: voxels of several sizes; slices are not resampled, so subjects differ in scale")
     if seen.area_fraction is not None:
         lines.append(f"found: little bright area in {seen.decisive}; images.area_fraction is {seen.area_fraction}")
-    return lines
+    return lines + [f"found: {text}" for text in few_people(seen)]
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -50,6 +50,11 @@ def recognise(folder: str | Path, dataset: str) -> Found:
         files = volumes  # pictures beside volumes show them
     root, files = _inner(root, files)
     found = _as_brats(dataset, root, files) or _as_challenge(dataset, root, files) or _as_patterns(dataset, root, files)
+    if split_ending(files[0])[1] is IMAGES_2D and not any("{image}" in place for place in found.layout.values()):
+        found.open.append(
+            "each image is taken for another patient: where several are of one, give a CSV of who is who as "
+            f"datasets.{dataset}.identities (docs/data.md)"
+        )
     if root != Path(folder).resolve():
         found.told.insert(0, f"{root}: the data begins here")
     return found

@@ -9,7 +9,7 @@ from understudy.study.grid import sources
 from .fields import Block, Number, Once, Problem, key
 from .images import LABEL_CHANNEL
 
-VIEWS = ("all", "pose", "affine", "detail", "texture", "alone", "tiles", "annotation", "brain", "coarse")
+VIEWS = ("all", "pose", "affine", "detail", "texture", "alone", "tiles", "annotation", "foreground", "coarse")
 SEVERAL = ("pose", "detail", "alone", "tiles", "annotation")  # that stand for more than one search
 
 # searches over all modalities in a small form
@@ -34,9 +34,9 @@ class Audit(Block):
         "same, with the head moved, scaled and turned to a standard position; detail: size of the local contrast, "
         "in each modality and on average; texture: fine contrast with its sign; affine: the same, the head also "
         "stretched to a circle; alone: the texture of each modality; tiles: of each quarter and of the middle; "
-        "annotation: where it is, and its shape; brain: all modalities inside the training image's brain; coarse: "
-        "all at 64 x 64; or a modality",
-        remark="others: brain, coarse (64 x 64), a modality: docs/audit.md",
+        "annotation: where it is, and its shape; foreground: all modalities where the training image is not "
+        "background; coarse: all at 64 x 64; or a modality",
+        remark="others: foreground, coarse (64 x 64), a modality: docs/audit.md",
         min_length=1,
     )
     filter_views: Annotated[list[str], Once()] = key(

@@ -48,6 +48,7 @@ COLUMNS = (
     SAMPLES,
     "note",
 )
+LEAST_IMAGES = 2  # of a side, for a covariance
 MODALITIES = "modalities"  # the channel of a space that takes all of them at once
 
 
@@ -67,7 +68,7 @@ def fidelity_rows(
     """A row for each channel and side (`synthetic`, `test`), against the reference, in one space.
 
     `frechet_matched` and the neighbours take as many images of the reference as of the side, and as many of one side as
-    of the other, so that rows compare.
+    of the other, so that rows compare. What has too few images is left empty, and the note says so.
     """
     name, real = reference
     if not space.one_channel:
@@ -83,12 +84,18 @@ def fidelity_rows(
             about |= {"reference": name, "images": len(fake_ND), "reference_images": len(real_MD)}
             key = seed_of(seed, "fidelity", side, space.name, channel)
             measured = compared(fake_ND, real_MD, options, matched, key, device, moments, space)
-            groups = images.people(), real.people()
-            how = {"draws": options["frechet_draws"], "seed": key, "device": device}
-            ends = frechet_interval(measured["frechet"], fake_ND, real_MD, *groups, **how)
-            measured |= dict(zip(("frechet_low", "frechet_high"), ends, strict=True))
-            rows.append({**about, **measured, "note": note_of(len(fake_ND), len(real_MD), fake_ND.shape[1])})
+            if "frechet" in measured:
+                groups = images.people(), real.people()
+                how = {"draws": options["frechet_draws"], "seed": key, "device": device}
+                ends = frechet_interval(measured["frechet"], fake_ND, real_MD, *groups, **how)
+                measured |= dict(zip(("frechet_low", "frechet_high"), ends, strict=True))
+            note = note_of(len(fake_ND), len(real_MD), fake_ND.shape[1], most_neighbours(options))
+            rows.append({**about, **measured, "note": note})
     return rows
+
+
+def most_neighbours(options: Mapping) -> int:
+    return max(options["precision_neighbours"], options["density_neighbours"])
 
 
 def compared(
@@ -101,35 +108,38 @@ def compared(
     moments: Moments,
     space: Space,
 ) -> dict[str, float]:
-    """The numbers of a row. What is drawn is a function of the seed: the same images for the same counts."""
+    """The numbers of a row that so many images have. What is drawn is a function of the seed: the same images for the
+    same counts."""
     rng = np.random.default_rng(seed)
     fake_ND, order = fake_ND[rng.permutation(len(fake_ND))], rng.permutation(len(real_MD))
-    n = min(len(fake_ND), len(real_MD), options["neighbour_images"])
-    subset = min(len(fake_ND), len(real_MD), options["kernel_images"])
-    kernel = kernel_distance(fake_ND, real_MD, options["kernel_subsets"], subset, seed=seed)
-    neighbours = (options["precision_neighbours"], options["density_neighbours"])
-    around = neighbourhoods(fake_ND[:n], real_MD[np.sort(order[:n])], *neighbours, device=device)
-    found = {
-        "features": fake_ND.shape[1],
-        "frechet": frechet_distance(fake_ND, moments),
-        "matched_images": matched,
-        "frechet_matched": frechet_distance(fake_ND[:matched], real_MD[np.sort(order[:matched])]),
-        "kernel_images": subset,
-        "kernel_mean": kernel.mean,
-        "kernel_sd": kernel.sd,
-        "neighbour_images": n,
-        **around._asdict(),
-    }
+    fewest = min(len(fake_ND), len(real_MD))
+    found = {"features": fake_ND.shape[1]}
+    if fewest >= LEAST_IMAGES:
+        subset = min(fewest, options["kernel_images"])
+        kernel = kernel_distance(fake_ND, real_MD, options["kernel_subsets"], subset, seed=seed)
+        found |= {"frechet": frechet_distance(fake_ND, moments)}
+        found |= {"kernel_images": subset, "kernel_mean": kernel.mean, "kernel_sd": kernel.sd}
+    if matched >= LEAST_IMAGES:
+        alike = frechet_distance(fake_ND[:matched], real_MD[np.sort(order[:matched])])
+        found |= {"matched_images": matched, "frechet_matched": alike}
+    if (n := min(fewest, options["neighbour_images"])) > most_neighbours(options):
+        neighbours = (options["precision_neighbours"], options["density_neighbours"])
+        around = neighbourhoods(fake_ND[:n], real_MD[np.sort(order[:n])], *neighbours, device=device)
+        found |= {"neighbour_images": n, **around._asdict()}
     if space.probabilities and len(fake_ND) >= SPLITS:
         score = inception_score(space.probabilities(fake_ND))
         found |= {"inception_score_mean": score.mean, "inception_score_sd": score.sd}
     return found
 
 
-def note_of(images: int, reference_images: int, features: int) -> str:
-    """What a reader must know before comparing a Frechet distance with others."""
-    notes = []
-    if (fewest := min(images, reference_images)) <= features:
+def note_of(images: int, reference_images: int, features: int, neighbours: int) -> str:
+    """What a reader must know before comparing a Frechet distance with others, and what is not known."""
+    notes, fewest = [], min(images, reference_images)
+    if fewest < LEAST_IMAGES:
+        return f"too few images to compare ({fewest})"
+    if fewest <= neighbours:
+        notes.append(f"too few images for {neighbours} neighbours ({fewest})")
+    if fewest <= features:
         notes.append(f"{fewest} images for {features} features: frechet is biased upwards")
     if images != reference_images:
         notes.append(f"unequal counts ({images} and {reference_images})")

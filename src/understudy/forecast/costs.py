@@ -243,7 +243,7 @@ def _pair_seconds(job: Job, study: Study) -> float:
     audit, images = study.config["audit"], study.config["images"]
     modalities = len(images["channels"]) - 1
     small = min(images["size"], FORM_PIXELS) ** 2
-    planes = {"all": modalities, "brain": 2 * modalities} | dict.fromkeys(images["channels"][:-1], 1)
+    planes = {"all": modalities, "foreground": 2 * modalities} | dict.fromkeys(images["channels"][:-1], 1)
     full = images["size"] ** 2 * sum(planes.get(view, 0) for view in audit["views"])
     forms = small * sum(
         modalities * IN_FORM.get(view, 0) + 2 * (view == "annotation") + (view == "detail") for view in audit["views"]

@@ -133,7 +133,7 @@ class Facts:
 
     @property
     def keywords(self) -> list[str]:
-        return ["magnetic resonance imaging", "synthetic images", "segmentation", self.about.generator]
+        return ["medical imaging", "synthetic images", "segmentation", self.about.generator]
 
     @property
     def training_data(self) -> str:
@@ -160,10 +160,7 @@ class Facts:
     def summary(self) -> str:
         """One paragraph."""
         rows, columns = self.stack.meta["height"], self.stack.meta["width"]
-        text = (
-            f"{len(self.stack)} synthetic magnetic resonance images of {rows} x {columns} pixels "
-            f"({', '.join(self.modalities)})"
-        )
+        text = f"{len(self.stack)} synthetic medical images of {rows} x {columns} pixels ({', '.join(self.modalities)})"
         text += f" with annotation of {', '.join(self.labels)}" if LABEL_CHANNEL in self.stack.channels else ""
         return f"{text}, {self.origin}. No image is a picture that a scanner took of a patient."
 

@@ -190,7 +190,7 @@ def _predictions_row(axes, examples: Sequence[Example], levels: Mapping[str, int
 
 
 def _box_of(background_HW: np.ndarray) -> tuple[slice, slice]:
-    """The square around the brain, so that paper is not spent on air."""
+    """The square around what is not background, so that paper is not spent on air."""
     rows, columns = (np.flatnonzero((background_HW > 0).any(axis=a)) for a in (1, 0))
     if not len(rows):
         return slice(None), slice(None)
