@@ -2,7 +2,6 @@
 import io
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tarfile
@@ -114,10 +113,7 @@ RESUMABLE = (
     " --runs {params.runs:q} --budget-min {resources.runtime:q}"
     " --checkpoint-min {resources.checkpoint_min:q} --on-budget {resources.on_budget:q}"
 ) + DEVICE
-TRACKED = (
-    " --tracking {resources.tracking:q}"
-    f" --mlflow-store {shlex.quote(in_runs('mlruns'))}"
-)
+TRACKED = " --tracking {resources.tracking:q} --mlflow-store {params.mlflow:q}"
 
 
 def one_of(names):

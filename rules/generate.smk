@@ -80,6 +80,7 @@ rule train_generator:
         snapshots=snapshots_of_training,
         seed=config["seed"],
         runs=runs_of_training,
+        mlflow=in_runs("mlruns"),
     shell:
         'python "$UNDERSTUDY/scripts/train_generator.py" --dataset {wildcards.dataset:q} {params.training:q}'
         " --options {params.options:q} --stack {input.stack:q} {params.left_out:q} {params.snapshots:q}"

@@ -117,6 +117,7 @@ rule train_segmenter:
         repeats=list(REPEATS),
         seed=config["seed"],
         runs=in_runs("{dataset}/segmenters/{segmenter}/{training_set}/{augmentation}"),
+        mlflow=in_runs("mlruns"),
     shell:
         'python "$UNDERSTUDY/scripts/train_segmenter.py" --dataset {wildcards.dataset:q}'
         " --segmenter {wildcards.segmenter:q} --training-set {wildcards.training_set:q}"
