@@ -122,8 +122,8 @@ def bids_sessions(folder):
         folder.files(seed, {**raw, "seg": f"derivatives/hand/{s}/{v}/anat/{s}_{v}_dseg.nii.gz"})
 
 
-def folder_per_subject(folder):
-    for seed in range(4):
+def folder_per_subject(folder, count=4):
+    for seed in range(count):
         folder.files(
             seed, {"t2": f"P{seed}/T2.nii", "flair": f"P{seed}/ax_flair.nii", "seg": f"P{seed}/Lesion_Mask.nii"}
         )

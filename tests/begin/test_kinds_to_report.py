@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 from project import Project
-from scripts_here import run_here
+from scripts_here import called_here, run_here
 
 from understudy.config.study import REHEARSAL
+from understudy.console.commands import main
 
 from . import folders
 
@@ -32,10 +33,12 @@ WORDS |= {"ncr_net", "enhancing", "necrosis", "whole_tumor", "tumor_core", "mr"}
 
 @dataclass(frozen=True)
 class Kind:
-    """`shown` are the words of the data's modalities and labels that the page has to have."""
+    """`shown` are the words of the data's modalities and labels that the page has to have; of WORDS, `own` are those
+    that the data has as well."""
 
     make: Callable
     shown: set[str]
+    own: frozenset[str] = frozenset()
 
 
 KINDS = {
@@ -44,6 +47,10 @@ KINDS = {
     "nrrd": Kind(folders.nrrd_files, {"image", "label_1", "label_2", "label_4"}),
     "ct": Kind(folders.ct, {"ct", "label_1"}),
     "msd": Kind(folders.msd_heart, {"mri", "left_atrium"}),
+    "nnunet": Kind(folders.nnunet, {"flair", "necrosis", "enhancing"}, frozenset({"t1", "t1w", "edema"})),
+    "bids": Kind(folders.bids, {"t1w", "flair", "lesion"}, frozenset({"t1wgd"})),
+    "pattern": Kind(folders.folder_per_subject, {"t2", "flair"}, frozenset({"t2w"})),
+    "brats": Kind(folders.brats, {"t1w", "t1wgd", "t2w", "flair"}, frozenset(WORDS)),
 }
 
 
@@ -58,9 +65,26 @@ def words_of(page: str) -> set[str]:
 def test_each_kind_of_folder_comes_to_a_report(kind, tmp_path):
     if kind.make is folders.nrrd_files:
         pytest.importorskip("nrrd", reason="pynrrd is an extra of understudy: pip install pynrrd")
+    folders.make(tmp_path / "raw", lambda folder: kind.make(folder, count=10))
+    comes_to_a_report(kind, tmp_path)
+
+
+@pytest.mark.long
+def test_dicom_comes_to_a_report(tmp_path):
+    pytest.importorskip("pydicom", reason="an extra of understudy: pip install pydicom")
+    pytest.importorskip("highdicom", reason="highdicom makes the SEG: pip install highdicom")
+    from . import dicom_folders
+
+    dicom_folders.mr(tmp_path / "dicom", 10, (48, 48, 20))
+    done = called_here(main, "understudy", "convert-dicom", tmp_path / "dicom", tmp_path / "raw")
+    assert (done.returncode, done.stderr) == (0, "")
+    comes_to_a_report(Kind(dicom_folders.mr, {"flair", "tumor_core", "edema"}, frozenset({"t1", "t1w"})), tmp_path)
+
+
+def comes_to_a_report(kind: Kind, tmp_path):
+    """The folder is `raw`."""
     (tmp_path / "project").mkdir()
     project = Project(tmp_path / "project")
-    folders.make(tmp_path / "raw", lambda folder: kind.make(folder, count=10))
     done = run_here("init_config", tmp_path / "raw", "--output", project.folder / "config/mine.yaml", "--quick")
     assert (done.returncode, done.stderr) == (0, "")
     project.write("config/smaller.yaml", SMALLER)
@@ -70,4 +94,4 @@ def test_each_kind_of_folder_comes_to_a_report(kind, tmp_path):
     assert REHEARSAL in said and REHEARSAL in page
     words = words_of(page)
     assert kind.shown <= words, kind.shown - words
-    assert not words & WORDS
+    assert not words & (WORDS - kind.shown - kind.own)
