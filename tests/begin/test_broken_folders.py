@@ -155,8 +155,8 @@ BROKEN = {
         lambda folder: [folder.files(i, {"seg": f"{i}_seg.nii.gz"}) for i in range(3)],
         "found an annotation ({subject}_seg) and no image",
     ),
-    "one subject": (one_subject, "found subjects: 1, expected at least 3: two to train"),
-    "one patient": (one_patient, "found patients: 1, expected at least 3: two to train"),
+    "one subject": (one_subject, "found subjects: 1, expected at least 2: one to train"),
+    "one patient": (one_patient, "found patients: 1, expected at least 2: one to train"),
     "a modality missing": (
         without("t2", most=1),
         "found 1 of 4 subjects without a file (BraTS20_Training_000: t2), expected t1, t1ce, t2, flair, seg of each",

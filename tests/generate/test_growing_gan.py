@@ -11,7 +11,6 @@ from torch import nn
 from understudy.generate import gan, growing
 from understudy.generate.generator_training import GeneratorTrainee
 from understudy.generate.growing import Phase
-from understudy.generate.precision import Precision
 from understudy.generate.weights import seeded_build
 from understudy.run import distributed
 from understudy.run.device_images import DeviceImages
@@ -84,7 +83,7 @@ def test_a_gradient_at_full_size_is_smaller_by_the_factor_of_the_phase(name, old
 def test_reduced_precision_stays_near_full(name, precision, monkeypatch):
     """8 x 8 and up compute in the type, fp16 on a CPU too if one insists; all phases of a step, in a fade."""
     if precision == "fp16":
-        monkeypatch.setattr(Precision, "at", lambda self, r, full: (r >= self.lowest and self.reduced) or full.dtype)
+        monkeypatch.setattr("understudy.generate.precision.type_of_maps", lambda reduced, full: reduced or full.dtype)
     full, reduced = tiny(name, precision="fp32"), tiny(name, precision=precision)
     fading = next(n for n in range(0, 128, 4) if full.schedule.phase_at(n).old > 0 and full.batch_at(n) == 8)
     for images_seen in (0, fading, 124):

@@ -136,6 +136,8 @@ def few_people(seen: Survey) -> list[str]:
     tested, least = _tested(people), Audit.model_fields["least_subjects"].default
     if min(tested, people - tested) >= least:
         return []
+    if people - tested < 2:
+        return ["one patient to train: the audit, which asks whom an image is nearer to, needs two"]
     return [
         f"few patients, {people - tested} to train and {tested} to test: with fewer than {least} of either "
         "(audit.least_subjects) the audit passes no images; it fails them or cannot say"

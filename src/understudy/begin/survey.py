@@ -23,8 +23,8 @@ from .read_channel import read_channel
 from .recognise import Found
 
 LOOKED = 8  # subjects whose voxels are read, spread over all
-LEAST = 3  # people: the audit asks which of two training subjects an image is nearer to
-EXPECTED = f"expected at least {LEAST}: two to train, one to test."
+LEAST = 2  # people
+EXPECTED = f"expected at least {LEAST}: one to train, one to test."
 _MOST_VALUES = 16  # of an annotation; more are an atlas, or no annotation
 _MOST_LINES = 5
 _DEFAULTS = {name: field.default for name, field in Images.model_fields.items()}
