@@ -47,10 +47,10 @@ KINDS = {
     "nrrd": Kind(folders.nrrd_files, {"image", "label_1", "label_2", "label_4"}),
     "ct": Kind(folders.ct, {"ct", "label_1"}),
     "msd": Kind(folders.msd_heart, {"mri", "left_atrium"}),
-    "nnunet": Kind(folders.nnunet, {"flair", "necrosis", "enhancing"}, frozenset({"t1", "t1w", "edema"})),
-    "bids": Kind(folders.bids, {"t1w", "flair", "lesion"}, frozenset({"t1wgd"})),
-    "pattern": Kind(folders.folder_per_subject, {"t2", "flair"}, frozenset({"t2w"})),
-    "brats": Kind(folders.brats, {"t1w", "t1wgd", "t2w", "flair"}, frozenset(WORDS)),
+    "nnunet": Kind(folders.nnunet, {"necrosis", "enhancing"}, frozenset({"t1", "t1w", "flair", "edema"})),
+    "bids": Kind(folders.bids, {"lesion"}, frozenset({"t1", "t1w", "t1ce", "t1wgd", "flair"})),
+    "pattern": Kind(folders.folder_per_subject, {"label_1"}, frozenset({"t2", "t2w", "flair"})),
+    "brats": Kind(folders.brats, {"edema"}, frozenset(WORDS)),
 }
 
 
@@ -78,7 +78,7 @@ def test_dicom_comes_to_a_report(tmp_path):
     dicom_folders.mr(tmp_path / "dicom", 10, (48, 48, 20))
     done = called_here(main, "understudy", "convert-dicom", tmp_path / "dicom", tmp_path / "raw")
     assert (done.returncode, done.stderr) == (0, "")
-    comes_to_a_report(Kind(dicom_folders.mr, {"flair", "tumor_core", "edema"}, frozenset({"t1", "t1w"})), tmp_path)
+    comes_to_a_report(Kind(dicom_folders.mr, {"tumor_core", "edema"}, frozenset({"t1", "t1w", "flair"})), tmp_path)
 
 
 def comes_to_a_report(kind: Kind, tmp_path):
