@@ -140,14 +140,14 @@ def masks(arrays: dict) -> dict[str, np.ndarray]:
     return {"Tumor core": arrays["seg"] == 1, "Edema": arrays["seg"] == 2}
 
 
-def mr(root: Path, count: int = 4, shape=(24, 20, 8)) -> dict[str, Exam]:
+def mr(root: Path, count: int = 4, shape=(24, 20, 8), intercept: str = "-5") -> dict[str, Exam]:
     """Subjects with T1 and FLAIR, and a SEG of the FLAIR; every second one numbers its segments the other way."""
     raw, exams = Raw(root), {}
     for seed in range(count):
         arrays, name = raw.arrays(seed, shape), f"case{seed}"
         exam = exams[name] = Exam(root / name, f"MRN{seed}")
         exam.series("AX T1 SE", arrays["t1"])
-        exam.series("AX FLAIR", arrays["flair"], RescaleSlope="2", RescaleIntercept="-5")
+        exam.series("AX FLAIR", arrays["flair"], RescaleSlope="2", RescaleIntercept=intercept)
         drawn = masks(arrays)
         exam.seg("AX FLAIR", drawn if seed % 2 == 0 else dict(reversed(drawn.items())))
     return exams

@@ -50,7 +50,7 @@ KINDS = {
     "nnunet": Kind(folders.nnunet, {"necrosis", "enhancing"}, frozenset({"t1", "t1w", "flair", "edema"})),
     "bids": Kind(folders.bids, {"lesion"}, frozenset({"t1", "t1w", "t1ce", "t1wgd", "flair"})),
     "pattern": Kind(folders.folder_per_subject, {"label_1"}, frozenset({"t2", "t2w", "flair"})),
-    "brats": Kind(folders.brats, {"edema"}, frozenset(WORDS)),
+    "brats": Kind(folders.brats, {"ncr_net", "tumor_core"}, frozenset(WORDS)),
 }
 
 
@@ -75,7 +75,7 @@ def test_dicom_comes_to_a_report(tmp_path):
     pytest.importorskip("highdicom", reason="highdicom makes the SEG: pip install highdicom")
     from . import dicom_folders
 
-    dicom_folders.mr(tmp_path / "dicom", 10, (48, 48, 20))
+    dicom_folders.mr(tmp_path / "dicom", 10, intercept="0")  # negative intensities are refused, but of CT
     done = called_here(main, "understudy", "convert-dicom", tmp_path / "dicom", tmp_path / "raw")
     assert (done.returncode, done.stderr) == (0, "")
     comes_to_a_report(Kind(dicom_folders.mr, {"tumor_core", "edema"}, frozenset({"t1", "t1w", "flair"})), tmp_path)
