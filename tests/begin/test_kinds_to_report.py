@@ -78,7 +78,8 @@ def test_dicom_comes_to_a_report(tmp_path):
     dicom_folders.mr(tmp_path / "dicom", 10, intercept="0")  # negative intensities are refused, but of CT
     done = called_here(main, "understudy", "convert-dicom", tmp_path / "dicom", tmp_path / "raw")
     assert (done.returncode, done.stderr) == (0, "")
-    comes_to_a_report(Kind(dicom_folders.mr, {"tumor_core", "edema"}, frozenset({"t1", "t1w", "flair", "tumor"})), tmp_path)
+    own = frozenset({"t1", "t1w", "flair", "tumor"})
+    comes_to_a_report(Kind(dicom_folders.mr, {"tumor_core", "edema"}, own), tmp_path)
 
 
 def comes_to_a_report(kind: Kind, tmp_path):
