@@ -3,25 +3,27 @@
     python benchmarks/disguises.py --train TRAIN.zip --test TEST.zip --calibrate 30 --output benchmarks/disguises.md
 
 The first --calibrate test subjects calibrate; the others are the images of a generator that copies nobody. The audit
-judges them. Sets with copies among them: clean_sets.py and privacy_games.py. Two stacks of the rule slice_volumes are
-enough. Ends with 1 where a kind is found in less than --least, where the realised rate of false alarms differs from the
-stated one by more than its 95 % interval, or where the images of people whom nobody has seen fail.
+judges them. The last column is of these people's images in the same disguises: a change that a generator makes to
+everybody is no sign of a copy. Sets with copies among them: clean_sets.py and privacy_games.py. Two stacks of the rule
+slice_volumes are enough. Ends with 1 where a kind is found in less than --least, where the realised rate of false
+alarms differs from the stated one by more than its 95 % interval, or where the images of people whom nobody has seen
+fail.
 """
 
 import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from understudy.audit.calibrate import calibrate
 from understudy.audit.detector import Detector, share
-from understudy.audit.planted import KINDS
-from understudy.audit.search import Found
-from understudy.audit.search_tasks import calibration_tasks, generator_tasks
+from understudy.audit.planted import KINDS, planted
+from understudy.audit.search import Found, Images
+from understudy.audit.search_tasks import calibration_tasks, further_tasks, generator_tasks
 from understudy.audit.verdict import FAIL, summary_of
 from understudy.config.audit import Audit
 from understudy.run.machine import use_device
@@ -56,11 +58,12 @@ def main() -> None:
         samples = nobody(Path(folder, "samples.zip"), train, clean)
         found = searched(generator_tasks(samples, train, known, audit, 1), device)
         alone = summary_of(samples, train, known, found, null, calibration, audit, {})
-    detector = Detector.of(calibration)
+        detector = Detector.of(calibration)
+        disguised = alarms(detector, planted(*strangers(clean, a.planted), 1), train, audit, device)
     score_N, _ = detector.scores({view: found[f"{view}/train"] for view in calibration["views"]})
     realised = share(int((score_N > detector.threshold).sum()), len(score_N))
     copies = {view: null[f"{view}/planted"] for view in calibration["views"]}
-    lines = list(table(train, a, calibration, realised, alone, detector.scores(copies)))
+    lines = list(table(train, a, calibration, realised, alone, detector.scores(copies), disguised))
     print("\n".join(lines), f"\n{time.perf_counter() - began:.0f} s", sep="\n")
     if a.output:
         a.output.write_text("\n".join(lines) + "\n")
@@ -70,7 +73,20 @@ def main() -> None:
     sys.exit(bool(missed or off or alone["verdict"] == FAIL))
 
 
-def table(train: Stack, a, calibration: dict, realised: dict, alone: dict, copies: tuple[np.ndarray, np.ndarray]):
+def strangers(clean_NCHW: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(images to disguise, images of others into whom parts are put)."""
+    return clean_NCHW[:count], clean_NCHW[-count:]
+
+
+def alarms(detector: Detector, made: Mapping[str, np.ndarray], train: Stack, audit: dict, device) -> dict[str, float]:
+    """{kind: share flagged}"""
+    images = Images.in_memory(np.concatenate(list(made.values())), "")
+    found = searched(further_tasks(images, train, audit, audit["views"], 1), device)
+    flags = np.split(detector.flags(found), len(made))
+    return {kind: float(flags_N.mean()) for kind, flags_N in zip(made, flags, strict=True)}
+
+
+def table(train: Stack, a, calibration: dict, realised: dict, alone: dict, copies: tuple, disguised: dict[str, float]):
     subjects, height = len(set(train.subjects())), train.meta["height"]
     rate = calibration["detector"]["rate"]
     yield (
@@ -81,12 +97,14 @@ def table(train: Stack, a, calibration: dict, realised: dict, alone: dict, copie
         f"People whom nobody has seen: {realised['share']:.2%} flagged ({realised['low']:.2%} to "
         f"{realised['high']:.2%}), verdict {alone['verdict']}, membership AUC {alone['membership']['auc']:.2f}."
     )
+    yield f"In a disguise: {np.mean(list(disguised.values())):.2%} of {a.planted * len(disguised)} images flagged."
     yield ""
-    yield "| planted copy | found | beyond all real images | seen in |"
-    yield "| --- | --- | --- | --- |"
+    yield "| planted copy | found | beyond all real images | seen in | strangers so disguised, flagged |"
+    yield "| --- | --- | --- | --- | --- |"
     for (kind, one), views_n in zip(calibration["recall"].items(), np.split(copies[1], len(KINDS)), strict=True):
         seen = ", ".join(calibration["views"][place] for place in np.argsort(-np.bincount(views_n))[:2])
-        yield f"| {kind.replace('_', ' ')} | {one['flagged']['share']:.2f} | {one['far']['share']:.2f} | {seen} |"
+        cells = [kind.replace("_", " "), f"{one['flagged']['share']:.2f}", f"{one['far']['share']:.2f}", seen]
+        yield "| " + " | ".join([*cells, f"{disguised[kind]:.2f}"]) + " |"
 
 
 def searched(tasks, device) -> dict:

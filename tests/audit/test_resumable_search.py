@@ -51,7 +51,7 @@ def test_equal_images_are_searched_once_and_found_as_if_each_was(task, tmp_path)
         again = replace(again, queries=queries.form(view.form))
         found = again.search(range(6), torch.device("cpu"), 16)
         plain = search(view, again.queries.read(range(6)), again.references, k=3, kinds=VARIANTS["flip"], block=16)
-        for field in ("index", "variant", "r", "other", "other_r", "group_r", "group_query"):
+        for field in ("index", "variant", "r", "other", "other_r", "crowd_r", "group_r", "group_query"):
             assert np.array_equal(getattr(found, field), getattr(plain, field)), field
     assert distinct(drawn)[0].tolist() == [0, 1, 3] and distinct(drawn)[1].tolist() == [0, 1, 0, 2, 1, 0]
 
@@ -69,7 +69,7 @@ def test_an_interrupted_search_goes_on_where_it_was(task, tmp_path):
     (searches(task, runs).folder / ".part-000000016.tmp").write_bytes(b"half")
     assert searched(task, runs) == "finished" and not list(runs.rglob("*.tmp"))
     found = result(task, runs)
-    for name in ("index", "variant", "r", "other", "other_r", "group_r", "group_query"):
+    for name in ("index", "variant", "r", "other", "other_r", "crowd_r", "group_r", "group_query"):
         assert (getattr(found, name) == getattr(straight, name)).all(), name
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from understudy.audit import nearest
-from understudy.audit.search import NONE, Found, Images, search, sizes
+from understudy.audit.search import CROWD, NONE, Found, Images, search, sizes
 from understudy.audit.views import VARIANTS, View, exact, turned
 
 from .test_views import CHANNELS, brains
@@ -39,6 +39,8 @@ def test_equals_a_plain_search(name, variants, block, apart):
     assert np.abs(found.r - np.take_along_axis(r_NM, order, 1)).max() < 1e-12
     others = [r[group != group[best]].max() for r, best in zip(r_NM, order[:, 0], strict=True)]
     assert np.abs(found.other_r - others).max() < 1e-12
+    near_NG = np.stack([r_NM[:, group == g].max(1) for g in range(11)], 1)
+    assert np.abs(found.crowd_r - np.sort(near_NG)[:, -CROWD]).max() < 1e-5
     assert np.abs(found.group_r - [r_NM[:, group == g].max() for g in range(11)]).max() < 1e-5
     of_query = [r_NM[q, group == g].max() for g, q in enumerate(found.group_query)]
     assert np.abs(found.group_r - of_query).max() < 1e-5
@@ -54,6 +56,8 @@ def test_own_subjects_do_not_count():
     assert (group[found.index[:, :9]] != group[:, None]).all()
     assert (found.index[:, 9:] == NONE).all() and (found.r[:, 9:] == -2).all()
     assert (group[found.other] != group[found.index[:, 0]]).all() and (group[found.other] != group).all()
+    last_N = np.sort(np.stack([r_NM[:, group == g].max(1) for g in range(4)], 1))[:, 1]  # of three others
+    assert np.abs(found.crowd_r - last_N).max() < 1e-5
 
 
 def test_of_equals_the_first_and_a_constant_image_correlates_with_nothing():

@@ -45,7 +45,12 @@ def figure(folder):
 def found(n=2000):
     numbers, places = np.zeros((n, 1), np.float32), np.zeros((n, 1), np.int64)
     ones = {"index": places, "variant": places.astype(np.int8), "r": numbers, "other": places[:, 0]}
-    ones |= {"other_r": numbers[:, 0], "group_r": numbers[:3, 0], "group_query": places[:3, 0]}
+    ones |= {
+        "other_r": numbers[:, 0],
+        "crowd_r": numbers[:, 0],
+        "group_r": numbers[:3, 0],
+        "group_query": places[:3, 0],
+    }
     return Found(**ones)
 
 

@@ -16,6 +16,7 @@ from audited import AUDIT
 from house import House
 from made import make_stack
 
+from understudy.audit.detector import NEARNESS, STATISTICS
 from understudy.audit.filter import images_to_drop
 from understudy.audit.search import Found
 from understudy.audit.search_tasks import read_found, write_found
@@ -120,8 +121,8 @@ def write_nearest(path: Path) -> None:
     host = np.random.default_rng(0)
     found = Found(
         index=host.integers(0, 9, (n, 1)), variant=np.zeros((n, 1), int), r=host.random((n, 1)),
-        other=host.integers(0, 9, n), other_r=host.random(n), group_r=host.random(groups),
-        group_query=host.integers(0, n, groups),
+        other=host.integers(0, 9, n), other_r=host.random(n), crowd_r=host.random(n),
+        group_r=host.random(groups), group_query=host.integers(0, n, groups),
     )  # fmt: skip
     links = dict.fromkeys(("samples_sha256", "train_sha256", "test_sha256"), SHA)
     write_found(path, {"all/train": found, "all/test": found}, {**links, "options": AUDIT})
@@ -129,11 +130,12 @@ def write_nearest(path: Path) -> None:
 
 def calibration() -> dict:
     """As calibrate() writes it, of one view."""
-    usual = {view: {"correlation": [0.5, 0.1], "standing_out": [0.2, 0.1]} for view in ("all", "pose")}
+    statistics = dict.fromkeys((*STATISTICS, NEARNESS), [0.5, 0.1])
+    usual = dict.fromkeys(("all", "pose"), statistics)
     detector = {"usual": usual, "threshold": 1.2, "rate": 0.4, "far": 2.0, "far_rate": 0.01}
     share = {"count": 1, "share": 0.1, "low": 0.0, "high": 0.4}
     made = {
-        "format": 5, "view": "all", "views": ["all", "pose"],
+        "format": 6, "view": "all", "views": ["all", "pose"],
         "detector": detector, "filter": detector | {"usual": {"all": usual["all"]}},
         "false_alarms": share, "recall": {"flipped": {"flagged": share, "far": share}},
         "same_person": {"test": {}, "train": {}}, "options": AUDIT,

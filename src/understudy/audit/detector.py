@@ -1,11 +1,14 @@
 """When is an image a copy? One score of all views, and a threshold at a stated rate of false alarms, learned from real
 images of other people (people.py).
 
-Of each view two numbers say how near an image comes to a training image: the correlation with the nearest, and how far
-that subject stands out from the next one (Carlini et al. 2023 and Yoon et al. 2023 use such ratios of distances). Each
-is measured in units of what is usual: 0 at the median of real images, 1 where the share `rate` of them lies beyond. The
-score is the largest of all of these, so that a copy needs to be seen in one view alone; the threshold is taken from the
-scores of the real images, so that all views together raise false alarms at the stated rate and not each of them.
+Of each view two numbers say how near an image comes to one training subject. It is near where its correlation with
+the nearest image is large and its lead is, too: by how much that correlation exceeds the one with the fifth nearest
+subject (search.CROWD). An image without noise correlates more with everybody, and one of something rare leads without
+being near. And an image stands out where the next subject is far (Carlini et al. 2023 and Yoon et al. 2023 use such
+ratios of distances), which mixtures of two or three people do not. Each is measured in units of what is usual: 0 at the
+median of real images, 1 where the share `rate` of them lies beyond. The score is the largest of all of these, so that a
+copy needs to be seen in one view alone; the threshold is taken from the scores of the real images, so that all views
+together raise false alarms at the stated rate and not each of them.
 
 A second threshold, far beyond every real image, finds a few copies among very many images, where flags at the rate
 alone would drown them.
@@ -21,8 +24,10 @@ from scipy import stats
 from .search import NONE, Found
 
 CONFIDENCE = 0.95
-LEAST_WIDTH = 0.01  # of a statistic, both of which lie between 0 and 1: of views in which real images hardly differ
-STATISTICS = ("correlation", "standing_out")
+LEAST_WIDTH = 0.01  # of a statistic, all of which lie between 0 and 1: of views in which real images hardly differ
+LEAST_NEARNESS_WIDTH = 0.25  # in units of what is usual
+STATISTICS = ("correlation", "lead", "standing_out")
+NEARNESS = "nearness"  # the lesser of correlation and lead, in units of what is usual
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Detector:
 
 def statistics(found: Found) -> dict[str, np.ndarray]:
     """{name: (N,)}, larger where an image is nearer to one subject."""
-    return dict(zip(STATISTICS, (found.r[:, 0], 1 - distance_ratio(found)), strict=True))
+    lead_N = np.clip(found.r[:, 0] - found.crowd_r, 0, None)  # the crowd's is rounded
+    return dict(zip(STATISTICS, (found.r[:, 0], lead_N, 1 - distance_ratio(found)), strict=True))
 
 
 def distance_ratio(found: Found) -> np.ndarray:
@@ -67,8 +73,17 @@ def distance_ratio(found: Found) -> np.ndarray:
 
 
 def _of_view(found: Found, usual: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    values = statistics(found)
-    return np.max([(values[name] - median) / width for name, (median, width) in usual.items()], axis=0)
+    z = {name: _standardised(x_N, usual[name]) for name, x_N in statistics(found).items()}
+    return np.maximum(_standardised(_nearness(z), usual[NEARNESS]), z["standing_out"])
+
+
+def _nearness(z: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.minimum(z["correlation"], z["lead"])
+
+
+def _standardised(x_N: np.ndarray, usual: tuple[float, float]) -> np.ndarray:
+    median, width = usual
+    return (x_N - median) / width
 
 
 def learned(real: Mapping[str, Found], rate: float) -> Detector:
@@ -77,8 +92,7 @@ def learned(real: Mapping[str, Found], rate: float) -> Detector:
     Raises ValueError where they are too few for the rate.
     """
     place = place_at(len(next(iter(real.values())).r), rate)
-    usual = {view: {name: _usual(x_N, place) for name, x_N in statistics(one).items()} for view, one in real.items()}
-    detector = Detector(usual, np.inf, rate, np.inf, 0.0)
+    detector = Detector({view: _usual_in(one, place) for view, one in real.items()}, np.inf, rate, np.inf, 0.0)
     score_N = detector.scores(real)[0]
     return with_thresholds(detector, score_N, np.arange(len(score_N)))
 
@@ -101,9 +115,17 @@ def with_thresholds(detector: Detector, score_N: np.ndarray, owner_N: np.ndarray
     return replace(detector, threshold=threshold, far=far, far_rate=far_rate)
 
 
-def _usual(x_N: np.ndarray, place: int) -> tuple[float, float]:
+def _usual_in(found: Found, place: int) -> dict[str, tuple[float, float]]:
+    """Of a view: {statistic, or nearness: (median, width)}."""
+    values = statistics(found)
+    usual = {name: _usual(x_N, place, LEAST_WIDTH) for name, x_N in values.items()}
+    z = {name: _standardised(x_N, usual[name]) for name, x_N in values.items()}
+    return usual | {NEARNESS: _usual(_nearness(z), place, LEAST_NEARNESS_WIDTH)}
+
+
+def _usual(x_N: np.ndarray, place: int, least: float) -> tuple[float, float]:
     median = float(np.median(x_N))
-    return median, max(float(np.sort(x_N)[-place]) - median, LEAST_WIDTH)
+    return median, max(float(np.sort(x_N)[-place]) - median, least)
 
 
 def reachable(n: int, rate: float) -> float:

@@ -21,7 +21,7 @@ from .resumable_search import Task
 from .search import Found, Images, sizes
 from .search_tasks import read_found
 from .verdict import summary_of
-from .views import VARIANTS, views_of
+from .views import TOLERANCE, VARIANTS, views_of
 from .weights_attack import problem as weights_problem
 
 LEARNED = ("views", "detector", "filter", "false_alarms", "recall", "same_person")  # of a calibration
@@ -29,6 +29,7 @@ AGAIN = 64  # images that are searched again: of copies in one of ten images, al
 _SAME = 1e-6  # of correlations from sums of integers
 _SAME_IN_FORM = 0.01  # two machines may round a pixel of a form differently
 _MEMORY_BYTES = 2e9
+_OF = {"r": "the nearest training image", "other_r": "the next training subject", "crowd_r": "the training subjects"}
 _CLOSE = 1e-9  # of numbers that two machines compute
 
 
@@ -103,15 +104,21 @@ def _search_again(samples: Stack, train: Stack, found: Mapping[str, Found], audi
         task = Task(Images.of(samples, places).form(form), Images.of(train).form(form), view, **how)
         _, block = sizes(view, task.references.shape, len(VARIANTS[audit["variants"]]), _MEMORY_BYTES, 4)
         again = task.search(range(count), torch.device("cpu"), block)
-        close = _SAME if form == PLAIN else _SAME_IN_FORM
-        wrong = np.flatnonzero(~np.isclose(again.r[:, 0], told.r[places, 0], rtol=0, atol=close))
-        if len(wrong):
-            image, r, said = samples.names[places[wrong[0]]], again.r[wrong[0], 0], told.r[places[wrong[0]], 0]
-            raise ValueError(
-                f"{samples.path}, {image}: found correlation {r:.6f} with the nearest training image in view "
-                f"{view.name}, expected {said:.6f} as in the search: its file is of other images, or was changed. Run "
-                "the audit again from its first step."
-            )
+        for what, rounded in (("r", 0), ("other_r", 0), ("crowd_r", 2 * TOLERANCE[torch.bfloat16])):
+            here_N, told_N = (_nearest_of(getattr(one, what)) for one in (again, told.rows(places)))
+            close = _SAME_IN_FORM if form != PLAIN else max(_SAME, rounded)
+            wrong = np.flatnonzero(~np.isclose(here_N, told_N, rtol=0, atol=close))
+            if len(wrong):
+                raise ValueError(
+                    f"{samples.path}, {samples.names[places[wrong[0]]]}: found correlation {here_N[wrong[0]]:.6f} with "
+                    f"{_OF[what]} in view {view.name}, expected {told_N[wrong[0]]:.6f} as in the search: its file is "
+                    "of other images, or was changed. Run the audit again from its first step."
+                )
+
+
+def _nearest_of(r: np.ndarray) -> np.ndarray:
+    """(N,) of (N, k), the best first, or (N,)."""
+    return r[:, 0] if r.ndim == 2 else r
 
 
 def chain_of(samples: Stack, train: Stack, test: Stack, nearest: Path, calibration: Path) -> dict[str, str]:

@@ -27,6 +27,8 @@ _BATCH = 256  # references that are decoded at once for rescoring
 _MOST = 4096  # references of a block
 _LEAST = 16  # images of a block, whatever the memory
 _KEPT_BYTES = 5e8  # of images in a form
+CROWD = 5  # which of the nearest groups stands for how near an image is to anybody
+PER_QUERY = 6  # fields of `Found` that have a row for each query, the first ones
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,16 @@ class Images:
 @dataclass(frozen=True)
 class Found:
     """Of N queries the k most similar references, best first, the first of equals; `NONE` and r -2 where there are not
-    so many. `other`: the best of another group than that of the first. By group of the references: the query that comes
-    nearest to it."""
+    so many. `other`: the best of another group than that of the first. `crowd_r`: of the `CROWD`-th nearest group, or
+    of the last where there are fewer, as products give it (TOLERANCE). By group of the references: the query that
+    comes nearest to it."""
 
     index: np.ndarray  # (N, k)
     variant: np.ndarray  # (N, k): how the query was turned, place in `kinds`
     r: np.ndarray  # (N, k)
     other: np.ndarray  # (N,)
     other_r: np.ndarray  # (N,)
+    crowd_r: np.ndarray  # (N,)
     group_r: np.ndarray  # (G,) to the rounding of float32
     group_query: np.ndarray  # (G,)
 
@@ -105,7 +109,7 @@ class Found:
         found = cls(**{name: arrays[name] for name in names})
         n, k = found.index.shape if found.index.ndim == 2 else (-1, -1)
         groups = found.group_r.shape
-        shapes = dict.fromkeys(("index", "variant", "r"), (n, k)) | dict.fromkeys(("other", "other_r"), (n,))
+        shapes = dict.fromkeys(("index", "variant", "r"), (n, k)) | dict.fromkeys(("other", "other_r", "crowd_r"), (n,))
         shapes |= {"group_r": groups, "group_query": groups}
         for name, shape in shapes.items():
             array = arrays[name]
@@ -120,7 +124,7 @@ class Found:
 
     def rows(self, chosen_N: np.ndarray) -> "Found":
         """Of some queries; what is told by group stays that of all."""
-        return replace(self, **{field.name: getattr(self, field.name)[chosen_N] for field in fields(self)[:5]})
+        return replace(self, **{field.name: getattr(self, field.name)[chosen_N] for field in fields(self)[:PER_QUERY]})
 
     @classmethod
     def joined(cls, parts: Sequence["Found"]) -> "Found":
@@ -129,7 +133,7 @@ class Found:
         r_PG = np.stack([part.group_r for part in parts])
         query_PG = np.stack([part.group_query + start for part, start in zip(parts, starts, strict=True)])
         best_G, groups = r_PG.argmax(0), np.arange(r_PG.shape[1])
-        by_query = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)[:5]}
+        by_query = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)[:PER_QUERY]}
         return cls(**by_query, group_r=r_PG[best_G, groups], group_query=query_PG[best_G, groups])
 
 
@@ -168,7 +172,7 @@ def search(
         again = np.flatnonzero(~complete_N)
         rest = {"k": k, "kinds": kinds, "own_N": None if own_N is None else own_N[again], "device": device}
         sure = search(view, x_NCHW[again], references, **rest, dtype=torch.float64, block=min(block, 512))
-        for field in fields(Found)[:5]:
+        for field in fields(Found)[:PER_QUERY]:
             getattr(found, field.name)[again] = getattr(sure, field.name)
     return found
 
@@ -198,6 +202,7 @@ class _Best:
         self.group_M = None if references.group is None else torch.as_tensor(references.group, device=device)
         self.first_r_N, self.second_r_N = (torch.full((n,), _NOT, device=device) for _ in range(2))
         self.first_N, self.second_N = (torch.full((n,), NONE, device=device) for _ in range(2))  # places of references
+        self.group_r_NG = torch.full((n, references.groups), _NOT, device=device)
         self.group_r_G = torch.full((references.groups,), _NOT, device=device)
         self.group_query_G = torch.full((references.groups,), NONE, device=device)
 
@@ -225,12 +230,21 @@ class _Best:
             self._take_group(group, r_N.to(self.first_r_N.dtype), place_N + first + start, ways_N)
             first += count
 
+    def crowd_r_N(self) -> Tensor:
+        """(N,): the last that is there of the `CROWD` nearest groups."""
+        nearest_Nk = self.group_r_NG.topk(min(CROWD, self.group_r_NG.shape[1]), dim=1).values
+        there_N = (nearest_Nk > _NOT).sum(1)
+        nearest_N1 = torch.nn.functional.pad(nearest_Nk, (1, 0), value=_NOT)
+        return nearest_N1.gather(1, there_N[:, None])[:, 0]
+
     def _ways(self, r_VNM: Tensor, place_Nc: Tensor) -> Tensor:
         r_VNc = r_VNM.gather(2, place_Nc.expand(len(r_VNM), -1, -1))
         near_VNc = r_VNc >= r_VNc.amax(0) - 2 * self.tolerance
         return (near_VNc << torch.arange(len(r_VNM), device=r_VNM.device)[:, None, None]).sum(0)
 
     def _take_group(self, group: int, r_N: Tensor, place_N: Tensor, ways_N: Tensor) -> None:
+        own_r_N = self.group_r_NG[:, group]
+        torch.maximum(own_r_N, r_N, out=own_r_N)
         best_r, query = r_N.max(0)
         better = best_r > self.group_r_G[group]
         self.group_r_G[group] = torch.where(better, best_r, self.group_r_G[group])
@@ -304,8 +318,9 @@ def _rescored(
         same_N = references.group[place_2N[0]] == references.group[index_Nk[:, 0]]
         other_N = np.where(same_N, place_2N[1], place_2N[0])
         other_r_N = np.where(same_N, two_r_2N[1], two_r_2N[0])
+    crowd_r_N = best.crowd_r_N().cpu().numpy().astype(np.float64)
     groups = best.group_r_G.cpu().numpy().astype(np.float64), best.group_query_G.cpu().numpy()
-    return Found(index_Nk, variant_Nk, r_Nk, other_N, other_r_N, *groups), complete_N
+    return Found(index_Nk, variant_Nk, r_Nk, other_N, other_r_N, crowd_r_N, *groups), complete_N
 
 
 def pair_correlations(

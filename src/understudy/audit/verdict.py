@@ -229,5 +229,4 @@ def _images_table(
 
 
 def _nearest(found: Found) -> tuple[np.ndarray, ...]:
-    values = statistics(found)
-    return values["correlation"], values["standing_out"], found.index[:, 0], found.variant[:, 0]
+    return found.r[:, 0], statistics(found)["standing_out"], found.index[:, 0], found.variant[:, 0]

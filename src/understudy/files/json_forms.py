@@ -245,11 +245,16 @@ class Measured(Form):
     high: Share
 
 
-class Usual(Form):
-    """Of the statistics of audit.detector: median and width."""
+MedianAndWidth = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 
-    correlation: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
-    standing_out: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+class Usual(Form):
+    """Of the statistics of audit.detector."""
+
+    correlation: MedianAndWidth
+    lead: MedianAndWidth
+    standing_out: MedianAndWidth
+    nearness: MedianAndWidth
 
 
 class Detecting(Form):
@@ -277,7 +282,7 @@ class SamePerson(Form):
 class Calibration(Form):
     """calibration.json."""
 
-    format: Literal[5]
+    format: Literal[6]
     view: Name
     views: list[Name]
     detector: Detecting
@@ -344,7 +349,7 @@ class Membership(Apart):
 class Audit(Form):
     """audit.json."""
 
-    format: Literal[5]
+    format: Literal[6]
     dataset: Name
     generator: Name
     filtered: bool
