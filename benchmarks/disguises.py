@@ -74,8 +74,9 @@ def main() -> None:
 
 
 def strangers(clean_NCHW: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(images to disguise, images of others into whom parts are put)."""
-    return clean_NCHW[:count], clean_NCHW[-count:]
+    """(images to disguise, images of others into whom parts are put), of as many people as there are."""
+    places = np.linspace(0, len(clean_NCHW) - 1, count).round().astype(int)
+    return clean_NCHW[places], np.roll(clean_NCHW[places], count // 2, 0)
 
 
 def alarms(detector: Detector, made: Mapping[str, np.ndarray], train: Stack, audit: dict, device) -> dict[str, float]:

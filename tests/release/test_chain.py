@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,18 @@ def test_copies_behind_a_search_that_says_to_be_theirs(results):
     links = {"samples_sha256": sha256, "nearest_sha256": sha256_of_file(own / "nearest.safetensors")}
     write_json(own / "audit.json", read_json(own / "audit.json") | links)
     refused(results, "found correlation 1.000000 with the nearest training image in view all, ")
+
+
+@pytest.mark.parametrize("field, of", [("other_r", "the next training subject"), ("crowd_r", "the training subjects")])
+def test_a_search_that_says_that_nobody_leads(results, field, of):
+    """As near to others as to the nearest: no image would be flagged."""
+    own = results / "made/generators/stylegan2"
+    found, about = read_found(own / "nearest.safetensors", Nearest)
+    hidden = {name: replace(one, **{field: one.r[:, 0].copy()}) for name, one in found.items()}
+    write_found(own / "nearest.safetensors", hidden, about)
+    links = {"nearest_sha256": sha256_of_file(own / "nearest.safetensors")}
+    write_json(own / "audit.json", read_json(own / "audit.json") | links)
+    refused(results, f"with {of} in view ")
 
 
 def test_another_training_stack(results):
