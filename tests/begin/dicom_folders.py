@@ -75,7 +75,8 @@ class Exam:
             )
             for number, label in enumerate(masks_SXYZ, 1)
         ]  # fmt: skip
-        pixels = np.stack([mask.transpose(2, 1, 0) for mask in masks_SXYZ.values()], axis=-1).astype(np.uint8)
+        pixels = np.stack([mask.transpose(2, 1, 0) for mask in masks_SXYZ.values()], axis=-1)
+        pixels = pixels.astype(np.float32 if more.get("segmentation_type") == "FRACTIONAL" else np.uint8)
         about = {"manufacturer": "m", "manufacturer_model_name": "m", "software_versions": "1"}
         about |= {"device_serial_number": "1", "segmentation_type": "BINARY"} | more
         seg = highdicom.seg.Segmentation(

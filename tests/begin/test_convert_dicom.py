@@ -53,6 +53,22 @@ def test_every_voxel_and_its_place(tmp_path):
         np.testing.assert_allclose(place[:3], [-(-10 + 3 * 0.75), -(20 + 2 * 0.5), 30 + 5 * 3])
 
 
+@pytest.mark.parametrize("kind", ["FRACTIONAL", "LABELMAP"])
+def test_the_other_types_of_seg_hold_the_same(kind, tmp_path):
+    voxels = [arrays(seed, tmp_path) for seed in range(4)]
+    for seed, exam in enumerate(made.mr(tmp_path / "dicom").values()):
+        masks, more = made.masks(voxels[seed]), {}
+        if kind == "FRACTIONAL":  # who holds half of a voxel does not hold more
+            masks = {name: np.where(mask, 0.6, 0.5) for name, mask in masks.items()}
+            more = {"max_fractional_value": 200}
+        exam.seg("AX FLAIR", masks, segmentation_type=kind, **more)
+    assert command(tmp_path).returncode == 0
+    for seed in range(4):
+        seg = nibabel.load(tmp_path / f"raw/labelsTr/case{seed}.nii.gz").get_fdata()
+        expected = voxels[seed]["seg"]
+        np.testing.assert_array_equal(seg, np.where(expected == 4, 0, expected))
+
+
 def test_init_recognises_it_and_the_index_takes_it(tmp_path):
     made.mr(tmp_path / "dicom")
     exam = made.Exam(tmp_path / "dicom/case0", "MRN0")
@@ -151,6 +167,14 @@ def seg_again(drawn=made.masks, **more):
     return lambda root, exam, voxels: exam.seg("AX FLAIR", drawn(voxels), **more)
 
 
+def typed(kind):
+    return lambda seg: setattr(seg, "SegmentationType", kind)
+
+
+def nine(seg):
+    seg.PixelData = bytes([9]) + seg.PixelData[1:]
+
+
 def without(name):
     return lambda root, exam, voxels: (exam.folder / name).unlink()
 
@@ -246,7 +270,9 @@ BROKEN = {
     "SEG of another series": (seg_of_another_series, "found a SEG of a series that is not there"),
     "SEG on another grid": (seg_on_another_grid, "found a frame [0.0, 0.0, 1.5] mm from the first pixel"),
     "overlapping segments": (seg_again(overlapping), "voxel(s) of a slice in both edema and tumor"),
-    "fractional SEG": (seg_again(segmentation_type="FRACTIONAL"), "found a SEG of type 'FRACTIONAL', expected BINARY"),
+    "SEG of an unknown type": (seg_again(change=typed("SURFACE")),
+        "found a SEG of type 'SURFACE', expected BINARY, FRACTIONAL or LABELMAP"),
+    "a pixel of no segment": (seg_again(change=nine, segmentation_type="LABELMAP"), "found a pixel of segment 9"),
     "a folder with the patient's name": (named_after_its_patient,
         "found the name of the patient in that of the folder"),
     "one patient in two folders": (same_patient, "found one PatientID in again, case0"),

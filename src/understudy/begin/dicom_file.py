@@ -114,15 +114,17 @@ def items(dataset, keyword: str) -> list:
     return list(found or [])
 
 
-def pixels(dataset, frames: int) -> np.ndarray:
-    """(frames, rows, columns), as stored. Raises ValueError: too large, damaged, or in a form that nothing here
-    decodes."""
+def pixels(dataset, frames: int, colours: tuple[str, ...] = ("MONOCHROME2",)) -> np.ndarray:
+    """(frames, rows, columns), as stored. colours: values of PhotometricInterpretation that are read.
+
+    Raises ValueError: too large, damaged, or in a form that nothing here decodes.
+    """
     shape = (frames, whole(dataset, "Rows", 1, 65535), whole(dataset, "Columns", 1, 65535))
     check_size(shape, max(1, whole(dataset, "BitsAllocated", 1, 16) // 8))
-    if value(dataset, "SamplesPerPixel") != 1 or text(dataset, "PhotometricInterpretation") != "MONOCHROME2":
+    if value(dataset, "SamplesPerPixel") != 1 or text(dataset, "PhotometricInterpretation") not in colours:
         raise ValueError(
             f"found {shortened(value(dataset, 'SamplesPerPixel'))} samples per pixel, "
-            f"{shortened(text(dataset, 'PhotometricInterpretation'))}, expected one of MONOCHROME2."
+            f"{shortened(text(dataset, 'PhotometricInterpretation'))}, expected one of {' or '.join(colours)}."
         )
     try:
         with warnings.catch_warnings(action="ignore"):

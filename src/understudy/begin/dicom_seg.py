@@ -1,6 +1,8 @@
 """A DICOM segmentation object (SEG) as one annotation in the grid of the images that it was drawn on.
 
-Frames are placed by their positions and must fall on the slices of the grid: nothing is resampled.
+Frames are placed by their positions and must fall on the slices of the grid: nothing is resampled. Of the three types a
+BINARY one has a frame for each slice and segment; a FRACTIONAL one, too, and a voxel is in a segment of which it holds
+more than half; a LABELMAP has a frame for each slice, whose pixels are the numbers of segments (DICOM PS3.3 C.8.20.2).
 """
 
 from collections.abc import Mapping
@@ -10,28 +12,45 @@ import numpy as np
 
 from understudy.files.outside import shortened
 
-from .dicom_file import items, named, numbers, pixels, read_dicom, text, whole
+from .dicom_file import items, named, numbers, pixels, read_dicom, text, value, whole
 from .dicom_labels import MOST_LABELS, add_label, check_images, label_name
 from .dicom_series import MM, Grid
 
+BINARY, FRACTIONAL, LABELMAP = "BINARY", "FRACTIONAL", "LABELMAP"
 _MOST_FRAMES = 100_000
+_ALL = -1  # in place of a segment's number: a frame of all of them
 
 
 def label_names(dataset) -> dict[int, str]:
-    """Segment number -> name of its label: SegmentLabel in small letters. Raises ValueError: no SEG that is read."""
-    kind = text(dataset, "SegmentationType")
-    if kind != "BINARY":
-        raise ValueError(f"found a SEG of type {shortened(kind)}, expected BINARY. Write it again as such.")
+    """Segment number -> name of its label: SegmentLabel in small letters; without the background of a LABELMAP. Raises
+    ValueError: no SEG that is read."""
+    kind = _kind(dataset)
     segments = items(dataset, "SegmentSequence")
     if not 1 <= len(segments) <= MOST_LABELS:
         raise ValueError(f"found {len(segments)} segments, expected 1 to {MOST_LABELS}.")
     names = {}
     for segment in segments:
-        number = whole(segment, "SegmentNumber", 1, 65535)
+        number = whole(segment, "SegmentNumber", 0 if kind == LABELMAP else 1, 65535)
+        if kind == LABELMAP and number == _background(dataset):
+            continue
         if number in names:
             raise ValueError(f"found the segment {number} twice, expected each once. Write the SEG again.")
         names[number] = label_name(text(segment, "SegmentLabel"), number)
     return names
+
+
+def _kind(dataset) -> str:
+    kind = text(dataset, "SegmentationType")
+    if kind not in (BINARY, FRACTIONAL, LABELMAP):
+        raise ValueError(f"found a SEG of type {shortened(kind)}, expected {BINARY}, {FRACTIONAL} or {LABELMAP}.")
+    return kind
+
+
+def _background(dataset) -> int:
+    """The pixel of a LABELMAP that is no segment."""
+    if value(dataset, "PixelPaddingValue") is None:
+        return 0
+    return whole(dataset, "PixelPaddingValue", 0, 65535)
 
 
 def check_references(dataset, images: Mapping[str, set[str]]) -> None:
@@ -59,17 +78,35 @@ def read_annotation(path: Path, grid: Grid, values: Mapping[str, int]) -> np.nda
         if len(groups) != frames:
             raise ValueError(f"found {len(groups)} descriptions of {frames} frames, expected one each: a broken SEG.")
         shared = (items(dataset, "SharedFunctionalGroupsSequence") or [None])[0]
-        placed = [_placed(own, shared, grid, names) for own in groups]
+        kind = _kind(dataset)
+        placed = [
+            (_slice(own, shared, grid), _ALL if kind == LABELMAP else _segment(own, shared, names)) for own in groups
+        ]
         if len(set(placed)) < frames:
             raise ValueError("found two frames of one segment at one place, expected one. Write the SEG again.")
-        return _joined(pixels(dataset, frames), placed, grid, names, values)
+        colours = ("MONOCHROME2", "PALETTE COLOR") if kind == LABELMAP else ("MONOCHROME2",)
+        stored_NYX = pixels(dataset, frames, colours)
+        if kind == LABELMAP:
+            _check_numbers(stored_NYX, {_background(dataset), *names})
+        elif kind == FRACTIONAL:
+            stored_NYX = 2 * stored_NYX.astype(np.int32) > whole(dataset, "MaximumFractionalValue", 1, 255)
+        return _joined(stored_NYX, placed, grid, names, values)
 
 
-def _placed(own, shared, grid: Grid, names: Mapping[int, str]) -> tuple[int, int]:
-    """(slice, segment number) of a frame."""
+def _check_numbers(stored_NYX: np.ndarray, known: set[int]) -> None:
+    if unknown := set(np.unique(stored_NYX).tolist()) - known:
+        raise ValueError(f"found a pixel of segment {min(unknown)}, expected one of {', '.join(map(str, known))}.")
+
+
+def _segment(own, shared, names: Mapping[int, str]) -> int:
     number = whole(_group(own, shared, "SegmentIdentificationSequence"), "ReferencedSegmentNumber", 1, 65535)
     if number not in names:
         raise ValueError(f"found a frame of segment {number}, expected one of {', '.join(map(str, names))}.")
+    return number
+
+
+def _slice(own, shared, grid: Grid) -> int:
+    """The slice of the grid that a frame lies on."""
     columns = [grid.affine[:3, axis] for axis in range(3)]
     spacing = [float(np.linalg.norm(column)) for column in columns]
     cosines = numbers(_group(own, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6).reshape(2, 3)
@@ -87,7 +124,7 @@ def _placed(own, shared, grid: Grid, names: Mapping[int, str]) -> tuple[int, int
             f"found a frame {np.round(from_first, 3).tolist()} mm from the first pixel of the images, expected each on "
             "a slice of them. Resample the SEG to their grid."
         )
-    return k, number
+    return k
 
 
 def _group(own, shared, keyword: str):
@@ -101,6 +138,8 @@ def _group(own, shared, keyword: str):
 def _joined(frames_NYX: np.ndarray, placed, grid: Grid, names: Mapping[int, str], values: Mapping[str, int]):
     joined = np.zeros(grid.shape_XYZ, np.uint8)
     for frame_YX, (k, number) in zip(frames_NYX, placed, strict=True):
-        if names[number] in values:
-            add_label(joined[:, :, k], frame_YX.T != 0, names[number], values)
+        here = {of: frame_YX == of for of in names} if number == _ALL else {number: frame_YX != 0}
+        for of, here_YX in here.items():
+            if names[of] in values:
+                add_label(joined[:, :, k], here_YX.T, names[of], values)
     return joined
