@@ -45,7 +45,7 @@ class Sources:
     annotation: Path | None = None
 
 
-def refusals(sources: Sources, about: About, bids: bool) -> list[str]:
+def refusals(sources: Sources, about: About, bids: bool = False) -> list[str]:
     """The reasons, a line each; empty: the release may be made, with a BIDS data set if asked for."""
     reasons = about.problems()
     try:
