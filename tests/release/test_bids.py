@@ -273,7 +273,7 @@ def test_a_geometry_of_all_that_no_release_writes(tmp_path, bundle, place, mm, s
     for path in folder.glob("bids/sub-*/anat/*"):
         path.write_bytes(put(place, struct.pack("<f", mm))(gzip.decompress(path.read_bytes())))
     problems = problems_of(folder)
-    assert len(problems) == 12 and all(said in problem for problem in problems)
+    assert len(problems) == 60 and all(said in problem for problem in problems)
 
 
 def test_what_has_no_place_there(bundle, tmp_path):
@@ -292,6 +292,17 @@ def test_what_has_no_place_there(bundle, tmp_path):
     ]
     (folder / "images.zip").unlink()
     assert "bids/README.md: found without images.zip" in problems_of(folder)
+
+
+def test_channels_that_no_bids_data_set_has(bundle, tmp_path):
+    folder = shutil.copytree(bundle[1], tmp_path / "copy")
+    stack = Stack.open(folder / "images.zip")
+    meta = {k: stack.meta[k] for k in stack.meta if k not in ("format", "count")}
+    with StackWriter(folder / "images.zip", meta | {"channels": ["t1", "Jane\nDoe", "t2", "flair", "seg"]}) as writer:
+        for i, name in enumerate(stack.names):
+            writer.add_png(name, stack.png(i))
+    (problem,) = problems_of(folder)
+    assert "BIDS has no suffix for Jane" in problem and problem.isprintable()
 
 
 def test_volumes_of_two_subjects_that_change_places(bundle, tmp_path):

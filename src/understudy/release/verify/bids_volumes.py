@@ -4,7 +4,6 @@ A volume is made again but for its compression: its header from the geometry of 
 is no place for a name, a time or a comment.
 """
 
-import math
 import os
 import struct
 import zlib
@@ -46,18 +45,16 @@ def nifti_header(height, width, spacing_mm, signs):
 
 
 def geometry_of(header):
-    """(spacing_mm, signs) that a header was made with. Raises ValueError where it cannot be: a number of more digits
-    than a scanner gives could say something else."""
-    if len(header) != HEADER:
-        raise ValueError("is too short for a NIfTI-1 header")
+    """(spacing_mm, signs) that a header was made with. Six digits of a number are as many as a scanner gives: more
+    could say something else. Raises ValueError where a spacing is none."""
     spacing_mm = tuple(map(rounded, struct.unpack_from("<3f", header, 80)))
     rows = struct.unpack_from("<12f", header, 280)
     return spacing_mm, tuple(-1 if value < 0 else 1 for value in (rows[0], rows[5], rows[10]))
 
 
 def rounded(mm):
-    """To six digits. Raises ValueError where it is no distance."""
-    if not (math.isfinite(mm) and 0 < mm < 10_000):
+    """A spacing to six digits. Raises ValueError where it is no distance."""
+    if not 0 < mm < 10_000:
         raise ValueError(f"has voxels of {mm:g} mm, expected a distance")
     return float(f"{mm:.6g}")
 
@@ -98,35 +95,37 @@ def bids_problems(folder, found, names, about):
 
     names, about: of images.zip, which has no problems.
     """
-    channels, height, width = about["channels"], about["height"], about["width"]
+    channels = about["channels"]
     if bids_problem(channels):
-        return [f"{BIDS_FOLDER}: {bids_problem(channels)}"]
+        return [shown(f"{BIDS_FOLDER}: {bids_problem(channels)}")]
     volumes = {name: [bids_volume(channel, name[:-4]) for channel in channels] for name in names}
     texts, images, there = texts_of(channels), set().union(*volumes.values()), set(found)
     strange = [name for name in found if name not in texts and name not in images]
     problems = [f"{shown(name)}: is no part of a BIDS data set of images.zip" for name in strange]
     problems += [f"{name}: is missing, images.zip has it" for name in sorted(images - there)]
     problems += [f"{name}: is missing from the BIDS data set" for name in sorted(texts - there)]
-    if problems:
-        return problems
-    header = None
+    return problems or voxel_problems(folder, volumes, about)
+
+
+def voxel_problems(folder, volumes, about):
+    """A line for each volume, or subject, that is not as it has to be. volumes: image -> files, a channel each."""
+    problems, header, height, width = [], None, about["height"], about["width"]
     with open(os.path.join(folder, "images.zip"), "rb") as archive:
         *members, _ = members_of(archive, os.path.getsize(archive.name))
-        for member, (name, own) in zip(members, volumes.items()):  # noqa: B905 (strict is younger than Python 3.8)
-            place = name
-            try:
-                contents = []
-                for place in own:
-                    contents.append(content_of_volume(path_of(folder, place), height, width))
-                    header = header or nifti_header(height, width, *geometry_of(contents[-1][:HEADER]))
-                    if contents[-1][:HEADER] != header:
+        for member, (image, files) in zip(members, volumes.items()):  # noqa: B905 (strict is younger than Python 3.8)
+            png, voxels, wrong = content_of(archive, member, most_bytes(len(files) * height, width)), [], []
+            for name in files:
+                try:
+                    content = content_of_volume(path_of(folder, name), height, width)
+                    header = header or nifti_header(height, width, *geometry_of(content[:HEADER]))
+                    if content[:HEADER] != header:
                         raise ValueError("has another NIfTI header than a release writes, or than the first volume")
-                place = os.path.dirname(place)
-                png = content_of(archive, member, most_bytes(len(channels) * height, width))
-                if not holds(png, b"".join(content[HEADER:] for content in contents), width):
-                    raise ValueError(f"has other voxels than {name} of images.zip has pixels")
-            except BROKEN as error:
-                problems.append(f"{place}: {error}")
+                    voxels.append(content[HEADER:])
+                except BROKEN as error:
+                    wrong.append(f"{name}: {error}")
+            if not wrong and not holds(png, b"".join(voxels), width):
+                wrong.append(f"{os.path.dirname(files[0])}: has other voxels than {image} of images.zip has pixels")
+            problems += wrong
     return problems
 
 
