@@ -22,8 +22,8 @@ from sample_stack import SIZE, slices
 
 from understudy.files.names_in_text import Names
 from understudy.prepare.phantom import MODALITIES
-from understudy.release import verify
 from understudy.release.anonymous import commitment, write_stack
+from understudy.release.verify.image_archive import archive_problems
 from understudy.stack import Stack, StackWriter
 
 IMAGES = 100_000
@@ -74,7 +74,7 @@ def main() -> None:
         writing = cpu_seconds(lambda: write_stack(stack, released, "phantom", "stylegan2", committed), a.images)
         encoding = cpu_seconds(lambda: encode_with_opencv(stack), a.images)
         problems: list[str] = []
-        verifying = cpu_seconds(lambda: problems.extend(verify.archive_problems(released)[2]), a.images)
+        verifying = cpu_seconds(lambda: problems.extend(archive_problems(released)[2]), a.images)
         assert not problems, problems[:3]
         decoding = cpu_seconds(lambda: decode_with_opencv(Stack.open(released)), a.images)
     good = told(f"{IMAGES} images encoded anew", writing, "OpenCV's decoding and encoding", encoding, WRITE_LIMIT_S)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from understudy.release import verify
+from understudy.release.verify.listed_files import files_in, sums_of
 
 
 def check(folder):
@@ -14,4 +14,4 @@ def check(folder):
 
 def resum(folder):
     """As a sender would who makes the sums for whatever is there."""
-    (folder / "SHA256SUMS").write_text(verify.sums_of(str(folder), verify.files_in(str(folder))))
+    (folder / "SHA256SUMS").write_text(sums_of(str(folder), files_in(str(folder))))

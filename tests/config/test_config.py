@@ -374,6 +374,14 @@ def test_weights_that_draw_without_their_guard_are_not_released():
         complete({**config, "release": {**released, "weights": True}})
 
 
+def test_a_bids_data_set_needs_channels_that_bids_knows():
+    released = {**SMALL["release"], "bids": "whole_head"}
+    assert complete({**SMALL, "release": released})["release"]["bids"] == "whole_head"
+    channels = {"images": {**SMALL.get("images", {}), "channels": ["adc", "seg"], "decisive": "adc"}}
+    with pytest.raises(ValueError, match="release.bids: found whole_head; allowed: null, as BIDS has no .* adc"):
+        complete({**SMALL, **channels, "release": released})
+
+
 def test_a_rehearsal_is_not_released():
     released = {**SMALL, "release": {"generators": ["stylegan2"], **SMALL["release"]}}
     assert complete(released)["rehearsal"] is False

@@ -42,7 +42,7 @@ CONFIG = {
         "generator_seeds": 1,
         "negative_control": False,
     },
-    "release": {"generators": [], "images": "filtered", "folders": False},
+    "release": {"generators": [], "images": "filtered", "folders": False, "bids": None},
     "reader_study": {"generators": []},
     "audit": {"views": ["all", "foreground", "t1"], "variants": "flip", "null_images": 500, "planted": 10},
     "evaluation": {

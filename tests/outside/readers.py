@@ -36,7 +36,8 @@ from understudy.prepare.splits import identities, read_split
 from understudy.reader.answers import read_answers, read_keys
 from understudy.release.audit_result import read_audit
 from understudy.release.quality import anatomy, dice_rows, likeness
-from understudy.release.verify import archive_problems
+from understudy.release.verify.bids_volumes import HEADER, content_of_volume, geometry_of, gzipped, nifti_header
+from understudy.release.verify.image_archive import BROKEN, archive_problems
 from understudy.run.command_line import named_os_errors
 from understudy.segment import build
 from understudy.segment.publish import load_segmenter
@@ -195,6 +196,20 @@ def read_archive(path: Path) -> None:
         raise ValueError(f"{path}: {problems[0]}"[:1000])
 
 
+def write_volume(path: Path) -> None:
+    path.write_bytes(gzipped(nifti_header(12, 16, (1, 1, 5), (-1, -1, 1)) + bytes(range(192))))
+
+
+def read_volume(path: Path) -> None:
+    """As verify.py does, which adds the name."""
+    try:
+        content = content_of_volume(path, 12, 16)
+        if content[:HEADER] != nifti_header(12, 16, *geometry_of(content[:HEADER])):
+            raise ValueError("has another NIfTI header")
+    except BROKEN as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def write_nifti(path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.arange(12**3, dtype=np.int16).reshape(12, 12, 12), np.eye(4)), path)
 
@@ -300,6 +315,7 @@ READERS = [
            load_segmenter, ".safetensors"),
     Reader("stack", "archive", lambda path: make_stack(path, ["a", "b"], 2), read_all, ".zip", 3),
     Reader("images of a release", "archive", lambda path: make_stack(path, ["a"], 2), read_archive, ".zip"),
+    Reader("volume of a release", "bytes", write_volume, read_volume, ".nii.gz"),
     Reader("pictures of a folder", "png", write_folders, read_folders, ".png"),
     Reader("answers", "json", json_text(ANSWERS), lambda path: read_answers([path], {KEY["study"]: KEY}), ".json", 2),
     Reader("key of a reader study", "json", json_text(KEY), lambda path: read_keys([path]), ".json"),

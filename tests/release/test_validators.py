@@ -1,22 +1,21 @@
 """The public validators of the formats of a release have nothing to say against it: no error and no warning.
 
-They are no part of the lock: some want older packages than others of ours. So each runs in an environment of its own,
-that uv makes once and keeps in its cache. By hand, for example:
+They are no part of the lock: each runs in an environment of its own (tests/own_environment.py). By hand, for example:
 
     uv run --no-project --isolated --with mlcroissant==1.1.1 mlcroissant validate --jsonld croissant.json
     uv run --no-project --isolated --with roc-validator==0.13.0 rocrate-validator validate FOLDER
+    uv run --no-project --isolated --with bids-validator-deno==3.0.2 bids-validator-deno bids
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+from house import House
+from own_environment import Environments
 
 from understudy.files.atomic import read_json
 from understudy.stack import Stack
@@ -28,6 +27,7 @@ DATACITE = ("datacite==1.4.1",)
 DATASETS = ("datasets==5.2.0", "pillow", "numpy")
 CITATION = ("cffconvert==2.0.0",)
 SPDX = ("spdx-tools==0.8.5",)
+BIDS = ("bids-validator-deno==3.0.2",)
 SHACL = ("pyshacl==0.40.1",)
 # Shapes of HealthDCAT-AP release 8 (commit cd7841f of code.europa.eu/healthdataeu/healthdcat-ap, in a copy that can be
 # named by its commit) and of DCAT-AP 3.0.1, which they extend; both CC BY 4.0
@@ -44,27 +44,18 @@ SHAPES = (
     f"{_DCAT}/range.ttl",
 )
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """With everything that can be in a release."""
+    house = House(tmp_path_factory.mktemp("house") / "results")
+    house.release(sources=house.with_weights(), folders=True, bids="skull_stripped")
+    return house, house.output
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Validators keep what they unpacked in the user's home: not in this one's."""
-    return tmp_path_factory.mktemp("home")
-
-
-def run_with(packages, home, *command):
-    """Runs Python in an environment with these packages; skips where they cannot be had."""
-    uv = Path(sys.executable).with_name("uv")
-    cache = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment |= {"HOME": str(home), "UV_CACHE_DIR": cache}
-    prefix = [uv, "run", "--quiet", "--no-project", "--isolated", "--python", sys.executable]
-    prefix += [word for package in packages for word in ("--with", package)]
-    there = subprocess.run([*prefix, "python", "-c", ""], cwd=home, env=environment, capture_output=True, text=True)
-    if there.returncode:
-        pytest.skip(f"{packages[0]} cannot be installed here: {there.stderr.strip()[:300]}")
-    return subprocess.run([*prefix, "python", *command], cwd=home, env=environment, capture_output=True, text=True)
+def environments(tmp_path_factory):
+    return Environments(tmp_path_factory.mktemp("home"))
 
 
 READ = """
@@ -82,9 +73,9 @@ print(json.dumps([sorted(issues.errors), sorted(issues.warnings), records["chann
 """
 
 
-def test_croissant_is_valid_and_loads_the_images(bundle, home, tmp_path):
+def test_croissant_is_valid_and_loads_the_images(bundle, environments, tmp_path):
     house, folder = bundle
-    done = run_with(CROISSANT, home, "-c", READ, folder, tmp_path / "read.npz")
+    done = environments.run(CROISSANT, "-c", READ, folder, tmp_path / "read.npz")
     assert done.returncode == 0, done.stderr[-3000:]
     errors, warnings, channels, labels = json.loads(done.stdout.splitlines()[-1])
     assert errors == [] and warnings == [] and "WARNING" not in done.stderr, done.stderr[-3000:]
@@ -98,19 +89,19 @@ def test_croissant_is_valid_and_loads_the_images(bundle, home, tmp_path):
     np.testing.assert_array_equal(read["pixels"][order], stack.read().reshape(12, 80, 16))
 
 
-def test_a_changed_archive_is_refused_by_a_loader(bundle, home, tmp_path):
+def test_a_changed_archive_is_refused_by_a_loader(bundle, environments, tmp_path):
     """The hash in croissant.json is that of the file."""
     folder = shutil.copytree(bundle[1], tmp_path / "changed")
     archive = bytearray((folder / "images.zip").read_bytes())
     archive[300] ^= 1
     (folder / "images.zip").write_bytes(archive)
-    done = run_with(CROISSANT, home, "-c", READ, folder, tmp_path / "read.npz")
+    done = environments.run(CROISSANT, "-c", READ, folder, tmp_path / "read.npz")
     assert done.returncode != 0 and "Hash of" in done.stderr, done.stderr[-2000:]
 
 
-def test_ro_crate_is_valid(bundle, home):
+def test_ro_crate_is_valid(bundle, environments):
     terms = HERE / "ro_crate_terms.json"
-    done = run_with(CRATE, home, HERE / "validate_crate.py", bundle[1], terms, home / "http-cache")
+    done = environments.run(CRATE, HERE / "validate_crate.py", bundle[1], terms, environments.home / "http-cache")
     lines = done.stdout.splitlines()
     assert lines and lines[-1] == "passed", done.stdout[-3000:] + done.stderr[-3000:]
     # a workflow is a file of the crate, so its address is relative: the two profiles do not agree
@@ -118,13 +109,16 @@ def test_ro_crate_is_valid(bundle, home):
     assert {path.name for path in bundle[1].iterdir()} >= {"SHA256SUMS", "ro-crate-metadata.json"}
 
 
-def test_the_validator_of_ro_crate_does_refuse(bundle, home, tmp_path):
+@pytest.mark.long
+def test_the_validator_of_ro_crate_does_refuse(bundle, environments, tmp_path):
     folder = shutil.copytree(bundle[1], tmp_path / "changed")
     crate = read_json(folder / "ro-crate-metadata.json")
     crate["@graph"] = [entity for entity in crate["@graph"] if entity["@id"] != "LICENSE"]
     next(entity for entity in crate["@graph"] if entity["@id"] == "./").pop("datePublished")
     (folder / "ro-crate-metadata.json").write_text(json.dumps(crate))
-    done = run_with(CRATE, home, HERE / "validate_crate.py", folder, HERE / "ro_crate_terms.json", home / "http-cache")
+    done = environments.run(
+        CRATE, HERE / "validate_crate.py", folder, HERE / "ro_crate_terms.json", environments.home / "http-cache"
+    )
     assert done.stdout.splitlines()[-1] == "failed" and "datePublished" in done.stdout
 
 
@@ -139,12 +133,13 @@ print(json.dumps(dataset["train"].column_names))
 """
 
 
-def test_hugging_face_datasets_loads_the_folder_without_a_network(bundle, home, tmp_path, monkeypatch):
+@pytest.mark.long
+def test_hugging_face_datasets_loads_the_folder_without_a_network(bundle, environments, tmp_path, monkeypatch):
     """As its viewer would: a row for each image, a picture for each channel."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     stack = Stack.open(bundle[1] / "images.zip")
     channels = ",".join(stack.channels)
-    done = run_with(DATASETS, home, "-c", LOAD, bundle[1], tmp_path / "loaded.npz", channels)
+    done = environments.run(DATASETS, "-c", LOAD, bundle[1], tmp_path / "loaded.npz", channels)
     assert done.returncode == 0 and "arning" not in done.stderr, done.stderr[-3000:]
     assert json.loads(done.stdout.splitlines()[-1]) == stack.channels
     loaded = np.load(tmp_path / "loaded.npz")
@@ -161,15 +156,32 @@ schema45.tostring(record)  # the XML of the same
 """
 
 
-def test_the_record_of_the_doi_fits_its_schema(bundle, home):
-    done = run_with(DATACITE, home, "-c", RECORD, bundle[1] / "datacite.json")
+def test_the_record_of_the_doi_fits_its_schema(bundle, environments):
+    done = environments.run(DATACITE, "-c", RECORD, bundle[1] / "datacite.json")
     assert done.returncode == 0 and json.loads(done.stdout) == [], done.stdout + done.stderr[-3000:]
 
 
-def test_the_citation_fits_its_schema(bundle, home):
+def test_the_citation_fits_its_schema(bundle, environments):
     command = ("-c", "from cffconvert.cli.cli import cli; cli()", "--validate", "-i", bundle[1] / "CITATION.cff")
-    done = run_with(CITATION, home, *command)
+    done = environments.run(CITATION, *command)
     assert done.returncode == 0 and "valid according to schema version 1.2.0" in done.stdout, done.stdout + done.stderr
+
+
+CHECK = "from bids_validator_deno import cli; cli()"
+
+
+def test_the_folder_is_a_bids_data_set(bundle, environments, tmp_path):
+    done = environments.run(BIDS, "-c", CHECK, bundle[1] / "bids", "--format", "json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["issues"]["issues"] == [], done.stdout + done.stderr[-3000:]
+    assert len(found["summary"]["subjects"]) == 12 and found["summary"]["dataTypes"] == ["anat"]
+    folder = shutil.copytree(bundle[1] / "bids", tmp_path / "changed")
+    (folder / "T1w.json").unlink()
+    done = environments.run(BIDS, "-c", CHECK, folder, "--format", "json")
+    wrong = {
+        issue.get("subCode") for issue in json.loads(done.stdout)["issues"]["issues"] if issue["severity"] == "error"
+    }
+    assert done.returncode and wrong == {"SkullStripped"}, done.stdout + done.stderr[-3000:]
 
 
 BILL = """
@@ -180,22 +192,22 @@ print(json.dumps([message.validation_message for message in validate_full_spdx_d
 """
 
 
-def test_the_bill_of_materials_fits_spdx(bundle, home, tmp_path):
-    done = run_with(SPDX, home, "-c", BILL, bundle[1] / "sbom.spdx.json")
+def test_the_bill_of_materials_fits_spdx(bundle, environments, tmp_path):
+    done = environments.run(SPDX, "-c", BILL, bundle[1] / "sbom.spdx.json")
     assert done.returncode == 0 and json.loads(done.stdout) == [], done.stdout + done.stderr[-3000:]
     sbom = read_json(bundle[1] / "sbom.spdx.json")
     sbom["files"][0]["licenseConcluded"] = "No Such Licence"
     (tmp_path / "changed.spdx.json").write_text(json.dumps(sbom))
-    done = run_with(SPDX, home, "-c", BILL, tmp_path / "changed.spdx.json")
+    done = environments.run(SPDX, "-c", BILL, tmp_path / "changed.spdx.json")
     assert done.returncode or json.loads(done.stdout) != []
 
 
 @pytest.fixture(scope="module")
-def shapes(home):
+def shapes(environments):
     """Paths of the SHAPES; skips where they cannot be had."""
     paths = []
     for i, address in enumerate(SHAPES):
-        paths.append(home / f"{i}.ttl")
+        paths.append(environments.home / f"{i}.ttl")
         try:
             with urllib.request.urlopen(address, timeout=60) as answer:
                 paths[-1].write_bytes(answer.read(1 << 20))
@@ -204,10 +216,11 @@ def shapes(home):
     return paths
 
 
-def test_a_health_catalogue_lacks_what_only_a_hospital_can_state(bundle, home, shapes):
+@pytest.mark.long
+def test_a_health_catalogue_lacks_what_only_a_hospital_can_state(bundle, environments, shapes):
     """docs/release.md lists the same; `accessURL` is missing because this release has no `url`."""
     record = bundle[1] / "healthdcat-ap.jsonld"
-    done = run_with(SHACL, home, HERE / "validate_healthdcat.py", record, *shapes)
+    done = environments.run(SHACL, HERE / "validate_healthdcat.py", record, *shapes)
     lines = [line.split() for line in done.stdout.splitlines()]
     missing = {(what, kind) for severity, what, kind in lines if severity == "Violation"}
     assert missing == {

@@ -8,14 +8,14 @@ import shutil
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from received import check, resum
 
-from understudy.release import verify
+from understudy.release.verify import program
+from understudy.release.verify.listed_files import sum_problems
 
 
 def all_files(folder):
@@ -61,7 +61,7 @@ def test_no_byte_can_change_unseen(bundle, tmp_path, data):
     before = path.read_bytes()
     position, other = data.draw(st.integers(0, len(before) - 1)), data.draw(st.integers(1, 255))
     changed(path, position, lambda byte: (byte + other) % 256)
-    assert verify.sum_problems(str(folder))
+    assert sum_problems(str(folder))
     path.write_bytes(before)
 
 
@@ -69,7 +69,7 @@ def test_no_byte_can_change_unseen(bundle, tmp_path, data):
 def test_no_byte_of_the_check_itself_can_change_unseen(tmp_path):
     """Whatever a changed byte does to the program, it does not end with 0. All places with 13 values
     each take ten minutes and were tried once; here a thousand places, the first part with := for == too."""
-    source = Path(verify.__file__).read_bytes()
+    source = program().encode()
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "verify.py").write_bytes(source)
@@ -110,7 +110,7 @@ sys.stdout = sys.stderr = open(os.devnull, "w")
 assert ends_well(source)
 unseen = []
 places = [(p, host.choice((*b"# '()0", source[p] ^ 1, source[p] ^ 32))) for p in host.sample(range(len(source)), 1000)]
-head = range(source.index(b"import sys"), source.index(b"SIGNATURE = "))  # all of what decides whether the rest runs
+head = range(source.index(b"import sys"), source.index(b"def shown("))  # all of what decides whether the rest runs
 places += [(place, byte) for place in head for byte in b":<#"]
 for place, byte in places:
     if source[place] != byte and ends_well(source[:place] + bytes([byte]) + source[place + 1:]):
@@ -140,12 +140,21 @@ def test_lines_of_the_sums_cannot_go(copy, cut):
 
 
 def test_it_is_python_3_8():
-    tree = ast.parse(Path(verify.__file__).read_text(), feature_version=(3, 8))
+    tree = ast.parse(program(), feature_version=(3, 8))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert imported <= {"hashlib", "json", "os", "struct", "subprocess", "sys", "zlib"}
+    assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree))
     newer = {"removeprefix", "removesuffix", "file_digest", "is_relative_to", "walk_packages"}
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not used & newer
+
+
+def test_no_part_of_it_takes_a_name_of_another():
+    """They are one program: the later would replace the earlier."""
+    body = ast.parse(program()).body
+    named = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    named += [target.id for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    assert len(named) > 30 and len(set(named)) == len(named)
 
 
 # ------------------------------------------------------------------------------------------------ what lies beside it
@@ -257,7 +266,7 @@ def test_lines_of_the_sums_that_are_none(copy, change, said):
     sums = copy / "SHA256SUMS"
     sums.write_bytes(change(sums.read_text()).encode())
     code, text = check(copy)
-    problems = verify.sum_problems(str(copy))
+    problems = sum_problems(str(copy))
     assert code == 1 and problems and "Traceback" not in text and all(line.isprintable() for line in problems)
     assert said in text
 
@@ -275,4 +284,4 @@ def test_sums_that_cannot_be_read(copy, tmp_path, kind):
     }[kind]()
     code, text = check(copy)
     assert code == 1 and text.count("\n") == 1 and "SHA256SUMS" in text and "Traceback" not in text
-    assert verify.sum_problems(str(copy))
+    assert sum_problems(str(copy))

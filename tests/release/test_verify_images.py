@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from received import check, resum
 
-from understudy.release import verify
-from understudy.release.verify import archive_problems, png_problem
+from understudy.release.verify import image_archive
+from understudy.release.verify.image_archive import ABOUT, archive_problems, members_of
+from understudy.release.verify.png_pixels import png_problem
 from understudy.stack.archive import Stack, StackWriter, encode_png
 
 SECRET = b"Jane Doe, MRN 12345"
@@ -400,7 +401,7 @@ def test_more_members_than_16_bits_count(tmp_path):
             file.seek(place)
             file.write(bytes([content[place] ^ 1]))
             try:
-                verify.members_of(file, len(content))
+                members_of(file, len(content))
             finally:
                 file.seek(place)
                 file.write(content[place : place + 1])
@@ -409,16 +410,16 @@ def test_more_members_than_16_bits_count(tmp_path):
 
 def test_members_beyond_2_gib(tmp_path, monkeypatch):
     """As if positions beyond 40 000 needed 64 bits: what zipfile then writes is what is expected."""
-    for module in (zipfile, verify):
+    for module in (zipfile, image_archive):
         monkeypatch.setattr(module, "ZIP64_LIMIT", 40_000)
     path = archive(tmp_path / "a.zip", 300)
     assert os.path.getsize(path) > 80_000 and archive_problems(path)[2] == []
     assert struct.pack("<2H", 1, 8) in path.read_bytes()
-    monkeypatch.setattr(verify, "ZIP64_LIMIT", (1 << 31) - 1)
+    monkeypatch.setattr(image_archive, "ZIP64_LIMIT", (1 << 31) - 1)
     assert archive_problems(path)[2]
 
 
 def test_what_is_expected_is_canonical_json(tmp_path):
     path = archive(tmp_path / "a.zip")
     with zipfile.ZipFile(path) as opened:
-        assert set(json.loads(opened.read("stack.json"))) == verify.ABOUT
+        assert set(json.loads(opened.read("stack.json"))) == ABOUT

@@ -11,8 +11,9 @@ import numpy as np
 
 from understudy.prepare.layouts import Subject
 from understudy.prepare.volume import Volume
+from understudy.study.bids_names import MODALITIES
 
-from .file_words import MODALITIES, tokens
+from .file_words import tokens
 from .read_channel import read_channel
 from .recognise import Found
 

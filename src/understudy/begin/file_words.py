@@ -3,14 +3,9 @@
 import re
 from collections.abc import Collection, Iterable
 
+from understudy.study.bids_names import MODALITIES
+
 CONTRAST = {"ce", "gd", "gad", "gadolinium", "contrast", "post", "postcontrast"}
-# as BraTS 2018 to 2023, MSD and BIDS call them; in the order of config `images.channels`
-MODALITIES = {
-    "t1": {"t1", "t1w", "t1n", "t1pre", "mprage"},
-    "t1ce": {"t1ce", "t1c", "t1gd", "t1post", "t1km"},
-    "t2": {"t2", "t2w"},
-    "flair": {"flair", "t2f", "t2flair"},
-}
 OTHERS = {"adc", "dwi", "pd", "pdw", "swi", "ct", "pet"}
 ANNOTATIONS = ["dseg", "seg", "segmentation", "label", "labels", "labelstr", "annotation", "annotations", "mask"]
 ANNOTATIONS += ["masks", "roi", "gtv"]  # the earlier is the likelier

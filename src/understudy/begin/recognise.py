@@ -11,9 +11,10 @@ from understudy.files.json_forms import DatasetJson
 from understudy.files.outside import read_json_as
 from understudy.prepare.layouts import PRESETS, find_subjects
 from understudy.prepare.read_volumes import IMAGES_2D, KNOWN, split_ending
+from understudy.study.bids_names import MODALITIES
 
 from .file_patterns import Patterns, common_patterns, image_files, image_patterns, is_bids_anatomy
-from .file_words import MODALITIES, annotation_rank, modality_of, safe_word, tokens
+from .file_words import annotation_rank, modality_of, safe_word, tokens
 
 OF_DICOM = "Of DICOM series with a SEG `understudy convert-dicom` makes NIfTI: docs/data.md"
 _OTHER_FORMATS = (".dcm", ".mha", ".mhd", ".img", ".hdr")

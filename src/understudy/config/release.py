@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+from understudy.study.bids_names import bids_problem
+
 from .fields import OPTIONAL, Block, File, Once, Problem, Prose, key
 
 
@@ -34,6 +36,11 @@ class Release(Block):
         remark="they can draw again what the filter removed",
     )
     folders: bool = key(False, "also export the images as one folder per channel")
+    bids: Literal["skull_stripped", "whole_head"] | None = key(
+        None,
+        "also export the images as a BIDS derivative data set, which says whether training images were skull-stripped",
+        remark="or skull_stripped or whole_head: also a BIDS derivative data set",
+    )
     utility: bool = key(
         True,
         "report fidelity, and the Dice of segmenters trained on the images, which trains them; false: do not",
@@ -89,6 +96,8 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
     guarded = [name for name in release["generators"] if config["generators"].get(name, {}).get("guard")]
     if release["weights"] and guarded:
         yield "release.weights", f"found true; {guarded[0]} has a guard, and whoever has its weights draws without it"
+    if release["bids"] and (problem := bids_problem(config["images"]["channels"])):
+        yield "release.bids", f"found {release['bids']}; allowed: null, as {problem}"
     for name in ("licence_file", "salt_file"):
         if release[name] is not None and not (root / release[name]).is_file():
             yield f"release.{name}", f"found {release[name]!r}, which is no file"

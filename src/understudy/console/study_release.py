@@ -73,5 +73,5 @@ def release(
         if weights := files.get("weights"):  # a tensor or an option that its network does not have could say anything
             load_generator(weights)
         about = About.of(dataset, generator, options)
-        made = make_release(sources, about, output, salt, options.get("folders", False))
+        made = make_release(sources, about, output, salt, options.get("folders", False), options.get("bids"))
     print(f"{len(made)} files: {output}. The receiver checks them with: python verify.py")

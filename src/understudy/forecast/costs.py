@@ -268,7 +268,7 @@ def _images(what: str, job: Job, study: Study) -> float:
     if what == "samples":
         return samples
     if what == "released":
-        return samples * (1 + config["release"]["folders"])
+        return samples * (1 + config["release"]["folders"] + bool(config["release"]["bids"]))
     if what == "shown":
         options = config["reader_study"]
         return options["images"] * (1 + len(options["generators"])) + options["repeats"]

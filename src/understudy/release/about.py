@@ -31,6 +31,7 @@ class About:
     contact: str = ""
     url: str = ""
     rehearsal: bool = False  # of the whole study
+    orientation: str = "LPS"  # of the images
 
     @classmethod
     def of(cls, dataset: str, generator: str, options: Mapping) -> "About":
@@ -42,8 +43,8 @@ class About:
                 raise ValueError(f"{file}: found no such file, expected the text of the licence (release.licence_file)")
             text = Path(file).read_text(encoding="utf-8")
         said = {name: str(options[name]) for name in names if options.get(name)}
-        creators, rehearsal = tuple(options.get("creators") or ()), options.get("rehearsal", False)
-        return cls(dataset, generator, creators=creators, licence_text=text, rehearsal=rehearsal, **said)
+        said |= {name: options[name] for name in ("rehearsal", "orientation") if name in options}
+        return cls(dataset, generator, creators=tuple(options.get("creators") or ()), licence_text=text, **said)
 
     def problems(self) -> list[str]:
         """What is missing or malformed, a line each, by the key of the config."""

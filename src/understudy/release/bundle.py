@@ -20,12 +20,13 @@ from understudy.files.salt import drawn_salt
 from understudy.stack import Stack
 from understudy.stack.channel_folders import export_folders
 from understudy.stack.labels import label_names
+from understudy.study.bids_names import BIDS_FOLDER, SUBJECT
 
-from . import verify
 from .about import About
 from .anonymous import commitment, weights_metadata, write_stack, write_weights
 from .archives import datacite, zenodo
 from .audit_result import public_audit, read_audit
+from .bids import Bids, write_texts, write_volumes
 from .card import card
 from .crate import METADATA, crate
 from .croissant import croissant
@@ -38,18 +39,28 @@ from .quality import Quality, anatomy, dice_rows, dice_text, likeness
 from .refuse import Sources, refusals
 from .spdx import spdx
 from .terms import citation, licence
+from .verify import program
+from .verify.isolated import SUMS
+from .verify.listed_files import files_in, sums_of
+from .verify.picture_folders import TABLE, table_of_pictures
 
-_IMAGE = re.compile(r"images/[^/]+/\d{6,}\.png", re.ASCII)
+_IMAGE = re.compile(rf"images/[^/]+/\d{{6,}}\.png|{BIDS_FOLDER}/{SUBJECT}\d{{6,}}/anat/[^/]+\.nii\.gz", re.ASCII)
 
 
 def make_release(
-    sources: Sources, about: About, output: str | Path, salt_file: str | Path, folders: bool = False
+    sources: Sources,
+    about: About,
+    output: str | Path,
+    salt_file: str | Path,
+    folders: bool = False,
+    bids: str | None = None,
 ) -> list[str]:
     """Makes the folder `output`, or replaces the release that is there. Returns the names of its files.
 
     Args:
         salt_file: secret behind the commitment to the subjects, drawn the first time; outside of what people zip.
         folders: also the images as a folder for each channel.
+        bids: also as a BIDS derivative data set, of heads that are skull_stripped, or of others.
     Raises:
         ValueError: the release is refused (all reasons in one message; nothing is written), a file cannot be read, or
             the disk is full.
@@ -57,7 +68,7 @@ def make_release(
     output = Path(output)
     _refuse_other_folder(output)
     _refuse_salt_among_releases(Path(salt_file), output)
-    if reasons := refusals(sources, about):
+    if reasons := refusals(sources, about, bool(bids)):
         raise ValueError(_refused(output, reasons))
     salt = drawn_salt(salt_file)
     stack = Stack.open(sources.images)
@@ -68,13 +79,17 @@ def make_release(
     words = secrets_of([*identities, *(word for meta in real for word in (*meta["lineage"], *meta["subjects"]))])
     with _put_in_place(output) as folder:
         facts = _write_data(sources, about, folder, salt, folders)
+        if bids:
+            described = Bids.of(bids, about.orientation, real[0]["subjects"].values())
+            write_volumes(facts.stack, folder, described)
+            write_texts(facts, described)
         _write_documents(facts)
         if found := traces(folder, words):
             raise ValueError(_refused(output, found))
-        names = verify.files_in(folder)
-        write_text_atomically(folder / verify.SUMS, verify.sums_of(folder, names))
+        names = files_in(folder)
+        write_text_atomically(folder / SUMS, sums_of(folder, names))
         _check(folder, output)
-    return [*names, verify.SUMS]
+    return [*names, SUMS]
 
 
 def _refused(output: Path, reasons: list[str]) -> str:
@@ -129,8 +144,8 @@ def _write_data(sources: Sources, about: About, folder: Path, salt: bytes, folde
     if folders:
         released = Stack.open(folder / "images.zip")
         export_folders(released, folder / "images", {channel: channel for channel in released.channels})
-        listed = verify.table_of_pictures(released.channels, released.names)
-        write_text_atomically(folder / "images/metadata.csv", listed)
+        listed = table_of_pictures(released.channels, released.names)
+        write_text_atomically(folder / TABLE, listed)
     if sources.weights:
         weights = weights_metadata(sources.weights)
         terms = f"{about.licence}, {about.licence_address}"
@@ -162,14 +177,14 @@ def _write_documents(facts: Facts) -> None:
     write_text_atomically(folder / "CITATION.cff", citation(facts))
     write_text_atomically(folder / "README.md", card(facts))
     write_text_atomically(folder / "privacy.html", privacy_page(facts.audit, _released(facts)))
-    shutil.copyfile(verify.__file__, folder / "verify.py")
+    write_text_atomically(folder / "verify.py", program())
     shutil.copyfile(Path(__file__).with_name(WORKFLOW), folder / WORKFLOW)
     write_json(folder / "croissant.json", croissant(facts))
     write_json(folder / "datacite.json", datacite(facts))
     write_json(folder / ".zenodo.json", zenodo(facts))
     write_json(folder / HEALTHDCAT, healthdcat(facts))
     write_json(folder / "sbom.spdx.json", spdx(facts))
-    write_json(folder / METADATA, crate(facts, sorted([*verify.files_in(folder), METADATA])))
+    write_json(folder / METADATA, crate(facts, sorted([*files_in(folder), METADATA])))
 
 
 def _released(facts: Facts) -> Released:

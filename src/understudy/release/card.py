@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from understudy.files import escape
+from understudy.study.bids_names import BIDS_FOLDER
 
 from .audit_result import percent
 from .facts import ALWAYS, KINDS, Facts
@@ -51,6 +52,7 @@ def _images(facts: Facts) -> str:
         (f"`{name}`", what)
         for name, (_, what) in KINDS.items()
         if name != "README.md" and (name in ALWAYS or (facts.folder / name).exists())
+        if not name.startswith(f"{BIDS_FOLDER}/") or name.endswith("/")
     ]
     levels = ", ".join(f"{escape.markdown_code(name)} {level}" for name, level in facts.labels.items())
     return f"""## What is here

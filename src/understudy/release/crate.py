@@ -6,9 +6,12 @@ How it was made is told by the profile Workflow Run Crate 0.5, which extends the
 import re
 from collections.abc import Iterator, Mapping
 
-from . import verify
+from understudy.study.bids_names import BIDS_FOLDER
+
 from .crate_run import RUN, of_workflow, references, run
 from .facts import KINDS, WORKFLOW, Facts, File
+from .verify.isolated import SUMS
+from .verify.picture_folders import TABLE
 
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
 # address without its version -> name, version
@@ -27,7 +30,7 @@ def crate(facts: Facts, names: list[str]) -> dict:
     people = [_person(person, organizations) for person in about.creators]
     publishers = list(organizations.values()) or people
     folders = _folders(facts)
-    sums = File(verify.SUMS, *KINDS[verify.SUMS], _size_of_sums(names), "")
+    sums = File(SUMS, *KINDS[SUMS], _size_of_sums(names), "")
     more = of_workflow(facts)
     described = [_file(file) | more.get(file.name, {}) for file in files]
     profiles = list(_profiles())
@@ -87,10 +90,19 @@ def _size_of_sums(names: list[str]) -> int:
 
 
 def _folders(facts: Facts) -> list[dict]:
-    if not (facts.folder / "images").is_dir():
-        return []
-    listed = {"hasPart": {"@id": "images/metadata.csv"}}  # which names the pictures: there may be a million
-    return [{"@id": "images/", "@type": "Dataset", "name": "images", "description": KINDS["images/"][1]} | listed]
+    """With one file that tells what is in it: of pictures and volumes there may be a million."""
+    tells = {"images/": TABLE, f"{BIDS_FOLDER}/": f"{BIDS_FOLDER}/dataset_description.json"}
+    return [
+        {
+            "@id": name,
+            "@type": "Dataset",
+            "name": name.removesuffix("/"),
+            "description": KINDS[name][1],
+            "hasPart": {"@id": file},
+        }
+        for name, file in tells.items()
+        if (facts.folder / name).is_dir()
+    ]
 
 
 def _slug(name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from understudy.files.atomic import sha256_of_file
 from understudy.stack import Stack
 from understudy.stack.labels import LABEL_CHANNEL, label_names
+from understudy.study.bids_names import BIDS_FOLDER
 
 from .about import About
 from .quality import Quality
@@ -24,6 +25,15 @@ KINDS = {
     ),
     "images/": ("", "the same images as a folder for each channel"),
     "images/metadata.csv": ("text/csv", "which pictures of the folders are of one image, a row each"),
+    f"{BIDS_FOLDER}/": ("", "the same images as a BIDS derivative data set, a subject for each image"),
+    f"{BIDS_FOLDER}/dataset_description.json": ("application/json", "the BIDS data set: version, terms, authors"),
+    f"{BIDS_FOLDER}/README.md": ("text/markdown", "the BIDS data set for people"),
+    f"{BIDS_FOLDER}/LICENSE": ("text/plain", "the terms of use, beside the BIDS data set"),
+    f"{BIDS_FOLDER}/dseg.tsv": ("text/tab-separated-values", "names of the grey levels of the annotation"),
+    **{
+        f"{BIDS_FOLDER}/{suffix}.json": ("application/json", f"what all {suffix} volumes have in common")
+        for suffix in ("T1w", "T2w", "FLAIR", "dseg")
+    },
     "weights.safetensors": ("application/octet-stream", "the generator that drew the images, safetensors"),
     "audit/audit.json": ("application/json", "the audit of the images: are any of them copies of training images?"),
     "tables/dice.csv": ("text/csv", "Dice on real test subjects of segmenters trained on these and on real images"),

@@ -11,11 +11,12 @@ from understudy.files.outside import read_json_as
 from understudy.files.salt import FILE, SECRET
 from understudy.stack.archive import DamagedImageError, Stack
 from understudy.stack.lineage import UNKNOWN
+from understudy.study.bids_names import bids_problem
 
 from .about import About
 from .anonymous import weights_metadata
 from .audit_result import audit_problems, read_audit
-from .verify import png_problem
+from .verify.png_pixels import png_problem
 
 _NAME = re.compile(r"[0-9]{6,}\.png")
 
@@ -44,8 +45,8 @@ class Sources:
     annotation: Path | None = None
 
 
-def refusals(sources: Sources, about: About) -> list[str]:
-    """The reasons, a line each; empty: the release may be made."""
+def refusals(sources: Sources, about: About, bids: bool = False) -> list[str]:
+    """The reasons, a line each; empty: the release may be made, with a BIDS data set if asked for."""
     reasons = about.problems()
     try:
         audit = read_audit(sources.audit)
@@ -68,6 +69,8 @@ def refusals(sources: Sources, about: About) -> list[str]:
         reasons.append(f"{sources.training}: the training of the generator failed ({training['failure']})")
     reasons += origin_refusals(stack, sources.training, training)
     reasons += image_refusals(stack)
+    if bids and (problem := bids_problem(stack.channels)):
+        reasons.append(f"{stack.path}: {problem}. Set release.bids to null.")
     if sources.weights:
         reasons += weights_refusals(sources, about)
     return reasons

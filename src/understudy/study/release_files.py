@@ -41,10 +41,10 @@ def release_files(config: Mapping, dataset: str, generator: str) -> dict[str, st
 
 
 def release_options(config: Mapping) -> dict:
-    """What a release says of itself, and whether its study is a rehearsal; not which ones are made, nor what comes in
-    as a file."""
+    """What a release says of itself, whether its study is a rehearsal, and how its images lie; not which ones are made,
+    nor what comes in as a file."""
     said = {key: value for key, value in config["release"].items() if key not in _FILES}
-    return said | {"rehearsal": config["rehearsal"]}
+    return said | {"rehearsal": config["rehearsal"], "orientation": config["images"]["orientation"]}
 
 
 def release_folder(config: Mapping, dataset: str, generator: str) -> str:
