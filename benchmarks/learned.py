@@ -36,11 +36,11 @@ COLUMNS = ["generator", "trainings", "kimg", "CPU minutes", "CPU ms a sample", "
 COLUMNS += ["flagged"]
 HEAD = """# What generators learn in minutes
 
-Written by `python benchmarks/learned.py --write`: config/learn.yaml through the ordinary rules, each generator trained
-several times. Mean, and lowest to highest in brackets. Share: of the distance of the untrained network, as `make learn`
-says it; an untrained network of `target: x` paints grey, of `velocity` noise, so shares of the two do not compare.
-Training images, the best that can be expected, have distance {floor:.2f} to the held-out ones. A segmenter trained on
-real images has Dice {dice}. CPU time of cores of an AMD EPYC that other jobs shared.
+Written by `python benchmarks/learned.py --write`: config/learn.yaml through the ordinary rules. Mean over trainings,
+and lowest to highest in brackets. Share: of the distance of the untrained network, as `make learn` says it; an
+untrained network of `target: x` paints grey, of `velocity` noise, so shares of the two do not compare. Training
+images have distance {floor:.2f} to the held-out ones. A segmenter trained on real images has Dice {dice}. CPU time of
+cores of an AMD EPYC that other jobs shared.
 
 """
 

@@ -117,7 +117,7 @@ def learned(monkeypatch):
 
 def finished(learned, folder):
     """Results of two trainings of a tiny flow, as the rules would leave them."""
-    options = {"width": 32, "multipliers": [1], "attention": [], "evaluations": 1, "batch": 4}
+    options = {"width": 32, "blocks": 1, "evaluations": 1, "batch": 4}
     path = learned.write_config(ROOT / "config/learn.yaml", ["rectified_flow"], options, 2, folder)
     config, results = complete(load_yaml(path)), folder / "results/phantom"
     for name, seed in (("train", 0), ("test", 1)):
