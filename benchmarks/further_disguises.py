@@ -329,18 +329,18 @@ def annotation_of_one_label(x, partner, other, rng):
 
 @kind
 def tumor_flipped(x, partner, other, rng):
-    return usual.tumor(x[:, :, ::-1], partner, other, rng)
+    return usual.annotated_part(x[:, :, ::-1], partner, other, rng)
 
 
 @kind
 def tumor_without_annotation(x, partner, other, rng):
-    return unannotated(usual.tumor(x, partner, other, rng))
+    return unannotated(usual.annotated_part(x, partner, other, rng))
 
 
 @kind
 def tumor_of_another(x, partner, other, rng):
     """The patient's brain with somebody else's tumor."""
-    return usual.tumor(other, partner, x, rng)
+    return usual.annotated_part(other, partner, x, rng)
 
 
 def unannotated(x_CHW: np.ndarray) -> np.ndarray:
