@@ -10,7 +10,8 @@ of the time), the NT-Xent loss of an image and its variation with a temperature 
 half of the rate, 200 epochs in batches of 64, grey levels from 0 to 1.
 
 Ours: ten layers of half the usual width, from scratch, at a rate of 1e-3 (theirs: ResNet-50 from ImageNet's weights,
-1e-4); all channels of a slice are one image, the annotation too (theirs: one channel); the last epoch's weights.
+1e-4); fewer epochs; all channels of a slice are one image, the annotation too (theirs: one channel); the weights of the
+last epoch.
 """
 
 from collections.abc import Callable
