@@ -73,6 +73,16 @@ def of_further_disguises(text: str) -> Values:
     return {"all": len(found), "found": high, "seldom": len(found) - high}
 
 
+def of_opponent(text: str) -> Values:
+    """Of ours, theirs, and both: `planted`, `further` and, of people whom nobody has seen, `flagged`, `low`, `high`."""
+    found, values = {name: cells for name, *cells in rows(text)}, {}
+    for place, who in enumerate(("ours", "theirs", "both")):
+        values |= {f"{who}_{kind}": found[f"all {kind}"][place] for kind in ("planted", "further")}
+        alarms = re.findall(r"([\d.]+)%", found["people whom nobody has seen"][place])
+        values |= {f"{who}_{name}": value for name, value in zip(("flagged", "low", "high"), alarms, strict=True)}
+    return values
+
+
 def of_clean_sets(text: str) -> Values:
     found = {name: (number(share), *map(number, interval.split(" to "))) for name, share, interval in rows(text)}
     clean, low, high = found.pop("clean")
@@ -152,6 +162,14 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "([further_disguises.md](../benchmarks/further_disguises.md)). {found} were found in at least"),
     (of_further_disguises, "benchmarks/further_disguises.md", "benchmarks/README.md",
      "{found} of {all} found in at least 0.95, {seldom} seldom"),
+    (of_opponent, "benchmarks/opponent.md", "docs/audit.md",
+     "It found {theirs_planted} of the planted copies and {theirs_further} of the further ones; the audit found "
+     "{ours_planted} and {ours_further}, and with the encoder as one more view {both_planted} and {both_further}. Of "
+     "the images of people whom nobody had seen, the audit flagged {ours_flagged} % ({ours_low} to {ours_high}) in "
+     "this draw, the encoder {theirs_flagged} % ({theirs_low} to {theirs_high})."),
+    (of_opponent, "benchmarks/opponent.md", "benchmarks/README.md",
+     "theirs alone finds {theirs_planted} of the planted copies and {theirs_further} of the further ones, the audit "
+     "{ours_planted} and {ours_further}, and both together {both_planted} and {both_further}: [opponent.md]"),
     (of_clean_sets, "benchmarks/clean_sets.md", "docs/audit.md",
      "In {partitions} random partitions of these phantoms, clean sets failed in {clean} % ({low} to {high})"),
     (of_clean_sets, "benchmarks/clean_sets.md", "benchmarks/README.md",

@@ -5,11 +5,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from made import make_stack
 from project import ROOT
 
+from understudy.audit.resumable_search import Task
+from understudy.audit.search import Images
+from understudy.audit.views import View
 from understudy.config.study import complete, load_yaml
 from understudy.generate.weights import describe, publish_weights, seeded_build
 
@@ -159,3 +164,27 @@ def test_options_need_a_label():
     command = [sys.executable, "benchmarks/learned.py", "--names", "rectified_flow", "--options", '{"kimg": 1}']
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr == "--options: expected a --label, and one of --names\n"
+
+
+# ------------------------------------------------------------------------------------------------ an opponent
+def test_the_opponent_learns_and_the_audit_searches_its_embeddings(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import contrastive_encoder
+    import opponent
+    from disguises import searched
+
+    stack = make_stack(tmp_path / "train.zip", ["a", "b", "c"], 6, size=32)
+    x_NCHW = stack.read(range(len(stack)))
+    vary = contrastive_encoder.published
+    encoder, loss = contrastive_encoder.trained(x_NCHW, vary, 10, "cpu")
+    chance = np.log(2 * len(x_NCHW) - 1)  # of one partner among all others
+    assert loss < chance / 4
+    images = Images.of(stack)
+    tasks = {f"all/{one}": Task(images, images, View("all", (0, 1, 2, 3))) for one in opponent.SETS}
+    tasks["all/train"] = replace(tasks["all/train"], apart=True)
+    found = searched(opponent.tasks_of_embedding("theirs", encoder, tasks, "cpu"), "cpu")
+    assert found["theirs/planted"].index[:, 0].tolist() == list(range(len(stack))), "each is its own copy"
+    r_NN = np.corrcoef(contrastive_encoder.codes(encoder, x_NCHW, "cpu"))
+    r_NN[images.group[:, None] == images.group] = -1
+    assert np.abs(found["theirs/train"].r[:, 0] - r_NN.max(1)).max() < 1e-3
+    assert opponent.above(found, "theirs", 0.999)("planted").all()
