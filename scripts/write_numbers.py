@@ -68,7 +68,7 @@ def of_disguises(text: str) -> Values:
 
 
 def of_further_disguises(text: str) -> Values:
-    found = [number(share) for _, share in rows(text)]
+    found = [number(cells[1]) for cells in rows(text) if len(cells) == 3]  # pairs have a table of their own
     high = sum(share >= 0.95 for share in found)
     return {"all": len(found), "found": high, "seldom": len(found) - high}
 
