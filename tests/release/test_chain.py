@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -77,11 +78,14 @@ def with_copies(results: Path) -> None:
 
 
 def test_a_sound_chain_is_released_and_verified(results):
-    done = release(results)
+    done = release(results, options=json.dumps(OPTIONS | {"bids": "whole_head", "orientation": "RAS"}))
     assert done.returncode == 0, done.stderr
     output = results / "made/release/stylegan2"
     checked = subprocess.run([sys.executable, output / "verify.py"], capture_output=True, text=True)
     assert checked.returncode == 0 and "hold pixels alone" in checked.stdout, checked.stderr
+    assert read_json(output / "bids/T1w.json")["SkullStripped"] is False
+    volume = next(output.glob("bids/sub-synthetic000000/anat/*_T2w.nii.gz"))
+    assert nibabel.aff2axcodes(nibabel.load(volume).affine) == ("R", "A", "S")
     assert read_json(output / "audit/audit.json")["verdict"] == "pass"
     told = (output / "audit/audit.json").read_text()
     assert not any(sha256_of_file(path) in told for path in (results / "made/stacks").glob("*.zip"))
