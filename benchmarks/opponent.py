@@ -54,7 +54,6 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400, help="of people whom nobody has seen")
     parser.add_argument("--planted", type=int, default=60, help="copies of each kind that an audit plants")
     parser.add_argument("--copies", type=int, default=40, help="of each further kind")
-    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--write", action="store_true", help="the table, benchmarks/opponent.md")
     parser.add_argument("--device", default="auto")
     a = parser.parse_args()
@@ -63,8 +62,8 @@ def main() -> None:
     train, test = Stack.open(a.train), Stack.open(a.test)
     names = [view.name for view in views_of(audit["views"], train.channels)]
     x_NCHW, encoders, losses = train.read(range(len(train))), {}, {}
-    for name, vary in VARIATIONS.items():
-        encoders[name], losses[name] = trained(x_NCHW, vary, a.epochs, device)
+    for name, (vary, epochs) in VARIATIONS.items():
+        encoders[name], losses[name] = trained(x_NCHW, vary, epochs, device)
         print(f"{name}: loss {losses[name]:.3f} after {time.perf_counter() - began:.0f} s", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         people = list(dict.fromkeys(test.subjects()))
@@ -152,8 +151,8 @@ def head(train: Stack, a, rate: float, losses: Mapping[str, float], as_published
         f"{len(set(train.subjects()))} training subjects, {a.calibrate} to calibrate on, {height} x {width} pixels, "
         f"stated rate {rate:.2%}; {a.planted} copies of each planted kind, {a.copies} of each further one."
     )
-    told = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
-    yield f"Encoders of {a.epochs} epochs, loss of the last: {told}; of a guess {np.log(2 * BATCH - 1):.2f}."
+    told = ", ".join(f"{name} {loss:.3f} after {VARIATIONS[name][1]} epochs" for name, loss in losses.items())
+    yield f"Loss of the encoders: {told}; of a guess {np.log(2 * BATCH - 1):.2f}."
     yield (
         f"With the published threshold, theirs would flag {as_published} of the images of {SEEN}. Intervals: 95 %, "
         "people resampled."

@@ -175,7 +175,7 @@ def test_the_opponent_learns_and_the_audit_searches_its_embeddings(monkeypatch, 
 
     stack = make_stack(tmp_path / "train.zip", ["a", "b", "c"], 6, size=32)
     x_NCHW = stack.read(range(len(stack)))
-    vary = contrastive_encoder.published
+    vary, _ = contrastive_encoder.VARIATIONS["theirs"]
     encoder, loss = contrastive_encoder.trained(x_NCHW, vary, 10, "cpu")
     chance = np.log(2 * len(x_NCHW) - 1)  # of one partner among all others
     assert loss < chance / 4
