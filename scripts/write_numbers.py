@@ -90,6 +90,13 @@ def of_clean_sets(text: str) -> Values:
     return {"clean": clean, "low": low, "high": high, "partitions": partitions, "copies": f"{copies:.0f}"}
 
 
+def of_games(text: str) -> Values:
+    """Of the sets that leak and of the clean ones: `games`, and how many failed; `passed` of those that leak."""
+    found = {name.strip("*"): [int(number(cell)) for cell in cells[:4]] for name, *cells in rows(text)}
+    (leaky, failed, _, passed), (clean, clean_failed, *_) = found["all that leak"], found["clean"]
+    return {"leaky": leaky, "failed": failed, "passed": passed, "clean": clean, "clean_failed": clean_failed}
+
+
 def of_strata(text: str) -> Values:
     shares = {one: [number(c) for r in rows(text) if r[0].startswith("1 x") == one for c in r[2:]] for one in (0, 1)}
     return {"low": min(shares[0]), "high": max(shares[0]), "one": min(shares[1])}
@@ -174,6 +181,10 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "In {partitions} random partitions of these phantoms, clean sets failed in {clean} % ({low} to {high})"),
     (of_clean_sets, "benchmarks/clean_sets.md", "benchmarks/README.md",
      "{clean} % ({low} to {high}) of {partitions} partitions; {copies} %: [clean_sets.md]"),
+    (of_games, "benchmarks/privacy_games.md", "docs/audit.md",
+     "Of {leaky} sets that leaked {failed} failed and {passed} passed; of {clean} clean sets {clean_failed} failed"),
+    (of_games, "benchmarks/privacy_games.md", "benchmarks/README.md",
+     "of {leaky} leaking sets {failed} failed and {passed} passed; of {clean} clean sets {clean_failed} failed"),
     (of_strata, "benchmarks/strata.md", "docs/evaluation.md",
      "contain the true value in {low} to {high} % of simulated studies with several trainings of a generator"),
     (of_strata, "benchmarks/strata.md", "benchmarks/README.md",
