@@ -22,6 +22,7 @@ from snakemake.cli import parse_args
 
 from understudy.config.study import complete, load_yaml
 from understudy.console.commands import main as understudy
+from understudy.release.facts import ALWAYS
 from understudy.stack.channel_folders import export_folders
 
 DOCUMENTS = runpy.run_path(str(ROOT / "scripts/check_links.py"))["documents"]
@@ -125,11 +126,11 @@ class Reader:
         """A script runs, or its own parser takes the words; the program and files of the project are there. One without
         a folder is what a release brings along, and its tests run it."""
         name, *words = map(self.here, command.words[1:])
-        path = ROOT / (name if "/" in name else f"src/understudy/release/{name}")
+        if "/" not in name and name in ALWAYS:
+            return f"{words[0]}: it takes no arguments" if words else ""
+        path = ROOT / name
         if path.suffix != ".py" or not path.is_file():
             return f"{name}: no such program"
-        if "/" not in name:
-            return f"{words[0]}: it takes no arguments" if words else ""
         if missing := self.system(command):
             return missing
         if path.parent.name != "scripts" or path.stem not in self.RUN:
