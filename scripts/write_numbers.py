@@ -70,7 +70,8 @@ def of_disguises(text: str) -> Values:
 def of_further_disguises(text: str) -> Values:
     found = [number(cells[1]) for cells in rows(text) if len(cells) == 3]  # pairs have a table of their own
     high = sum(share >= 0.95 for share in found)
-    return {"all": len(found), "found": high, "seldom": len(found) - high}
+    pairs, sure = re.search(r"Of (\d+) pairs .* (\d+) are found", text).groups()
+    return {"all": len(found), "found": high, "seldom": len(found) - high, "pairs": pairs, "sure": sure}
 
 
 def of_opponent(text: str) -> Values:
@@ -167,8 +168,10 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
     (of_further_disguises, "benchmarks/further_disguises.md", "docs/audit.md",
      "A benchmark tried {all} more disguises on the same phantoms "
      "([further_disguises.md](../benchmarks/further_disguises.md)). {found} were found in at least"),
+    (of_further_disguises, "benchmarks/further_disguises.md", "docs/audit.md",
+     "of {pairs} pairs of planted disguises, one on top of the other, {sure} are found in at least 0.95"),
     (of_further_disguises, "benchmarks/further_disguises.md", "benchmarks/README.md",
-     "{found} of {all} found in at least 0.95, {seldom} seldom"),
+     "{found} of {all} found in at least 0.95, {seldom} seldom; of pairs of planted ones {sure} of {pairs}"),
     (of_opponent, "benchmarks/opponent.md", "docs/audit.md",
      "It found {theirs_planted} of the planted copies and {theirs_further} of the further ones; the audit found "
      "{ours_planted} and {ours_further}, and with the encoder as one more view {both_planted} and {both_further}. Of "
