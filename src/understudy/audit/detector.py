@@ -24,7 +24,7 @@ from scipy import stats
 from .search import NONE, Found
 
 CONFIDENCE = 0.95
-LEAST_WIDTH = 0.01  # of a statistic, all of which lie between 0 and 1: of views in which real images hardly differ
+LEAST_WIDTH = 0.01  # of a statistic of correlations: for views in which real images hardly differ
 LEAST_NEARNESS_WIDTH = 0.25  # in units of what is usual
 STATISTICS = ("correlation", "lead", "standing_out")
 NEARNESS = "nearness"  # the lesser of correlation and lead, in units of what is usual
