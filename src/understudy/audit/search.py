@@ -105,7 +105,7 @@ class Found:
         """From a file. Raises ValueError where an array is missing, or of another shape or kind than the others."""
         names = [field.name for field in fields(cls)]
         if missing := [name for name in names if name not in arrays]:
-            raise ValueError(f"{where}: found no {missing[0]}, expected what a search found")
+            raise ValueError(f"{where}: found no {missing[0]}, expected what a search found. Search again.")
         found = cls(**{name: arrays[name] for name in names})
         n, k = found.index.shape if found.index.ndim == 2 else (-1, -1)
         groups = found.group_r.shape
