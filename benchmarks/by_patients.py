@@ -1,0 +1,120 @@
+"""What a generator learns, and whether it copies, by the number of patients that it is trained on: config/learn.yaml
+with more subjects and generators of fewer and fewer of them (`NAME-7percent`), through the ordinary rules.
+
+    python benchmarks/by_patients.py --write                      # the flow: an hour of two cores; what is done is kept
+    python benchmarks/by_patients.py --names r3gan --write        # into benchmarks/by_patients.md, beside others' rows
+    python benchmarks/by_patients.py --percent 7 --options '{"kimg": 20}' --label "it, 20 kimg" --write
+    python benchmarks/by_patients.py --config config/mine.yaml    # on your patients
+
+Every generator is trained for as many images, so one of few patients sees each slice more often. `of real` compares
+with segmenters that learn from the real images of the same patients, each setting with --segmenters repeats, mean.
+Flagged and verdict are of the audit of all samples against all training subjects.
+"""
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import yaml
+from learned import ROOT, cpu_seconds, dice_of, rows_of
+
+from understudy.config.study import complete, load_yaml
+from understudy.generate.weights import read_metadata
+from understudy.stack import Stack
+
+TABLE = Path(__file__).with_name("by_patients.md")
+COLUMNS = ["generator", "patients", "slices", "times seen", "CPU minutes", "Dice", "real, same patients", "of real"]
+COLUMNS += ["flagged", "verdict"]
+SUBJECTS, TEST_SUBJECTS = 400, 100  # phantoms
+HEAD = f"""# What a generator learns of how many patients
+
+Written by `python benchmarks/by_patients.py --write`: config/learn.yaml with {SUBJECTS - TEST_SUBJECTS} training
+phantoms of 32 x 32, one training each, through the ordinary rules. Times seen: how often a training saw each slice.
+Flagged: what the audit says of all samples; 1 in 100 is its stated rate. CPU time of cores of an AMD EPYC that other
+jobs shared.
+
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", nargs="+", default=["rectified_flow"], help="of generators of --config")
+    parser.add_argument("--options", type=json.loads, default={}, help="JSON: in place of those of --config")
+    parser.add_argument("--label", help="what one generator with --options is called in the table")
+    parser.add_argument("--percent", type=int, nargs="+", default=[7, 17, 33, 100], help="of the training subjects")
+    parser.add_argument("--config", type=Path, default=ROOT / "config/learn.yaml")
+    parser.add_argument("--segmenters", type=int, default=2, help="trained on each training set")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs/by_patients", help="of config, runs, results")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help=f"rows of these generators into {TABLE.name}")
+    a = parser.parse_args()
+    if bool(a.options) != bool(a.label) or (a.label and len(a.names) > 1):
+        raise SystemExit("--options: expected a --label, and one of --names")
+    path = write_config(a)
+    command = ["snakemake", "segmenters", "audit", "--snakefile", ROOT / "Snakefile", "--directory", a.folder]
+    command += ["--profile", ROOT / "profiles/local", "--configfile", path, "--cores", str(a.cores)]
+    subprocess.run(list(map(str, command)), check=True)
+    config = complete(load_yaml(path))
+    rows = rows_of(TABLE) if a.write and TABLE.exists() else {}
+    for name in a.names:
+        for percent in a.percent:
+            rows |= row(config, name, percent, a.label or name)
+    lines = ["| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|", *rows.values(), ""]
+    text = HEAD + "\n".join(lines)
+    print(text, end="")
+    if a.write:
+        TABLE.write_text(text)
+
+
+def write_config(a: argparse.Namespace) -> Path:
+    config, folder = load_yaml(a.config), a.folder.resolve()
+    config |= {"results": str(folder / "results"), "runs": str(folder / "runs")}
+    for dataset in config["datasets"].values():
+        if "phantom" in dataset:
+            dataset["phantom"]["subjects"], dataset["test_subjects"] = SUBJECTS, TEST_SUBJECTS
+    config["generators"] = {name: config["generators"][name] | a.options for name in a.names}
+    sets = [part(name, percent) for percent in a.percent for name in ("real", *a.names)]
+    config["experiments"] |= {"training_sets": sets, "repeats": a.segmenters}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+def part(name: str, percent: int) -> str:
+    return name if percent == 100 else f"{name}-{percent}percent"
+
+
+def row(config: dict, name: str, percent: int, label: str) -> dict[str, str]:
+    (dataset,) = config["datasets"]
+    training = part(name, percent)
+    folder = Path(config["results"]) / dataset / "generators" / training
+    about, audit = read_metadata(folder / "weights.safetensors"), json.loads((folder / "audit.json").read_text())
+    patients, slices = seen_by(Path(config["results"]) / dataset / "stacks/train.zip", about["lineage"])
+    dice, real = float(np.mean(dice_of(config, training))), float(np.mean(dice_of(config, part("real", percent))))
+    cells = [
+        label,
+        str(patients),
+        str(slices),
+        f"{about['images_seen'] / slices:.0f}",
+        f"{cpu_seconds(config, 'train_generator', training) / 60:.1f}",
+        f"{dice:.3f}",
+        f"{real:.3f}",
+        f"{dice / real:.2f}",
+        f"{audit['memorized']['count']} of {audit['count']}",
+        audit["verdict"],
+    ]
+    return {f"{label} {patients}": "| " + " | ".join(cells) + " |"}
+
+
+def seen_by(train: Path, identities: list[str]) -> tuple[int, int]:
+    """(people, slices) of these, among the training slices that pass the slice rule."""
+    stack, known = Stack.open(train), set(identities)
+    subjects, names = stack.meta["subjects"], stack.subjects()
+    return len(known), sum(subjects[names[i]]["identity"] in known for i in stack.included())
+
+
+if __name__ == "__main__":
+    main()
