@@ -35,7 +35,7 @@ from understudy.study.sources import of_training  # noqa: E402
 
 TABLE = Path(__file__).with_name("learned.md")
 COLUMNS = ["generator", "trainings", "kimg", "CPU minutes", "CPU ms a sample", "distance", "share", "Dice", "of real"]
-COLUMNS += ["flagged"]
+COLUMNS += ["one segmenter", "flagged"]
 HEAD = """# What generators learn in minutes
 
 Written by `python benchmarks/learned.py --write`: config/learn.yaml through the ordinary rules. Mean over trainings,
@@ -105,6 +105,7 @@ def row(config: dict, name: str, label: str) -> str:
     distances = [frechet_distance(moments(folder / f"generators/{one}/samples.zip"), real) for one in trainings]
     shares = [d / frechet_distance(untrained(m), real) for d, m in zip(distances, metadata, strict=True)]
     dices, best = dice_of(config, name), np.mean(dice_of(config, "real"))
+    each = [dice for dices in dices_of(config, name) for dice in dices]
     audits = [json.loads((folder / f"generators/{one}/audit.json").read_text()) for one in trainings]
     count = config["samples"]["count"]
     cells = [
@@ -117,16 +118,22 @@ def row(config: dict, name: str, label: str) -> str:
         said(shares, 3),
         said(dices, 3),
         said([dice / best for dice in dices], 2),
+        f"{min(each):.3f} to {max(each):.3f}",
         f"{sum(audit['memorized']['count'] for audit in audits)} of {sum(audit['count'] for audit in audits)}",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 def dice_of(config: dict, training_set: str) -> list[float]:
-    """Of each training of the generator, mean over its segmenters: repeats take turns with the trainings."""
+    """Of each training of the generator, mean over its segmenters."""
+    return [float(np.mean(dices)) for dices in dices_of(config, training_set)]
+
+
+def dices_of(config: dict, training_set: str) -> list[list[float]]:
+    """Of each training of the generator, of each of its segmenters: repeats take turns with the trainings."""
     (setting,) = (setting for setting in grid(config) if setting.training_set == training_set)
     dices = [mean_dice(path) for path in setting.files(config["results"], "scores.csv")]
-    return [float(np.mean(dices[start :: setting.trainings])) for start in range(setting.trainings)]
+    return [dices[start :: setting.trainings] for start in range(setting.trainings)]
 
 
 def cpu_seconds(config: dict, rule: str, training: str) -> float:
