@@ -38,8 +38,8 @@ SIGNED, MIDDLE = 42, 128  # the same of a form with its sign, and what stands fo
 SOFT = 1.5  # sd of the blur before the outline is found, in pixels of 64
 OUTLINE = 0.8  # of Otsu's threshold
 # of one modality: the head begins at HEAD of the way from the grey level that the darkest pixels lie below, which noise
-# lifts above 0, to the one that nearly all lie below; but at LIFTED times the darkest at most, which smoothed noise seldom
-# exceeds, so that tissue without a background around it stays head
+# lifts above 0, to the one that nearly all lie below; but at LIFTED times the darkest at most, which smoothed noise
+# seldom exceeds, so that tissue without a background around it stays head
 HEAD, DARK, BRIGHT, LIFTED = 0.25, 0.02, 0.98, 2.0
 # An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
 LEAST_ANNOTATED = 8
