@@ -5,7 +5,7 @@
 Both train on the slices of the first --subjects training subjects of `make learn`, with its options but without
 mirroring and augmentation. Every --every thousand images the averaged network's samples are searched for among the
 training images and judged by a detector that is calibrated on the test subjects, as the audit does. Prints the share of
-memorized samples, beside what happens with all training subjects (the samples of `make learn`), and draws the curve.
+memorized samples, beside what happens with all training subjects (the samples of `make learn`).
 Ends with 1 where the diffusion model is not found to memorize, or the GAN memorizes as much.
 """
 
@@ -14,10 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 from understudy.audit.detector import learned, share
@@ -47,7 +43,6 @@ def main() -> None:
     parser.add_argument("--kimg", type=int, default=60, help="thousand images of each training")
     parser.add_argument("--every", type=int, default=10, help="thousand images between two looks")
     parser.add_argument("--samples", type=int, default=128, help="of each look")
-    parser.add_argument("--figure", type=Path, help="where to draw the curve, .png")
     add_device_arguments(parser)
     a = parser.parse_args()
     device = use_device(a.device, a.threads)
@@ -64,8 +59,6 @@ def main() -> None:
     for name in NAMES:
         options = config["generators"][name] | WITHOUT | ({"augmentation": "none"} if name == "stylegan2" else {})
         curves[name] = [(kimg, look) for kimg, look in training(name, options, train, few, detect, a, device)]
-    if a.figure:
-        draw(curves, a.figure)
     last = {name: curve[-1][1]["share"] for name, curve in curves.items()}
     rising = curves["diffusion"][-1][1]["low"] > max(curves["diffusion"][0][1]["share"], RATE)
     sys.exit(not (rising and last["stylegan2"] < last["diffusion"]))
@@ -115,21 +108,6 @@ def training(name: str, options: dict, train: Stack, few: list[int], detect: Det
             flush=True,
         )
         yield kimg, look
-
-
-def draw(curves: dict, path: Path) -> None:
-    figure, axis = plt.subplots(figsize=(5.4, 3.4))
-    for name, colour in zip(curves, ("#c0392b", "#2c3e50"), strict=True):
-        kimg, looks = zip(*curves[name], strict=True)
-        values = np.array([[look[key] for key in ("share", "low", "high")] for look in looks]) * 100
-        axis.plot(kimg, values[:, 0], marker="o", color=colour, label=NAMES[name])
-        axis.fill_between(kimg, values[:, 1], values[:, 2], color=colour, alpha=0.15, lw=0)
-    axis.axhline(100 * RATE, color="black", lw=0.8, ls=":", label="false alarms, at most")
-    axis.set(xlabel="images seen, thousands", ylabel="memorized samples, %", ylim=(-3, 103))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def audit_summary(**changes) -> dict:
     median = {"median": 0.5, "q99": 0.7, "largest": 0.8}
     links = ("samples", "train", "test", "nearest", "calibration", "images")
     return {
-        "format": 6, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
+        "format": 7, "dataset": "made", "generator": "stylegan2", "filtered": False, "count": 12,
         **{f"{name}_sha256": "0" * 64 for name in links},
         "view": "all", "variants": "flip", "false_positive_rate": 0.01,
         "thresholds": {"score": 1.4, "far": 2.1}, "memorized": none, "copies": none, "seen_in": {"all": 0},

@@ -255,6 +255,16 @@ def test_a_stretched_and_sheared_head_has_the_affine_form_of_its_original():
     assert np.corrcoef(one, other)[0, 1] > 0.8 > 0.5 > np.corrcoef(*upright)[0, 1] > np.corrcoef(*raw)[0, 1]
 
 
+def test_noise_that_lifts_the_background_does_not_make_it_head():
+    """Of a head that is darker than the noise is strong, as one modality of a real subject may be."""
+    x = (disc((128, 128), (70, 90), 0, 256) // 4)[None]
+    noisy = (
+        (x + np.random.default_rng(0).normal(0, 51, x.shape) * [[[[1]], [[1]], [[0]]]]).clip(0, 255).astype(np.uint8)
+    )
+    one, other = (in_form("texture", images)[0, 0].ravel() for images in (x, noisy))
+    assert np.corrcoef(one, other)[0, 1] > 0.6
+
+
 def test_each_of_a_sum_is_near_to_its_texture():
     host = np.random.default_rng(0)
     x = cv2.GaussianBlur(host.uniform(0, 255, (64, 64, 4)), (0, 0), 1).transpose(2, 0, 1)[:, None].repeat(2, 1)

@@ -136,7 +136,7 @@ def calibration() -> dict:
     detector = {"usual": usual, "threshold": 1.2, "rate": 0.4, "far": 2.0, "far_rate": 0.01}
     share = {"count": 1, "share": 0.1, "low": 0.0, "high": 0.4}
     made = {
-        "format": 6, "view": "all", "views": ["all", "pose"],
+        "format": 7, "view": "all", "views": ["all", "pose"],
         "detector": detector, "filter": detector | {"usual": {"all": usual["all"]}},
         "false_alarms": share, "recall": {"flipped": {"flagged": share, "far": share}},
         "same_person": {"test": {}, "train": {}}, "options": AUDIT,

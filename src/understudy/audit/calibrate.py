@@ -14,7 +14,7 @@ from .search import Found
 from .search_tasks import groups
 from .views import views_of
 
-FORMAT = 6
+FORMAT = 7
 FOLDS = 20  # of people, at most, who are left out together
 BOOTSTRAPS = 2000
 

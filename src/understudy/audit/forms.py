@@ -37,7 +37,10 @@ LEVELS = 64  # of the form, for a contrast as usual
 SIGNED, MIDDLE = 42, 128  # the same of a form with its sign, and what stands for no contrast
 SOFT = 1.5  # sd of the blur before the outline is found, in pixels of 64
 OUTLINE = 0.8  # of Otsu's threshold
-HEAD, BRIGHT = 0.25, 0.98  # of one modality: share of the grey level that this share of the pixels lies below
+# of one modality: the head begins at HEAD of the way from the grey level that the darkest pixels lie below, which noise
+# lifts above 0, to the one that nearly all lie below; but at LIFTED times the darkest at most, which smoothed noise
+# seldom exceeds, so that tissue without a background around it stays head
+HEAD, DARK, BRIGHT, LIFTED = 0.25, 0.02, 0.98, 2.0
 # An annotation of fewer pixels (of 64 x 64) lies at the same place in many people: it is taken as none
 LEAST_ANNOTATED = 8
 LEAST_SHAPED = 24  # in the pose of the annotation, also those of so few are alike
@@ -149,7 +152,9 @@ def shape_in_form(name: str, shape_CHW: tuple[int, int, int]) -> tuple[int, int,
 def _head(x_HW: np.ndarray) -> np.ndarray:
     """float32 (H, W), 0 or 1: the head in one modality, by a low threshold, as some of it is dark in each."""
     soft_HW = _blurred(x_HW.astype(np.float32), SOFT * x_HW.shape[1] / FORM_PIXELS)
-    return _largest(soft_HW > HEAD * np.quantile(soft_HW, BRIGHT)).astype(np.float32)
+    dark, bright = np.quantile(soft_HW, (DARK, BRIGHT))
+    threshold = np.clip(LIFTED * dark, HEAD * bright, dark + HEAD * (bright - dark))
+    return _largest(soft_HW > threshold).astype(np.float32)
 
 
 def _outline(x_CHW: np.ndarray) -> np.ndarray:

@@ -282,7 +282,7 @@ class SamePerson(Form):
 class Calibration(Form):
     """calibration.json."""
 
-    format: Literal[6]
+    format: Literal[7]
     view: Name
     views: list[Name]
     detector: Detecting
@@ -349,7 +349,7 @@ class Membership(Apart):
 class Audit(Form):
     """audit.json."""
 
-    format: Literal[6]
+    format: Literal[7]
     dataset: Name
     generator: Name
     filtered: bool
