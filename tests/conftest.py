@@ -9,10 +9,11 @@ os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels of a GPU run on the CP
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
-from hypothesis import settings  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
-settings.register_profile("same", derandomize=True)
-settings.register_profile("explore", max_examples=2000)
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may have other work
+settings.register_profile("same", UNHURRIED, derandomize=True)
+settings.register_profile("explore", UNHURRIED, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

@@ -27,21 +27,29 @@ class Environments:
         self.variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self.variables |= {"UV_CACHE_DIR": cache, "UV_HTTP_TIMEOUT": "30", "HOME": str(home)}
 
-    def run(self, packages: Sequence[str], *words: object) -> subprocess.CompletedProcess:
-        """Runs Python with these words and packages. Skips the test where they cannot be had."""
-        python = self.pythons.get(packages[0]) or self._make(packages)
+    def run(self, packages: Sequence[str], *words: object, files_of: Sequence[str] = ()) -> subprocess.CompletedProcess:
+        """Runs Python with these words and packages. Skips the test where they cannot be had.
+
+        files_of: further packages, of which files are read and nothing runs: without what they need to run.
+        """
+        python = self.pythons.get(packages[0]) or self._make(packages, files_of)
         return subprocess.run([python, *words], cwd=self.home, env=self.variables, capture_output=True, text=True)
 
-    def _make(self, packages: Sequence[str]) -> Path:
+    def _make(self, packages: Sequence[str], files_of: Sequence[str]) -> Path:
         folder = self.home / packages[0]
         self._uv("venv", "--clear", "--python", sys.executable, folder)
-        install = ("pip", "install", "--python", folder, *packages)
+        self._install(folder, *packages)
+        if files_of:
+            self._install(folder, "--no-deps", *files_of)
+        self.pythons[packages[0]] = folder / "bin/python"
+        return self.pythons[packages[0]]
+
+    def _install(self, folder: Path, *words: str) -> None:
+        install = ("pip", "install", "--python", folder, *words)
         if self._uv(*install, "--offline"):  # from PyPI, unless it did not answer before
             self.unreachable = self.unreachable or self._uv(*install)
             if self.unreachable:
-                pytest.skip(f"{packages[0]} cannot be fetched here: {self.unreachable}")
-        self.pythons[packages[0]] = folder / "bin/python"
-        return self.pythons[packages[0]]
+                pytest.skip(f"{words[-1]} cannot be fetched here: {self.unreachable}")
 
     def _uv(self, *words: object) -> str:
         """What it says where it fails; nothing where it is done."""

@@ -171,6 +171,13 @@ def typed(kind):
     return lambda seg: setattr(seg, "SegmentationType", kind)
 
 
+def background_alone(seg):
+    """As of a patient in whom nothing was found."""
+    del seg.SegmentSequence[1:]
+    seg.SegmentSequence[0].SegmentNumber = 0
+    seg.PixelData = bytes(len(seg.PixelData))
+
+
 def nine(seg):
     seg.PixelData = bytes([9]) + seg.PixelData[1:]
 
@@ -273,6 +280,8 @@ BROKEN = {
     "SEG of an unknown type": (seg_again(change=typed("SURFACE")),
         "found a SEG of type 'SURFACE', expected BINARY, FRACTIONAL or LABELMAP"),
     "a pixel of no segment": (seg_again(change=nine, segmentation_type="LABELMAP"), "found a pixel of segment 9"),
+    "a label map of the background": (seg_again(change=background_alone, segmentation_type="LABELMAP"),
+        "found a LABELMAP of the background alone, expected a segment"),
     "a folder with the patient's name": (named_after_its_patient,
         "found the name of the patient in that of the folder"),
     "one patient in two folders": (same_patient, "found one PatientID in again, case0"),

@@ -46,6 +46,7 @@ def test_default_regions_hold_as_far_as_there_are_their_labels():
         ("evaluation.regions", {"core": ["et", "ct"]}, "evaluation.regions.core: found ct; allowed: ncr_net, ed, et"),
         ("evaluation.regions", {"et": ["et"]}, "evaluation.regions: found et, which is a label"),
         ("images.size", 96, "images.size: found 96; allowed: a power of two of at least 8, by stylegan2"),
+        ("images.size", 32768, "images.size: found 32768; allowed: at most 16384"),
         ("images.labels", {"ed": 102, "et": 102}, "images.labels: found grey levels [102, 102]; allowed: ascending"),
         ("images.decisive", "t3", "images.decisive: found 't3'; allowed: one of ['t1', 't1ce', 't2', 'flair']"),
         ("images.channels", ["t1", "t2"], "then 'seg' as the last"),

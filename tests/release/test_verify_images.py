@@ -16,7 +16,7 @@ from received import check, resum
 from understudy.release.verify import image_archive
 from understudy.release.verify.image_archive import ABOUT, archive_problems, members_of
 from understudy.release.verify.png_pixels import png_problem
-from understudy.stack.archive import Stack, StackWriter, encode_png
+from understudy.stack.archive import Stack, StackWriter, decode_png, encode_png
 
 SECRET = b"Jane Doe, MRN 12345"
 PIXELS = np.random.default_rng(1).integers(0, 256, (1, 16, 16), dtype=np.uint8)
@@ -126,6 +126,23 @@ def test_folders_hold_pixels_alone(copy, hole):
     resum(copy)
     code, text = check(copy)
     assert code == 1 and text.startswith("images/t1/000003.png: ") and HOLES[hole][1] in text
+
+
+def test_a_picture_has_the_pixels_of_the_archive(copy):
+    """One of a picture changed, and two pictures that changed places, with sums that fit."""
+    path, here, there = (copy / f"images/{name}.png" for name in ("t2/000003", "seg/000004", "seg/000005"))
+    x_HW = decode_png(path.read_bytes(), (1, 16, 16))[0].copy()
+    x_HW[7, 9] ^= 1
+    path.write_bytes(encode_png(x_HW[None]))
+    before = here.read_bytes()
+    here.write_bytes(there.read_bytes())
+    there.write_bytes(before)
+    resum(copy)
+    code, text = check(copy)
+    assert code == 1 and text.splitlines() == [
+        f"images/{name}.png: has other pixels than {name[-6:]}.png of images.zip"
+        for name in ("t2/000003", "seg/000004", "seg/000005")
+    ]
 
 
 def test_folders_hold_the_images_of_the_archive_and_no_others(copy):

@@ -36,6 +36,8 @@ def label_names(dataset) -> dict[int, str]:
         if number in names:
             raise ValueError(f"found the segment {number} twice, expected each once. Write the SEG again.")
         names[number] = label_name(text(segment, "SegmentLabel"), number)
+    if not names:
+        raise ValueError("found a LABELMAP of the background alone, expected a segment. Leave out this SEG.")
     return names
 
 

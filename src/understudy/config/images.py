@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from understudy.files.json_forms import MOST_SIDE
+
 from .fields import Block, Number, Once, Problem, SignedRange, key, word
 
 LABEL_CHANNEL = "seg"  # of the annotation, in every stack; always the last channel
@@ -23,6 +25,7 @@ class Images(Block):
         "pixels along each side of an image, after zero padding and `downsample`",
         remark="pixels after zero padding",
         ge=16,
+        le=MOST_SIDE,
     )
     downsample: int = key(
         1,

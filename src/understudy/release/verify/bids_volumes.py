@@ -10,13 +10,13 @@ import zlib
 
 from understudy.study.bids_names import BIDS_FOLDER, bids_problem, bids_suffix, bids_volume
 
-from .image_archive import BROKEN, content_of, members_of
+from .image_archive import BROKEN, images_of
 from .listed_files import path_of, shown
-from .png_filters import holds
 from .png_pixels import most_bytes
 
 GZIP = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate; no name, no comment, no time, no system (RFC 1952)
 HEADER = 352  # bytes of a NIfTI-1 header, and of the word that it has no extensions
+MOST_VOXELS = 32767  # along a side: the header has 16 bits with a sign
 TEXTS = {"dataset_description.json", "README.md", "LICENSE", "dseg.tsv"}  # and a .json for each suffix
 
 
@@ -42,6 +42,14 @@ def nifti_header(height, width, spacing_mm, signs):
         struct.pack("<16s4s4s", b"", b"n+1", b""),
     ]
     return b"".join(parts)
+
+
+def size_problem(height, width):
+    """Why an image has no such header; None where it has one."""
+    side = max(height, width)
+    return (
+        f"a NIfTI-1 volume has at most {MOST_VOXELS} voxels along a side, found {side}" if side > MOST_VOXELS else None
+    )
 
 
 def geometry_of(header):
@@ -96,8 +104,8 @@ def bids_problems(folder, found, names, about):
     names, about: of images.zip, which has no problems.
     """
     channels = about["channels"]
-    if bids_problem(channels):
-        return [shown(f"{BIDS_FOLDER}: {bids_problem(channels)}")]
+    if problem := bids_problem(channels) or size_problem(about["height"], about["width"]):
+        return [shown(f"{BIDS_FOLDER}: {problem}")]
     volumes = {name: [bids_volume(channel, name[:-4]) for channel in channels] for name in names}
     texts, images, there = texts_of(channels), set().union(*volumes.values()), set(found)
     strange = [name for name in found if name not in texts and name not in images]
@@ -110,22 +118,22 @@ def bids_problems(folder, found, names, about):
 def voxel_problems(folder, volumes, about):
     """A line for each volume, or subject, that is not as it has to be. volumes: image -> files, a channel each."""
     problems, header, height, width = [], None, about["height"], about["width"]
-    with open(os.path.join(folder, "images.zip"), "rb") as archive:
-        *members, _ = members_of(archive, os.path.getsize(archive.name))
-        for member, (image, files) in zip(members, volumes.items()):  # noqa: B905 (strict is younger than Python 3.8)
-            png, voxels, wrong = content_of(archive, member, most_bytes(len(files) * height, width)), [], []
-            for name in files:
-                try:
-                    content = content_of_volume(path_of(folder, name), height, width)
-                    header = header or nifti_header(height, width, *geometry_of(content[:HEADER]))
-                    if content[:HEADER] != header:
-                        raise ValueError("has another NIfTI header than a release writes, or than the first volume")
-                    voxels.append(content[HEADER:])
-                except BROKEN as error:
-                    wrong.append(f"{name}: {error}")
-            if not wrong and not holds(png, b"".join(voxels), width):
-                wrong.append(f"{os.path.dirname(files[0])}: has other voxels than {image} of images.zip has pixels")
-            problems += wrong
+    for image, pixels in images_of(os.path.join(folder, "images.zip"), about):
+        voxels, wrong = [], []
+        for name in volumes[image]:
+            try:
+                content = content_of_volume(path_of(folder, name), height, width)
+                header = header or nifti_header(height, width, *geometry_of(content[:HEADER]))
+                if content[:HEADER] != header:
+                    raise ValueError("has another NIfTI header than a release writes, or than the first volume")
+                voxels.append(content[HEADER:])
+            except BROKEN as error:
+                wrong.append(f"{name}: {error}")
+        if not wrong and b"".join(voxels) != pixels:
+            wrong.append(
+                f"{os.path.dirname(volumes[image][0])}: has other voxels than {image} of images.zip has pixels"
+            )
+        problems += wrong
     return problems
 
 

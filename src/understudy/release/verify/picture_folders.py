@@ -2,7 +2,9 @@
 
 import os
 
+from .image_archive import images_of
 from .listed_files import path_of, shown
+from .png_filters import pixels_of
 from .png_pixels import most_bytes, png_problem
 
 TABLE = "images/metadata.csv"
@@ -33,4 +35,17 @@ def folder_problems(folder, found, names, about):
             png = file.read(most + 1)
         problem = png_problem(png, about["height"], about["width"]) if len(png) <= most else "is too large"
         problems += [f"{shown(name)}: {problem}"] if problem else []
+    return problems
+
+
+def picture_problems(folder, about):
+    """A line for each picture that is not the pixels of its channel in images.zip; where nothing else is wrong."""
+    size = about["height"] * about["width"]
+    problems = []
+    for image, pixels in images_of(os.path.join(folder, "images.zip"), about):
+        for i, channel in enumerate(about["channels"]):
+            name = f"images/{channel}/{image}"
+            with open(path_of(folder, name), "rb") as file:
+                if pixels_of(file.read(), about["width"]) != pixels[i * size : (i + 1) * size]:
+                    problems.append(f"{shown(name)}: has other pixels than {image} of images.zip")
     return problems

@@ -9,7 +9,7 @@ from .bids_volumes import bids_problems
 from .image_archive import archive_problems
 from .isolated import HERE, SUMS
 from .listed_files import files_in, sha256_of, shown, sum_problems
-from .picture_folders import folder_problems
+from .picture_folders import folder_problems, picture_problems
 
 
 def image_problems(folder, names):
@@ -22,6 +22,7 @@ def image_problems(folder, names):
     problems = [f"images.zip, {problem}" for problem in problems]
     if single and about:
         problems += folder_problems(folder, single, inside, about)
+        problems += picture_problems(folder, about) if not problems else []
     if volumes and about and not problems:
         problems += bids_problems(folder, volumes, inside, about)
     more = [name for name in single + volumes if name.endswith((".png", ".nii.gz"))]
