@@ -23,7 +23,8 @@ from understudy.release.bids import Bids
 from understudy.release.names_in_release import traces
 from understudy.release.verify.bids_volumes import GZIP, HEADER, gzipped, nifti_header
 from understudy.release.verify.listed_files import files_in
-from understudy.release.verify.png_filters import pixels_of
+from understudy.release.verify.png_filters import holds, holds_part
+from understudy.release.verify.png_pixels import rows_of
 from understudy.release.verify.whole_release import image_problems
 from understudy.stack import Stack, StackWriter
 from understudy.stack.archive import encode_png
@@ -356,10 +357,29 @@ def filtered(x_HW, kinds):
 
 @settings(max_examples=40)
 @given(data=st.data())
-def test_the_pixels_of_a_png_whatever_its_filters(data):
+def test_a_png_holds_its_pixels_and_no_others(data):
     height, width = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 9))
     grey = st.one_of(st.integers(0, 255), st.sampled_from([0, 1, 254, 255]))
     pixels = bytes(data.draw(st.lists(grey, min_size=height * width, max_size=height * width)))
     kinds = data.draw(st.lists(st.integers(0, 4), min_size=height, max_size=height))
     png = filtered(np.frombuffer(pixels, np.uint8).reshape(height, width), kinds)
-    assert pixels_of(png, width) == pixels
+    assert holds(png, pixels, width)
+    place, other = data.draw(st.integers(0, height * width - 1)), data.draw(st.integers(1, 255))
+    assert not holds(png, pixels[:place] + bytes([pixels[place] ^ other]) + pixels[place + 1 :], width)
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_a_png_holds_a_part_and_no_other(data):
+    """Whatever filters each has: those of another program, or the same ones as where one program wrote both."""
+    above, height, width = (data.draw(st.integers(low, high)) for low, high in ((0, 3), (1, 5), (1, 9)))
+    grey = st.one_of(st.integers(0, 255), st.sampled_from([0, 1, 254, 255]))
+    size = (above + height) * width
+    pixels = bytes(data.draw(st.lists(grey, min_size=size, max_size=size)))
+    kinds = data.draw(st.lists(st.integers(0, 4), min_size=above + height, max_size=above + height))
+    others = data.draw(st.one_of(st.just(kinds[above:]), st.lists(st.integers(0, 4), min_size=height, max_size=height)))
+    whole_HW = np.frombuffer(pixels, np.uint8).reshape(-1, width)
+    whole, part_HW = rows_of(filtered(whole_HW, kinds)), whole_HW[above:].copy()
+    assert holds_part(whole, rows_of(filtered(part_HW, others)), above, width)
+    part_HW.ravel()[data.draw(st.integers(0, height * width - 1))] ^= data.draw(st.integers(1, 255))
+    assert not holds_part(whole, rows_of(filtered(part_HW, others)), above, width)

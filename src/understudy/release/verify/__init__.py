@@ -17,8 +17,8 @@ from . import (
 )
 
 # In this order: the first decides whether the rest runs, the last runs it.
-PARTS = (isolated, listed_files, png_pixels, png_filters, image_archive, picture_folders)
-PARTS += (bids_names, bids_volumes, whole_release)
+PARTS = (isolated, listed_files, png_pixels, image_archive, picture_folders)
+PARTS += (png_filters, bids_names, bids_volumes, whole_release)
 
 
 def program() -> str:

@@ -9,7 +9,6 @@ import struct
 import zlib
 
 from .listed_files import shown
-from .png_filters import pixels_of
 from .png_pixels import most_bytes, png_problem
 
 MOST_PIXELS = 1 << 27  # of one image: what is larger is not read
@@ -142,8 +141,8 @@ def archive_problems(path):
 
 
 def images_of(path, about):
-    """(name, pixels of all channels, row after row) of each image of an archive that has no problems."""
-    rows, columns = len(about["channels"]) * about["height"], about["width"]
+    """(name, PNG) of each image of an archive that has no problems."""
+    most = most_bytes(len(about["channels"]) * about["height"], about["width"])
     with open(path, "rb") as file:
         for member in members_of(file, os.path.getsize(path))[:-1]:
-            yield member[0].decode("ascii"), pixels_of(content_of(file, member, most_bytes(rows, columns)), columns)
+            yield member[0].decode("ascii"), content_of(file, member, most)

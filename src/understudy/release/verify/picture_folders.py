@@ -4,8 +4,8 @@ import os
 
 from .image_archive import images_of
 from .listed_files import path_of, shown
-from .png_filters import pixels_of
-from .png_pixels import most_bytes, png_problem
+from .png_filters import holds_part
+from .png_pixels import most_bytes, png_problem, rows_of
 
 TABLE = "images/metadata.csv"
 
@@ -40,12 +40,12 @@ def folder_problems(folder, found, names, about):
 
 def picture_problems(folder, about):
     """A line for each picture that is not the pixels of its channel in images.zip; where nothing else is wrong."""
-    size = about["height"] * about["width"]
     problems = []
-    for image, pixels in images_of(os.path.join(folder, "images.zip"), about):
+    for image, png in images_of(os.path.join(folder, "images.zip"), about):
+        whole = rows_of(png)
         for i, channel in enumerate(about["channels"]):
             name = f"images/{channel}/{image}"
             with open(path_of(folder, name), "rb") as file:
-                if pixels_of(file.read(), about["width"]) != pixels[i * size : (i + 1) * size]:
+                if not holds_part(whole, rows_of(file.read()), i * about["height"], about["width"]):
                     problems.append(f"{shown(name)}: has other pixels than {image} of images.zip")
     return problems
