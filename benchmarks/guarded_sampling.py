@@ -62,7 +62,7 @@ def main() -> None:
     sieve = Detecting(train, known_NCHW, few, device, Audit().filter_views)
     memorization = Memorization(DeviceImages(train.read(few), device), 4, [train.subjects()[i] for i in few])
     real = Moments.of(features(unseen_NCHW))
-    draw, minutes = trained(train, few, a.kimg, device)
+    draw, minutes = trained(train, few, FLOW | {"kimg": a.kimg}, device)
 
     def row(name: str, x_NCHW: np.ndarray, drawn: str = "", seconds: str = "") -> tuple[str, dict]:
         found, own = judge.look(x_NCHW), memorization.look(torch.from_numpy(x_NCHW).to(device))
@@ -106,13 +106,13 @@ def halves(test: Stack) -> tuple[np.ndarray, np.ndarray]:
     return test.read(places[0]), test.read(places[1])
 
 
-def trained(train: Stack, few: list[int], kimg: float, device) -> tuple[Callable, float]:
+def trained(train: Stack, few: list[int], options: dict, device, seed: int = 0) -> tuple[Callable, float]:
     """(indices, guard -> uint8 images, minutes of the training)."""
-    coding = Coding.of(FLOW["annotation"], train.channels, train.meta["labels"])
-    channels = coding.count(len(train.channels))
-    flow = seeded_build("rectified_flow", channels, train.meta["height"], 0, **FLOW, kimg=kimg).to(device)
-    trainee, seen, began = GeneratorTrainee(flow, DeviceImages(train.read(few), device), 0, coding), 0, time.monotonic()
-    while seen < 1000 * kimg:
+    coding = Coding.of(options["annotation"], train.channels, train.meta["labels"])
+    channels, images = coding.count(len(train.channels)), DeviceImages(train.read(few), device)
+    flow = seeded_build("rectified_flow", channels, train.meta["height"], seed, **options).to(device)
+    trainee, seen, began = GeneratorTrainee(flow, images, seed, coding), 0, time.monotonic()
+    while seen < 1000 * options["kimg"]:
         trainee.step(seen)
         seen += trainee.images_per_step
     flow.networks["denoiser"].load_state_dict(trainee.ema.state_dict())
