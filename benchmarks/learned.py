@@ -34,15 +34,16 @@ from understudy.study.grid import grid  # noqa: E402
 from understudy.study.sources import of_training  # noqa: E402
 
 TABLE = Path(__file__).with_name("learned.md")
-COLUMNS = ["generator", "trainings", "kimg", "CPU minutes", "CPU ms a sample", "distance", "share", "Dice", "of real"]
-COLUMNS += ["one segmenter", "flagged"]
+COLUMNS = ["generator", "trainings", "segmenters", "kimg", "CPU minutes", "CPU ms a sample", "distance", "share"]
+COLUMNS += ["Dice", "of real", "one segmenter", "flagged"]
 HEAD = """# What generators learn in minutes
 
 Written by `python benchmarks/learned.py --write`: config/learn.yaml through the ordinary rules. Mean over trainings,
-and lowest to highest in brackets; the Dice of a training is the mean of several segmenters'. Share: of the distance of
-the untrained network, as `make learn` says it; an untrained network of `target: x` paints grey, of `velocity` noise, so
-shares of the two do not compare. Training images have distance {floor:.2f} to the held-out ones. Segmenters trained on
-real images have Dice {dice}. CPU time of cores of an AMD EPYC that other jobs shared.
+and lowest to highest in brackets; the Dice of a training is the mean of its segmenters, and `one segmenter` has the
+lowest and highest of any. Share: of the distance of the untrained network, as `make learn` says it; an untrained
+network of `target: x` paints grey, of `velocity` noise, so shares of the two do not compare. Training images have
+distance {floor:.2f} to the held-out ones. Segmenters trained on real images have Dice {dice}. CPU time of cores of an
+AMD EPYC that other jobs shared.
 
 """
 
@@ -111,6 +112,7 @@ def row(config: dict, name: str, label: str) -> str:
     cells = [
         label,
         str(len(trainings)),
+        str(len(each)),
         f"{metadata[0]['images_seen'] / 1000:g}",
         said([cpu_seconds(config, "train_generator", one) / 60 for one in trainings], 1),
         said([1000 * cpu_seconds(config, "sample_generator", one) / count for one in trainings], 0),
