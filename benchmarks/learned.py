@@ -6,7 +6,7 @@ trainings of each generator, through the ordinary rules.
     python benchmarks/learned.py --names rectified_flow --options '{"target": "velocity"}' --label velocities
 
 Every row is of one generator: mean and range over its trainings. So short a training of a segmenter is a chance of its
-own (on the same images its Dice varies by several hundredths), so each training of a generator has --segmenters, whose
+own (`one segmenter` of the table says how much), so each training of a generator has --segmenters, whose
 mean counts. Distance, share and Dice are those of scripts/show_learning.py. Minutes are of a core's own time
 (Snakemake's `cpu_time`), as machines are shared. Flagged is what the audit says of all samples of all trainings; 1 in
 100 is its stated rate.
