@@ -13,14 +13,13 @@ Flagged and verdict are of the audit of all samples against all training subject
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import yaml
-from learned import ROOT, cpu_seconds, dice_of, rows_of
+from learned import ROOT, asked, cpu_seconds, dice_of, parser_of, publish, ran, rows_of
 
-from understudy.config.study import complete, load_yaml
+from understudy.config.study import load_yaml
 from understudy.generate.weights import read_metadata
 from understudy.stack import Stack
 
@@ -39,33 +38,15 @@ jobs shared.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--names", nargs="+", default=["rectified_flow"], help="of generators of --config")
-    parser.add_argument("--options", type=json.loads, default={}, help="JSON: in place of those of --config")
-    parser.add_argument("--label", help="what one generator with --options is called in the table")
+    parser = parser_of(__doc__, folder=ROOT / "runs/by_patients", segmenters=2, table=TABLE)
     parser.add_argument("--percent", type=int, nargs="+", default=[7, 17, 33, 100], help="of the training subjects")
-    parser.add_argument("--config", type=Path, default=ROOT / "config/learn.yaml")
-    parser.add_argument("--segmenters", type=int, default=2, help="trained on each training set")
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs/by_patients", help="of config, runs, results")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help=f"rows of these generators into {TABLE.name}")
-    a = parser.parse_args()
-    if bool(a.options) != bool(a.label) or (a.label and len(a.names) > 1):
-        raise SystemExit("--options: expected a --label, and one of --names")
-    path = write_config(a)
-    command = ["snakemake", "segmenters", "audit", "--snakefile", ROOT / "Snakefile", "--directory", a.folder]
-    command += ["--profile", ROOT / "profiles/local", "--configfile", path, "--cores", str(a.cores)]
-    subprocess.run(list(map(str, command)), check=True)
-    config = complete(load_yaml(path))
-    rows = rows_of(TABLE) if a.write and TABLE.exists() else {}
+    a = asked(parser)
+    config = ran(write_config(a), a)
+    rows = rows_of(TABLE, cells=2) if a.write else {}
     for name in a.names:
         for percent in a.percent:
             rows |= row(config, name, percent, a.label or name)
-    lines = ["| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|", *rows.values(), ""]
-    text = HEAD + "\n".join(lines)
-    print(text, end="")
-    if a.write:
-        TABLE.write_text(text)
+    publish(HEAD, COLUMNS, rows, TABLE if a.write else None)
 
 
 def write_config(a: argparse.Namespace) -> Path:
@@ -106,7 +87,7 @@ def row(config: dict, name: str, percent: int, label: str) -> dict[str, str]:
         f"{audit['memorized']['count']} of {audit['count']}",
         audit["verdict"],
     ]
-    return {f"{label} {patients}": "| " + " | ".join(cells) + " |"}
+    return {f"{label} | {patients}": "| " + " | ".join(cells) + " |"}
 
 
 def seen_by(train: Path, identities: list[str]) -> tuple[int, int]:

@@ -49,32 +49,42 @@ AMD EPYC that other jobs shared.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--names", nargs="+", required=True, help="of generators of --config")
+    parser = parser_of(__doc__, folder=ROOT / "runs/learned", segmenters=3, table=TABLE)
+    parser.add_argument("--trainings", type=int, default=3, help="of each generator")
+    a = asked(parser)
+    config = ran(write_config(a), a)
+    rows = {a.label or name: row(config, name, a.label or name) for name in a.names}
+    kept = rows_of(TABLE) if a.write else {}
+    publish(head(config), COLUMNS, kept | rows, TABLE if a.write else None)
+
+
+# ------------------------------------------------------------------------------------------------ a run of the rules
+def parser_of(about: str, *, folder: Path, segmenters: int, table: Path) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", nargs="+", default=["rectified_flow"], help="of generators of --config")
     parser.add_argument("--options", type=json.loads, default={}, help="JSON: in place of those of --config")
     parser.add_argument("--label", help="what one generator with --options is called in the table")
     parser.add_argument("--config", type=Path, default=ROOT / "config/learn.yaml")
-    parser.add_argument("--trainings", type=int, default=3, help="of each generator")
-    parser.add_argument("--segmenters", type=int, default=3, help="trained on the images of each training")
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs/learned", help="of config, runs, results")
+    parser.add_argument("--segmenters", type=int, default=segmenters, help="trained on each set of images")
+    parser.add_argument("--folder", type=Path, default=folder, help="of config, runs, results")
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help=f"rows of these generators into {TABLE.name}")
+    parser.add_argument("--write", action="store_true", help=f"rows of these generators into {table.name}")
+    return parser
+
+
+def asked(parser: argparse.ArgumentParser) -> argparse.Namespace:
     a = parser.parse_args()
     if bool(a.options) != bool(a.label) or (a.label and len(a.names) > 1):
         raise SystemExit("--options: expected a --label, and one of --names")
-    path = write_config(a)
+    return a
+
+
+def ran(path: Path, a: argparse.Namespace) -> dict:
+    """The complete config, when its segmenters are trained and its generators audited."""
     command = ["snakemake", "segmenters", "audit", "--snakefile", ROOT / "Snakefile", "--directory", a.folder]
     command += ["--profile", ROOT / "profiles/local", "--configfile", path, "--cores", str(a.cores)]
     subprocess.run(list(map(str, command)), check=True)
-    config = complete(load_yaml(path))
-    rows = {a.label or name: row(config, name, a.label or name) for name in a.names}
-    kept = rows_of(TABLE) if a.write and TABLE.exists() else {}
-    text = head(config) + "\n".join(
-        ["| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|", *(kept | rows).values(), ""]
-    )
-    print(text, end="")
-    if a.write:
-        TABLE.write_text(text)
+    return complete(load_yaml(path))
 
 
 def write_config(a: argparse.Namespace) -> Path:
@@ -148,9 +158,18 @@ def said(values: list[float], digits: int) -> str:
     return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def rows_of(path: Path) -> dict[str, str]:
-    lines = [line for line in path.read_text().splitlines() if line.startswith("| ")]
-    return {line.split(" | ")[0].removeprefix("| "): line for line in lines[2:]}
+def rows_of(path: Path, cells: int = 1) -> dict[str, str]:
+    """The rows of a table that may not be there yet, by their first cells."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith("| ")] if path.exists() else []
+    return {" | ".join(line.removeprefix("| ").split(" | ")[:cells]): line for line in lines[2:]}
+
+
+def publish(head: str, columns: list[str], rows: dict[str, str], table: Path | None) -> None:
+    lines = ["| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|", *rows.values(), ""]
+    text = head + "\n".join(lines)
+    print(text, end="")
+    if table:
+        table.write_text(text)
 
 
 if __name__ == "__main__":

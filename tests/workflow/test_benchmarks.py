@@ -162,6 +162,8 @@ def test_a_row_says_what_a_generator_learned(learned, tmp_path):
 def test_rows_of_others_are_kept(learned, tmp_path):
     (tmp_path / "table.md").write_text("# Head\n\n| generator | x |\n| --- | --- |\n| a | 1 |\n| b, wide | 2 |\n")
     assert learned.rows_of(tmp_path / "table.md") == {"a": "| a | 1 |", "b, wide": "| b, wide | 2 |"}
+    assert list(learned.rows_of(tmp_path / "table.md", cells=2)) == ["a | 1 |", "b, wide | 2 |"]
+    assert learned.rows_of(tmp_path / "none.md") == {}
 
 
 def test_options_need_a_label():
