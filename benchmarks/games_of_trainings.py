@@ -6,8 +6,8 @@ The demo's rectified flow trains on the slices of a few training subjects, a row
 row; and --clean times on those of all. The audit is told in every row that the flow saw all training subjects, so that
 the people who leak are a few among many. All test subjects calibrate it. It judges --images samples of each flow.
 
-Memorized: the share of samples that the watch of a training counts (generate/memorization.py), by pixels and the images
-that this flow saw; the audit does not know it. Two stacks of the rule slice_volumes are enough. Ends with 1 where a
+Memorized: the share of samples that the watch of a training counts (generate/memorization.py), by pixels and all training
+images; the audit does not know it. Two stacks of the rule slice_volumes are enough. Ends with 1 where a
 flow that has memorized more than --share passes, or where a clean one fails.
 """
 
@@ -55,14 +55,12 @@ def main() -> None:
     people = list(dict.fromkeys(train.subjects()))
     null = searched(calibration_tasks(train, test, audit, 0, 1), device)
     calibration = calibrate(null, train, test, audit)
+    watch = Memorization(DeviceImages(train.read(), device), len(train.channels) - 1, train.subjects())
     for seed, many in enumerate([*a.few, *[len(people)] * a.clean]):
         seen = set(host.permutation(people)[:many].tolist())
         places = [i for i, name in enumerate(train.subjects()) if name in seen]
         draw, _ = trained(train, places, options, device, seed)
         x_NCHW = draw(range(a.images), None)
-        watch = Memorization(
-            DeviceImages(train.read(places), device), len(train.channels) - 1, [train.subjects()[i] for i in places]
-        )
         memorized = watch.look(torch.from_numpy(x_NCHW).to(device))["memorized_share"]
         with tempfile.TemporaryDirectory() as folder:
             samples = nobody(Path(folder, "samples.zip"), train, x_NCHW)

@@ -10,6 +10,11 @@ from understudy.config.study import complete, load_yaml
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"datasets": {"made": {"phantom": {}, "test_subjects": 5}}, "generators": {"stylegan2": {}}}
 SMALL["release"] = {"title": "t", "licence": "CC0-1.0", "creators": [{"name": "n"}], "date": "2026-01-31"}
+CATALOGUE = {
+    "legislation": ["http://data.europa.eu/eli/reg/2025/327/oj"],
+    "categories": ["EHRS"],
+    "access_body": {"name": "b", "contact": "b@b.example"},
+}
 
 
 def with_value(path, value):
@@ -62,6 +67,11 @@ def test_default_regions_hold_as_far_as_there_are_their_labels():
         ("release.generators", ["stylegan1"], "release.generators: found stylegan1; allowed: stylegan2"),
         ("release.images", "all", "release.images: found 'all'; allowed: 'filtered', 'samples'"),
         ("release.creators", [{"orcid": "x"}], "release.creators.0: found no `name`, which it needs"),
+        (
+            "release.health_catalogue",
+            {**CATALOGUE, "legislation": ["the law"]},
+            "release.health_catalogue.legislation.0: found 'the law'; allowed: address of a web page, https://...",
+        ),
         ("release.salt_file", "no.salt", "release.salt_file: found 'no.salt', which is no file"),
     ],
 )  # fmt: skip
@@ -381,6 +391,24 @@ def test_a_bids_data_set_needs_channels_that_bids_knows():
     channels = {"images": {**SMALL.get("images", {}), "channels": ["adc", "seg"], "decisive": "adc"}}
     with pytest.raises(ValueError, match="release.bids: found whole_head; allowed: null, as BIDS has no .* adc"):
         complete({**SMALL, **channels, "release": released})
+
+
+def test_a_record_for_health_catalogues_needs_where_and_from_whom_the_images_are():
+    creators = [{"name": "n", "affiliation": "A Hospital"}]
+    complete_one = {"creators": creators, "contact": "a@a.example", "url": "https://a.example"}
+    released = {**SMALL["release"], "health_catalogue": CATALOGUE}
+    made = complete({**SMALL, "release": {**released, **complete_one}})["release"]
+    assert made["health_catalogue"] == {**CATALOGUE, "public": False}
+    with pytest.raises(ValueError) as error:
+        complete({**SMALL, "release": {**released, "licence": "LicenseRef-ours", "contact": "the front desk"}})
+    assert [line.removeprefix("config, release.") for line in str(error.value).splitlines()] == [
+        "contact: found the front desk; release.health_catalogue needs an e-mail address or a web page",
+        "creators: found no affiliation; release.health_catalogue needs one, which publishes the images",
+        "health_catalogue.public: found false, and LicenseRef-ours; the record is one of public data",
+        "url: found none; release.health_catalogue needs the address of a web page",
+    ]
+    own = {**released, **complete_one, "licence": "LicenseRef-ours", "health_catalogue": {**CATALOGUE, "public": True}}
+    assert complete({**SMALL, "release": own})
 
 
 def test_a_rehearsal_is_not_released():

@@ -121,6 +121,22 @@ def test_terms_of_ones_own_are_no_licence_of_an_archive(house):
     assert "dcat:contactPoint" not in described and "cv:contactPoint" not in described["dct:publisher"]
 
 
+def test_what_the_hospital_states_is_in_the_record_of_a_health_catalogue(house):
+    body = {"name": "A Body", "contact": "ask@body.example"}
+    laws = ["http://data.europa.eu/eli/reg/2025/327/oj"]
+    stated = {"legislation": laws, "categories": ["EHRS", "RQSH"], "access_body": body, "public": True}
+    terms = {"licence": "LicenseRef-House", "licence_url": "https://x.example", "health_catalogue": stated}
+    house.release(about=About.of("made", "stylegan2", OPTIONS | terms))
+    described, *lists = read_json(house.output / "healthdcat-ap.jsonld")["@graph"]
+    for part in (described, described["dcat:distribution"]):
+        assert [law["@id"] for law in part["dcatap:applicableLegislation"]] == laws
+    assert [one["@id"].rsplit("/", 1)[1] for one in described["healthdcatap:healthCategory"]] == ["EHRS", "RQSH"]
+    assert described["healthdcatap:hdab"]["foaf:name"] == "A Body"
+    assert described["healthdcatap:hdab"]["cv:contactPoint"]["cv:email"] == "ask@body.example"
+    assert described["dct:accessRights"]["@id"].endswith("/PUBLIC")  # own terms, and the hospital says so
+    assert "Health categories" in {one["dct:title"]["@value"] for one in lists}
+
+
 def test_the_record_of_a_health_catalogue_says_what_is_known(bundle):
     described, *lists = read_json(bundle[1] / "healthdcat-ap.jsonld")["@graph"]
     images, publisher = described["dcat:distribution"], described["dct:publisher"]
@@ -131,7 +147,7 @@ def test_the_record_of_a_health_catalogue_says_what_is_known(bundle):
     assert described["dct:type"]["@id"].endswith("/SYNTHETIC_DATA")
     asked = (described["dcat:theme"], described["dct:type"], images["dct:format"], described["dct:accessRights"])
     assert {one["skos:inScheme"]["@id"] for one in asked} == {one["@id"] for one in lists}
-    said = json.dumps(described)  # what no study knows is left out, not made up
+    said = json.dumps(described)  # what only the hospital can state is left out, not made up
     assert not any(name in said for name in ("applicableLegislation", "hdab", "healthCategory", "accessURL"))
 
 

@@ -1,12 +1,19 @@
 """`release`: what may be shared."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from understudy.study.bids_names import bids_problem
+from understudy.study.health_catalogue import CATEGORIES, EMAIL, WEB_PAGE
 
 from .fields import OPTIONAL, Block, File, Once, Problem, Prose, key
+
+WebPage = Annotated[Prose, Field(pattern=f"^{WEB_PAGE}$", description="address of a web page, https://...")]
+Contact = Annotated[Prose, Field(pattern=f"^({EMAIL}|{WEB_PAGE})$", description="e-mail address or web page")]
 
 
 class Creator(Block):
@@ -16,6 +23,31 @@ class Creator(Block):
     affiliation: Prose = key(None, "hospital or university", use=OPTIONAL)
     ror: Prose = key(None, "of the affiliation: https://ror.org/05ynxx418", use=OPTIONAL)
     orcid: Prose = key(None, "https://orcid.org/0000-0000-0000-0000", use=OPTIONAL)
+
+
+class AccessBody(Block):
+    """The health data access body that is in charge (Article 55 of Regulation (EU) 2025/327)."""
+
+    name: Prose = key(meaning="of the body")
+    contact: Contact = key(meaning="its e-mail address or web page")
+
+
+class HealthCatalogue(Block):
+    """What a catalogue of health data asks and only the hospital can state (docs/release.md)."""
+
+    legislation: Annotated[list[WebPage], Once(), Field(min_length=1)] = key(
+        meaning='web addresses of the laws that apply, such as "http://data.europa.eu/eli/reg/2025/327/oj"',
+    )
+    categories: Annotated[list[Literal[tuple(CATEGORIES)]], Once(), Field(min_length=1)] = key(
+        meaning="of Article 51 of Regulation (EU) 2025/327, such as EHRS, records of patients, or RQSH, cohorts of "
+        "research",
+    )
+    access_body: AccessBody = key(meaning="the health data access body: {name: ..., contact: ...}")
+    public: bool = key(
+        False,
+        "true: everybody may have the images. Said here where the terms are your own (LicenseRef-NAME); every other "
+        "licence says it by itself",
+    )
 
 
 class Release(Block):
@@ -68,6 +100,12 @@ class Release(Block):
     citation: Prose | None = key(None, "how to cite it; null: built from creators, year, title and version")
     contact: Prose | None = key(None, "address for questions")
     url: Prose | None = key(None, "where the data set will be found")
+    health_catalogue: HealthCatalogue | None = key(
+        None,
+        "legislation, categories and access_body: with them, and with contact, url and an affiliation, the record for "
+        "catalogues of health data is complete; null: it is a draft",
+        remark="{legislation: [...], categories: [...], access_body: {...}}: docs/release.md",
+    )
     salt_file: File | None = key(
         None,
         "file of the study's secret, at least 32 bytes. It draws the test subjects, and a release's commitment to the "
@@ -98,6 +136,21 @@ def problems(config: Mapping, root: Path) -> Iterator[Problem]:
         yield "release.weights", f"found true; {guarded[0]} has a guard, and whoever has its weights draws without it"
     if release["bids"] and (problem := bids_problem(config["images"]["channels"])):
         yield "release.bids", f"found {release['bids']}; allowed: null, as {problem}"
+    if catalogue := release["health_catalogue"]:
+        yield from ((f"release.{name}", text) for name, text in _lacks(release, catalogue))
     for name in ("licence_file", "salt_file"):
         if release[name] is not None and not (root / release[name]).is_file():
             yield f"release.{name}", f"found {release[name]!r}, which is no file"
+
+
+def _lacks(release: Mapping, catalogue: Mapping) -> Iterator[Problem]:
+    """What else the record of a health catalogue needs."""
+    found = "; release.health_catalogue needs"
+    if not re.fullmatch(WEB_PAGE, release["url"] or ""):
+        yield "url", f"found {release['url'] or 'none'}{found} the address of a web page"
+    if not re.fullmatch(f"{EMAIL}|{WEB_PAGE}", release["contact"] or ""):
+        yield "contact", f"found {release['contact'] or 'none'}{found} an e-mail address or a web page"
+    if not any(person.get("affiliation") for person in release["creators"]):
+        yield "creators", f"found no affiliation{found} one, which publishes the images"
+    if (release["licence"] or "").startswith("LicenseRef-") and not catalogue["public"]:
+        yield "health_catalogue.public", f"found false, and {release['licence']}; the record is one of public data"

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from understudy.study.health_catalogue import EMAIL
+
 IMAGES = ("filtered", "samples")
 # https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions: an identifier, or one of one's own
 _LICENCE = re.compile(r"LicenseRef-[A-Za-z0-9.-]+|[A-Za-z0-9][A-Za-z0-9.-]*\+?")
 _ORCID = re.compile(r"https://orcid\.org/\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _ROR = re.compile(r"https://ror\.org/0[a-hj-km-np-tv-z0-9]{6}\d{2}")  # https://ror.readme.io/docs/identifier
 
 
@@ -30,6 +31,7 @@ class About:
     citation: str = ""
     contact: str = ""
     url: str = ""
+    health_catalogue: Mapping = field(default_factory=dict)  # as the block of the config; empty: not said
     rehearsal: bool = False  # of the whole study
     orientation: str = "LPS"  # of the images
 
@@ -44,6 +46,7 @@ class About:
             text = Path(file).read_text(encoding="utf-8")
         said = {name: str(options[name]) for name in names if options.get(name)}
         said |= {name: options[name] for name in ("rehearsal", "orientation") if name in options}
+        said |= {"health_catalogue": options.get("health_catalogue") or {}}
         return cls(dataset, generator, creators=tuple(options.get("creators") or ()), licence_text=text, **said)
 
     def problems(self) -> list[str]:
@@ -88,7 +91,7 @@ class About:
     @property
     def email(self) -> str:
         """The contact where it is an e-mail address, else nothing."""
-        return self.contact if _EMAIL.fullmatch(self.contact) else ""
+        return email_of(self.contact)
 
     @property
     def holders(self) -> str:
@@ -110,6 +113,11 @@ class About:
         return self.citation or f"{self.holders} ({self.date[:4]}): {self.title}. Version {self.version}." + (
             f" {self.url}" if self.url else ""
         )
+
+
+def email_of(contact: str) -> str:
+    """The text where it is an e-mail address, else nothing."""
+    return contact if re.fullmatch(EMAIL, contact) else ""
 
 
 def _is_date(text: str) -> bool:

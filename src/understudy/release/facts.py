@@ -46,7 +46,7 @@ KINDS = {
     ".zenodo.json": ("application/json", "the form of an upload to Zenodo, filled in"),
     "healthdcat-ap.jsonld": (
         "application/ld+json",
-        "a draft of the record in a catalogue of health data, HealthDCAT-AP release 8",
+        "the record in a catalogue of health data, HealthDCAT-AP release 8",
     ),
     "sbom.spdx.json": ("application/spdx+json", "files with their terms, and the programs that made them, SPDX 2.3"),
     WORKFLOW: ("text/plain", "the rules that made the images, as a Snakemake workflow for images of your own"),

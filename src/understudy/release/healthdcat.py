@@ -1,20 +1,25 @@
 """healthdcat-ap.jsonld: the record of the data set in a catalogue of the European Health Data Space (HealthDCAT-AP 8).
 
-It is a draft: three facts that the profile requires are for the hospital and its lawyers to say, and no study knows
-them. They are left out: the legislation that applies, the category of Article 51, and the health data access body.
+Three facts that the profile requires are for the hospital and its lawyers to say: the legislation that applies, the
+category of Article 51, and the health data access body. Without them (`release.health_catalogue`) it is a draft.
 """
 
 import re
 from collections.abc import Mapping
 
+from understudy.study.health_catalogue import CATEGORIES, LIST, WEB_PAGE
+
+from .about import About, email_of
 from .facts import KINDS, Facts
 
 HEALTHDCAT = "healthdcat-ap.jsonld"
 PREFIXES = {
     "cv": "http://data.europa.eu/m8g/",
     "dcat": "http://www.w3.org/ns/dcat#",
+    "dcatap": "http://data.europa.eu/r5r/",
     "dct": "http://purl.org/dc/terms/",
     "dqv": "http://www.w3.org/ns/dqv#",
+    "eli": "http://data.europa.eu/eli/ontology#",
     "foaf": "http://xmlns.com/foaf/0.1/",
     "healthdcatap": "http://healthdataportal.eu/ns/health#",
     "oa": "http://www.w3.org/ns/oa#",
@@ -27,13 +32,11 @@ PREFIXES = {
 # https://op.europa.eu/en/web/eu-vocabularies/authority-tables: a value is in the list that its address begins with
 _LISTS = "http://publications.europa.eu/resource/authority/"
 _MEDIA_TYPES = "http://www.iana.org/assignments/media-types/"
-# RFC 3987: what no address holds
-_WEB_PAGE = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
 
 
 def healthdcat(facts: Facts) -> dict:
     """JSON-LD with its context inside: who reads it needs no network."""
-    return {"@context": PREFIXES, "@graph": [_dataset(facts), *_schemes(facts)]}
+    return {"@context": PREFIXES, "@graph": [_dataset(facts), *_schemes(facts.about)]}
 
 
 def _dataset(facts: Facts) -> dict:
@@ -56,26 +59,46 @@ def _dataset(facts: Facts) -> dict:
         "dqv:hasQualityAnnotation": _audit(),
         "dcat:distribution": _distribution(facts),
     }
-    return described | _access(facts) | _page(facts) | _contact(facts) | _publisher(facts)
+    described |= _access(about) | _page(about) | _contact(about) | _publisher(about)
+    return described | _legislation(about) | _stated(about)
 
 
-def _access(facts: Facts) -> dict:
+def _is_public(about: About) -> bool:
     """A licence that everybody knows opens the images to everybody; what own terms allow is for people to say."""
-    return {} if facts.about.own_terms else {"dct:accessRights": _public()}
+    return not about.own_terms or bool(about.health_catalogue.get("public"))
 
 
-def _public() -> dict:
-    return _listed("access-right", "PUBLIC", "public") | {"@type": ["dct:RightsStatement", "skos:Concept"]}
+def _access(about: About) -> dict:
+    public = _listed("access-right", "PUBLIC", "public") | {"@type": ["dct:RightsStatement", "skos:Concept"]}
+    return {"dct:accessRights": public} if _is_public(about) else {}
 
 
-def _page(facts: Facts) -> dict:
-    page = web_page(facts.about.url)
+def _legislation(about: About) -> dict:
+    """Of the data set, and of its distribution."""
+    laws = [{"@id": law, "@type": "eli:LegalResource"} for law in about.health_catalogue.get("legislation", ())]
+    return {"dcatap:applicableLegislation": laws} if laws else {}
+
+
+def _stated(about: About) -> dict:
+    """The categories and the access body of the hospital."""
+    if not about.health_catalogue:
+        return {}
+    body = about.health_catalogue["access_body"]
+    return {
+        "healthdcatap:healthCategory": [
+            _concept(LIST, name, CATEGORIES[name]) for name in about.health_catalogue["categories"]
+        ],
+        "healthdcatap:hdab": _agent(body, None) | _point(body["contact"]),
+    }
+
+
+def _page(about: About) -> dict:
+    page = web_page(about.url)
     return {"dcat:landingPage": {"@id": page, "@type": "foaf:Document"}} if page else {}
 
 
-def _contact(facts: Facts) -> dict:
+def _contact(about: About) -> dict:
     """Of an e-mail address or a web page; another text is no contact that a program could use."""
-    about = facts.about
     way = {"vcard:hasEmail": {"@id": f"mailto:{about.email}"}} if about.email else {}
     page = web_page(about.contact)
     way |= {"vcard:hasURL": {"@id": page}} if page else {}
@@ -83,16 +106,20 @@ def _contact(facts: Facts) -> dict:
     return {"dcat:contactPoint": kind | way} if way else {}
 
 
-def _publisher(facts: Facts) -> dict:
+def _publisher(about: About) -> dict:
     """The first hospital or university of the creators, to be asked at the contact of the release."""
-    about = facts.about
     if not about.affiliations:
         return {}
-    first, page = about.affiliations[0], web_page(about.contact)
-    way = {"cv:email": about.email} if about.email else {}
+    first = about.affiliations[0]
+    return {"dct:publisher": _agent(first, first.get("ror")) | _point(about.contact)}
+
+
+def _point(contact: str) -> dict:
+    """Where an agent is asked: an e-mail address or a web page."""
+    email, page = email_of(contact), web_page(contact)
+    way = {"cv:email": email} if email else {}
     way |= {"cv:contactPage": {"@id": page}} if page else {}
-    point = {"cv:contactPoint": {"@type": "cv:ContactPoint"} | way} if way else {}
-    return {"dct:publisher": _agent(first, first.get("ror")) | point}
+    return {"cv:contactPoint": {"@type": "cv:ContactPoint"} | way} if way else {}
 
 
 def _agent(one: Mapping[str, str], address: str | None) -> dict:
@@ -124,23 +151,30 @@ def _distribution(facts: Facts) -> dict:
             "spdx:checksumValue": _typed(images.sha256, "hexBinary"),
         },
     }
+    described |= _legislation(facts.about)
     return described | ({"dcat:accessURL": {"@id": page, "@type": "rdfs:Resource"}} if page else {})
 
 
 def _listed(name: str, value: str, label: str) -> dict:
-    """A value of a list of the European Union, which says that it belongs to it: validators ask for that."""
-    scheme = _LISTS + name
+    """A value of a list of the Publications Office of the European Union."""
+    return _concept(_LISTS + name, value, label)
+
+
+def _concept(scheme: str, value: str, label: str) -> dict:
+    """A value that says to which list it belongs: validators ask for that."""
     concept = {"@id": f"{scheme}/{value}", "@type": "skos:Concept", "skos:prefLabel": _english(label)}
     return concept | {"skos:inScheme": {"@id": scheme}}
 
 
-def _schemes(facts: Facts) -> list[dict]:
+def _schemes(about: About) -> list[dict]:
     """The lists that are used, each with its title."""
     used = {"data-theme": "Data theme", "dataset-type": "Dataset type", "file-type": "File type"}
-    used |= {} if facts.about.own_terms else {"access-right": "Access right"}
+    used |= {"access-right": "Access right"} if _is_public(about) else {}
+    titles = {_LISTS + name: title for name, title in used.items()}
+    titles |= {LIST: "Health categories"} if about.health_catalogue else {}
     return [
-        {"@id": _LISTS + name, "@type": "skos:ConceptScheme", "dct:title": _english(title)}
-        for name, title in used.items()
+        {"@id": address, "@type": "skos:ConceptScheme", "dct:title": _english(title)}
+        for address, title in titles.items()
     ]
 
 
@@ -154,4 +188,4 @@ def _typed(value: str | int, kind: str) -> dict:
 
 def web_page(text: str) -> str:
     """The text where it is the address of a web page, else nothing."""
-    return text if _WEB_PAGE.fullmatch(text) else ""
+    return text if re.fullmatch(WEB_PAGE, text) else ""
