@@ -32,7 +32,7 @@ HEAD = f"""# What a generator learns of how many patients
 Written by `python benchmarks/by_patients.py --write`: config/learn.yaml with {SUBJECTS - TEST_SUBJECTS} training
 phantoms of 32 x 32, one training each, through the ordinary rules. Times seen: how often a training saw each slice.
 Flagged: what the audit says of all samples; 1 in 100 is its stated rate. CPU time of cores of an AMD EPYC that other
-jobs shared.
+jobs shared; of a training that was stopped and went on, that of its last part ("> ").
 
 """
 
@@ -80,7 +80,7 @@ def row(config: dict, name: str, percent: int, label: str) -> dict[str, str]:
         str(patients),
         str(slices),
         f"{about['images_seen'] / slices:.0f}",
-        f"{cpu_seconds(config, 'train_generator', training) / 60:.1f}",
+        "> " * resumed(config, training) + f"{cpu_seconds(config, 'train_generator', training) / 60:.1f}",
         f"{dice:.3f}",
         f"{real:.3f}",
         f"{dice / real:.2f}",
@@ -88,6 +88,13 @@ def row(config: dict, name: str, percent: int, label: str) -> dict[str, str]:
         audit["verdict"],
     ]
     return {f"{label} | {patients}": "| " + " | ".join(cells) + " |"}
+
+
+def resumed(config: dict, training: str) -> bool:
+    """Whether a training was stopped and went on: Snakemake knows the time of the last part alone."""
+    (dataset,) = config["datasets"]
+    (run,) = Path(config["runs"], dataset, "generators", training).glob("*/attempts.jsonl")
+    return sum(json.loads(line)["event"] == "start" for line in run.read_text().splitlines()) > 1
 
 
 def seen_by(train: Path, identities: list[str]) -> tuple[int, int]:

@@ -6,9 +6,9 @@ The demo's rectified flow trains on the slices of a few training subjects, a row
 row; and --clean times on those of all. The audit is told in every row that the flow saw all training subjects, so that
 the people who leak are a few among many. All test subjects calibrate it. It judges --images samples of each flow.
 
-Memorized: the share of samples that the watch of a training counts (generate/memorization.py), by pixels and all training
-images; the audit does not know it. Two stacks of the rule slice_volumes are enough. Ends with 1 where a
-flow that has memorized more than --share passes, or where a clean one fails.
+Memorized: the share of samples that the watch of a training counts (generate/memorization.py), by pixels and all
+training images; the audit does not know it. Two stacks of the rule slice_volumes are enough. Ends with 1 where a flow
+that has memorized more than --share passes, or where a clean one fails.
 """
 
 import argparse

@@ -98,6 +98,17 @@ def of_games(text: str) -> Values:
     return {"leaky": leaky, "failed": failed, "passed": passed, "clean": clean, "clean_failed": clean_failed}
 
 
+def of_games_of_trainings(text: str) -> Values:
+    """Of the first flow, which saw the fewest subjects: shares that are flagged, copies, and memorized by pixels."""
+    _, _, memorized, flagged, copies, *_ = rows(text)[0]
+    return {"memorized": share(memorized), "flagged": share(flagged), "copies": share(copies)}
+
+
+def share(cell: str) -> str:
+    """Of a cell such as 70.5%, without decimals."""
+    return f"{float(cell.rstrip('%')):.0f}"
+
+
 def of_strata(text: str) -> Values:
     shares = {one: [number(c) for r in rows(text) if r[0].startswith("1 x") == one for c in r[2:]] for one in (0, 1)}
     return {"low": min(shares[0]), "high": max(shares[0]), "one": min(shares[1])}
@@ -211,6 +222,7 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "Stated and simulated power differ by at most {most} points"),
     (of_counts, "benchmarks/counts.md", "docs/generators.md", "whose maps need {r3gan} GB by [count]"),
 ]  # fmt: skip
+TABLES = [("README.md", "benchmarks/demo.md"), ("docs/which-generator.md", "benchmarks/by_patients.md")]
 
 
 # ------------------------------------------------------------------------------------------------ documents
@@ -263,7 +275,9 @@ def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
         texts[document] = with_values(text, sentence, values_of(told), document)
     evaluation, studies = "docs/evaluation.md", (root / "benchmarks/conclusions.md").read_text()
     texts[evaluation] = with_rows(texts[evaluation], studies)
-    texts["README.md"] = with_table(texts["README.md"], (root / "benchmarks/demo.md").read_text())
+    for document, source in TABLES:
+        text = texts.get(document) or (root / document).read_text()
+        texts[document] = with_table(text, (root / source).read_text())
     return texts
 
 

@@ -31,9 +31,9 @@ def test_a_constant_image_is_near_to_nothing():
 def test_the_own_group_does_not_count():
     groups = torch.arange(17) // 4
     own = standardised(REFERENCES)
-    r_N, place_N = nearest(own, own.split(6), (groups, groups))
+    r_N, place_N = nearest(own, own.split(6), (groups[:, None], groups))
     assert (groups[place_N] != groups).all() and r_N.max() < 0.9
-    lonely = nearest(own[:2], [own[:2]], (groups[:2], groups[:2]))
+    lonely = nearest(own[:2], [own[:2]], (groups[:2, None], groups[:2]))
     assert [x.tolist() for x in lonely] == [[-1, -1], [-1, -1]]
 
 
@@ -41,4 +41,15 @@ def test_the_second_group_is_the_best_of_the_others():
     groups, own = torch.arange(17) // 4, standardised(REFERENCES)
     first_N, second_N = nearest_two_groups(own, lambda: own.split(6), groups)
     torch.testing.assert_close(first_N, torch.ones(17, dtype=torch.float64))
-    torch.testing.assert_close(second_N, nearest(own, [own], (groups, groups))[0])
+    torch.testing.assert_close(second_N, nearest(own, [own], (groups[:, None], groups))[0])
+
+
+def test_two_groups_of_others():
+    groups, own = torch.arange(17) // 4, standardised(REFERENCES)
+    first_N, second_N = nearest_two_groups(own, lambda: own.split(6), groups, groups)
+    r_NM = (own @ own.T).masked_fill(groups[:, None] == groups, -2)
+    by_group_NG = torch.stack([r_NM[:, groups == g].max(1).values for g in range(5)], 1).sort(1, descending=True).values
+    torch.testing.assert_close(first_N, by_group_NG[:, 0])
+    torch.testing.assert_close(second_N, by_group_NG[:, 1])
+    few = nearest_two_groups(own[:8], lambda: [own[:8]], groups[:8], groups[:8])
+    assert (few[1] == -1).all(), "two groups: an image of one has no second one among the others"

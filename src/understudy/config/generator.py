@@ -87,7 +87,7 @@ class Generator(Block):
     snapshot_kimg: Number = key(200, "thousand images between snapshots", gt=0)
     memorization_limit: Number | None = key(
         None,
-        "largest share of memorized samples",
+        "largest share of memorized samples; 1 in 1000 images of new people counts as one",
         remark="`choose` and `stop` need one: the largest share of memorized samples",
         ge=0,
         le=1,

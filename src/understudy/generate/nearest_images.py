@@ -22,7 +22,7 @@ def nearest(
 
     Args:
         queries_NK: standardised. blocks: of standardised references (M, K), one after the other.
-        apart: (groups of the queries (N,), groups of all references): references of the query's own group do not count.
+        apart: (groups (N, L), groups of all references): references of the L groups of a query do not count for it.
 
     A query that has no reference at all gets -1 and place -1.
     """
@@ -32,8 +32,9 @@ def nearest(
     for block_MK in blocks:
         r_NM = queries_NK @ block_MK.T
         if apart is not None:
-            own_N, groups = apart
-            r_NM = r_NM.masked_fill(own_N[:, None] == groups[None, start : start + len(block_MK)], -2.0)
+            left_out_NL, groups = apart
+            here = groups[start : start + len(block_MK)]
+            r_NM = r_NM.masked_fill((left_out_NL[:, :, None] == here).any(1), -2.0)
         r_N, found_N = r_NM.max(1)
         nearer_N = r_N > best_N
         best_N = torch.where(nearer_N, r_N, best_N)
@@ -43,10 +44,16 @@ def nearest(
 
 
 def nearest_two_groups(
-    queries_NK: Tensor, blocks: Callable[[], Iterable[Tensor]], groups: Tensor
+    queries_NK: Tensor, blocks: Callable[[], Iterable[Tensor]], groups: Tensor, own_N: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(N,) each: the correlation with the nearest reference, and with the nearest one of another group than that has.
-    `blocks` is asked for the references twice."""
-    first_N, place_N = nearest(queries_NK, blocks())
-    second_N, _ = nearest(queries_NK, blocks(), (groups[place_N], groups))
+    """(N,) each: the correlation with the nearest reference, and with the nearest one of another group than that has;
+    -1 where there is none. `blocks` is asked for the references twice.
+
+    Args:
+        own_N: the group of each query, whose references do not count.
+    """
+    own_NL = groups.new_empty(len(queries_NK), 0) if own_N is None else own_N[:, None]
+    first_N, place_N = nearest(queries_NK, blocks(), (own_NL, groups))
+    found_NL = torch.cat((own_NL, groups[place_N][:, None]), 1)
+    second_N, _ = nearest(queries_NK, blocks(), (found_NL, groups))
     return first_N, second_N
