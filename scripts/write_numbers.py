@@ -99,14 +99,11 @@ def of_games(text: str) -> Values:
 
 
 def of_games_of_trainings(text: str) -> Values:
-    """Of the first flow, which saw the fewest subjects: shares that are flagged, copies, and memorized by pixels."""
-    _, _, memorized, flagged, copies, *_ = rows(text)[0]
-    return {"memorized": share(memorized), "flagged": share(flagged), "copies": share(copies)}
-
-
-def share(cell: str) -> str:
-    """Of a cell such as 70.5%, without decimals."""
-    return f"{float(cell.rstrip('%')):.0f}"
+    """Of the two flows that saw the fewest subjects: percent that were flagged, copies, and memorized by pixels."""
+    (*_, memorized, flagged, copies, _, _), (*_, memorized_2, flagged_2, copies_2, _, _) = rows(text)
+    cells = {"memorized": memorized, "flagged": flagged, "copies": copies}
+    cells |= {"memorized_2": memorized_2, "flagged_2": flagged_2, "copies_2": copies_2}
+    return {name: f"{number(cell):.0f}" for name, cell in cells.items()}
 
 
 def of_strata(text: str) -> Values:
@@ -199,6 +196,12 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "Of {leaky} sets that leaked {failed} failed and {passed} passed; of {clean} clean sets {clean_failed} failed"),
     (of_games, "benchmarks/privacy_games.md", "benchmarks/README.md",
      "of {leaky} leaking sets {failed} failed and {passed} passed; of {clean} clean sets {clean_failed} failed"),
+    (of_games_of_trainings, "benchmarks/games_of_trainings_60_kimg.md", "docs/audit.md",
+     "failed: {flagged} and {flagged_2} % of their images were flagged, {copies} and {copies_2} % were copies"),
+    (of_games_of_trainings, "benchmarks/games_of_trainings_60_kimg.md", "docs/audit.md",
+     "called {memorized} and {memorized_2} % memorized"),
+    (of_games_of_trainings, "benchmarks/games_of_trainings_60_kimg.md", "benchmarks/README.md",
+     "fail, with {flagged} and {flagged_2} % flagged; by pixels {memorized} and {memorized_2} % are memorized"),
     (of_strata, "benchmarks/strata.md", "docs/evaluation.md",
      "contain the true value in {low} to {high} % of simulated studies with several trainings of a generator"),
     (of_strata, "benchmarks/strata.md", "benchmarks/README.md",
