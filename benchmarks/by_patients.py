@@ -3,7 +3,8 @@ with more subjects and generators of fewer and fewer of them (`NAME-7percent`), 
 
     python benchmarks/by_patients.py --write                      # the flow: an hour of two cores; what is done is kept
     python benchmarks/by_patients.py --names r3gan --write        # into benchmarks/by_patients.md, beside others' rows
-    python benchmarks/by_patients.py --percent 7 --options '{"kimg": 20}' --label "it, 20 kimg" --write
+    python benchmarks/by_patients.py --percent 1 --label "rectified_flow, stopped by its watch" --write --options \\
+        '{"memorization_limit": 0.03, "memorization_action": "stop", "snapshot_kimg": 4, "snapshot_samples": 256}'
     python benchmarks/by_patients.py --config config/mine.yaml    # on your patients
 
 Every generator is trained for as many images, so one of few patients sees each slice more often. `of real` compares
@@ -39,14 +40,23 @@ jobs shared; of a training that was stopped and went on, that of its last part (
 
 def main() -> None:
     parser = parser_of(__doc__, folder=ROOT / "runs/by_patients", segmenters=2, table=TABLE)
-    parser.add_argument("--percent", type=int, nargs="+", default=[7, 17, 33, 100], help="of the training subjects")
+    parser.add_argument("--percent", type=int, nargs="+", default=[1, 7, 17, 33, 100], help="of the training subjects")
     a = asked(parser)
-    config = ran(write_config(a), a)
+    path = write_config(a)
+    (dataset,) = load_yaml(path)["datasets"]
+    generators = a.folder.resolve() / "results" / dataset / "generators"
+    config = ran(path, a, *(generators / part(name, p) / "audit.json" for name in a.names for p in a.percent))
     rows = rows_of(TABLE, cells=2) if a.write else {}
     for name in a.names:
         for percent in a.percent:
             rows |= row(config, name, percent, a.label or name)
-    publish(HEAD, COLUMNS, rows, TABLE if a.write else None)
+    publish(HEAD, COLUMNS, dict(sorted(rows.items(), key=place)), TABLE if a.write else None)
+
+
+def place(item: tuple[str, str]) -> tuple[str, int]:
+    """Of a row: its label, then how many patients."""
+    label, patients = item[0].rsplit(" | ", 1)
+    return label, int(patients)
 
 
 def write_config(a: argparse.Namespace) -> Path:

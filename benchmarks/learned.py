@@ -52,7 +52,7 @@ def main() -> None:
     parser = parser_of(__doc__, folder=ROOT / "runs/learned", segmenters=3, table=TABLE)
     parser.add_argument("--trainings", type=int, default=3, help="of each generator")
     a = asked(parser)
-    config = ran(write_config(a), a)
+    config = ran(write_config(a), a, "audit")
     rows = {a.label or name: row(config, name, a.label or name) for name in a.names}
     kept = rows_of(TABLE) if a.write else {}
     publish(head(config), COLUMNS, kept | rows, TABLE if a.write else None)
@@ -79,9 +79,9 @@ def asked(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return a
 
 
-def ran(path: Path, a: argparse.Namespace) -> dict:
-    """The complete config, when its segmenters are trained and its generators audited."""
-    command = ["snakemake", "segmenters", "audit", "--snakefile", ROOT / "Snakefile", "--directory", a.folder]
+def ran(path: Path, a: argparse.Namespace, *targets: Path | str) -> dict:
+    """The complete config, when its segmenters are trained and the targets are there."""
+    command = ["snakemake", "segmenters", *targets, "--snakefile", ROOT / "Snakefile", "--directory", a.folder]
     command += ["--profile", ROOT / "profiles/local", "--configfile", path, "--cores", str(a.cores)]
     subprocess.run(list(map(str, command)), check=True)
     return complete(load_yaml(path))
