@@ -438,11 +438,12 @@ rule make_report:
         ),
         readers=READERS,
     output:
-        report(
+        page=report(
             in_results("report.html"),
             caption="../workflow/report/page.rst",
             category="The answer",
         ),
+        answers=in_results("answers.txt"),
     log:
         in_logs("make_report.log"),
     benchmark:
@@ -463,7 +464,7 @@ rule make_report:
         shareable=["--shareable"] * config["report"]["shareable"],
     shell:
         'python "$UNDERSTUDY/scripts/make_report.py" --config {params.config:q} {params.fidelity:q} {params.audits:q}'
-        " {params.experiments:q} {params.readers:q} {params.shareable:q} --output {output:q} > {log:q} 2>&1"
+        " {params.experiments:q} {params.readers:q} {params.shareable:q} --output {output.page:q} > {log:q} 2>&1"
 
 
 # of a challenge: the imports are its entries

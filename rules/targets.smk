@@ -137,10 +137,13 @@ for look in range(1, len(LOOKS)):
 
 
 onsuccess:
-    if config["rehearsal"]:
-        print(f"\n{REHEARSAL}")
     if accepted(config) and "challenge" in workflow.dag_settings.targets:
         print(f"\n{Path(in_results('tables/leaderboard.md')).read_text()}")
+    answers = Path(rules.make_report.output.answers)
+    if {*workflow.dag_settings.targets} <= {"all", "report"} and answers.is_file():
+        print(f"\n{answers.read_text()}")
+    elif config["rehearsal"]:
+        print(f"\n{REHEARSAL}")
     if Path(in_results("tables")).is_dir():
         print(
             f"\nTables: {in_results('tables')}   Figures: {in_results('figures')}   Report: {in_results('report.html')}"

@@ -1,4 +1,5 @@
-"""Makes the pictures of docs/tutorial.md, and README's, from a finished `make demo`. Pages are shown by Chromium.
+"""Makes the pictures of docs/tutorial.md, and README's, from a finished `make demo`, and copies the answers that it
+prints (scripts/write_numbers.py puts them into README). Pages are shown by Chromium.
 
 The demo's subjects are made, so its pictures may be published; those of a study of patients may not.
 
@@ -37,6 +38,7 @@ PAGES = {  # picture: page, and the width and height of the screen in CSS pixels
     "pictures/report_on_a_phone": ("report.html", 390, 844),
     "pictures/privacy": (f"{GENERATOR}/privacy.html", 1000, 700),
 }
+ANSWERS = "answers.txt"
 CARD = "phantom/release/rectified_flow/README.md"
 CARD_STYLE = (
     "body {font: 16px/1.5 sans-serif; margin: 1.5em} table {border-collapse: collapse} td, th {border: 1px solid "
@@ -117,6 +119,7 @@ def main() -> None:
             save(Image.open(a.results / f"{figure}.png"), name, a.output)
         for name, (page, *size) in PAGES.items():
             save(first_screen(a.results / page, *size, chromium), name, a.output)
+        shutil.copyfile(a.results / ANSWERS, a.output / "pictures" / ANSWERS)
         save(first_screen(card_page(a.results / CARD, folder), 1000, 700, chromium), "pictures/card", a.output)
 
 

@@ -1,6 +1,7 @@
 """Makes results/report.html, one file that a browser opens without a network: the answers for each generator on one
 screen, then figures, tables, how the generators were treated, failed trainings, cost, methods. It shows images of
-patients and must not be shared; with --shareable it has no image of a head, and no name of a subject or a reader."""
+patients and must not be shared; with --shareable it has no image of a head, and no name of a subject or a reader.
+The answers are also written as text, answers.txt beside it."""
 
 from pathlib import Path
 

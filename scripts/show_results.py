@@ -16,10 +16,10 @@ def main() -> None:
     a = parser.parse_args()
     config = complete(load_yaml(a.config))
     results = Path(config["results"])
-    table = results / "tables/dice.md"
-    if not table.is_file():
-        raise ValueError(f"{table}: no such file; the study of {a.config} is not finished")
-    print(table.read_text())
+    answers = results / "answers.txt"
+    if not answers.is_file():
+        raise ValueError(f"{answers}: no such file; the study of {a.config} is not finished")
+    print(answers.read_text())
     print(f"{sum(s.repeats for s in grid(config))} trainings of segmenters. Look at:")
     print(f"  tables    {results / 'tables'} (CSV, Markdown, LaTeX)")
     for dataset in config["datasets"]:

@@ -225,6 +225,7 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "Stated and simulated power differ by at most {most} points"),
     (of_counts, "benchmarks/counts.md", "docs/generators.md", "whose maps need {r3gan} GB by [count]"),
 ]  # fmt: skip
+PRINTED = ("README.md", "docs/pictures/answers.txt")  # by the demo (scripts/draw_tutorial.py)
 TABLES = [("README.md", "benchmarks/demo.md"), ("docs/which-generator.md", "benchmarks/by_patients.md")]
 
 
@@ -267,6 +268,15 @@ def with_table(text: str, source: str) -> str:
     return text[: own[0].start()] + whole[0] + text[own[0].end() :]
 
 
+def with_printed(text: str, source: str) -> str:
+    """The text with what the demo prints of its generators in its one block of `text`."""
+    answers = source.split("\n\nWhat the numbers are\n")[0]
+    made, count = re.subn(r"(?<=^```text\n)[^`]*(?=^```$)", lambda _: f"{answers}\n", text, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"{PRINTED[0]}: found {count} blocks of text, expected one")
+    return made
+
+
 def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
     """document -> its text with the numbers of today; `forecast`: None leaves those of the forecast as they are."""
     texts: dict[str, str] = {}
@@ -281,6 +291,8 @@ def wanted_texts(forecast: Mapping | None, root: Path = ROOT) -> dict[str, str]:
     for document, source in TABLES:
         text = texts.get(document) or (root / document).read_text()
         texts[document] = with_table(text, (root / source).read_text())
+    document, source = PRINTED
+    texts[document] = with_printed(texts[document], (root / source).read_text())
     return texts
 
 

@@ -139,4 +139,8 @@ def test_all_readers_together_count_where_there_are_several():
 
 def test_costs_that_nobody_knows_are_not_nothing(tmp_path):
     assert cost_of(tmp_path, ["d"], ["g"]).word == "Not known"
-    assert spoken_hours(0.5) == "30.0 minutes" and spoken_hours(12.25) == "12.2 hours"
+    assert (
+        spoken_hours(0.5) == "30.0 minutes"
+        and spoken_hours(12.25) == "12.2 hours"
+        and spoken_hours(0.01) == "36 seconds"
+    )

@@ -99,6 +99,20 @@ def test_the_numbers_of_the_first_screen_are_those_of_the_tables(report, study):
             assert f"{percent:.0f} % ({low:.0f} to {high:.0f}) {network}" in cells[spoken][0]
 
 
+def test_the_first_screen_as_text_says_the_same(report, study):
+    text = (study.results / "answers.txt").read_text()
+    assert text.isascii() and max(map(len, text.splitlines())) <= 100
+    said, *others = text.split("\n\n")
+    assert " ".join(said.split()) in report
+    cells = rows_of_matrix(report)
+    for (name, on_page), part in zip(cells.items(), others, strict=False):
+        words = re.sub(r"[:;]( |$)", r"\1", " ".join(part.split())).replace(f"{name} ", "", 1)
+        questions = ("As useful as real?", "May they be shared?", "Taken for real?", "What it costs")
+        in_order = zip(questions, (cell.lstrip("✓✕?– ") for cell in on_page), strict=True)
+        assert words == re.sub(r"[:;]( |$)", r"\1", " ".join(f"{question} {cell}" for question, cell in in_order))
+    assert "within 0.03 of Dice" in others[len(cells)] and "Each generator was trained once" in text
+
+
 def test_one_sentence_for_each_generator(report):
     items = re.findall(r'<li class="(\w+)">.*?<span class="verdict">(.*?)</span> (.*?)</li>', report)
     assert [kind for kind, _, _ in items][::2] == ["no", "yes"] and len(items) == 3

@@ -49,7 +49,9 @@ def cost_of(runs: str | Path, datasets: Sequence[str], trainings: Sequence[str])
 
 
 def spoken_hours(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
+    if hours >= 1:
+        return f"{hours:.1f} hours"
+    return f"{60 * hours:.1f} minutes" if 60 * hours >= 1 else f"{3600 * hours:.0f} seconds"
 
 
 def _of(found: Sequence[Actual | None]) -> tuple[int, int, float]:

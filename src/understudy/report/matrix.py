@@ -25,7 +25,7 @@ QUESTIONS = (  # and what the numbers below are
     Question("As useful as real?", "Dice, % of real images"),
     Question("May they be shared?", "images flagged as copies"),
     Question("Taken for real?", "AUC; 0.5: nobody can tell"),
-    Question("What it costs", "hours of a GPU, or a CPU"),
+    Question("What it costs", "time on a GPU, or on a CPU"),
 )
 ONE_TRAINING = ", images of one training"
 EXPLORED = "exploratory: not named beforehand"

@@ -43,11 +43,15 @@ LEFT_OUT = "why"  # of failed trainings: words of programs, with paths and names
 ABSOLUTE = re.compile(r"(?<![\w/.])/[\w.-]+/[\w./-]*|\b[A-Za-z]:\\")
 
 
-def banner(shareable: bool, rehearsal: bool) -> list[Block]:
+def rehearsal(is_one: bool) -> list[Block]:
+    """What stands above everything where no answer is to be believed."""
+    return [Paragraph(REHEARSAL, "rehearsal")] * is_one
+
+
+def banner(shareable: bool, is_rehearsal: bool) -> list[Block]:
     """What stands on top of the page."""
     (who, why), look = (SHAREABLE, "shareable") if shareable else (IN_HOUSE, "in-house")
-    said = [Paragraph(REHEARSAL, "rehearsal")] * rehearsal
-    return [*said, Paragraph(who, look), Folded("Why, and what else there is", [Paragraph(why)])]
+    return [*rehearsal(is_rehearsal), Paragraph(who, look), Folded("Why, and what else there is", [Paragraph(why)])]
 
 
 def check_chart(path: Path) -> None:
