@@ -183,7 +183,7 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
     (of_opponent, "benchmarks/opponent.md", "docs/audit.md",
      "It found {theirs_planted} of the planted copies and {theirs_further} of the further ones; the audit found "
      "{ours_planted} and {ours_further}, and with the encoder as one more view {both_planted} and {both_further}. Of "
-     "the images of people whom nobody had seen, the audit flagged {ours_flagged} % ({ours_low} to {ours_high}) in "
+     "the images of held-out people, the audit flagged {ours_flagged} % ({ours_low} to {ours_high}) in "
      "this draw, the encoder {theirs_flagged} % ({theirs_low} to {theirs_high})."),
     (of_opponent, "benchmarks/opponent.md", "benchmarks/README.md",
      "theirs alone finds {theirs_planted} of the planted copies and {theirs_further} of the further ones, the audit "
