@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from made import finished_here, make_stack
 from scipy import stats
 
@@ -15,12 +16,13 @@ from understudy.audit.forms import FORMS, POSED, in_form, shape_in_form
 from understudy.audit.membership import membership, scores
 from understudy.audit.pair_similarity import mutual_information, patch_distance
 from understudy.audit.people import Real, find_twins
-from understudy.audit.planted import KINDS, planted
+from understudy.audit.planted import KINDS, inverted, planted
 from understudy.audit.reasons import beyond
 from understudy.audit.resumable_search import Searches
 from understudy.audit.search import NONE, Found
 from understudy.audit.search_tasks import calibration_tasks, generator_tasks
 from understudy.audit.verdict import judge
+from understudy.audit.views import View, exact
 from understudy.stack import Stack, StackWriter
 
 AUDIT = {
@@ -273,6 +275,24 @@ def test_each_of_a_sum_is_near_to_its_texture():
     each = [in_form("texture", one[None].astype(np.uint8))[0, 0].ravel() for one in x[:3]]
     assert min(np.corrcoef(of_sum, one)[0, 1] for one in each) > 0.5
     assert abs(np.corrcoef(of_sum, stranger)[0, 1]) < 0.1
+
+
+def test_an_inverted_head_has_the_opposite_fine_contrasts():
+    """At its rim pixels are partly background, dark in both: so the texture, which has the rim, is no opposite."""
+    host = np.random.default_rng(0)
+    head_HW = disc((128, 128), (70, 90), 0, 256)[0] > 0
+    inside = cv2.GaussianBlur(host.uniform(60, 200, (256, 256, 2)), (0, 0), 3).transpose(2, 0, 1)
+    x_CHW = np.concatenate([inside * head_HW, np.zeros((1, 256, 256))]).round().astype(np.uint8)
+    opposite_CHW = inverted(x_CHW, None, None, host)
+    assert [in_form(name, x_CHW[None]).shape[2] for name in ("texture", "fine")] == [64, 128]
+    found = {}
+    for name in ("texture", "fine"):
+        one, other = (in_form(name, a[None])[0, 0].ravel() for a in (x_CHW, opposite_CHW))
+        found[name] = np.corrcoef(one, other)[0, 1]
+    assert found["fine"] < -0.95 < -0.8 < found["texture"]
+    y_CHW = in_form("fine", opposite_CHW[None])
+    view = View.of("fine", ["a", "b", "seg"])
+    assert exact(view, torch.from_numpy(y_CHW), torch.from_numpy(in_form("fine", x_CHW[None])[0]))[0] > 0.95
 
 
 def test_mutual_information_and_patches():

@@ -22,7 +22,7 @@ def plain(view: View, x, y, kinds) -> np.ndarray:
     return torch.stack([torch.stack([exact(view, turned(x, k), b) for b in y], 1) for k in kinds]).amax(0).numpy()
 
 
-@pytest.mark.parametrize("name", ["all", "foreground", "t1ce"])
+@pytest.mark.parametrize("name", ["all", "foreground", "t1ce", "fine"])
 @pytest.mark.parametrize("variants", ["none", "flip", "dihedral"])
 @pytest.mark.parametrize("block", [5, 1000])
 @pytest.mark.parametrize("apart", [False, True])
@@ -31,6 +31,7 @@ def test_equals_a_plain_search(name, variants, block, apart):
     group = np.repeat(np.arange(11), 3)
     group = np.random.default_rng(0).permutation(group) if apart else group  # visits of a person may stand apart
     x[4], x[5] = y[7], turned(y[8:9], VARIANTS[variants][-1])[0]  # an inverse is among the ways, too
+    x[6] = 255 - turned(y[8:9], VARIANTS[variants][-1])[0]
     kinds = VARIANTS[variants]
     r_NM = plain(view, x, y, kinds)
     order = np.argsort(-r_NM, axis=1, kind="stable")[:, :3]
@@ -45,6 +46,10 @@ def test_equals_a_plain_search(name, variants, block, apart):
     of_query = [r_NM[q, group == g].max() for g, q in enumerate(found.group_query)]
     assert np.abs(found.group_r - of_query).max() < 1e-5
     assert found.index[4, 0] == 7 and found.r[4, 0] == pytest.approx(1, abs=1e-12)
+    if name == "fine":  # the opposite contrasts are those of an inverted image
+        assert found.index[6, 0] == 8 and found.r[6, 0] == pytest.approx(1, abs=1e-12)
+    elif name == "all":
+        assert found.r[6, 0] < 0.9
 
 
 def test_own_subjects_do_not_count():

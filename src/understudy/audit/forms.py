@@ -9,6 +9,7 @@ that was flipped is the flipped form. Correlation of forms tolerates what the fo
 | `coarse` | detail: averaged down to 64 x 64 |
 | `detail` | brightness, contrast, inversion: size of the local contrast, relative to what is usual around it |
 | `texture` | brightness, contrast: as `detail`, but finer and with its sign, so that of a sum of images each is found |
+| `fine` | as `texture`, finer still, and inversion: without the rim of the head, which is dark in everybody |
 | `merged` | as `detail`, and which modality is which: the mean of all |
 | `pose` | place, size and rotation of the head: moved so that the moments of its outline are those of a standard one |
 | `pose_detail` | both |
@@ -16,7 +17,8 @@ that was flipped is the flipped form. Correlation of forms tolerates what the fo
 | `shape` | of the annotation, place and rotation; blobs of one size would be alike, so that it stays |
 | `hidden` | the tumor: what lies under the annotation, and around it, is as bright as the rest of the head |
 
-All but the first are at most 64 pixels wide.
+`plain` is as wide as the image, `fine` 128 pixels at most, the others 64. An inverted image has the opposite contrasts
+of its original in `fine` and not in `texture`: pixels of the rim are partly background and stay darker than the inside.
 """
 
 from collections.abc import Callable
@@ -24,14 +26,16 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from understudy.config.audit import FORM_PIXELS
+from understudy.config.audit import FINE_PIXELS, FORM_PIXELS
 
 PLAIN = "plain"
+EITHER_SIGN = ("fine",)  # forms in which the opposite contrasts count as well
 POSED = ("pose", "pose_detail", "shape")  # forms that do not turn with the image, as they are turned upright
 RADIUS = 0.38  # of a disc with the area of the head in its pose, as a share of the width
 # sds of blurs, in pixels of 64: of the image, of what is subtracted from it, of the contrast that is usual around
 FINE, WIDE, AROUND = 1.5, 4.0, 6.0
 FINEST = 0.7  # in place of FINE where the sign is kept
+RIM = 2 / 64  # width of the rim that is left out, as a share of the width of the image
 FLOOR = 3.0  # grey levels of contrast that count as nothing
 LEVELS = 64  # of the form, for a contrast as usual
 SIGNED, MIDDLE = 42, 128  # the same of a form with its sign, and what stands for no contrast
@@ -55,14 +59,20 @@ def plain(x_CHW: np.ndarray) -> np.ndarray:
 
 def coarse(x_CHW: np.ndarray) -> np.ndarray:
     """Averaged down; of the annotation the nearest pixel, and nothing where there is little of it."""
-    if max(x_CHW.shape[1:]) > FORM_PIXELS:
-        factor = FORM_PIXELS / max(x_CHW.shape[1:])
-        size = tuple(max(1, round(side * factor)) for side in x_CHW.shape[:0:-1])
-        images = [cv2.resize(x_HW, size, interpolation=cv2.INTER_AREA) for x_HW in x_CHW[:-1]]
-        x_CHW = np.stack([*images, cv2.resize(x_CHW[-1], size, interpolation=cv2.INTER_NEAREST)])
+    x_CHW = _averaged(x_CHW, FORM_PIXELS)
     if np.count_nonzero(x_CHW[-1]) < LEAST_ANNOTATED * x_CHW[-1].size / FORM_PIXELS**2:
         x_CHW = np.concatenate([x_CHW[:-1], np.zeros_like(x_CHW[-1:])])
     return x_CHW
+
+
+def _averaged(x_CHW: np.ndarray, pixels: int) -> np.ndarray:
+    """At most so many pixels along each side."""
+    if max(x_CHW.shape[1:]) <= pixels:
+        return x_CHW
+    factor = pixels / max(x_CHW.shape[1:])
+    size = tuple(max(1, round(side * factor)) for side in x_CHW.shape[:0:-1])
+    images = [cv2.resize(x_HW, size, interpolation=cv2.INTER_AREA) for x_HW in x_CHW[:-1]]
+    return np.stack([*images, cv2.resize(x_CHW[-1], size, interpolation=cv2.INTER_NEAREST)])
 
 
 def detail(x_CHW: np.ndarray) -> np.ndarray:
@@ -83,8 +93,25 @@ def texture(x_CHW: np.ndarray) -> np.ndarray:
     small_CHW = coarse(x_CHW)
     scale = small_CHW.shape[2] / FORM_PIXELS
     contrasts = [_contrast(x_HW.astype(np.float32), _head(x_HW), scale, FINEST) for x_HW in small_CHW[:-1]]
-    images = [(MIDDLE + SIGNED * z_HW).round().clip(0, 255).astype(np.uint8) for z_HW in contrasts]
-    return np.stack([*images, small_CHW[-1]])
+    return np.stack([*map(_signed, contrasts), small_CHW[-1]])
+
+
+def fine(x_CHW: np.ndarray) -> np.ndarray:
+    small_CHW = _averaged(x_CHW, FINE_PIXELS)
+    scale = small_CHW.shape[2] / FINE_PIXELS
+    contrasts = [_contrast(x_HW.astype(np.float32), _inner(_head(x_HW)), scale, FINEST) for x_HW in small_CHW[:-1]]
+    return np.stack([*map(_signed, contrasts), small_CHW[-1]])
+
+
+def _signed(z_HW: np.ndarray) -> np.ndarray:
+    return (MIDDLE + SIGNED * z_HW).round().clip(0, 255).astype(np.uint8)
+
+
+def _inner(inside_HW: np.ndarray) -> np.ndarray:
+    """Without its rim; the edge of the image is none. All of it, where nothing would be left."""
+    size = 1 + 2 * max(1, round(RIM * inside_HW.shape[1]))
+    inner_HW = cv2.erode(inside_HW, np.ones((size, size), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return inner_HW if inner_HW.any() else inside_HW
 
 
 def _contrast(x_HW: np.ndarray, inside_HW: np.ndarray, scale: float, fine: float) -> np.ndarray:
@@ -135,7 +162,8 @@ def hidden(x_CHW: np.ndarray) -> np.ndarray:
 
 
 FORMS: dict[str, Form] = {
-    form.__name__: form for form in (plain, coarse, detail, texture, merged, pose, pose_detail, affine, shape, hidden)
+    form.__name__: form
+    for form in (plain, coarse, detail, texture, fine, merged, pose, pose_detail, affine, shape, hidden)
 }
 
 

@@ -26,7 +26,7 @@ _MORE = 11  # candidates beyond those that are asked for
 _BATCH = 256  # references that are decoded at once for rescoring
 _MOST = 4096  # references of a block
 _LEAST = 16  # images of a block, whatever the memory
-_KEPT_BYTES = 5e8  # of images in a form
+_KEPT = 25_000  # images in a form: 0.5 GB of 5 channels at 64 x 64, 2 GB of the fine form
 CROWD = 5  # which of the nearest groups stands for how near an image is to anybody
 PER_QUERY = 6  # fields of `Found` that have a row for each query, the first ones
 
@@ -67,7 +67,7 @@ class Images:
             return self
         shape = shape_in_form(name, self.shape)
         kept: dict[int, np.ndarray] = {}
-        keep = self.count * int(np.prod(shape)) <= _KEPT_BYTES
+        keep = self.count <= _KEPT
 
         def read(places: Sequence[int]) -> np.ndarray:
             places = [int(place) for place in places]
@@ -161,7 +161,8 @@ def search(
     best = _Best(len(x_NCHW), k + _MORE, references, TOLERANCE[dtype], device)
     queries = vectors(view, variants_of(x_NCHW, kinds).flatten(0, 1), dtype, reference=False)
     for start, y_MCHW in _blocks(references, block, device):
-        r_VNM = correlations(queries, vectors(view, y_MCHW, dtype, reference=True)).unflatten(0, (len(kinds), -1))
+        r_NM = correlations(view, queries, vectors(view, y_MCHW, dtype, reference=True))
+        r_VNM = r_NM.unflatten(0, (len(kinds), -1))
         if own is not None:
             groups = best.group_M[start : start + len(y_MCHW)]
             r_VNM.masked_fill_((own[:, None] == groups)[None], _NOT)

@@ -7,7 +7,8 @@ over the pixels that count, which a `View` says. `correlations` computes r of ma
 numbers below 256 in size, which bfloat16 and float32 hold exactly, so that only sums are rounded (`TOLERANCE`); `exact`
 computes r of some queries with one reference from sums of integers, without any rounding below 2^53.
 
-An image that is constant over the pixels that count correlates with nothing, itself included: r = 0.
+An image that is constant over the pixels that count correlates with nothing, itself included: r = 0. Of fine contrasts
+the size of r counts: an inverted image has the opposite ones of its original, and r = -1.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,10 @@ from torch import Tensor
 
 from understudy.config.audit import VIEWS
 
-from .forms import PLAIN, POSED
+from .forms import EITHER_SIGN, PLAIN, POSED
 
 ALL, FOREGROUND, COARSE, DETAIL, MERGED, POSE = "all", "foreground", "coarse", "detail", "merged", "pose"
-TEXTURE, AFFINE = "texture", "affine"
+TEXTURE, FINE, AFFINE = "texture", "fine", "affine"
 ALONE, TILES, ANNOTATION = "alone", "tiles", "annotation"
 # (quarter turns, flipped left to right first) of the query
 VARIANTS = {
@@ -51,9 +52,9 @@ class View:
         """The views that a name in the config stands for, of images with these channels, the annotation last.
 
         `all`: every modality together; `foreground`: the same, where the reference is not background; `coarse`: each in
-        this form; `texture` and `affine`: the same; `detail`: the same, and the mean of their details; `pose`: in the
-        two forms with the pose; `alone`: the texture of each modality; `tiles`: of each quarter and of the middle;
-        `annotation`: where it is, and in its own pose; a modality: it alone.
+        this form; `texture`, `fine` and `affine`: the same; `detail`: the same, and the mean of their details; `pose`:
+        in the two forms with the pose; `alone`: the texture of each modality; `tiles`: of each quarter and of the
+        middle; `annotation`: where it is, and in its own pose; a modality: it alone.
 
         Raises ValueError where there is no such modality.
         """
@@ -69,7 +70,7 @@ class View:
             return [cls(name, last, COARSE), cls("annotation_shape", last, "shape")]
         if name == DETAIL:
             return [cls(name, every, name), cls(MERGED, (0,), MERGED)]
-        if name in (COARSE, TEXTURE, AFFINE):
+        if name in (COARSE, TEXTURE, FINE, AFFINE):
             return [cls(name, every, name)]
         if name in (ALL, FOREGROUND):
             return [cls(name, every, masked=name == FOREGROUND)]
@@ -86,6 +87,11 @@ class View:
     def upright(self) -> bool:
         """Whether an image turns with its form, so that a variant says how the image was turned."""
         return self.form not in POSED
+
+    @property
+    def either_sign(self) -> bool:
+        """Whether an image with the opposite contrasts is as near as one with the same."""
+        return self.form in EITHER_SIGN
 
     def pixels(self, x_NCHW: Tensor) -> Tensor:
         """uint8 (N, C, h, w) of what counts, of images in the view's form."""
@@ -153,7 +159,8 @@ def exact(view: View, x_NCHW: Tensor, y_CHW: Tensor, moments_N2: Tensor | None =
     (sum_x_N, squares_N), sum_y = moments_N2.unbind(1), y_K.sum()
     covariance_N = n * (x_NK @ y_K) - sum_x_N * sum_y
     spread_N = (n * squares_N - sum_x_N**2).sqrt() * (n * (y_K @ y_K) - sum_y**2).sqrt()
-    return torch.where(spread_N > 0, (covariance_N / spread_N.clamp(min=0.5)).clamp(-1, 1), 0)
+    r_N = torch.where(spread_N > 0, (covariance_N / spread_N.clamp(min=0.5)).clamp(-1, 1), 0)
+    return r_N.abs() if view.either_sign else r_N
 
 
 # ------------------------------------------------------------------------------------------------ many at once
@@ -187,12 +194,13 @@ def vectors(view: View, x_NCHW: Tensor, dtype: torch.dtype, *, reference: bool) 
     return Vectors(digits=digits, **others)
 
 
-def correlations(queries: Vectors, references: Vectors) -> Tensor:
+def correlations(view: View, queries: Vectors, references: Vectors) -> Tensor:
     """(N, M), float32 or float64."""
     r_NM = _product(queries.pixels, references.pixels)
     if references.inside is None:
         r_NM -= queries.sums[:, None] * (references.sums / references.pixels.shape[1])
-        return r_NM.mul_(_inverse(queries.norms)[:, None]).mul_(_inverse(references.norms))
+        r_NM.mul_(_inverse(queries.norms)[:, None]).mul_(_inverse(references.norms))
+        return r_NM.abs_() if view.either_sign else r_NM
     sum_NM, squares_NM = (_recombined(digits, references.inside) for digits in queries.digits)
     count_M = references.counts.clamp(min=1)
     r_NM -= sum_NM * (references.sums / count_M)

@@ -9,12 +9,12 @@ from understudy.study.grid import sources
 from .fields import Block, Number, Once, Problem, key
 from .images import LABEL_CHANNEL
 
-VIEWS = ("all", "pose", "affine", "detail", "texture", "alone", "tiles", "annotation", "foreground", "coarse")
+VIEWS = ("all", "pose", "affine", "detail", "texture", "fine", "alone", "tiles", "annotation", "foreground", "coarse")
 SEVERAL = ("pose", "detail", "alone", "tiles", "annotation")  # that stand for more than one search
 
 # searches over all modalities in a small form
 IN_FORM = {"pose": 2, "affine": 1, "detail": 1, "texture": 1, "alone": 1, "tiles": 1.25, "coarse": 1}
-FORM_PIXELS = 64  # along each side of a small form, at most
+FORM_PIXELS, FINE_PIXELS = 64, 128  # along each side of a small form, and of the fine one, at most
 
 # Keys that decide what a search finds, what the thresholds are, and what the verdict is
 SEARCH = ("view", "views", "variants")
@@ -29,12 +29,13 @@ class Audit(Block):
     """Are synthetic images copies of training images (docs/audit.md)."""
 
     views: Annotated[list[str], Once()] = key(
-        ["all", "pose", "affine", "detail", "texture", "alone", "tiles", "annotation"],
+        ["all", "pose", "affine", "detail", "texture", "fine", "alone", "tiles", "annotation"],
         "what is compared; an image that is a copy in one view is a copy. all: all modalities together; pose: the "
         "same, with the head moved, scaled and turned to a standard position; detail: size of the local contrast, "
         "in each modality and on average; texture: fine contrast with its sign; affine: the same, the head also "
-        "stretched to a circle; alone: the texture of each modality; tiles: of each quarter and of the middle; "
-        "annotation: where it is, and its shape; foreground: all modalities where the training image is not "
+        "stretched to a circle; fine: as texture, at up to 128 x 128, without the rim of the head, inverted or not; "
+        "alone: the texture of each modality; tiles: of each quarter and of the middle; annotation: where it is, and "
+        "its shape; foreground: all modalities where the training image is not "
         "background; coarse: all at 64 x 64; or a modality",
         remark="others: foreground, coarse (64 x 64), a modality: docs/audit.md",
         min_length=1,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from understudy.audit import weights_attack
 from understudy.audit.planted import KINDS
-from understudy.config.audit import FORM_PIXELS, IN_FORM
+from understudy.config.audit import FINE_PIXELS, FORM_PIXELS, IN_FORM
 from understudy.run.demand import Demand
 from understudy.study.grid import kept_snapshots, sample_count, sources
 from understudy.study.sources import MADE_CONTROLS, REAL, SHUFFLED, Source, counts
@@ -242,12 +242,13 @@ def _pair_seconds(job: Job, study: Study) -> float:
     two, one in a form over fewer, and every way to turn an image."""
     audit, images = study.config["audit"], study.config["images"]
     modalities = len(images["channels"]) - 1
-    small = min(images["size"], FORM_PIXELS) ** 2
+    small, fine = (min(images["size"], pixels) ** 2 for pixels in (FORM_PIXELS, FINE_PIXELS))
     planes = {"all": modalities, "foreground": 2 * modalities} | dict.fromkeys(images["channels"][:-1], 1)
     full = images["size"] ** 2 * sum(planes.get(view, 0) for view in audit["views"])
     forms = small * sum(
         modalities * IN_FORM.get(view, 0) + 2 * (view == "annotation") + (view == "detail") for view in audit["views"]
     )
+    forms += fine * modalities * ("fine" in audit["views"])
     ways = {"none": 1, "flip": 2, "dihedral": 8}[audit["variants"]]
     gpu = gpu_of(study.speeds[job.model(study.config)].device)
     return 2 * ways * (full + forms) / (SHARE * gpu.peak("bf16") if gpu else CPU_FLOPS)
