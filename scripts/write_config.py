@@ -32,7 +32,7 @@ NOTES = {
     "datasets.brats2020.root": "BraTS20_Training_001/BraTS20_Training_001_t1.nii.gz, ...",
     "datasets.brats2020.split": "the study's own: 313 train, 56 test",
     "datasets.brats2021.split": "the study's own: 1195 train, 56 test",
-    "experiments.proportions": "experiments beyond the grid; each is off until it names generators: docs/experiments.md",
+    "experiments.proportions": "beyond the grid; each experiment is off until it names generators: docs/experiments.md",
 }
 HEAD = """\
 # The published study at full size (Akbar, Larsson, Blystad, Eklund: Scientific Data 11:259, 2024), with every default

@@ -41,7 +41,7 @@ from .release import Release
 from .tracking import Tracking
 
 REHEARSAL = (
-    "This is a rehearsal, and no result: small images, small networks and few repeats, to see that everything runs."
+    "This is a rehearsal, not a result: small images, small networks and few repeats, to see that everything runs."
 )
 RULES = (images, datasets, experiments, audit, evaluation, release, reader_study, imports, nnunet_limits)
 
