@@ -61,7 +61,7 @@ def rehearsal_text(given: Mapping, pixel_mm: float, notes: Mapping[str, str], pa
         "images.downsample": "voxels per pixel along each side",
     }
     return (
-        "# A rehearsal, not a result: the demo's small networks on small images. Written by `understudy init --quick`.\n"
+        "# A rehearsal, not a result: the demo's networks on small images. Written by `understudy init --quick`.\n"
         + (given_text(text, {**notes, **changed}))
     )
 
