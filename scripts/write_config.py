@@ -1,6 +1,6 @@
 """Writes what is made from the blocks of src/understudy/config: the JSON schema, config/config.yaml, config/README.md.
 
-Run it after a block has changed. Of README.md, what stands above the marker is written by hand and kept.
+Run it after a block has changed. It keeps the part of README.md above the marker, which is written by hand.
 """
 
 import argparse
@@ -32,12 +32,12 @@ NOTES = {
     "datasets.brats2020.root": "BraTS20_Training_001/BraTS20_Training_001_t1.nii.gz, ...",
     "datasets.brats2020.split": "the study's own: 313 train, 56 test",
     "datasets.brats2021.split": "the study's own: 1195 train, 56 test",
-    "experiments.proportions": "beyond the grid, off until they name generators: docs/experiments.md",
+    "experiments.proportions": "beyond the grid; each experiment is off until it names generators: docs/experiments.md",
 }
 HEAD = """\
-# The published study at full size (Akbar, Larsson, Blystad, Eklund: Scientific Data 11:259, 2024), every default in
-# sight. Written by scripts/write_config.py; README.md says what else each key may be. What you leave out keeps the
-# value shown here. Your own data: copy config/demo.yaml or this file, see README.md.
+# The published study at full size (Akbar, Larsson, Blystad, Eklund: Scientific Data 11:259, 2024), with every default
+# visible. Written by scripts/write_config.py. README.md lists the other values of each key. A key that you leave out
+# has the value shown here. For your own data, start from config/lean.yaml: see README.md.
 
 """
 HOW = {"sort_keys": False, "default_flow_style": None, "width": 120}  # the schema is written

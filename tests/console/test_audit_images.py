@@ -73,8 +73,8 @@ def test_few_images_hold_a_higher_rate_of_false_alarms_and_the_verdict_says_so(m
     ended = audit(*(made / name for name in files), "--output", tmp_path / "audit", options=options)
     assert ended.returncode == EXIT_CODES["cannot say"], ended.stderr
     assert (
-        "- too few images of real people: 44 hold a rate of false alarms of 0.022, expected 99 for the 0.01 of "
-        "audit.false_positive_rate\n" in ended.stdout
+        "- too few images of real people: 44 allow a rate of false alarms of 0.022; the 0.01 of "
+        "audit.false_positive_rate needs 99\n" in ended.stdout
     )
     assert read_json(tmp_path / "audit/audit.json")["false_positive_rate"] == 1 / 45
 

@@ -156,7 +156,7 @@ def test_sections_hold_what_the_files_say(report, study):
         "Copies of the training images were as useful as real images in 2 of 2 trained settings",
         "Noise was of little use in 2 of 2", "120 trainings are in the tables; none failed",
         "With 3 generators no rank correlation can be significant", "No audit has looked for copies of patients",
-        "Every training of the study has scores", "Every knob in which the generators differ",
+        "Every training of the study has scores", "Every option in which the generators differ",
     ):  # fmt: skip
         assert said in " ".join(words.split()), said
     dice = pd.read_csv(study.results / "tables/dice.csv").iloc[0]

@@ -1,4 +1,5 @@
-"""audit: are synthetic images copies of training images? The nearest of each, and a calibrated verdict.
+"""audit: are synthetic images copies of training images? Finds the nearest training images and gives a calibrated
+verdict.
 
 from understudy.audit import nearest   # nearest(queries_NK, references_MK, k=1) -> correlation (N, k), index (N, k)
 """

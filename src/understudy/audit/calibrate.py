@@ -1,4 +1,4 @@
-"""What is usual among real people, and what of planted copies is found: calibration.json."""
+"""How near images of different real people come, and which planted copies are found: calibration.json."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,7 +1,7 @@
-"""An audit speaks of certain bytes: the samples, the stacks of their generator's subjects, what a search found in them.
+"""An audit holds for certain bytes: the samples, the stacks of their generator's subjects, and the results of a search.
 
-Every artefact carries the SHA-256 of what it was made from, computed from the bytes that were read. Whoever joins two
-of them compares here, so that no audit can be taken for that of other images, other patients or other thresholds.
+Every artefact carries the SHA-256 of its inputs, computed from the bytes that were read. Code that joins two artefacts
+compares them here, so an audit cannot be taken for the audit of other images, other patients or other thresholds.
 """
 
 from collections.abc import Mapping

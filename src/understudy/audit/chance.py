@@ -1,12 +1,12 @@
 """How many flags chance explains, and how many copies the audit would have found.
 
-The threshold is that of a few test subjects, and slices of one person are alike: flags come in clusters, and the rate
-of false alarms of further people is not exactly the stated one. Both are taken from the test subjects themselves:
-their scores are drawn anew by subject, once to learn a threshold from and once to be judged by it (bootstrap of
-clusters, Davison & Hinkley 1997, 3.8). The scores are those of people from whom nothing was learned (people.py).
+The threshold comes from a few test subjects, and slices of one person are alike. So flags come in clusters, and the
+rate of false alarms for other people is not exactly the stated rate. The test subjects themselves show both effects:
+their scores are resampled by subject, once to learn a threshold and once to be judged by it (bootstrap of clusters,
+Davison & Hinkley 1997, 3.8). The scores are those of people from whom nothing was learned (people.py).
 
-Images far beyond come in clusters, too: as many people as a Poisson law says, each with a geometric number of images
-whose mean is that of the flags of a flagged person (a compound Poisson law of Polya and Aeppli).
+Images far beyond the threshold come in clusters, too: as many people as a Poisson law says, each with a geometric
+number of images whose mean is that of the flags of a flagged person (a compound Poisson law of Polya and Aeppli).
 """
 
 from collections.abc import Sequence

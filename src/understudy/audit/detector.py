@@ -1,17 +1,17 @@
 """When is an image a copy? One score of all views, and a threshold at a stated rate of false alarms, learned from real
 images of other people (people.py).
 
-Of each view two numbers say how near an image comes to one training subject. It is near where its correlation with
-the nearest image is large and its lead is, too: by how much that correlation exceeds the one with the fifth nearest
-subject (search.CROWD). An image without noise correlates more with everybody, and one of something rare leads without
-being near. And an image stands out where the next subject is far (Carlini et al. 2023 and Yoon et al. 2023 use such
-ratios of distances), which mixtures of two or three people do not. Each is measured in units of what is usual: 0 at the
-median of real images, 1 where the share `rate` of them lies beyond. The score is the largest of all of these, so that a
-copy needs to be seen in one view alone; the threshold is taken from the scores of the real images, so that all views
-together raise false alarms at the stated rate and not each of them.
+In each view, two numbers say how near an image comes to one training subject. The first: an image is near if both its
+correlation with the nearest image and its lead are large. The lead is the difference between this correlation and the
+correlation with the fifth nearest subject (search.CROWD). Both are needed: an image without noise correlates more with
+everybody, and an image of something rare leads without being near. The second: an image stands out if the next subject
+is far (Carlini et al. 2023 and Yoon et al. 2023 use such ratios of distances); mixtures of two or three people do not
+stand out. Each number is scaled by real images: 0 at their median, 1 where the share `rate` of them lies beyond. The
+score is the largest of all these numbers, so a copy needs to be seen in only one view. The threshold comes from the
+scores of the real images, so all views together raise false alarms at the stated rate.
 
-A second threshold, far beyond every real image, finds a few copies among very many images, where flags at the rate
-alone would drown them.
+A second threshold, far beyond every real image, finds a few copies among very many images, where false alarms would
+hide them from the first.
 """
 
 import math
@@ -32,7 +32,7 @@ NEARNESS = "nearness"  # the lesser of correlation and lead, in units of what is
 
 @dataclass(frozen=True)
 class Detector:
-    """An image is flagged where its score is larger than `threshold`, and is surely a copy where it is than `far`."""
+    """An image is flagged if its score is above `threshold`, and is surely a copy if its score is above `far`."""
 
     usual: Mapping[str, Mapping[str, tuple[float, float]]]  # view -> statistic -> (median, width) of real images
     threshold: float

@@ -1,9 +1,9 @@
-"""Attribute disclosure: does a generator tell somebody's tumor to those who know the rest of the person's head?
+"""Attribute disclosure: does a generator reveal a person's tumor to an attacker who knows the rest of the head?
 
-The attacker has a slice of a person whose tumor is hidden, takes the most similar synthetic image, and reads off its
-annotation where the tumor is and how large. Whoever knows anatomy and the disease guesses better than nothing for
-anybody; what is disclosed is what is guessed better of training subjects than of test subjects, whom the generator has
-never seen (Stadler et al. 2022 compare with the same guess from data without the person).
+The attacker has a slice in which the tumor is hidden. The attacker takes the most similar synthetic image and reads
+place and size of the tumor from its annotation. Knowledge of anatomy and disease alone allows a fair guess for anybody.
+So disclosure is how much better the guess is for training subjects than for test subjects, whom the generator has never
+seen (Stadler et al. 2022 compare with the same guess from data without the person).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""Without the copies: images are dropped that the filter's detector flags, which knows less than the one that judges
-what is left (calibrate.py), and further ones of the same generator take their place until the
-count is full. Every image keeps its number, so that it can be drawn again."""
+"""Replaces copies: drops the images that the filter's detector flags, and draws further images of the same generator
+until the count is full. The filter's detector knows fewer views than the detector that judges the result
+(calibrate.py). Every image keeps its number, so that it can be drawn again."""
 
 import math
 from collections.abc import Callable, Sequence

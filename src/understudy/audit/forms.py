@@ -1,7 +1,7 @@
-"""What is made of images before they are compared, so that a disguised copy is near to its original again.
+"""Forms: what images are turned into before they are compared, so that a disguised copy comes near its original again.
 
-A form is a function of one image and of nothing else. All but those in a pose turn with the image: the form of an image
-that was flipped is the flipped form. Correlation of forms tolerates what the form takes away:
+A form is a function of one image alone. Except for the forms in a pose, forms turn with the image: the form of a
+flipped image is the flipped form. Correlation of forms tolerates what the form takes away:
 
 | form | takes away |
 | --- | --- |

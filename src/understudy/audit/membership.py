@@ -1,10 +1,10 @@
-"""What the images say about each training subject: how near any of them comes, and whether that gives them away.
+"""Membership: how near the synthetic images come to each training subject, and whether this gives the subject away.
 
-A subject's score is the distance from its nearest synthetic image, over that from the nearest real image of anybody
-else. Below 1, the synthetic images are nearer than people usually are. Test subjects, which the generator has never
-seen, get the same score: how well scores tell the two apart is what an attacker learns of who was trained on, on the
-whole (AUC, advantage) and of those who are told apart most surely (Carlini et al. 2022: the true positive rate where
-false ones are few).
+A subject's score is the distance from its nearest synthetic image, divided by the distance from the nearest real image
+of anybody else. Below 1, the synthetic images are nearer than people usually are. Test subjects, which the generator
+has never seen, get the same score. How well the scores tell the two groups apart is what an attacker learns about who
+was trained on: overall (AUC, advantage), and for the subjects that stand out most (Carlini et al. 2022: the true
+positive rate at a low false positive rate).
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Two more ways to look at the most similar pairs: mutual information, and the largest distance of a patch.
 
 Mutual information sees a copy with other intensities; the largest distance over patches (Carlini et al. 2023) is not
-deceived by a background that all images share.
+misled by a background that all images share.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
-"""Real people: what is usual among them, and who is there under two names.
+"""Real people: how near their images usually come, and who is in the data under two names.
 
-What is usual is learned from images of everybody: of the test subjects, whom no generator has seen, among the training
-images, and of the training subjects among those of the others. A few test subjects alone would say it badly.
+The usual nearness is learned from everybody's images: test subjects, whom no generator has seen, among the training
+images, and training subjects among the other training subjects. A few test subjects alone would be too few.
 
-A person who is there twice says nothing of how near strangers come. Twins show in the searches: most of their images
-come as near to one training subject as copies do, and strangers' do not.
+A person with two names says nothing about how near strangers come. The searches show such a person: most of the images
+come as near to one training subject as copies do, which strangers' images do not.
 """
 
 from collections.abc import Collection, Mapping, Sequence

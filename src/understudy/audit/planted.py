@@ -1,8 +1,8 @@
 """Copies in disguise, planted to see whether the detector finds them: its recall stands beside every result.
 
-Amounts are shares of the width, or of the range of grey levels, so that the demo plants what the study would. What is
-no disguise of a whole image but a part of a training image in somebody else's (a modality, what is annotated, the
-annotation alone) is put into images of test subjects, whom no generator has seen.
+Amounts are shares of the width, or of the range of grey levels, so the demo plants the same disguises as the study.
+Some copies are only a part of a training image (a modality, the annotated tissue, the annotation alone) in another
+person's image. They are put into images of test subjects, whom no generator has seen.
 """
 
 from collections.abc import Callable, Collection, Mapping

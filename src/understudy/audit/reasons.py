@@ -43,7 +43,7 @@ def told_apart(one: Mapping, limit: float) -> str:
 
 def _copies(found: Findings, audit: Mapping):
     chance, n = found.chance, found.chance.n
-    # what is tolerated is not counted
+    # tolerated copies are not counted
     flags, copies = (max(0, count - round(audit["limit"] * n)) for count in (found.flagged, found.copies))
     beyond = f" beyond the limit of {audit['limit']:.2g}" * bool(audit["limit"])
     if (p := chance.of_flags(flags)) < LEVEL:
@@ -116,8 +116,8 @@ def limits(found: Findings, audit: Mapping) -> list[str]:
         )
     if rate > (asked := audit["false_positive_rate"]):
         reasons.append(
-            f"too few images of real people: {round(1 / rate) - 1} hold a rate of false alarms of {rate:.2g}, expected "
-            f"{math.ceil(1 / asked - 1e-9) - 1} for the {asked:g} of audit.false_positive_rate"
+            f"too few images of real people: {round(1 / rate) - 1} allow a rate of false alarms of {rate:.2g}; the "
+            f"{asked:g} of audit.false_positive_rate needs {math.ceil(1 / asked - 1e-9) - 1}"
         )
     for what, people in found.people.items():
         if people < audit["least_subjects"]:

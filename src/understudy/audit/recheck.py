@@ -1,4 +1,4 @@
-"""A release believes no audit.json: the verdict is computed once more from what the searches found."""
+"""A release does not trust audit.json: it computes the verdict again from the results of the searches."""
 
 import random
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Searches that are too long for one attempt. What some queries have found is a part (run/parts.py)."""
+"""Searches that are too long for one attempt. The results of some queries are a part (run/parts.py)."""
 
 import argparse
 import hashlib

@@ -1,7 +1,7 @@
 """The two searches of an audit, each from opened stacks to its file: what the rules run, and `understudy audit`.
 
-Both go on where they were stopped. `machine`: the arguments of run.machine.add_machine_arguments, and `memory_mb` that
-a search may take.
+A stopped search continues where it was. `machine`: the arguments of run.machine.add_machine_arguments, and `memory_mb`
+that a search may take.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """The most similar references of every query, among all of them: blocks of matrix products pick candidates, sums of
 integers decide (views.py).
 
-What a query gets is that of a plain search in float64. A candidate list is complete when the last of it is further
-below the k-th best than products may be wrong; a query whose list is not (many references that are almost the same) is
-searched again in float64.
+The result of a query equals that of a plain search in float64. A candidate list is complete if its last entry lies
+further below the k-th best than the error of the products. A query with an incomplete list (many almost identical
+references) is searched again in float64.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From what the searches found to a verdict on a generator's images: audit.json, and its lists."""
+"""Turns the results of the searches into a verdict on a generator's images: audit.json and its lists."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

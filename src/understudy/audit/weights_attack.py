@@ -1,8 +1,9 @@
-"""Before weights are shared: do they explain training subjects better than others?
+"""An attack on the weights, before they are shared: do they explain training subjects better than others?
 
-Images alone show what a generator draws; weights also let an attacker ask how well the network explains an image that
-he holds: by the loss of its training (denoisers), or by the best image that it can make of it (adversarial ones). A
-subject's score is the mean over some of its slices; how well scores tell training from test subjects is membership.py.
+Images alone show what a generator draws. Weights also let an attacker ask how well the network explains an image that
+he has: by the training loss (denoisers), or by the best approximation that it can generate (adversarial generators). A
+subject's score is the mean over some of its slices. membership.py computes how well scores tell training subjects from
+test subjects.
 """
 
 from collections.abc import Callable, Mapping

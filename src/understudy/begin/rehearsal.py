@@ -55,13 +55,13 @@ def rehearsal_text(given: Mapping, pixel_mm: float, notes: Mapping[str, str], pa
         **parts,
     }
     changed = {
-        "rehearsal": "page and tables say that they are no result; nothing is released",
+        "rehearsal": "page and tables say that this is not a result; nothing is released",
         "audit.false_positive_rate": "few images are enough for it",
         "images.size": "pixels of an image",
-        "images.downsample": "voxels along a side that become one pixel",
+        "images.downsample": "voxels per pixel along each side",
     }
     return (
-        "# A rehearsal, no result: the demo's small networks on small images. Written by `understudy init --quick`.\n"
+        "# A rehearsal, not a result: the demo's networks on small images. Written by `understudy init --quick`.\n"
         + (given_text(text, {**notes, **changed}))
     )
 

@@ -17,7 +17,7 @@ class Phantom(Block):
 
     subjects: int = key(40, "how many", ge=2)
     size: int = key(64, "voxels along x and y", ge=32, le=240)
-    seed: int = key(1, "random seed; subject i does not depend on their number", ge=0)
+    seed: int = key(1, "random seed; subject i is the same whatever the number of subjects", ge=0)
     without_enhancing: Number = key(0.2, "share without an enhancing rim", ge=0, le=1)
     tumor: Number = key(1, "radius of the tumors, relative to the default", ge=0.5, le=2)
     contrast: Number = key(
@@ -35,27 +35,28 @@ class Dataset(Block):
         'channel such as {t1: "{subject}/{subject}_T1.nii.gz", ..., seg: '
         '"{subject}/{subject}_mask.nii.gz"}; [3] after a pattern takes the fourth volume of a 4D file',
     )
-    labels: dict[int | str, str] | None = key(None, "raw label value -> label name; null takes the preset's")
+    labels: dict[int | str, str] | None = key(None, "raw label value -> label name; null: the labels of the preset")
     split: File | None = key(None, "CSV with columns subject, split (train or test)")
     subjects: Literal["all", "available"] = key(
-        "all", "all: every subject of the split file must be there. available: use those that are"
+        "all", "all: every subject of the split file must exist; available: use those that exist"
     )
     test_subjects: int | None = key(None, "number of test subjects to draw if there is no split file", ge=1)
     draw: Literal["secret", "seed"] = key(
         "secret",
-        "how test subjects are drawn. secret: by this study's secret (release.salt_file), so nobody outside can repeat "
-        "the draw; seed: by the seed alone, so everybody can, and such a study is never released",
+        "how test subjects are drawn. secret: with the study's secret (release.salt_file), so no outsider "
+        "can repeat the draw; seed: with the seed alone, so anybody can repeat it, and the study cannot be "
+        "released",
     )
     identities: File | None = key(
-        None, "CSV with a column per dataset and a row per patient: the names of one patient in all datasets"
+        None, "CSV with a column per dataset and a row per patient: the patient's name in each dataset"
     )
     attributes: File | None = key(
         None,
-        "CSV with a row per subject: the column subject, and any others, such as site, scanner, sex, age, grade, for "
-        "evaluation.strata; a change remakes only their table",
+        "CSV with a row per subject: the column subject, and any other columns for evaluation.strata, such "
+        "as site, scanner, sex, age, grade. A change remakes only the table of strata",
     )
-    published: Literal[None, "brats2020", "brats2021"] = key(None, "the study's table to print beside ours")
-    phantom: Phantom | None = key(None, "phantoms instead of a root")
+    published: Literal[None, "brats2020", "brats2021"] = key(None, "published table to print beside your results")
+    phantom: Phantom | None = key(None, "made subjects (phantoms) in place of `root`")
 
 
 def problems(config: Mapping, root: Path) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ class Weights(Block):
     dinov2: File | None = key(None, "ViT without registers: L/14, B/14 or S/14")
     segmenter: File | None = key(
         None,
-        "file of train_segmenter; null: this study's first repeat trained on real images",
+        "weight file of a segmenter; null: of this study's first repeat trained on real images",
         remark="of this study; needs keep_weights",
     )
 
@@ -48,8 +48,8 @@ class Fidelity(Block):
 
     spaces: Annotated[list[Literal["inception", "radimagenet", "dinov2", "segmenter", "random"]], Once()] = key(
         ["inception"],
-        "feature spaces; values of two spaces do not compare. All but random need weights; if they are missing, the "
-        "table says so",
+        "feature spaces; do not compare values of different spaces. All but random need weights; if a "
+        "weight file is missing, the table says so",
         remark="also radimagenet, dinov2, segmenter, random: docs/fidelity.md",
         min_length=1,
     )
@@ -67,7 +67,8 @@ class Fidelity(Block):
         remark="your files, nothing is downloaded; if one is missing, the table says so",
     )
     sha256: Digests = section(
-        Digests, "expected SHA-256 of the weight files; hexadecimal digits at the end of a file name are always checked"
+        Digests,
+        "expected SHA-256 of the weight files; if a file name ends with hexadecimal digits, these are always checked",
     )
     segmenter: str | None = key(None, "name of the segmenter whose bottleneck is the space segmenter; null: the first")
     frechet_draws: int = key(
@@ -90,7 +91,7 @@ class Evaluation(Block):
 
     slices: Literal["included", "all"] = key(
         "included",
-        "test volumes of the slices that pass the slice rule (as the study did), or of all",
+        "slices of the test volumes. included: those that pass the slice rule, as in the study; all: every slice",
         remark="as the study: volumes of the slices that pass the slice rule",
     )
     empties: Literal["penalty", "study", "challenge", "nan"] = key(
@@ -101,25 +102,25 @@ class Evaluation(Block):
     )
     regions: dict[Region, Annotated[list[str], Field(min_length=1), Once()]] = key(
         {"whole_tumor": ["ncr_net", "ed", "et"], "tumor_core": ["ncr_net", "et"], "enhancing": ["et"]},
-        "labels combined and scored in addition, name -> labels; the default has BraTS's regions whose labels are in "
-        "images.labels",
+        "combined labels that are scored in addition, name -> labels; the default has those BraTS regions "
+        "whose labels are in images.labels",
     )
     external: Annotated[list[str], Once()] = key(
         [],
-        "datasets on whose test subjects the segmenters of all other datasets are scored, too: all training sets of "
-        "the grid except controls; needs experiments.keep_weights (docs/evaluation.md)",
+        "datasets whose test subjects also score the segmenters of all other datasets, for all training "
+        "sets of the grid except controls; needs experiments.keep_weights (docs/evaluation.md)",
         remark="other hospitals' patients: names of datasets; needs keep_weights",
     )
     calibration: bool = key(
         False,
-        "whether the confidence of segmenters is calibrated: expected calibration error and reliability diagram; needs "
-        "experiments.keep_weights",
-        remark="true: is their confidence calibrated; needs keep_weights",
+        "true: measure whether the confidence of segmenters is calibrated, by the expected calibration "
+        "error and a reliability diagram; needs experiments.keep_weights",
+        remark="true: is the segmenters' confidence calibrated; needs keep_weights",
     )
     network_ensembles: bool = key(
         False,
-        "also score ensembles: the averaged softmax of the networks of all repeats, for each training set of the grid "
-        "except controls; needs experiments.keep_weights and repeats",
+        "true: also score ensembles, which average the softmax of the networks of all repeats, for each "
+        "training set of the grid except controls; needs experiments.keep_weights and at least two repeats",
         remark="true: also score the ensemble of all repeats; needs keep_weights",
     )
     strata: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Once()] = key(
@@ -129,16 +130,20 @@ class Evaluation(Block):
         remark="Dice by patient group; also columns of datasets.NAME.attributes",
     )
     strata_cuts: dict[str, Annotated[list[Number], Field(min_length=1)]] = key(
-        {}, "ascending cut points of numeric strata, such as {age: [50, 65]}; the others are cut at their terciles"
+        {},
+        "ascending cut points of numeric strata, such as {age: [50, 65]}; other numeric strata are cut at "
+        "their terciles",
     )
-    strata_fewest: int = key(5, "smallest group; smaller ones are marked, and never the worst group", ge=2)
+    strata_fewest: int = key(
+        5, "smallest number of subjects of a group; smaller groups are marked and never count as the worst group", ge=2
+    )
     surface_tolerance_mm: Number = key(
         1, "distance up to which edges agree in surface Dice; 1 mm is a voxel of BraTS", ge=0
     )
     equivalence_margin: Number = key(
         0.02,
-        "largest difference in mean Dice from training on real images that would not matter; within it, a training "
-        "set is called equivalent",
+        "largest difference in mean Dice from training on real images that would not matter; a training set "
+        "within it is called equivalent",
         remark="in mean Dice; about the difference of the study's two networks (0.014 and 0.039)",
         gt=0,
         lt=1,

@@ -32,7 +32,9 @@ CurveGenerator = Annotated[
         description="a generator, or a variant such as stylegan2-50percent",
     ),
 ]
-CurveGenerators = Annotated[list[CurveGenerator], Once(), key(meaning="whose images; empty: no such experiment")]
+CurveGenerators = Annotated[
+    list[CurveGenerator], Once(), key(meaning="generators whose images are used; empty: no such experiment")
+]
 
 
 class Curves(Block):
@@ -46,7 +48,7 @@ class Curves(Block):
 
 
 class Proportions(Curves):
-    """A constant number of images, more and more of them real."""
+    """A constant number of images with a growing share of real ones."""
 
     generators: CurveGenerators = key([])
     total: int = key(100000, "total number of images", ge=1)
@@ -61,8 +63,8 @@ class FewSubjects(Curves):
     generators: CurveGenerators = key([])
     subjects: Annotated[list[Annotated[int, Field(ge=2)]], Once()] = key(
         [5, 10, 20, 50, 100, 200],
-        "numbers of real training subjects, drawn anew in every repeat; with validation `study` they include those "
-        "held out",
+        "numbers of real training subjects, drawn anew in every repeat; with validation `study`, the "
+        "held-out subjects are among them",
         min_length=1,
     )
     kinds: Annotated[list[Literal["real+synthetic", "fine-tuned"]], Once()] = key(
@@ -88,16 +90,22 @@ class Ensembles(Curves):
         "trainings in an ensemble, one point each; larger ensembles reuse the trainings of smaller ones",
         min_length=1,
     )
-    percent: int = key(100, "of the training subjects for each member; below 100, another part for each", ge=1, le=100)
+    percent: int = key(
+        100,
+        "percent of the training subjects for each member; below 100, each member gets a different part",
+        ge=1,
+        le=100,
+    )
 
 
 class Snapshots(Curves):
-    """Images from several points of a generator's training: do metrics follow the images' usefulness?"""
+    """Images from several points of a generator's training, to see whether metrics follow the images' usefulness."""
 
     generators: CurveGenerators = key([])
     shares: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Once()] = key(
         [25, 50, 75],
-        "percent of the training after which the averaged weights are kept, one point each; its end is added",
+        "percent of the training after which the averaged weights are kept, one point each; the end of the "
+        "training is added",
         min_length=1,
     )
 
@@ -106,7 +114,7 @@ class Subset(Curves):
     """A part of the training subjects, for generator and segmenter alike."""
 
     generators: CurveGenerators = key([])
-    percent: int = key(20, "of the training subjects", ge=1, le=99)
+    percent: int = key(20, "percent of the training subjects", ge=1, le=99)
 
 
 class SiteHeldOut(Curves):
@@ -117,7 +125,10 @@ class SiteHeldOut(Curves):
         None, "datasets whose generators' images are shared; null: all except the tested one"
     )
     percent: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Once()] = key(
-        [100], "of the site's own training subjects beside shared images, one point each; 100 among them", min_length=1
+        [100],
+        "percent of the site's own training subjects that are used beside the shared images, one point "
+        "each; 100 must be among them",
+        min_length=1,
     )
 
 
@@ -138,8 +149,9 @@ class Experiments(Block):
     repeats: int = key(10, "trainings of each setting, each with another random seed", ge=1)
     generator_seeds: int = key(
         1,
-        "trainings of each generator, with different random seeds. The repeats of segmenters are spread over them, so "
-        "it must divide repeats. With 1, conclusions hold for these images, not for the generator (docs/evaluation.md)",
+        "trainings of each generator, with different random seeds. The repeats of segmenters are spread "
+        "over these trainings, so the number must divide `repeats`. With 1, conclusions hold for the images "
+        "of one training, not for the generator (docs/evaluation.md)",
         remark="trainings of each generator; 3 or more for conclusions about the generator",
         ge=1,
     )
@@ -152,9 +164,10 @@ class Experiments(Block):
     )
     looks: Annotated[list[Annotated[int, Field(ge=2)]], Once()] | None = key(
         None,
-        "numbers of repeats at the looks before the last, ascending, each below generator_seeds or a multiple of it. A "
-        "look trains each generator as often as its repeats need. null: 2, 3 and 5 times generator_seeds; if "
-        "generator_seeds is above 3, first 3 and generator_seeds; only numbers below repeats",
+        "numbers of repeats at the looks before the last look, ascending. Each number is below `repeats`, "
+        "and is below generator_seeds or a multiple of it. A look trains each generator only as often as "
+        "its repeats need. null: 2, 3 and 5 times generator_seeds, and before them 3 and generator_seeds if "
+        "generator_seeds is above 3; numbers not below `repeats` are left out",
         remark="2, 3, 5, for `sequential`",
     )
     validation: Literal["study", "apart"] = key(
@@ -165,7 +178,7 @@ class Experiments(Block):
     )
     share_job: bool = key(
         False,
-        "true: one job trains all repeats of a setting on data that it loads once, in turn or several at once "
+        "true: one job loads the data once and trains all repeats of a setting, in turn or several at once "
         "(resource at_once); false: one job for each repeat",
         remark="true: one job trains all repeats of a setting",
     )
@@ -176,37 +189,41 @@ class Experiments(Block):
         remark="2 GB for each U-Net, checkpoint included",
     )
     negative_control: bool = key(
-        False, "also train on `shuffled`, real images with other images' annotations: the floor of the tables"
+        False,
+        "also train on `shuffled`, real images with the annotations of other images; its scores are the "
+        "floor of the tables",
     )
     controls: Annotated[list[Literal["copies", "noise"]], Once()] = key(
         [],
-        "also train on controls that replace a generator's samples. copies: the training images (as useful as real "
-        "ones, and the audit must find them); noise (of little use)",
+        "also train on controls in place of a generator's samples. copies: the training images, which are "
+        "as useful as real images and which the audit must find; noise: images of little use",
         remark="copies, noise: docs/evaluation.md",
     )
     proportions: Proportions = section(
         Proportions,
-        "a constant number of images, more and more of them real (docs/experiments.md)",
+        "a constant number of images with a growing share of real ones (docs/experiments.md)",
         remark="figure 2 of the study: [stylegan3], brats2021, unet",
     )
     few_subjects: FewSubjects = section(
-        FewSubjects, "how many patients synthetic images are worth to a clinic with few (docs/experiments.md)"
+        FewSubjects,
+        "how many real patients synthetic images are worth to a clinic with few patients (docs/experiments.md)",
     )
     ensembles: Ensembles = section(
         Ensembles, "images of several trainings of one generator, pooled (docs/experiments.md)"
     )
     snapshots: Snapshots = section(
         Snapshots,
-        "images from several points of a generator's training: do metrics follow usefulness? (docs/experiments.md)",
-        remark="set this before the training: a finished one has kept none",
+        "images from several points of a generator's training, to see whether metrics follow usefulness "
+        "(docs/experiments.md)",
+        remark="set this before the training: a finished training has kept no snapshots",
     )
     subset: Subset = section(
         Subset, "a part of the training subjects, for generator and segmenter alike (docs/experiments.md)"
     )
     site_held_out: SiteHeldOut = section(
         SiteHeldOut,
-        "synthetic images of one dataset for segmenters of another, which never sees its patients "
-        "(docs/experiments.md)",
+        "synthetic images of one dataset train segmenters for another dataset; no patient's images are "
+        "shared (docs/experiments.md)",
         remark="needs two datasets",
     )
 

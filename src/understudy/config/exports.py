@@ -8,12 +8,13 @@ class Exports(Block):
 
     images: Whole = key(
         20000,
-        "largest number of images of a training set, each a file for every modality and one for the annotation; of "
-        "more, some are drawn by lot. Also for the segmenter nnunet",
+        "largest number of images of a training set; from more images, this number is drawn at random. An "
+        "image is a file for every modality and one for the annotation. The segmenter nnunet has the same "
+        "limit",
     )
     folds: int = key(
         5,
-        "folds of the cross-validation, fewer if there are fewer patients; the first holds out a share of 1 / folds, "
-        "with 5 what segmenters hold out by default",
+        "folds of the cross-validation, fewer if there are fewer patients. The first fold holds out a share "
+        "of 1 / folds; with 5 folds, this is what segmenters hold out by default",
         ge=2,
     )

@@ -7,26 +7,29 @@ from pydantic import Field
 
 from .fields import MACHINE, SAMPLING, Block, Number, Probability, Problem, Range, Use, Whole, key
 
-AUGMENTATION = "of the discriminator's input: flips, turns, shifts, scaling, annotation included (docs/generators.md)"
+AUGMENTATION = "augmentation of the discriminator's input: flips, turns, shifts, scaling, annotation included "
+"(docs/generators.md)"
 ByResolution = Annotated[Number, Field(gt=0)] | Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)]
 WholeByResolution = Whole | Annotated[list[Whole], Field(min_length=1)]
 GrowingChannelBase = Annotated[
     int,
     key(
-        meaning="feature maps at resolution r: channel_base / r (the original calls it 8192)",
-        remark="the original calls it 8192",
+        meaning="feature maps at resolution r: channel_base / r (the original code writes this as 8192)",
+        remark="the original code writes this as 8192",
         ge=1,
     ),
 ]
 ChannelMax = Annotated[int, key(meaning="largest number of feature maps", ge=1)]
-LatentSize = Annotated[int, key(meaning="of z and of w", ge=1)]
+LatentSize = Annotated[int, key(meaning="length of z and of w", ge=1)]
 MappingLayers = Annotated[int, key(meaning="fully connected layers from z to w", ge=1, le=256)]
 Batch = Annotated[int, key(meaning="images per iteration", ge=1)]
 Kimg = Annotated[Number, key(meaning="length of the training in thousand images", gt=0)]
 PenaltyInterval = Annotated[int, key(meaning="iterations between two penalties", ge=1)]
 StyleMixing = Annotated[Probability, key(meaning="probability that an iteration mixes two latents")]
-Rate = Annotated[Number, key(meaning="of Adam", gt=0)]
-RateByResolution = Annotated[ByResolution, key(meaning="of Adam; one number, or a list for 4 x 4, 8 x 8, ...")]
+Rate = Annotated[Number, key(meaning="learning rate of Adam", gt=0)]
+RateByResolution = Annotated[
+    ByResolution, key(meaning="learning rate of Adam; one number, or a list for 4 x 4, 8 x 8, ...")
+]
 BatchByResolution = Annotated[
     WholeByResolution,
     key(
@@ -44,8 +47,12 @@ Fp32Layers = Annotated[
     key(meaning="precision of the layers that bf16 and fp16 leave in fp32; tf32: use a GPU's tensor cores"),
 ]
 FirstResolution = Annotated[int, key(meaning="pixels; the training begins at this resolution", ge=4)]
-StdGroup = Annotated[int, key(meaning="images whose standard deviation the discriminator sees together", ge=1)]
-TruncationPsi = Annotated[Number, key(meaning="of sampling: w moves towards its mean; 1: none"), Use(SAMPLING)]
+StdGroup = Annotated[
+    int, key(meaning="images over which the discriminator computes its minibatch standard deviation", ge=1)
+]
+TruncationPsi = Annotated[
+    Number, key(meaning="truncation of samples: below 1, w moves towards its mean; 1: none"), Use(SAMPLING)
+]
 TruncationCutoff = Annotated[
     int | None, key(meaning="number of truncated layers, coarsest first; null: all", ge=0), Use(SAMPLING)
 ]
@@ -72,11 +79,12 @@ class Generator(Block):
 
     annotation: Literal["grey", "channels"] = key(
         "grey",
-        "coding of the annotation; grey: one channel, as the study; channels: one for each label (docs/generators.md)",
-        remark="one channel, as the study; `channels`: one for each label, docs/generators.md",
+        "coding of the annotation; grey: one channel, as in the study; channels: one for each label "
+        "(docs/generators.md)",
+        remark="one channel, as in the study; `channels`: one for each label, docs/generators.md",
     )
     mirror: bool = key(
-        False, "flip half of the real images left to right, annotation included; the study's flag did nothing"
+        False, "flip half of the real images left to right, annotation included; in the study this flag had no effect"
     )
     snapshot_samples: int = key(
         64,
@@ -87,13 +95,14 @@ class Generator(Block):
     snapshot_kimg: Number = key(200, "thousand images between snapshots", gt=0)
     memorization_limit: Number | None = key(
         None,
-        "largest share of memorized samples; 1 in 1000 images of new people counts as one",
+        "largest share of memorized samples; the threshold counts 1 in 1000 images of new people as memorized",
         remark="`choose` and `stop` need one: the largest share of memorized samples",
         ge=0,
         le=1,
     )
     memorization_action: Literal["log", "choose", "stop"] = key(
-        "log", "what happens above the limit; choose: publish the last snapshot within it; stop: also end the training"
+        "log",
+        "what happens above the limit; choose: publish the last snapshot within the limit; stop: also end the training",
     )
     microbatch: int | None = key(
         None, "images per forward pass, with accumulated gradients; null: the batch", use=MACHINE, ge=1
@@ -109,12 +118,12 @@ class Adversarial(Generator):
     """Augmentation of the discriminator's input: the keys of adversarial generators."""
 
     augmentation: Literal["none", "fixed", "adaptive"] = key("none", AUGMENTATION)
-    augmentation_probability: Probability = key(0.2, "of each transform, for fixed")
+    augmentation_probability: Probability = key(0.2, "for fixed: probability of each transform")
     augmentation_target: Number = key(
         0.6, "for adaptive: target of the discriminator's mean sign on real images", ge=-1, le=1
     )
     augmentation_kimg: Number = key(500, "for adaptive: thousand images in which the probability can change by 1", gt=0)
-    augmentation_limit: Probability = key(0.8, "largest probability")
+    augmentation_limit: Probability = key(0.8, "upper limit of the probability")
     fp32_layers: Fp32Layers = "fp32"
 
 
@@ -144,13 +153,14 @@ class Growing(Adversarial):
     fade_kimg: Number = key(600, "thousand images over which the next resolution fades in", ge=0)
     precision: Precision = key(
         "tf32",
-        "on a GPU; bf16, fp16: of the four highest resolutions",
-        remark="the study: fp32; tf32 stores the same, but tensor cores multiply with 10 bits of mantissa",
+        "precision on a GPU; bf16 and fp16 apply to the four highest resolutions",
+        remark="the study: fp32; tf32 stores fp32 numbers, but multiplies with 10 bits of mantissa",
     )
-    schedule_interval: int = key(4, "iterations between updates of this schedule", ge=1)
+    schedule_interval: int = key(4, "iterations between updates of the growing schedule", ge=1)
     penalty_resolution: Literal["full", "native"] = key(
         "full",
-        "image size at which gradient norms are taken while resolutions are low; full: the final size, as the original",
+        "image size at which the gradient penalty is computed while the networks grow; full: the final "
+        "size, as in the original code",
     )
 
     def problems(self, size: int) -> Iterator[Problem]:
@@ -182,7 +192,7 @@ class Denoising(Generator):
 
     width: int = key(
         64,
-        "feature maps of the first level; 128 is the original code's own",
+        "feature maps of the first level; the original code has 128",
         remark="the study's time and memory suggest 128 (blocks: 2), its command says 64",
         ge=32,
         multiple_of=32,
@@ -194,26 +204,29 @@ class Denoising(Generator):
     )
     blocks: int = key(3, "residual blocks per level", ge=1, le=256)
     attention: list[Annotated[int, Field(ge=1)]] = key([16, 8], "sizes of the feature maps with attention, in pixels")
-    heads: int = key(4, "heads of the attention", ge=1, le=256)
-    dropout: Number = key(0, "in residual blocks", ge=0, lt=1)
+    heads: int = key(4, "attention heads", ge=1, le=256)
+    dropout: Number = key(0, "dropout in residual blocks", ge=0, lt=1)
     batch: int = key(12, "images per iteration", remark="the paper; the released command says 32", ge=1)
     kimg: Number = key(7800, "length of the training in thousand images", gt=0)
-    learning_rate: Number = key(0.0001, "of AdamW", gt=0)
-    weight_decay: Number = key(0, "of AdamW", ge=0)
+    learning_rate: Number = key(0.0001, "learning rate of AdamW", gt=0)
+    weight_decay: Number = key(0, "weight decay of AdamW", ge=0)
     ema_decay: Number = key(
         0.9999,
-        "decay of the averaged network, per iteration; 0: the raw weights, which the released command samples from",
+        "decay of the averaged network, per iteration; 0: sample from the raw weights, as the study's "
+        "released command does",
         ge=0,
         lt=1,
     )
     precision: Literal["fp32", "tf32", "bf16"] = key(
-        "bf16", "of the network on a GPU (V100: fp32, it has no bf16); a CPU uses fp32", remark="the study: fp32"
+        "bf16",
+        "precision of the network on a GPU (fp32 on a V100, which has no bf16); a CPU uses fp32",
+        remark="the study: fp32",
     )
     compile: bool = key(True, "compile the network on a GPU", use=MACHINE)
     guard: Number = key(
         0,
-        "of sampling: keeps predicted images apart from training images; 1: as far as people usually are, 0: off "
-        "(docs/audit.md)",
+        "strength of the guard, which keeps the predicted images of sampling away from training images; 1: "
+        "as far as people usually are from each other; 0: off (docs/audit.md)",
         use=SAMPLING,
         ge=0,
         le=2,

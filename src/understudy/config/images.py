@@ -29,15 +29,16 @@ class Images(Block):
     )
     downsample: int = key(
         1,
-        "voxels along each side of an area of a slice that becomes one pixel: modalities by their mean, the annotation "
-        "by majority (docs/data.md). A slice is padded to size x downsample. 1: a voxel is a pixel",
-        remark="voxels along a side that become one pixel; 1: as they are",
+        "voxels per pixel along each side: a pixel is the mean of its voxels in a modality, and their "
+        "majority label in the annotation (docs/data.md). A slice is padded to size x downsample. 1: a "
+        "voxel is a pixel",
+        remark="voxels per pixel along each side; 1: a voxel is a pixel",
         ge=1,
         le=16,
     )
     channels: Annotated[list[Channel], Once()] = key(
         ["t1", "t1ce", "t2", "flair", "seg"],
-        "modalities, in the one order used everywhere, and the annotation `seg` as the last channel",
+        "modalities in the order that all files use, then the annotation `seg` as the last channel",
         min_length=1,
     )
     labels: dict[Label, Annotated[int, Field(ge=1, le=255)]] = key(
@@ -47,14 +48,19 @@ class Images(Block):
     )
     windows: dict[Channel, SignedRange] = key(
         {},
-        "Hounsfield units, [black, white], of each CT modality: {ct: [-160, 240]}; others are clipped. A modality "
-        "without a window is scaled by its maximum; it has no value below 0",
+        "window of each CT modality in Hounsfield units, [black, white], such as {ct: [-160, 240]}; values "
+        "outside are clipped. A modality without a window is scaled by its maximum and must not have values "
+        "below 0",
     )
     decisive: str = key(
         "t1", "the modality that decides which slices are kept", remark="a slice is kept if this modality ..."
     )
     intensity_threshold: Number = key(
-        50, "a pixel counts above this, on 0-255", remark="... is above this (0-255) ...", ge=0, le=255
+        50,
+        "a pixel counts if it is above this, on a scale of 0-255",
+        remark="... is above this (0-255) ...",
+        ge=0,
+        le=255,
     )
     area_fraction: Number = key(
         0.15,

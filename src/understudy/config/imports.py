@@ -12,16 +12,16 @@ from .fields import Block, File, Problem, key
 class Import(Block):
     """Synthetic images from elsewhere, used like a generator's samples."""
 
-    stack: File = key(meaning="file; scripts/convert_stack.py makes one of a folder per channel")
+    stack: File = key(meaning="file of the images; scripts/convert_stack.py makes one from a folder per channel")
     trained_on: Literal["train", "unknown"] = key(
         "unknown",
-        "which subjects their generator has seen. train: the training subjects of the dataset and nobody else; "
-        "unknown: then no segmenter is trained on them",
+        "which subjects the generator of these images has seen. train: only the training subjects of the "
+        "dataset; unknown: no segmenter is trained on the images",
     )
     refused: str | None = key(
         None,
-        "why it is not taken, in a sentence: nothing is computed of it, and the leaderboard of a challenge lists it "
-        "with this reason (docs/challenge.md); null: it is taken",
+        "why these images are refused, in a sentence. Nothing is computed from them, and the leaderboard of "
+        "a challenge shows the reason (docs/challenge.md); null: they are accepted",
     )
 
 

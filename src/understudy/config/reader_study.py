@@ -1,4 +1,4 @@
-"""`reader_study`: can people tell synthetic images from real ones."""
+"""`reader_study`: the test whether people can tell synthetic images from real ones."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from .fields import Block, File, Number, Once, Problem, key
 
 
 class ReaderStudy(Block):
-    """Can people tell synthetic images from real ones (docs/reader-study.md)."""
+    """The test whether people can tell synthetic images from real ones (docs/reader-study.md)."""
 
     generators: Annotated[list[str], Once()] = key(
         [],
@@ -22,18 +22,26 @@ class ReaderStudy(Block):
         remark="whose images are mixed with real ones: docs/reader-study.md",
     )
     images: int = key(
-        100, "of each source: of the real ones, and of each generator", remark="of each source, as the study", ge=1
+        100,
+        "images of each source; the sources are the real images and each generator",
+        remark="of each source, as in the study",
+        ge=1,
     )
     channels: Annotated[Annotated[list[str], Once()], Field(min_length=1)] | None = key(
-        None, "modalities, a panel each; null: all", remark="all: the study's four panels"
+        None, "modalities to show, one panel each; null: all", remark="all: the study's four panels"
     )
-    split: Literal["train", "test"] = key("train", "source of the real images; generators imitate those of train")
+    split: Literal["train", "test"] = key("train", "subjects of the real images; generators imitate images of train")
     repeats: int = key(0, "images shown a second time, to see whether readers agree with themselves", ge=0)
     confidence: int = key(3, "levels of confidence for each answer; 1: real or synthetic only", ge=1, le=4)
     grey_levels: int = key(64, "levels of every image after dithering, which hides how it was stored", ge=16, le=256)
-    background: int = key(8, "grey level; pixels up to it that are connected to the image's edge become 0", ge=0, le=64)
+    background: int = key(
+        8,
+        "grey level of the background; pixels up to this level that are connected to the image's edge become 0",
+        ge=0,
+        le=64,
+    )
     contrast: Literal["own", "stored"] = key(
-        "own", "own: each panel is stretched to its own range; stored: the slice's scaling"
+        "own", "own: each panel is stretched to its own range; stored: grey levels as in the stored slice"
     )
     answers: Annotated[list[File], Once()] = key([], "files that readers have saved", remark="what readers saved")
     readers: list[Annotated[int, Field(ge=1)]] = key(

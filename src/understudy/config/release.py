@@ -39,14 +39,14 @@ class HealthCatalogue(Block):
         meaning='web addresses of the laws that apply, such as "http://data.europa.eu/eli/reg/2025/327/oj"',
     )
     categories: Annotated[list[Literal[tuple(CATEGORIES)]], Once(), Field(min_length=1)] = key(
-        meaning="of Article 51 of Regulation (EU) 2025/327, such as EHRS, records of patients, or RQSH, cohorts of "
-        "research",
+        meaning="categories of Article 51 of Regulation (EU) 2025/327, such as EHRS (electronic health records) or "
+        "RQSH (research cohorts)",
     )
     access_body: AccessBody = key(meaning="the health data access body: {name: ..., contact: ...}")
     public: bool = key(
         False,
-        "true: everybody may have the images. Said here where the terms are your own (LicenseRef-NAME); every other "
-        "licence says it by itself",
+        "true: anybody may have the images. Needed only with terms of your own (LicenseRef-NAME); every "
+        "other licence states it itself",
     )
 
 
@@ -64,31 +64,34 @@ class Release(Block):
     )
     weights: bool = key(
         False,
-        "also share the generator, if its unfiltered samples pass; it can draw again what the filter removed",
-        remark="they can draw again what the filter removed",
+        "true: also share the generator, if its unfiltered samples pass; the generator can draw again what "
+        "the filter removed",
+        remark="the weights can draw again what the filter removed",
     )
     folders: bool = key(False, "also export the images as one folder per channel")
     bids: Literal["skull_stripped", "whole_head"] | None = key(
         None,
-        "also export the images as a BIDS derivative data set, which says whether training images were skull-stripped",
+        "also export the images as a BIDS derivative data set; the value says whether the training images "
+        "were skull-stripped",
         remark="or skull_stripped or whole_head: also a BIDS derivative data set",
     )
     utility: bool = key(
         True,
-        "report fidelity, and the Dice of segmenters trained on the images, which trains them; false: do not",
+        "true: report fidelity and the Dice of segmenters trained on the images; the release then trains "
+        "these segmenters",
     )
-    title: Prose | None = key(None, "of the data set")
+    title: Prose | None = key(None, "title of the data set")
     licence: Prose | None = key(
         None,
         "identifier of https://spdx.org/licenses such as CC-BY-4.0, or LicenseRef-NAME for terms of your own",
         remark="of https://spdx.org/licenses, such as CC-BY-4.0",
     )
-    licence_url: Prose | None = key(None, "where the terms can be read; null: the page of SPDX")
+    licence_url: Prose | None = key(None, "address of the terms; null: the page of SPDX")
     licence_file: File | None = key(None, "file with the text of the terms")
     creators: list[Creator] = key(
         [],
         'who answers for the data set: {name: ..., affiliation: ..., ror: "https://ror.org/...", orcid: '
-        '"https://orcid.org/..."}, all but the name if there are any',
+        '"https://orcid.org/..."}; only the name is required',
         remark="[{name: ..., affiliation: ..., orcid: ...}]",
     )
     date: Prose | None = key(
@@ -96,20 +99,21 @@ class Release(Block):
         "day of publication, such as 2026-01-31; given here so that a release can be reproduced bit by bit",
         remark="2026-01-31",
     )
-    version: Prose = key("1.0.0", "of the data set")
+    version: Prose = key("1.0.0", "version of the data set")
     citation: Prose | None = key(None, "how to cite it; null: built from creators, year, title and version")
     contact: Prose | None = key(None, "address for questions")
-    url: Prose | None = key(None, "where the data set will be found")
+    url: Prose | None = key(None, "address of the published data set")
     health_catalogue: HealthCatalogue | None = key(
         None,
-        "legislation, categories and access_body: with them, and with contact, url and an affiliation, the record for "
-        "catalogues of health data is complete; null: it is a draft",
+        "what only the hospital can state for a catalogue of health data. With this section, a contact, a "
+        "url and an affiliation, the catalogue record is complete; null: the record is a draft",
         remark="{legislation: [...], categories: [...], access_body: {...}}: docs/release.md",
     )
     salt_file: File | None = key(
         None,
-        "file of the study's secret, at least 32 bytes. It draws the test subjects, and a release's commitment to the "
-        "training subjects depends on it. null: drawn once, {runs}/salt. Keep it and never share it",
+        "file of the study's secret, at least 32 bytes. The secret draws the test subjects, and a release's "
+        "commitment to the training subjects depends on it. null: the secret is drawn once, into "
+        "{runs}/salt. Keep it and never share it",
         remark="null: drawn once, runs/salt; keep it, never share it",
     )
 

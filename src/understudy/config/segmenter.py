@@ -11,31 +11,35 @@ Samples = Annotated[int, key(meaning="length of the training in images", ge=1)]
 Batch = Annotated[int, key(meaning="images per optimizer step", ge=1)]
 NormalisedBatch = Annotated[Batch, Field(ge=2)]  # a batch norm needs two
 Optimizer = Annotated[Literal["sgd", "adamw"], key(meaning="sgd: with Nesterov momentum")]
-LearningRate = Annotated[Number, key(meaning="at the start; one for all settings", gt=0)]
-WeightDecay = Annotated[Number, key(meaning="of the weights", ge=0)]
-DecayNorms = Annotated[bool, key(meaning="whether weight decay includes norms and position tables")]
+LearningRate = Annotated[Number, key(meaning="learning rate at the start, the same for all settings", gt=0)]
+WeightDecay = Annotated[Number, key(meaning="weight decay", ge=0)]
+DecayNorms = Annotated[bool, key(meaning="whether weight decay also applies to norms and position tables")]
 RateBy = Annotated[Literal["epoch", "iteration"], key(meaning="when the learning rate changes")]
 PolyPower = Annotated[Number, key(meaning="learning rate x (1 - finished share of the training) ^ power", ge=0)]
-WarmupIterations = Annotated[int, key(meaning="iterations in which the learning rate rises", ge=0)]
+WarmupIterations = Annotated[int, key(meaning="iterations over which the learning rate rises", ge=0)]
 GradientClip = Annotated[Number | None, key(meaning="largest gradient norm", gt=0)]
 Dice = Annotated[Literal["batch", "image"], key(meaning="soft Dice of the loss: pooled over the batch, or per image")]
-DiceBackground = Annotated[bool, key(meaning="whether the background is one of its classes")]
-DiceSquared = Annotated[bool, key(meaning="whether its denominator has squared probabilities")]
+DiceBackground = Annotated[bool, key(meaning="whether the soft Dice counts the background as a class")]
+DiceSquared = Annotated[bool, key(meaning="whether the denominator of the soft Dice has squared probabilities")]
 BackgroundWarmupEpochs = Annotated[
     int,
-    key(meaning="in epochs e < this, each background pixel is ignored with probability 1 - e / this", ge=0),
+    key(
+        meaning="number of first epochs E in which the loss skips background pixels, each with probability 1 - e / "
+        "E in epoch e",
+        ge=0,
+    ),
 ]
 Intensities = Annotated[
     Literal["z_score", "raw"],
-    key(meaning="of the input: z-score over the foreground of each channel, or raw bytes, 0-255"),
+    key(meaning="scaling of the input: z-score over the foreground of each channel, or raw bytes, 0-255"),
 ]
 AtAll = Annotated[Probability, key(meaning="probability that an image is augmented at all")]
-Rotation = Annotated[SignedRange, key(meaning="degrees")]
-OfAnImage = Annotated[Probability, key(meaning="per image")]
-Scale = Annotated[Range, key(meaning="of width and height each")]
-OfEitherFlip = Annotated[Probability, key(meaning="per image, either left and right or up and down")]
+Rotation = Annotated[SignedRange, key(meaning="range of angles in degrees")]
+OfAnImage = Annotated[Probability, key(meaning="probability per image")]
+Scale = Annotated[Range, key(meaning="range of factors, drawn for width and height separately")]
+OfEitherFlip = Annotated[Probability, key(meaning="probability per image of one flip, left-right or up-down")]
 OfInverted = Annotated[
-    Probability, key(meaning="per image, before the plain gamma: the exponent acts on 1 - intensity")
+    Probability, key(meaning="probability per image of a gamma on 1 - intensity, before the plain gamma")
 ]
 KeepsMoments = Annotated[bool, key(meaning="whether gamma keeps mean and standard deviation of the foreground")]
 
@@ -50,12 +54,12 @@ class Augmentation(Block):
     scale_probability: OfAnImage = 0.75
     flip_probability: OfEitherFlip = 0.0
     elastic: Number = key(
-        2, "pixels, standard deviation of the shifts of a coarse grid, interpolated by a cubic spline", ge=0
+        2, "standard deviation of the shifts of a coarse grid, in pixels; a cubic spline interpolates them", ge=0
     )
     elastic_points: int = key(3, "points of that grid along each side", ge=2)
     elastic_probability: OfAnImage = 0.0
     interpolation: Literal["cubic", "linear"] = key(
-        "cubic", "of the single resampling that does all of the above; classes by nearest neighbour"
+        "cubic", "interpolation of the one resampling that does all of the above; labels take the nearest neighbour"
     )
     noise: Range = key([0, 0.05], "standard deviation of Gaussian noise, for intensities of 0-1")
     noise_probability: OfAnImage = 0.5
@@ -67,14 +71,16 @@ class Augmentation(Block):
     gamma_probability: OfAnImage = 0.2
     inverted_gamma_probability: OfInverted = 0.1
     gamma_keeps_moments: KeepsMoments = True
-    channel_probability: Probability = key(0.5, "that noise, blur or zoom of an image applies to a channel")
+    channel_probability: Probability = key(0.5, "probability that an image's noise, blur or zoom applies to a channel")
 
 
 class NnUNetAugmentation(Augmentation):
     """The study's augmentation with nnU-Net's additions, which are off while their probability is 0."""
 
     mirror_probability: Probability = key(
-        0.0, "of each axis, independently", remark="nnU-Net: 0.5; and 0.15 for the two below"
+        0.0,
+        "probability of mirroring along each axis, independently",
+        remark="nnU-Net: 0.5, and 0.15 for the two probabilities below",
     )
     brightness: Range = key([0.75, 1.25], "factor of each channel")
     brightness_probability: OfAnImage = 0.0
@@ -106,8 +112,8 @@ class Validated(Block):
     validation_fraction: Number = key(0.2, "held-out share of the subjects (real) or images (synthetic)", gt=0, lt=1)
     collapse: Literal["fail", "keep"] = key(
         "fail",
-        "whether a training that finds no pixel of any label in any validation has failed; keep: it counts as an "
-        "ordinary training, as controls do. Its scores count either way",
+        "a training that finds no pixel of any label in any validation has collapsed. fail: it is reported "
+        "as failed; keep: it is an ordinary training, as controls always are. Its scores count either way",
     )
 
 
@@ -115,17 +121,17 @@ class Segmenter(Validated):
     """How a network is trained. Keys that build the network have use=NETWORK."""
 
     epoch_samples: int = key(80000, "images between validations", ge=1)
-    momentum: Number = key(0.99, "of sgd", ge=0, lt=1)
+    momentum: Number = key(0.99, "momentum of sgd", ge=0, lt=1)
     adam_betas: Range = key([0.9, 0.999], "decays of the two moments of adamw")
     patience: int | None = key(
         None,
         "epochs without a better validation after which the training ends; null: train on all samples",
         ge=1,
-        remark="epochs; ends early",
+        remark="epochs without a better validation that end the training",
     )
     validation_samples: int = key(20000, "largest number of synthetic images per validation", ge=1)
     precision: Literal["fp32", "bf16"] = key(
-        "bf16", "of the forward pass on a GPU (V100: fp32, it has no bf16); a CPU uses fp32"
+        "bf16", "precision of the forward pass on a GPU (fp32 on a V100, which has no bf16); a CPU uses fp32"
     )
     compile: bool = key(True, "compile the network for training on a GPU", use=MACHINE)
 

@@ -41,7 +41,7 @@ from .release import Release
 from .tracking import Tracking
 
 REHEARSAL = (
-    "This is a rehearsal, and no result: small images, small networks and few repeats, to see that everything runs."
+    "This is a rehearsal, not a result: small images, small networks and few repeats, to see that everything runs."
 )
 RULES = (images, datasets, experiments, audit, evaluation, release, reader_study, imports, nnunet_limits)
 
@@ -57,8 +57,8 @@ class Report(Block):
 
     shareable: bool = key(
         False,
-        "false: with images of patients, not to be shared. true: charts and tables only, without real or synthetic "
-        "images and without names of subjects or readers",
+        "false: the page shows images of patients and must not be shared. true: charts and tables only, "
+        "without real or synthetic images and without names of subjects or readers",
         remark="true: charts and tables only, no image of a head, no names: docs/evaluation.md",
     )
 
@@ -69,19 +69,20 @@ class Study(Block):
     sections_last: ClassVar[bool] = False
 
     results: File = key("results", "folder of all results", min_length=1)
-    runs: File = key("runs", "folder of resumable trainings, kept through failures", min_length=1)
+    runs: File = key("runs", "folder of unfinished trainings, from which a failed job resumes", min_length=1)
     tracking: Tracking = key(
         "none",
-        "every training also writes losses, pace, memorization and samples, for TensorBoard in its run directory, for "
-        "MLflow in the folder mlruns of `runs`; another value trains nothing again (docs/tracking.md)",
+        "tensorboard, mlflow: every training also writes its losses, pace, memorization and samples, for "
+        "TensorBoard into its run directory, for MLflow into {runs}/mlruns. Changing this retrains nothing "
+        "(docs/tracking.md)",
         remark="tensorboard, mlflow: docs/tracking.md",
     )
     seed: int = key(1, "random seed of splits, weights, order and noise", ge=0)
     rehearsal: bool = key(
         False,
-        "true: numbers too small for a result, as `understudy init --quick` writes them. Page and tables say so on "
-        "top, and nothing is released",
-        remark="true: everything says that it is no result, and nothing is released",
+        "true: the study is too small for a result, as `understudy init --quick` writes it. The page and "
+        "the tables say so at the top, and nothing is released",
+        remark="true: page and tables say that this is not a result; nothing is released",
     )
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)] = key(
         meaning="name -> where its subjects are and how they are split"
@@ -99,11 +100,11 @@ class Study(Block):
     samples: Samples = section(Samples, "synthetic images")
     segmenters: Annotated[dict[Folder, dict[str, object]], Field(min_length=1)] = key(
         {"unet": {}, "swin": {}},
-        "networks to train on each training set, by name: unet, swin, dynunet, nnunet for nnU-Net itself "
-        "(docs/nnunet.md), or any other name for a network of MMSegmentation, described by its `model`",
+        "networks to train on each training set, by name: unet, swin, dynunet, or nnunet for nnU-Net itself "
+        "(docs/nnunet.md). Any other name is a network of MMSegmentation, described by its `model`",
     )
     experiments: Experiments = section(Experiments, "the grid of trainings, for each dataset and segmenter")
-    audit: Audit = section(Audit, "are synthetic images copies of training images (docs/audit.md)")
+    audit: Audit = section(Audit, "the search for synthetic images that are copies of training images (docs/audit.md)")
     evaluation: Evaluation = section(Evaluation, "how test volumes are scored and averaged")
     exports: Exports = section(
         Exports, "training sets as folders for nnU-Net, which `snakemake exports` writes (docs/nnunet.md)"
@@ -111,7 +112,7 @@ class Study(Block):
     report: Report = section(Report, "the page results/report.html (docs/evaluation.md)")
     release: Release = section(Release, "what may be shared, and in whose name (docs/release.md)")
     reader_study: ReaderStudy = section(
-        ReaderStudy, "can people tell synthetic images from real ones (docs/reader-study.md)"
+        ReaderStudy, "the test whether people can tell synthetic images from real ones (docs/reader-study.md)"
     )
 
 

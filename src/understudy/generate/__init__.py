@@ -1,7 +1,7 @@
 """The generators, by name. `build("stylegan2", channels=5, size=256, **options)` gives one, ready to train or load.
 
-A generator is two modules of one name: its options in understudy/config/generators/, its class here, called as the
-module. A class is imported when it is first asked for.
+A generator is two modules of the same name: its options in understudy/config/generators/, and its class here, named
+after the module. A class is imported when it is first asked for.
 """
 
 from collections.abc import Iterator, Mapping

@@ -3,11 +3,11 @@ order.
 
     y = limit(gain * leaky_relu(x_gain * scale * x + strength * noise + bias))
 
-It is piecewise linear in x, so that its slopes follow from its output: nothing else is kept for the backward pass, but
-for x where a scale wants its gradient. On a GPU the value is one kernel that writes the slopes as well, two bits of an
-entry, so that no backward pass reads the output; and one kernel has all sums that the gradients of scale, strength and
-bias need. Where a gradient is differentiated again (R1, gradient penalty, path length), the same formulas run as
-operations that can be, around one kernel that bends by these slopes.
+It is piecewise linear in x, so its output determines its slopes. The backward pass keeps nothing else, except x where a
+scale needs its gradient. On a GPU one kernel computes the value and writes the slopes, two bits an entry, so no
+backward pass reads the output. A second kernel computes all sums for the gradients of scale, strength and bias. Where a
+gradient is differentiated again (R1, gradient penalty, path length), the same formulas run as differentiable
+operations, around one kernel that applies these slopes.
 """
 
 import math

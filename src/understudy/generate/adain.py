@@ -3,9 +3,9 @@ figure 1b and equation 1).
 
     y = factor * (t - mean) / sqrt(variance + 1e-8) + shift,  t = leaky_relu(x + strength * noise + bias)
 
-Mean and variance are those of each map. On a GPU this is one kernel, and one for the gradients, which computes t again
-from x: all else that would be kept is the map between. A gradient that is differentiated again takes the plain form,
-which is that of a CPU.
+Mean and variance are those of each map. On a GPU one kernel computes this and a second one the gradients. The second
+computes t again from x, so the map t is not kept. A gradient that is differentiated again uses the plain form, as on a
+CPU.
 """
 
 import torch

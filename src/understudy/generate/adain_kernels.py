@@ -1,8 +1,8 @@
 """The kernels of adain.py. Imported when the first one runs, as this imports Triton.
 
-Maps are looked at twice, for sums over their pixels and for values. In planes a program takes a map, or several small
-ones, and the cache still has it the second time. With channels last it would take whole images, and be one of few: so
-each program takes a chunk of the pixels, and the two looks are two kernels.
+Each map is read twice: for the sums over its pixels, and for its values. In planes, a program takes one map, or several
+small ones, and the second read comes from the cache. With channels last, a program would have to take a whole image,
+and there would be too few programs. So each takes a chunk of the pixels, and the two reads are two kernels.
 """
 
 import triton

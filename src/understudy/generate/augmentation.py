@@ -3,11 +3,12 @@
 Karras et al. 2020 ("Training Generative Adversarial Networks with Limited Data", ADA), appendix B: flips, quarter
 turns, shifts, scaling, rotation and stretching, each with probability p, as one affine map of the image; the annotation
 moves with it. Below p of about 0.8 the generator does not learn the augmentation itself (section 2.2), so p is limited.
-`adaptive` lets p follow the discriminator: up where it calls more than `target` of the real images real, down else.
+`adaptive` lets p follow the discriminator: p rises while the mean sign of its scores of real images is above
+`augmentation_target`, and falls otherwise.
 
-The study trained without: the original's colour transforms refuse five channels. Left out here are those, the
-original's anti-aliasing wavelets and the rounding of shifts; images are interpolated bilinearly and continued by
-reflection.
+The study trained without augmentation, because the original's colour transforms refuse five channels. This module
+leaves out the colour transforms, the original's anti-aliasing wavelets and the rounding of shifts. It interpolates
+images bilinearly and continues them by reflection.
 """
 
 import math
@@ -24,7 +25,7 @@ SCALE_SD = 0.2 * math.log(2)  # of the logarithm
 
 
 class Augmentation:
-    """p and what it follows; nothing here waits for the device."""
+    """The probability p and the running mean that it follows. Nothing here waits for the device."""
 
     def __init__(self, options: Adversarial):
         self.options = o = options

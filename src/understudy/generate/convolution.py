@@ -1,9 +1,9 @@
 """Convolution whose gradients of every order are convolutions.
 
-A convolution is linear in its maps and in its weights, and so are its two gradients: each of the three Functions below
-is differentiated by the other two, and keeps and reads only what the gradients that are asked for need. PyTorch's own
-keeps the maps even where the weights take no gradient, and it differentiates the gradient of a grouped convolution (R1
-and R2 ask for that) group by group, dozens of small operations a layer.
+A convolution is linear in its maps and in its weights, and so are its two gradients. Each of the three Functions below
+has the other two as its gradients, and keeps and reads only what the requested gradients need. PyTorch's
+convolution keeps the maps even if the weights take no gradient. It also differentiates the gradient of a grouped
+convolution (for R1 and R2) group by group, with dozens of small operations a layer.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""What generators share whose network takes noise out of images: the network (diffusion_networks.py) and its optimizer,
-the step of training, precision, the first noise of a sample.
+"""The part that denoising generators share: the network (diffusion_networks.py) and its optimizer, the training step,
+precision, the first noise of a sample.
 
-A subclass says which times are trained (`times`), what the network is to answer there (`loss`), and how noise becomes
+A subclass says which times are trained (`times`), what the network must predict there (`loss`), and how noise becomes
 an image (`sample`, `preview`, through `from_noise`).
 """
 

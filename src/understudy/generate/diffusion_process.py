@@ -1,4 +1,4 @@
-"""The diffusion process: how images become noise, what the network learns of it, its losses. All schedules in float64.
+"""The diffusion process: how images become noise, what the network predicts, the losses. All schedules are in float64.
 
 Ho et al. 2020 (DDPM; equation numbers below are theirs), Nichol and Dhariwal 2021 ("Improved DDPM", IDDPM: cosine
 schedule, learned variance, hybrid loss, loss-second-moment sampling), Salimans and Ho 2022 (v-prediction), Hang et al.

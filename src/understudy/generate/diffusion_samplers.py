@@ -1,7 +1,8 @@
-"""From noise to images: samplers as pure functions of a denoiser, a process and the noise that they are given.
+"""From noise to images: samplers as pure functions of a denoiser, a process and given noise.
 
-`predict(x, step)` says which image x_0 the noisy x means at place `step` of the process, already limited to the range
-of images, and, where the variance is learned, its logarithm (else None). `noise(step)` is standard normal like x.
+`predict(x, step)` returns the image x_0 predicted from the noisy x at place `step` of the process, already limited to
+the range of images, and the logarithm of the variance if it is learned (else None). `noise(step)` is standard normal
+like x.
 """
 
 from collections.abc import Callable

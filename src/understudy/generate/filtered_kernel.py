@@ -1,9 +1,9 @@
 """The kernel of the filtered activation, whose tiles and matrices filtered_plan.py lays out. Imports Triton.
 
-Each program reads one tile of each input, multiplies it up to the higher rate, bends it there in registers, multiplies
-it down and writes one tile: of what is 4 to 16 times as large nothing comes to memory. All sums are fp32. Products of
-maps in reduced precision take the tensor cores' tf32, whose ten bits of mantissa are those of fp16; those of fp32 maps
-take three such products each, which is fp32 nearly.
+Each program reads one tile of each input, up-samples it by matrix products, applies the activation in registers,
+down-samples it and writes one tile. The up-sampled map, 4 to 16 times as large, never reaches memory. All sums are
+fp32. Products of maps in reduced precision use the tensor cores' tf32, which has ten bits of mantissa, as fp16. Each
+product of fp32 maps takes three tf32 products, which is nearly fp32.
 """
 
 import torch

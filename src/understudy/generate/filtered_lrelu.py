@@ -1,17 +1,17 @@
-"""The activation of StyleGAN 3: up-sampling, leaky ReLU, down-sampling, so that what it adds above the new Nyquist
-frequency is filtered away before it can alias (Karras et al. 2021, sections 2.1 and 3.2, configuration F).
+"""The activation of StyleGAN 3: up-sampling, leaky ReLU, down-sampling, so that frequencies it adds above the new
+Nyquist frequency are filtered away before they can alias (Karras et al. 2021, sections 2.1 and 3.2, configuration F).
 
 `filtered_lrelu_reference` says what is computed. `filtered_lrelu` computes the same, faster and in less memory:
 
-- Up-sampling and down-sampling of an axis are products with a banded matrix, which holds filter, gain, padding, zeros
-  between and dropped samples at once. A few dense blocks along the band make it work for matrix units: no zeros between
-  are multiplied and no dropped sample is computed, and nothing is needed but PyTorch.
-- The up-sampled activation, 4 to 16 times as large as what enters, exists for a few maps at a time only. Backward
+- Up-sampling and down-sampling of an axis are products with a banded matrix, which combines filter, gain, padding,
+  inserted zeros and dropped samples. A few dense blocks along the band suit matrix units: no inserted zero is
+  multiplied, no dropped sample is computed, and PyTorch alone is enough.
+- The up-sampled activation, 4 to 16 times as large as the input, exists only for a few maps at a time. Backward
   passes compute it again.
-- J, the Jacobian at x, is D phi'(U x) U. It does not change but where the activation has its kinks, so that the
-  gradient of J^T g is J of what comes in, and the other way round: gradients of every order are one operation.
+- J, the Jacobian at x, is D phi'(U x) U. It is constant except at the activation's kinks. So the gradient of J^T g is J
+  of the incoming gradient, and the other way round: one operation gives gradients of every order.
 
-That is the form of a CPU, and what the tests compare with. On a GPU the same J is one kernel (filtered_kernel.py).
+A CPU uses this form, and the tests compare with it. On a GPU the same J is one kernel (filtered_kernel.py).
 """
 
 import functools

@@ -1,9 +1,9 @@
 """How one kernel computes the filtered activation and its Jacobian: by tiles, with small matrices, the same for all.
 
-A tile of the map at the higher rate, HIGH x HIGH, sees a square of what enters and is seen by a square of what leaves.
-Along one axis each of the steps is a banded matrix whose rows repeat, shifted; so the part of it that a tile needs is
-one small dense matrix, if tiles begin at multiples of both factors. What lies outside a map is read as zero, which is
-what padding means; what negative padding cuts off is never seen.
+A tile of the map at the higher rate, HIGH x HIGH, depends on a square of the input and contributes to a square of the
+output. Along one axis each step is a banded matrix whose rows repeat, shifted. If tiles begin at multiples of both
+factors, a tile needs only one small dense matrix of it. Pixels outside a map are read as zero, which is padding; pixels
+that negative padding cuts off are never read.
 
     value       z = phi(U x)               y = D z
     tangent     z = phi'(U x) * (U g)      y = D z

@@ -1,9 +1,9 @@
 """The first of two gradients: by images or latents, to be differentiated by the parameters (R1, gradient penalty, path
 length).
 
-Autograd asks a Function of ours for the gradients of all its inputs. In this pass nobody wants those of parameters, and
-they would cost sums over whole maps, each recorded for the second pass. A GPU runs the pass in another thread, so that
-what is wanted is known to all threads.
+Autograd asks our Functions for the gradients of all their inputs. In this pass the gradients of parameters are not
+needed, and they would cost sums over whole maps, each recorded for the second pass. A GPU runs the pass in another
+thread, so all threads know which gradients are needed.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""What a generator asks for, known without training it: FLOPs per image, bytes of its weights and checkpoints."""
+"""What a generator needs, known without training it: FLOPs per image, bytes of its weights and checkpoints."""
 
 from collections.abc import Mapping
 

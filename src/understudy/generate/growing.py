@@ -5,8 +5,8 @@ Karras et al. 2018, section 2 and appendix A.1. A training begins at a low resol
 of detail (lod) counts the halvings that are left, with a fraction while a resolution fades in: 6.0 is 4 x 4 of
 256 x 256, 5.25 is 8 x 8 with a quarter of the image still from the layers of 4 x 4, and 0 is the full size.
 
-Networks compute at the resolution of the phase. In the original, images of every phase are blown up to full size; what
-differs by that, the size of a gradient, is `Phase.enlarged`.
+Networks compute at the resolution of the phase. The original enlarges the images of every phase to full size. This
+changes only the size of gradients, by the factor `Phase.enlarged`.
 """
 
 import math
@@ -41,8 +41,8 @@ class Phase(NamedTuple):
 class Schedule:
     """The phases of a training.
 
-    As in the original, the schedule is looked at every `interval` iterations, so a level may rise some iterations late.
-    The images at which it is looked at follow from the batches, thus everything is a function of the images seen.
+    As in the original, the schedule is updated every `interval` iterations, so a level may change some iterations late.
+    The batches determine when it is updated, so everything is a function of the images seen.
     """
 
     size: int  # of the full images

@@ -1,8 +1,8 @@
 """What the progressive GAN and StyleGAN 1 share: two networks that grow, the order of a step, sampling, FLOPs.
 
-A step is a function of the state, the images seen and the random numbers given. The phase, the learning rates and
-whether the optimizers begin anew follow from the images seen (growing.py), so nothing of the schedule is a state, but
-for the generator's buffer `lod`: published weights say at which resolution they were trained last.
+A step is a function of the state, the images seen and the random numbers given. The images seen
+determine the phase, the learning rates and whether the optimizers start anew (growing.py). So the schedule has no state
+except the generator's buffer `lod`, by which published weights say at which resolution they were trained last.
 """
 
 from abc import abstractmethod

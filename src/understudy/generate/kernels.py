@@ -1,8 +1,8 @@
 """Triton kernels of the GANs, as operations `torch.ops.understudy.*` that know their shapes on the meta device.
 
 A GPU needs longer to move a feature map than to compute with it, so each kernel does in one pass over the maps what
-PyTorch does in several. None is the only way to its result: who calls one (activation.py, layers.py) has the plain form
-too, which runs on a CPU and is what the tests compare with. Maps are (N, C, H, W), in planes or with channels last, or
+PyTorch does in several. Each caller (activation.py, layers.py) also has the plain
+form, which runs on a CPU and with which the tests compare. Maps are (N, C, H, W), in planes or with channels last, or
 (N, C), without gaps; results have the layout of the first. A "row" is the map of one image and channel. All compute in
 fp32.
 """

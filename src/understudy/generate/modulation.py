@@ -1,7 +1,7 @@
 """Maps times a scale s for each image and channel, and their convolution: conv(x * s, w) (StyleGAN 2, appendix B).
 
-The product x * s is as large as x and only the gradient of the weights wants it. It is computed again there, so that of
-each layer's input one map stays in memory and not two.
+The product x * s is as large as x, and only the gradient of the weights needs it. That gradient computes it again, so
+memory holds one map of each layer's input and not two.
 """
 
 import torch

@@ -1,9 +1,9 @@
 """Unit mean square over channels, of latents and of pixels (Karras et al. 2018, section 4.2), alone and after the
 activation.
 
-On a GPU activation and normalisation are one kernel, and one for the gradient, which computes both again from what
-entered: all else that would be kept is the two maps between. A gradient that is differentiated again takes the plain
-form, which is that of a CPU.
+On a GPU one kernel computes activation and normalisation, and a second one their gradient. The second computes both
+again from the input, so the two maps between are not kept. A gradient that is differentiated again uses the plain form,
+as on a CPU.
 """
 
 import torch

@@ -1,7 +1,8 @@
 """Weights as convolutions take them: scaled, in the type and, on a GPU, the layout of the maps, with what demodulation
 needs of them.
 
-Small next to the maps, but of many operations, each of which a GPU has to start: here one, and one for the gradient.
+The weights are small next to the maps, but preparing them takes many operations, and a GPU has to start each of them.
+Here one operation prepares them, and one computes the gradient.
 """
 
 import functools

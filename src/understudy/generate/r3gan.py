@@ -3,13 +3,13 @@
 Paper     Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern Baseline GAN", NeurIPS 2024
           (arXiv 2501.05441), configuration E.
 Original  github.com/brownvc/R3GAN has no licence. This is an independent implementation; its code was not
-          opened for it. That it computes high resolutions in bf16 is told of that code.
+          opened for it. Descriptions of that code say that it computes high resolutions in bf16.
 Cost      no training of this size is published for MR images. FFHQ 256 x 256: FID 2.75, StyleGAN 2 has 3.78.
 Size      5 x 256 x 256: generator 23 058 144 parameters (29 GMAC an image), discriminator 23 009 760. A training image
           is 1.09 TFLOP (StyleGAN 2: 1.21); with `penalty_interval: 8` 0.72 of that, with `width: 0.5` 0.31.
-Departs   defaults are what is told of its training on FFHQ at 256 x 256: compare the paper's appendix before you cite
-          one. What follows was chosen. The discriminator goes first, each network sees new
-          latents. Penalties are taken by what the discriminator sees, after augmentation. Augmentation is geometric
+Departs   defaults are those reported for its training on FFHQ at 256 x 256: compare the paper's appendix before you
+          cite one. The following choices are ours. The discriminator steps first; each network sees new latents.
+          Penalties are taken at the discriminator's input, after augmentation. Augmentation is geometric
           (augmentation.py), without colours. Bilinear resampling has pixel centres and zeros outside. Lazy penalties
           (`penalty_interval`) are part of the step that they are due in, at a weight that many times larger. Four
           resolutions compute in bf16; `kimg` is that of the study's GANs.

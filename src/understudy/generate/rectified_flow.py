@@ -7,11 +7,11 @@ Papers    Liu, Gong, Liu: "Flow Straight and Fast: Learning to Generate and Tran
           "Mean Flows for One-step Generative Modeling", 2025 (arXiv 2505.13447), with the loss of "Improved Mean Flows:
           On the Challenges of Fastforward Generative Models", 2025 (arXiv 2512.02012).
 Original  github.com/gnobitab/RectifiedFlow (no licence found). This is an independent implementation. Not in the study.
-Cost      of training as the diffusion model's, an iteration for an iteration; of a sample half as many evaluations.
+Cost      an iteration costs as much as the diffusion model's; a sample takes half as many evaluations.
 Size      5 x 256 x 256: 41 125 637 parameters, 167 GFLOP an image and evaluation. With patch 4,
           width 128 and 2 blocks: 92 203 216 parameters, 62 GFLOP.
-Departs   the network, batch and learning rate are the study's diffusion model's, so that the two differ in the process
-          alone; no reflow; fixed steps in place of an adaptive solver. `target: x` has no transformer.
+Departs   network, batch and learning rate are those of the study's diffusion model, so the two differ only in the
+          process; no reflow; fixed steps in place of an adaptive solver. `target: x` has no transformer.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ Velocity = Callable[..., Tensor]  # of (x, t): that at t; of (x, t, span): its m
 
 
 class RectifiedFlow(Denoising):
-    """The velocity of a straight way from noise (t = 0) to an image (t = 1), learned; a sample follows it.
+    """Learns the velocity of the straight path from noise (t = 0) to an image (t = 1). Sampling follows the velocity.
 
     Raises:
         ValueError: an unknown option, or a size or value that it cannot work with.

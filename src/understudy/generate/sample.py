@@ -1,7 +1,7 @@
 """Synthetic images of a trained generator, as a stack of the same format as the real one, and a grid to look at.
 
-A sampling goes on where it was stopped (run/parts.py): its run directory holds the images that are there (shards.py).
-How many images are wanted is no part of its identity: asking for more later draws the rest.
+A stopped sampling continues where it was (run/parts.py): its run directory holds the finished images (shards.py). The
+number of images is not part of its identity: asking for more later draws the rest.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """The images of a sampling that is under way: shards in its run directory, each whole or not there.
 
-A shard is a stack of any images of the sampling. Which images are missing is what no shard holds, so nothing is drawn
-twice, and how the work was divided (shards, GPUs, interruptions) cannot be seen in the result: image i is a function of
-(weights, seed, i). A shard is closed when the checkpoint interval is over; a kill loses what is not in a shard yet.
+A shard is a stack of any images of the sampling. An image is missing if no shard holds it, so nothing is drawn twice.
+The result does not depend on how the work was divided (shards, GPUs, interruptions): image i is a function of (weights,
+seed, i). A shard is closed at the end of the checkpoint interval; a kill loses the images that are not in a shard yet.
 """
 
 import time

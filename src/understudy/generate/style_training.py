@@ -1,8 +1,8 @@
 """The training step that StyleGAN 2 and 3 share: non-saturating losses, R1, a running mean of w, samples by index.
 
 Karras et al. 2020, appendix B: each iteration the generator makes a step, then the discriminator; R1 makes a step of
-its own every `r1_interval` iterations. What a generator draws at random, what it makes of that, and what else it
-regularises is its subclass's: `_draw`, `_images`, `_regularise_generator`.
+its own every `r1_interval` iterations. A subclass says what a generator draws at random (`_draw`), the images that it
+makes of it (`_images`) and further regularisation (`_regularise_generator`).
 """
 
 from abc import abstractmethod

@@ -174,8 +174,8 @@ class ToImage(nn.Module):
 class Generator(StyleGenerator):
     """The alias-free generator of figure 4b.
 
-    Its maps are planes in every precision. Its convolutions on tensor cores turn them, but with channels last the
-    filtered activations would have to, as these multiply rows of a map: the same maps, as often. In a forward pass of
+    Its maps are planes in every precision. Convolutions on tensor cores convert them. With channels last, the filtered
+    activations, which multiply rows of a map, would have to convert the same maps equally often. In a forward pass of
     variant T, batch 32 at 256 x 256, that is 21.8 GB (counted: maps before and after its fp16 convolutions, read and
     written) either way.
     """

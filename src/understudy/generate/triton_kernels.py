@@ -1,8 +1,9 @@
 """The code of the kernels that kernels.py declares. Imported when the first one runs, as this imports Triton.
 
-A program takes some channels of one image and some of their pixels, in either layout: neighbours in memory are read
-together. What sums over the pixels of maps in planes takes all of them; with channels last that would be few programs,
-so each takes a chunk, and what they find is added up afterwards, in one order, so that results do not vary.
+A program takes some channels of one image and some of their pixels, in either layout, and reads neighbours in memory
+together. To sum over the pixels of maps in planes, a program takes all pixels of a map. With channels last there would
+be too few such programs, so each takes a chunk. Their sums are added up afterwards in a fixed order, so results do not
+vary.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Areas of k x k pixels become one pixel (config `images.downsample`): modalities by mean, annotations by majority.
 
-Both take an image whose sides are multiples of k, as slices are padded to, and k = 1 leaves it as it is.
+The sides of an image must be multiples of k; slices are padded to this. k = 1 changes nothing.
 """
 
 import numpy as np

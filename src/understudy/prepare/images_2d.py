@@ -1,7 +1,7 @@
 """Reads 2D images (PNG, TIFF): one, or all those of a subject as the slices of one volume.
 
 Rows of an image count as running from anterior to posterior and columns from the patient's right to left, so slices
-look as the images do. Pixels have no size: one counts as 1 mm, and so does the way to the next image.
+look as the images do. Pixel sizes are unknown: a pixel counts as 1 mm, and so does the distance to the next image.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The index of a data set: every subject found, split, and checked to the last byte, before anything is spent on it.
 
-Problems of all subjects are collected and told at once, one line each. The check of a subject is kept in a work folder
-until its files or the settings change, so an index that was killed, or whose data was corrected, only does the rest.
+Problems of all subjects are reported together, one line each. A work folder keeps the check of a subject until its
+files or the settings change. So after a kill or a correction of the data, the index checks only the remaining subjects.
 """
 
 import csv

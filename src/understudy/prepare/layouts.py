@@ -3,8 +3,8 @@
 A layout is data: one path pattern per modality and for the annotation `seg`, and what the raw label values mean.
 In a pattern `{subject}` stands for the subject's id, `*` for anything within one folder or file name, and `[3]` at the
 end for volume 3 (from 0) of a 4D file. `{image}` is the name, without `_`, of one of several 2D images of a subject:
-they are the slices of one volume, whose "file" is the pattern with the subject's id in it. The endings of a format are
-the same to a pattern: `.nii` and `.nii.gz`. Without an ending it is NIfTI.
+they are the slices of one volume, whose "file" is the pattern with the subject's id in it. A pattern treats all endings
+of a format alike: `.nii` and `.nii.gz`. A pattern without an ending means NIfTI.
 """
 
 import os
@@ -28,9 +28,9 @@ _INDEX = re.compile(r"\[(\d+)\]$")
 class Layout:
     """Patterns relative to the data root, and raw label value -> label name.
 
-    `ids` is how the data set's own subjects are called. In a folder that holds several data sets it picks them; where
-    nobody is called so (renamed, pseudonymised) every subject of the right file names is taken. `folders` are places
-    under the root where the patterns may start.
+    `ids` is the pattern of the data set's subject names. In a folder that holds several data sets it picks the
+    subjects. If no subject has such a name (renamed, pseudonymised), every subject with the right file names is taken.
+    `folders` are places under the root where the patterns may start.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Packages that few data sets need: extras of this one, imported where a file asks for them."""
+"""Packages that only few data sets need: optional extras, imported only if a file needs them."""
 
 import importlib
 from types import ModuleType

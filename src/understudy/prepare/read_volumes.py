@@ -1,4 +1,4 @@
-"""Reads volumes of each format that is known. The ending of a file's name says its format."""
+"""Reads volumes of every known format. The ending of a file's name says its format."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ from .volume import Stored, Volume, oriented
 
 @dataclass(frozen=True)
 class Format:
-    """`endings` are those of file names, the same to a pattern; `read` raises ValueError (found, expected). `files` are
-    those that are read for one: what changes when the volume does."""
+    """`endings` are those of file names, the same to a pattern; `read` raises ValueError (found, expected). `files`
+    lists the files that are read for one volume."""
 
     name: str
     endings: Sequence[str]

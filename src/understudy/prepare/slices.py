@@ -5,9 +5,9 @@ CT (window.py); the annotation is coded in grey levels; slices are zero padded t
 share of its padded pixels whose decisive modality lies above a threshold, before rounding, exceeds a fraction.
 train.zip holds the kept slices, test.zip all of them and, in its meta, which were kept.
 
-With `downsample` k, areas of k x k padded pixels become one pixel (downsample.py). Which slices are kept is decided
-before, so it does not depend on k; the mean of the voxels is taken before they are rounded to grey levels; and the
-spacing in the meta is that of the pixels in the stack.
+With `downsample` k, areas of k x k padded pixels become one pixel (downsample.py). Slices are
+chosen before this, so the choice does not depend on k. The mean of the voxels is taken before rounding to grey levels.
+The spacing in the meta is the spacing of the stack's pixels.
 
 A volume in LPS order x_XYZ gives the slices x_XYZ[:, :, k].T, (Y, X): rows run from anterior at the top to posterior,
 columns from the patient's right at the left to the patient's left. That is the radiological convention.

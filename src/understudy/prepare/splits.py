@@ -1,4 +1,5 @@
-"""Who is train and who is test, and who is who: splits from a file or drawn by seed, identities across data sets."""
+"""Which subjects train and which test (splits from a file or drawn), and which subjects of several data sets are one
+person (identities)."""
 
 import hashlib
 from collections import Counter

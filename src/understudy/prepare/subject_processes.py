@@ -1,4 +1,4 @@
-"""One function over many subjects in several processes, with progress, and nothing left behind when it ends."""
+"""Runs one function for many subjects in several processes, shows progress, and leaves nothing behind at its end."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""What the sharer says of a release: the section `release` of a config, with what it lacks named."""
+"""What the sharer states about a release: the section `release` of a config, with a list of what is missing."""
 
 import re
 from collections.abc import Mapping

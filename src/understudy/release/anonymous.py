@@ -1,7 +1,7 @@
-"""What leaves the house names nobody: stacks and weights without identities.
+"""A release names nobody: it has stacks and weights without identities.
 
-A commitment stands in place of the identities: HMAC-SHA256 of them all with a salt that stays at home. It says nothing
-to who has no salt, and with the salt the sharer can show later who was behind the images.
+A commitment replaces the identities: HMAC-SHA256 of all of them with a salt that stays with the sharer. Without the
+salt it says nothing. With the salt the sharer can prove later which subjects were behind the images.
 """
 
 from collections.abc import Iterable, Mapping

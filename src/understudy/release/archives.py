@@ -1,6 +1,6 @@
 """What archives read of a release: datacite.json, the record of its DOI (DataCite 4.5), and .zenodo.json.
 
-There is no DOI in it: the archive gives one, and the sharer uploads. Nothing is sent anywhere.
+It contains no DOI, because the archive assigns one when the sharer uploads. Nothing is sent anywhere.
 """
 
 from collections.abc import Mapping

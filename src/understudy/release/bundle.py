@@ -1,7 +1,7 @@
 """The release of one generator's images: a folder that may be shared, or a refusal with every reason.
 
-Its bytes are a function of what goes in: no clock, no order of a file system. It is made beside its place, checked
-there with the very program that the receiver runs, and put in its place as a whole.
+Its bytes depend only on its inputs, not on the clock or the file system. It is built beside its final place, checked
+there with the program that the receiver runs, and then moved into place as a whole.
 """
 
 import re

@@ -1,6 +1,6 @@
 """ro-crate-metadata.json: the folder as a research object (RO-Crate 1.2), what is in it, by whom, how it was made.
 
-How it was made is told by the profile Workflow Run Crate 0.5, which extends the two others: see crate_run.py.
+The profile Workflow Run Crate 0.5, which extends the two others, describes how it was made: see crate_run.py.
 """
 
 import re

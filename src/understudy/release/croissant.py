@@ -1,6 +1,6 @@
 """croissant.json: the data set for loaders and search engines (MLCommons Croissant 1.1 with RAI and PROV).
 
-Addresses are relative, so that it describes the folder that it lies in, wherever that is.
+Addresses are relative, so the file describes its folder wherever that lies.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,5 @@
-"""What the documents of a release tell, gathered once: README.md, croissant.json and ro-crate-metadata.json agree."""
+"""The facts in the documents of a release, gathered once, so that README.md, croissant.json and ro-crate-metadata.json
+agree."""
 
 import hashlib
 import re

@@ -3,8 +3,8 @@
 - EDPB, Opinion 28/2024 on AI models; Article 29 Working Party, Opinion 05/2014: singling out, linkability, inference.
 - ISO/IEC 27559:2022: context, data, identifiability and mitigation, governance.
 
-A question that a program cannot answer says so, and names who can. Questions are in our words; the texts have more.
-scorecard.py has the questions about quality.
+If a program cannot answer a question, the answer says so and names who can. The questions are in our words; the texts
+ask more. scorecard.py has the questions about quality.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,18 +72,18 @@ def recognised(audit: Mapping, released: Released | None) -> Iterator[Question]:
     yield Question(
         "Singling out: is an image a copy of a patient's image?",
         f"{copies['count']} of {audit['count']} images are copies: far nearer to one patient than any real image of "
-        f"another person is. {flagged['count']} are flagged as suspicious. That happens to real images of other "
-        f"people, too: of as many, about {audit['count'] * audit['false_positive_rate']:.0f} would be flagged.",
+        f"another person is. {flagged['count']} are flagged as suspicious. Some real images of other people "
+        f"are flagged, too: about {audit['count'] * audit['false_positive_rate']:.0f} of {audit['count']}.",
         (f"copies: {_interval(copies)}", f"flagged: {_interval(flagged)}"),
         "audit.json: copies, memorized",
         YOU,
     )
     yield Question(
         "Linkability: can somebody who has a patient's scan tell that it was used for training?",
-        "An attacker accuses everybody whose scan is unusually near to one of the images. Where "
+        "An attacker accuses everybody whose scan is unusually near to one of the images. If "
         f"{in_percent(members['wrong'])} of the people who were not used are accused, {in_percent(members['found'])} "
-        f"of the training subjects are found, with 95 % confidence at most {in_percent(members['found_high'])}. AUC is "
-        "the probability that a training subject looks more suspicious than somebody who was not used.",
+        f"of the training subjects are found (with 95 % confidence at most {in_percent(members['found_high'])}). "
+        "AUC is the probability that a training subject looks more suspicious than somebody who was not used.",
         (f"AUC {_auc(members)}; 0.5: guessing, 1: certainty",),
         "audit.json: membership",
         YOU,
@@ -91,8 +91,9 @@ def recognised(audit: Mapping, released: Released | None) -> Iterator[Question]:
     told = audit["disclosure"]
     yield Question(
         "Inference: do the images tell something new about a patient whose other images are known?",
-        "An attacker who sees the rest of an image takes place and size of the annotation from the most similar one. "
-        "AUC is the probability that this guess is better for a training subject than for somebody who was not used."
+        "An attacker who sees the rest of a patient's image takes place and size of the annotation from the most "
+        "similar synthetic image. AUC is the probability that this guess is better for a training subject than for "
+        "somebody who was not used."
         if told
         else "Too few subjects have an annotation to say.",
         [f"{what} of the annotation: AUC {_auc(one)}; 0.5: nothing is told" for what, one in told.items()] or (NOBODY,),
@@ -109,7 +110,7 @@ def recognised(audit: Mapping, released: Released | None) -> Iterator[Question]:
         "Extraction: can more be drawn from the generator itself?", shared, (), "release: weights.safetensors", OWNER
     )
     yield Question(
-        "Which means did the tests cover?",
+        "Which means of recognising somebody did the tests cover?",
         "Every image was compared with every training image, as it is and in forms that undo disguises: moved, turned, "
         "scaled, other contrast, one modality, a part of the image, the annotation. Not tested: attackers who know a "
         "patient from another kind of examination, and attackers who have part of the training images.",
@@ -140,8 +141,8 @@ def decided(audit: Mapping, released: Released | None) -> Iterator[Question]:
     worst_kind, worst = min(audit["power"].items(), key=lambda one: min(one[1].values()))
     yield Question(
         "Identifiability: would a set with copies in it have been refused?",
-        f"The number is the probability of a refusal, if copies in the disguise that is found least often "
-        f"({worst_kind.replace('_', ' ')}) were among the images.",
+        f"The number is the probability that the audit refuses images that include copies in the disguise that it "
+        f"finds least often ({worst_kind.replace('_', ' ')}).",
         [f"{in_percent(float(share))} copies: {in_percent(power)}" for share, power in sorted(worst.items())],
         "audit.json: power",
         YOU,
@@ -150,8 +151,8 @@ def decided(audit: Mapping, released: Released | None) -> Iterator[Question]:
     contact = f"Contact: {released.contact}. " if released and released.contact else ""
     yield Question(
         "Governance: who answers for it, and what if a patient withdraws consent?",
-        f"{contact}The house can list everything that depends on a subject (withdraw_subject.py). It can prove later "
-        "whom the generator was trained on, without naming them now.",
+        f"{contact}The hospital can list everything that depends on a subject (withdraw_subject.py). It can prove "
+        "later whom the generator was trained on, without naming them now.",
         (f"licence {released.licence}",) if released else (),
         "stack.json: lineage_commitment",
         BOARD,
@@ -164,8 +165,8 @@ def _mitigation(audit: Mapping) -> Question:
         said = "Nothing was removed: these are the images as they were drawn."
         return Question(text, said, (), source, YOU)
     said = (
-        f"Before, the audit had flagged {audit['flagged_before']} images. A filter, which runs fewer tests than the "
-        f"audit, replaced {dropped} images by others. Then all images here were audited anew."
+        f"Before the filter, the audit flagged {audit['flagged_before']} images. The filter, which runs fewer tests "
+        f"than the audit, replaced {dropped} images. Then all images here were audited again."
     )
     return Question(text, said, (f"replaced: {in_percent(dropped / audit['count'])} of the images",), source, YOU)
 

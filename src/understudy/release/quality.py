@@ -1,7 +1,6 @@
-"""What the study measured of a generator's images, as far as a release tells it: Dice, fidelity, annotation.
+"""The study's measurements of a generator's images that a release reports: Dice, fidelity, annotation.
 
-The files name what others may have written. Of each row a release takes the columns that it knows, and refuses a cell
-that has another form.
+Others may have written the files. A release takes only the columns that it knows, and refuses a cell of another form.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""May these images be shared? Every reason why not, told at once; the rule makes nothing where there is one."""
+"""May these images be shared? Lists every reason against it at once; with any reason, the rule makes nothing."""
 
 import re
 from collections.abc import Callable, Mapping

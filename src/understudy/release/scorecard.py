@@ -1,5 +1,6 @@
 """The scorecard of Zamzmi et al., Commun Eng 4:130 (2025): seven criteria for synthetic medical data, as questions with
-an answer and the study's numbers. A release has them; an audit alone names the page of the study that has."""
+an answer and the study's numbers. A release has the numbers; an audit alone names the page of the study that has
+them."""
 
 from collections.abc import Iterator, Mapping
 from math import isnan
@@ -31,7 +32,7 @@ def scorecard(audit: Mapping, released: Released | None) -> Iterator[Question]:
         "Compliance: privacy and law", answer(audit), (f"verdict: {audit['verdict']}",), "audit.json: verdict", BOARD
     )
     yield Question(
-        "Comprehension: is it said how they were made?",
+        "Comprehension: is it documented how the images were made?",
         "The data set card says from what, by which generator, with which versions, and how to load them.",
         (),
         "README.md, ro-crate-metadata.json",
@@ -54,7 +55,7 @@ def _congruence(audit: Mapping, quality: Quality) -> Question:
         text,
         "Distance: how far the images are, as a set, from the training images; no generator should come nearer than "
         "other patients do. Precision: the share of images that look like a training image. Coverage: the share of "
-        f"training images that an image looks like. {BESIDE}{BEFORE * audit['filtered']}",
+        f"training images that some synthetic image looks like. {BESIDE}{BEFORE * audit['filtered']}",
         tuple(numbers),
         "fidelity.csv of the study: frechet_matched, precision, coverage",
         USER,
@@ -85,16 +86,18 @@ def _coverage(quality: Quality) -> Question:
 def _constraint(audit: Mapping, quality: Quality) -> Question:
     text, found = "Constraint: do they keep to anatomy?", quality.anatomy
     if found is None:
-        return _unmeasured(text, "how like real annotations those of the images are", f"{STUDY}: annotation, readers")
+        return _unmeasured(
+            text, "how similar the images' annotations are to real ones", f"{STUDY}: annotation, readers"
+        )
     numbers = [f"images with labels that touch and should not: {_shares(found.illegal)}"]
     if found.enclosed:
         label, share = found.enclosed
         numbers.append(f"pieces of {label} that other labels enclose: {_shares(share)}")
     return Question(
         text,
-        "Only the annotation was checked. Do labels touch that touch in hardly any training image? Does the label that "
-        f"others enclose in patients lie inside them here, too? {BESIDE}{BEFORE * audit['filtered']} Anatomy itself is "
-        "for the readers of a blinded study.",
+        "Only the annotation was checked. Do labels touch that hardly ever touch in training images? If other labels "
+        f"enclose a label in patients, do they enclose it here, too? {BESIDE}{BEFORE * audit['filtered']} Only readers "
+        "of a blinded study can judge the anatomy itself.",
         tuple(numbers),
         "annotation.csv of the study: illegal_share, enclosed_share",
         USER,

@@ -1,5 +1,5 @@
-"""One line that names the best choice among the generators. It says what is proven, by the verdicts of the study, the
-audits and the controls, and decides nothing anew."""
+"""One line that names the best choice among the generators. It repeats what the verdicts of the study, the
+audits and the controls prove, and decides nothing itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def disbelief(controls: pd.DataFrame, audits: Sequence[Mapping]) -> str:
     if controls["behaves"].eq(MISBEHAVED).any():
         return "a control did not behave, so no number here is to be believed"
     if any(a["generator"] == COPIES and a["verdict"] != FAIL for a in audits):
-        return "the audit did not find out copies that were made to test it, so no audit here is to be believed"
+        return "the audit missed copies that were made to test it, so no audit here is to be believed"
     return ""
 
 

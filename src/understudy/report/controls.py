@@ -1,9 +1,9 @@
-"""Controls: training sets whose usefulness is known beforehand. Where one does not behave, no other number is believed.
+"""Controls: training sets of known usefulness. If one does not behave as expected, no other number can be believed.
 
-- copies of the training images must be as useful as real images: the same margin as for synthetic ones. Too few repeats
-  to say so is "undecided", and so would every claim of equivalence be.
-- noise and shuffled annotations must be of little use: their mean Dice, with all of its interval, below a share of that
-  of real images. Shuffled ones teach where tumors lie on average, so the share is not zero.
+- copies of the training images must be as useful as real images: the same margin as for synthetic ones. With too
+  few repeats the answer is "undecided", as every claim of equivalence would be.
+- noise and shuffled annotations must be of little use: their mean Dice, including its whole interval, must be below a
+  share of the Dice of real images. Shuffled annotations teach where tumors lie on average, so the share is not zero.
 """
 
 import numpy as np

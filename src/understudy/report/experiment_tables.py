@@ -1,5 +1,5 @@
-"""The table of an experiment: a row per point of its curves, how well it is known, and what changed since the point
-before. Of few patients also how many more a training set is worth."""
+"""The table of an experiment: a row per point of its curves, with intervals and the change since the previous point.
+For few patients, the table also says how many real patients a training set is worth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

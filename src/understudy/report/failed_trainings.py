@@ -1,7 +1,7 @@
 """Trainings that failed, by name and cause, and what the conclusions would be without them.
 
-A collapse belongs to what a training set does: who trains again may meet it. So failed trainings count everywhere, and
-the verdict is the one with them. Without them a study would speak of survivors alone.
+A collapse is a property of a training set: anyone who trains again may meet it. So failed trainings count everywhere,
+and in the verdict, too. Without them, a study would describe only survivors.
 """
 
 from typing import TYPE_CHECKING

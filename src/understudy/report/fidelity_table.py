@@ -1,7 +1,7 @@
 """The tables `fidelity` and `annotation`, of what score_fidelity has written for every generator.
 
-The CSV of `fidelity` names the space in every row; Markdown and LaTeX have one table for each space, as values of two
-spaces do not compare.
+The CSV of `fidelity` names the space in every row; Markdown and LaTeX have one table for each space, as values of
+different spaces cannot be compared.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ SPACES = {
     "radimagenet": "Features of a ResNet-50 trained on radiological images (RadImageNet).",
     "dinov2": "Features of DINOv2, self-supervised.",
     "segmenter": "Bottleneck of a segmenter of this study that was trained on the real training images.",
-    "random": "Features of a fixed random network: no more than an order of generators, and no FID.",
+    "random": "Features of a fixed random network: they order generators, but are no FID.",
 }
 
 

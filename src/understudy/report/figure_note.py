@@ -1,4 +1,4 @@
-"""What every figure about generators says of itself, as it may be shown without its caption."""
+"""The line that every figure about generators carries, because a figure may be shown without its caption."""
 
 
 def note_trainings(figure, generator_seeds: int):

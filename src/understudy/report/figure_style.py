@@ -1,4 +1,4 @@
-"""What the figures of a paper have in common: one width, one size of letters, no frame where it says nothing."""
+"""The common style of the figures: one width, one font size, no superfluous frames."""
 
 WIDTH = 6.3  # inches: two columns of a journal, and letters that can still be read on a phone
 LETTERS, SMALL = 8.5, 7.5  # points

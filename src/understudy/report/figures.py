@@ -1,6 +1,6 @@
 """Figures: real and synthetic images side by side, predictions beside their reference, Dice of every setting.
 
-Bytes are a function of the input alone: no times in the files, images chosen by rule.
+The bytes depend only on the input: files hold no times, and a rule chooses the images.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

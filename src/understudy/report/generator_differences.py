@@ -1,8 +1,8 @@
-"""Were the generators treated alike? Every knob in which they differ, side by side, from what was published.
+"""Were the generators treated alike? Every option in which they differ, side by side, from the published weights.
 
-A study that compares generators compares also how long each was trained, on which batch, with which average of the
-weights, and how it was sampled. None of it is hidden here: options that all have with the same value are left out, each
-other one is a row, and what one generator does not have is a dash.
+A comparison of generators also compares how long each was trained, with which batch and weight average, and how it was
+sampled. The table shows this: each option is a row, except those with the same value for all generators. A dash means
+that a generator does not have the option.
 """
 
 from collections.abc import Mapping

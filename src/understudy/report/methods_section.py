@@ -40,16 +40,17 @@ def methods(m: Material) -> list[Block]:
         "The generators learn the modalities and the annotation together, so their images come annotated.",
         f"Test volumes are {slices}; scores are computed in 3D for every label. Weights were chosen on {weights}.",
         f"A label that is missing from both volumes, or from one of them, {EMPTIES[e['empties']]}.",
-        f"Intervals are of 95 % and include {sources}: which patients are in the test set, and how a segmenter's "
-        f"training turns out{generator}. They come from {e['bootstrap']} resamplings of test subjects and repeats.",
+        f"Intervals are 95 % intervals and include {sources}: which patients are in the test set, and how a "
+        f"segmenter's training turns out{generator}. They come from {e['bootstrap']} resamplings of test "
+        "subjects and repeats.",
         *([about_generators(m)] if m.generator_seeds else []),
         f"Two training sets are called equivalent where their mean Dice surely differs by less than "
         f"{e['equivalence_margin']:g} (two one-sided tests at 5 %), worse or better where it surely differs by more. "
-        "A difference is of the same subjects. The primary comparisons were named beforehand, and their p is corrected "
-        "for their number (Holm) in each data set and network; all others are exploratory.",
-        "A training that collapsed or diverged counts by what it finds, with Dice 0 where it left no network, and is "
-        "listed; what stands beside it without failed trainings is no verdict. A label that no repeat could score is "
-        "listed as undefined.",
+        "A difference compares the same subjects. The primary comparisons were named beforehand, and their p is "
+        "corrected for their number (Holm) in each data set and network; all others are exploratory.",
+        "A training that collapsed or diverged is listed and counts by what it finds, with Dice 0 if it left no "
+        "network. Numbers without failed trainings are shown beside the others, but decide nothing. A label that no "
+        "repeat could score is listed as undefined.",
     ]
     if m.published:
         said.append(

@@ -1,5 +1,5 @@
-"""What stands behind the caption of a table because it is counted anew for every study. A note is a function of tables
-and of the config, so the writer of a table and the report say the same."""
+"""Notes: sentences after a table's caption that depend on the study's numbers. A note is a function of tables and of
+the config, so the writer of a table and the report say the same."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -13,8 +13,8 @@ from .strata_figure import draw_strata
 
 STRATA_SHOWN = "Mean Dice by group of the test subjects, with the number of subjects; bars are 95 % intervals."
 RELIABILITY = (
-    "How often networks are right, by how sure they are. On the dashed line they know what they know; below it they "
-    "are surer than right."
+    "How often networks are right, by how confident they are. On the dashed line, confidence equals accuracy; below "
+    "it, networks are overconfident."
 )
 
 

@@ -31,7 +31,7 @@ OF_PATIENTS = [
         title="Do they know when they are wrong?",
         caption="Expected calibration error (`ece`): the mean difference between how sure a network is and how often "
         "it is right, in 10 bins, of the voxels where it or the reference has a label: mean ± standard deviation over "
-        "the repeats. `overconfidence`: confidence less accuracy; above 0 it is surer than right.",
+        "the repeats. `overconfidence`: confidence minus accuracy; above 0, the network is overconfident.",
         built_by="reliability:calibration_table",
     ),
     of_patients(

@@ -1,7 +1,7 @@
-"""Could the study find what it asks? The power of its primary comparisons to find equal training sets equivalent.
+"""Could the study answer its question? The power of its primary comparisons to find equal training sets equivalent.
 
-Before there are scores it is told from assumed deviations, afterwards from the study's own. Where repeats are added in
-looks, it is the power of these looks, whatever repeats they have come to.
+Before there are scores, the power is computed from assumed standard deviations, afterwards from the study's own. If
+repeats are added in looks, it is the power of all planned looks, whatever look has been reached.
 """
 
 from collections.abc import Mapping, Sequence

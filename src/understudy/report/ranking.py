@@ -1,4 +1,4 @@
-"""Which generator serves best, by how many criteria, and how much of that order is luck.
+"""Which generator is best, by several criteria, and how much of the order is luck.
 
 A criterion is one column of numbers over the generators: mean Dice or Hausdorff distance of a segmenter trained on
 their images alone, or a metric of the images themselves. The same code ranks our numbers and the published ones.

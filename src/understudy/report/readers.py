@@ -1,7 +1,7 @@
 """A reader study: experts call images real or synthetic. Were they able to tell, and how surely do we know?
 
-Raw accuracy is no answer where most images are synthetic: calling all of them synthetic is right in 5 of 6. Balanced
-accuracy is 0.5 for whoever cannot tell, whatever the mixture and whatever the reader's leaning.
+Raw accuracy misleads if most images are synthetic: with 5 synthetic images of 6, calling all synthetic is right in 5 of
+6. Balanced accuracy is 0.5 for a reader who cannot tell, whatever the mixture and the reader's bias.
 """
 
 from dataclasses import asdict, dataclass

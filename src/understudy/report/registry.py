@@ -65,7 +65,7 @@ SCORES = [
         caption="Is training on it as good as training on real images with augmentation? Difference of mean Dice "
         "with its 90 % interval. `p`: two one-sided tests against the margin; `p beyond`: a difference beyond it. "
         "`p Holm` corrects the smaller one for the number of primary comparisons, which were named beforehand (config "
-        "`evaluation.primary`), or of exploratory ones, which may suggest and do not show. Undecided: too few subjects "
+        "`evaluation.primary`), or of exploratory ones, which can suggest but not show. Undecided: too few subjects "
         "or repeats to say. `false claim`: the probability that the verdict is false, given these scores alone (flat "
         "prior, Student's t), not corrected for the number of claims. `trainings`: of each generator behind a row.",
         built_by="comparisons:equivalence",
@@ -76,9 +76,9 @@ SCORES = [
     of_scores(
         "stops",
         title="When trainings stopped",
-        caption="After how many of the planned repeats each primary comparison was decided, or was given up as futile: "
-        "then all repeats would have decided it in less than 2 %. `failed`: of the trainings behind that, its own and "
-        "those on real images.",
+        caption="After how many of the planned repeats each primary comparison was decided or was given up as futile. "
+        "Futile: even all repeats would decide it with a probability of less than 2 %. `failed`: failed trainings "
+        "among those compared, on this training set and on real images.",
         built_by="stopping:stops",
         of=lambda study: (study.decisions, study.looks, study.table("equivalence")),
         decimals=0,
@@ -87,20 +87,20 @@ SCORES = [
     of_scores(
         "power",
         title="What could have been found?",
-        caption="How likely the primary comparisons find a training set equivalent that is as good as real images "
-        "(`power if equal`), by the study's own standard deviations, and what 80 % take: the largest true difference, "
-        "the largest deviation of the difference by subject, or the number of subjects or columns alone. Columns are "
-        "repeats, or trainings of a generator where it has several. At the first, strictest step of Holm's correction. "
-        "`looks`: where repeats are added in looks, all of them find equal sets in `power if equal`; what 80 % take is "
-        "told at the last one.",
+        caption="`power if equal`: how likely a primary comparison finds a training set equivalent that is as good as "
+        "real images, by the study's own standard deviations. The next columns say what a power of 80 % takes: the "
+        "largest true difference, the largest deviation of the difference by subject, or the number of subjects or "
+        "columns alone. Columns are repeats, or trainings of a generator that has several. All values are for the "
+        "first, strictest step of Holm's correction. `looks`: if repeats are added in looks, `power if equal` is that "
+        "of all looks together, and the values for 80 % are those of the last look.",
         built_by="power_table:power_table",
         of=lambda study: (study.dice, study.margin, study.primary, study.looks),
     ),
     of_scores(
         "relative_dice",
         title="Relative Dice",
-        caption="Mean Dice in percent of that of the same network trained on real images with augmentation, with its "
-        "95 % interval over subjects and repeats of both.",
+        caption="Mean Dice in percent of the Dice of the same network trained on real images with augmentation, with "
+        "the 95 % interval over subjects and repeats of both.",
         built_by="score_tables:relative_dice",
         of=lambda study: (study.table("dice"), study.dice, study.published),
         decimals=2,
@@ -178,7 +178,7 @@ SCORES = [
         "without_failed",
         title="With and without failed trainings",
         caption="Mean Dice, and difference from real images with augmentation with its 90 % interval, of all trainings "
-        "and `without failed` ones. The verdict of the study is the one with all of them: who trains again may meet a "
+        "and `without failed` ones. The study's verdict includes all trainings: anyone who trains again may meet a "
         "collapse, too.",
         built_by="failed_trainings:beside_survivors",
         section="failed",
@@ -186,7 +186,7 @@ SCORES = [
     Table(
         "missing",
         title="Trainings without scores",
-        caption="The trainings that are in no mean of the other tables, and why.",
+        caption="The trainings that the means of the other tables do not include, and why.",
         rule="tables_so_far",
         built_by="missing:missing_trainings",
         of=lambda material: material,
@@ -203,8 +203,8 @@ POINTS = (
     "above, with its 95 % interval."
 )
 WORTH = (
-    " `worth`: so many real subjects alone reach the same Dice; 0 means fewer than the smallest number that was tried, "
-    "inf more than the largest."
+    " `worth`: number of real subjects that alone reach the same Dice; 0: fewer than the smallest number that was "
+    "tried; inf: more than the largest."
 )
 
 
@@ -266,8 +266,8 @@ IMAGES = [
     Table(
         "fidelity",
         title="How real the images look",
-        caption="Against the real training images. `frechet`: of all images; `frechet_matched`: of as many images in "
-        "every row and on both sides, so that it compares with the row `real (test)`. Lower is nearer for both and for "
+        caption="Against the real training images. `frechet`: of all images; `frechet_matched`: of equally many images "
+        "in every row and on both sides, to compare with the row `real (test)`. Lower is nearer for both and for "
         "`kernel`. 95 %: interval of `frechet` over subjects, of synthetic images over images. `nearer than test`: "
         "nearer to the training images than real test images are; no generator should be. An asterisk: not to be "
         "compared with values elsewhere, for the reason in `note`.",
@@ -291,7 +291,7 @@ IMAGES = [
     Table(
         "generators",
         title="Were the generators treated alike?",
-        caption="Every knob in which the generators differ; options that all have with one value are left out. "
+        caption="Every option in which the generators differ; options with the same value for all are left out. "
         "`device hours`: of training, on all its GPUs.",
         rule="compare_generators",
         built_by="generator_differences:generator_differences",
@@ -308,7 +308,7 @@ CHALLENGE = [
         "whom no entry has seen. `rank in 95 %` and `first`: the rank in 95 % of the bootstrap draws of subjects and "
         "repeats, and the share of draws in which an entry is best. `better than`: entries that it is better than with "
         "every network (`p Holm` of the paired comparisons under 0.05). `dice`: mean of the networks, `%`: of real "
-        "images. `useful`: as useful as real images, by the table of equivalence. `audit`: are they copies of "
+        "images. `useful`: as useful as real images, by the table of equivalence. `audit`: are the images copies of "
         "patients? An entry that fails is disqualified and has no rank; `flagged` counts its images that are nearer "
         "to a patient's than images of other people are. `frechet matched`: distance from real images in each feature "
         "space, lower is nearer.",
@@ -332,7 +332,7 @@ READERS = [
         title="Could they tell?",
         caption="Could they tell? Balanced accuracy: mean of the right shares of real and of synthetic images, 0.5 is "
         "chance, with its 95 % interval (of all readers: for other readers and images like these). `majority`: "
-        "accuracy of calling everything what most images are. Sensitivity index: d', 0 is chance. Chi squared: are all "
+        "accuracy of giving every image the majority's label. Sensitivity index: d', 0 is chance. Chi squared: are all "
         "sources called real equally often?",
         built_by="reader_tables:reader_summary",
     ),

@@ -1,4 +1,4 @@
-"""Table and figure of calibration: are segmenters as often right as they are sure?"""
+"""Table and figure of calibration: are segmenters right as often as they are confident?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

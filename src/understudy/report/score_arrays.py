@@ -1,4 +1,4 @@
-"""Scores as arrays: of every setting and metric the matrix of subjects and repeats that statistics are made of."""
+"""Scores as arrays: for every setting and metric, the matrix of subjects and repeats that the statistics use."""
 
 from collections.abc import Sequence
 

@@ -57,7 +57,7 @@ READINGS = (
 )
 NOBODY = "Nobody has read the images yet."
 DIFFERENCES = (
-    "How much less (left) or more (right) of what is annotated a network finds when it learns from synthetic images, "
+    "How much worse (left) or better (right) a network finds the annotated labels if it learns from synthetic images, "
     "not real ones: difference of mean Dice, with its 90 % interval. An interval in the band: as good as real images."
 )
 PREDICTIONS = (

@@ -1,6 +1,7 @@
 """The report that may be shared (`report.shareable`): numbers and charts, no image of a head, no person's name.
 
-A synthetic image may be a copy of a patient, so none is shown either. What may be shown is listed, all else is not.
+A synthetic image may be a copy of a patient, so none is shown either. A list says what may be shown; everything else is
+hidden.
 """
 
 import html

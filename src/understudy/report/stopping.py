@@ -1,7 +1,7 @@
-"""Comparisons over looks: p that holds over all of them, and which comparisons go on to the next.
+"""Comparisons over looks: p that is valid over all looks, and which comparisons go on to the next look.
 
-Every look compares the first so many repeats of two settings, so what earlier looks have seen is computed from the
-scores themselves. docs/evaluation.md says how error is spent.
+Every look compares the first n repeats of two settings, so the scores themselves show what earlier looks have seen.
+docs/evaluation.md says how error is spent.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
-"""Who a training set works for: Dice by stratum of the test subjects, such as sex, age, scanner or annotated volume.
+"""For whom a training set works: Dice by stratum of the test subjects, such as sex, age, scanner or annotated volume.
 
 A stratum is a column of subjects.csv, a column of the file `attributes` of a data set, or `annotated_ml`, the reference
-volume of all labels in the test volume. Few subjects are shown and marked; they are never the worst group.
+volume of all labels in the test volume. Groups of few subjects are shown and marked, but never count as the worst
+group.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,5 @@
-"""What an answer is, and how it looks wherever it is shown: a sign for who sees no colours, and one of the colours of
-Okabe and Ito (2008), which the colour-blind tell apart."""
+"""An answer, and how it looks everywhere: a sign, and one of the colours of Okabe and Ito (2008), which colour-blind
+people can tell apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The study's question, answered in a word and in a sentence for each generator: can its images stand in for real
 patients?
 
-The answer is read off the equivalence table, never off a difference alone: a generator whose segmenters could be as
-good or not, for all that so few subjects and repeats can tell, is undecided.
+The answer comes from the equivalence table, never from a difference alone. If too few subjects and repeats leave both
+answers possible, the generator is undecided.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ UNDECIDED = "Not decided"
 GOOD = ("equivalent", "better")
 RULE = (
     "Each network has its own answer, corrected for the number of generators. A generator's images are called as "
-    "useful as real ones if they are so with every network and data set, and less useful if they are so with every "
-    "one. Such a claim about all needs no further correction (intersection-union test), and is as certain as its least "
+    "useful as real ones if this holds with every network and data set, and less useful if that holds with every one. "
+    "A claim about all of them needs no further correction (intersection-union test) and is as certain as its least "
     "certain part. Otherwise the answer depends on the network, or is not decided."
 )
 

@@ -1,7 +1,7 @@
 """Segmentation networks by name: `build("unet", channels=4, classes=4, size=256, **options)` -> Module.
 
-A segmenter is two modules of one name: its options in understudy/config/segmenters/, its class here, called as the
-module. Any other name is a network of MMSegmentation, with its `model`.
+A segmenter is two modules of the same name: its options in understudy/config/segmenters/, and its class here, named
+after the module. Any other name is a network of MMSegmentation, described by its `model`.
 """
 
 from collections.abc import Mapping

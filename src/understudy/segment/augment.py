@@ -1,9 +1,9 @@
 """Augmentation of whole batches on the device: geometry in one resampling, noise, blur, low resolution, gamma.
 
-A CPU library augments about 3 images a second and core, a U-Net on a GPU wants hundreds: this was the bottleneck of the
-study's augmented trainings. Whether an operation happens, and how strongly, is drawn on the host, so an operation that
-no image of the batch wants costs nothing and the device is never waited for. What an image draws is a function of the
-seed and of its place in the training, whatever batch it is in and however many processes share that.
+A CPU library augments about 3 images per second and core, and a U-Net on a GPU needs hundreds: this was the bottleneck
+of the study's augmented trainings. The host draws whether an operation happens, and how strongly. So an operation that
+no image of the batch needs costs nothing, and nothing waits for the device. The draws of an image are a function of the
+seed and of its place in the training, whatever its batch and the number of processes.
 """
 
 import math

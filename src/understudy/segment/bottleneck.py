@@ -1,4 +1,4 @@
-"""The coarsest maps of a segmenter, averaged over their pixels: what it has learned to see, as features of an image.
+"""The coarsest maps of a segmenter, averaged over their pixels, as features of an image.
 
 U-Net: before its last instance norm, which gives every map the same mean over its pixels; DynUNet: after the block,
 whose norm comes before its rectifier; networks of MMSegmentation: the last stage of the backbone.

@@ -1,4 +1,4 @@
-"""How sure a network is beside how often it is right: counts for the expected calibration error (Guo et al. 2017).
+"""How confident a network is, and how often it is right: counts for the expected calibration error (Guo et al. 2017).
 
 Confidence is the largest of the softmax over the classes. Voxels count where the prediction or the reference is a
 label: nearly all others are background that every network is sure of.

@@ -1,4 +1,4 @@
-"""What the images of a batch draw for their augmentation, on the host: nothing waits for the device to be told."""
+"""The random numbers for the augmentation of a batch, drawn on the host, so that nothing waits for the device."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,8 @@ from understudy.run.counter_random import uniform
 
 
 class Draws:
-    """Uniform numbers by name, `counts` for each image: functions of the seed and of its place in the training."""
+    """Uniform numbers by name, `counts` of each for every image: functions of the seed and of the image's place in the
+    training."""
 
     def __init__(self, seed: int, places: np.ndarray, counts: Mapping[str, int]):
         self.places = np.asarray(places, np.int64)

@@ -1,8 +1,8 @@
 """Instance norm that leaves maps as they lie in memory, with the leaky ReLU before it.
 
-Convolutions on a GPU want the channels of a pixel side by side (channels_last). torch's instance norm copies such maps
-to planes, forward and backward, and the next convolution copies them back. Planes of a CPU still go through torch's
-own, bit for bit.
+Convolutions on a GPU need the channels of a pixel side by side (channels_last). torch's instance norm copies such maps
+to planes, forward and backward, and the next convolution copies them back. On a CPU, planes still use torch's instance
+norm, bit for bit.
 """
 
 from torch import Tensor, nn

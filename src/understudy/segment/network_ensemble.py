@@ -15,11 +15,11 @@ ALIKE = ("segmenter", "channels", "classes", "size", "options")  # of the member
 
 
 class NetworkEnsemble(torch.nn.Module):
-    """Gives the logarithm of the mean softmax of its networks, which a network gives of itself.
+    """Returns the logarithm of the mean softmax of its networks.
 
     Args:
         networks: of one architecture, at least one.
-        failed: trainings that have left no network. Each is sure that everything is background.
+        failed: number of trainings that left no network. Each counts as certain that everything is background.
     """
 
     def __init__(self, networks: Sequence[torch.nn.Module], failed: int = 0):

@@ -1,7 +1,7 @@
-"""nnU-Net's own trainer, as a study runs it: it alone imports nnU-Net's training, and runs where nnunetv2 is installed.
+"""nnU-Net's own trainer, as a study runs it. Only this module imports nnU-Net's training; it needs nnunetv2.
 
-What differs from `nnUNetv2_train`: the length of the training, how often the parts of a mixture are drawn, checkpoints
-that are whole or not there, and a word to the study after every epoch. Network, loss, optimizer, learning rate,
+Differences from `nnUNetv2_train`: the length of the training, how often the parts of a mixture are drawn, atomic
+checkpoints, and a report to the study after every epoch. Network, loss, optimizer, learning rate,
 augmentation and plans are nnU-Net's.
 
 Source   nnU-Net 2.8.1 (Apache-2.0), nnunetv2/training/nnUNetTrainer: its hooks are overridden, none of it is copied

@@ -5,7 +5,7 @@
     run directory/nnunet/weights.safetensors, learned.json what a finished training predicts with, its history
     run directory/config.json, lock, attempts.jsonl, progress.jsonl   as of every training
 
-nnunetv2 is imported where it is used: it is no part of the lock, as it brings some fifty packages along.
+nnunetv2 is imported only when it is used: it is not in the lock, because it brings some fifty packages.
 """
 
 import importlib.util
@@ -199,7 +199,7 @@ def collapse_of(history: Sequence[Mapping], options: Mapping, exempt: bool) -> s
 
 
 class _StoppedError(Exception):
-    """A training that ends before its last epoch, and goes on another time."""
+    """A training that stops before its last epoch and is continued later."""
 
 
 @dataclass

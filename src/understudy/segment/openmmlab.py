@@ -1,6 +1,6 @@
 """Networks of MMSegmentation (Apache-2.0) as segmenters: `model` is the `model` part of one of its configs.
 
-The library builds the network, by its registry, and nothing else: training, data and checkpoints are ours. It is
+The library only builds the network, from its registry: training, data and checkpoints are ours. It is
 onedl-mmsegmentation, the maintained fork, which installs without a compiler; its networks are those of 1.2.2.
 """
 
@@ -78,7 +78,7 @@ class OpenMMLab(nn.Module):
 
 
 class _UndrawnWeights(TorchDispatchMode):
-    """Weights that nobody will see need not be drawn, which takes a second."""
+    """Skips the drawing of weights that will be replaced; drawing takes a second."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         if function in (torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default):

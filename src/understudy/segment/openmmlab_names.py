@@ -1,7 +1,7 @@
 """The parts of MMSegmentation that a `model` may be made of: names of its registry, and of what it builds on.
 
-Left out are parts that fetch or open files while they are built (TIMMBackbone, VPD, CLIP and other text encoders), and
-whole tasks that are no segmentation.
+Not allowed are parts that fetch or open files while they are built (TIMMBackbone, VPD, CLIP and other text encoders),
+and networks for other tasks than segmentation.
 """
 
 BACKBONES = """

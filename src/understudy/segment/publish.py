@@ -1,4 +1,4 @@
-"""What a finished segmenter leaves: weights, the history of its validation, predictions of the test volumes."""
+"""What a finished segmenter publishes: weights, the history of its validation, predictions of the test volumes."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class FindsNothing(torch.nn.Module):
-    """What a training is scored by that has left no network: everything is background."""
+    """Scores a training that left no network: it predicts background everywhere."""
 
     def __init__(self, classes: int):
         super().__init__()

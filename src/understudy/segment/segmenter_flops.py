@@ -1,4 +1,4 @@
-"""What a segmenter asks for, known without training it: FLOPs, bytes moved and kernels of an image, bytes of its
+"""What a segmenter needs, known without training it: FLOPs, bytes moved and kernels of an image, bytes of its
 weights and checkpoints."""
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Experiments beyond the grid. Each has one block of the config, one target, one table and one figure.
 
-    proportions    a constant number of images, more and more of them real
+    proportions    a constant number of images with a growing share of real ones
     few_subjects   how many real patients synthetic images replace
     ensembles      pooled images of several trainings of one generator
     snapshots      images from several points of a generator's training

@@ -1,9 +1,8 @@
-"""Looks at a study: how many repeats each training set has at each of them, and which go on to the next.
+"""Looks at a study: how many repeats each training set has at each look, and which training sets go on to the next.
 
-Repeats are numbered, and a look asks for the first so many of them. So a later look adds trainings and repeats none.
-Where each generator is trained several times, a look asks for those trainings that its repeats take turns over.
-What a look has decided lies in results/looks/look{k}.json (scripts/decide_look.py); from these files alone follows how
-many repeats a training set has.
+Repeats are numbered, and a look takes the first n of them. So a later look adds trainings and repeats none. If each
+generator is trained several times, a look takes the trainings that its repeats use. The decisions of a look are in
+results/looks/look{k}.json (scripts/decide_look.py). These files alone determine how many repeats a training set has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

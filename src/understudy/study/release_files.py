@@ -1,4 +1,4 @@
-"""What a release is made from, and what it says of itself: for the rule make_release and for `understudy release`."""
+"""The inputs of a release, and what it states about itself: for the rule make_release and for `understudy release`."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
-"""Where things lie below `results`, spelled here alone (docs/files.md). A rule gives wildcards, such as "{dataset}".
+"""The paths below `results`, defined only here (docs/files.md). A rule gives wildcards, such as "{dataset}".
 
-Run directories below `runs` have the same names: a training and what it publishes are found by the same words.
+Run directories below `runs` have the same names: a training and its published files have the same path.
 """
 
 

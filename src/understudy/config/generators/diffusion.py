@@ -12,27 +12,30 @@ class Diffusion(common.Denoising):
 
     remark: ClassVar[str] = "published: 7800 kimg in 22 days on one V100, 288 GPU-hours for 100 000 samples"
 
-    steps: int = key(4000, "of the process", ge=21)
-    schedule: Literal["linear", "cosine"] = key("linear", "of the noise")
+    steps: int = key(4000, "steps of the diffusion process", ge=21)
+    schedule: Literal["linear", "cosine"] = key("linear", "noise schedule")
     target: Literal["epsilon", "v"] = key("epsilon", "what the network predicts; epsilon: the noise")
     variance: Literal["large", "small", "learned"] = key(
-        "large", "of ancestral steps: beta, the posterior's, or learned with the hybrid loss"
+        "large",
+        "variance of ancestral steps. large: beta; small: the variance of the posterior; learned: with the hybrid loss",
     )
-    bound_weight: Number = key(1, "of the variational bound in the hybrid loss", ge=0)
+    bound_weight: Number = key(1, "weight of the variational bound in the hybrid loss", ge=0)
     min_snr: Number | None = key(
         None, "upper limit of the signal-to-noise ratio that weights the loss, usually 5; null: no weights", gt=0
     )
     step_sampling: Literal["uniform", "second_moment"] = key(
-        "uniform", "how steps are drawn in training; second_moment: steps with large losses more often"
+        "uniform", "how training draws steps; second_moment: steps with large losses more often"
     )
     sampler: Literal["dpm_solver", "ddim", "ancestral"] = key(
         "dpm_solver",
-        "ancestral with 4000 evaluations is the study's, at 80 times the cost",
+        "the study: ancestral with 4000 evaluations, at 80 times the cost",
         remark="the study: ancestral ...",
         use=SAMPLING,
     )
     evaluations: int = key(50, "network evaluations per sample", remark="... with 4000", use=SAMPLING, ge=2)
-    ddim_eta: Probability = key(0, "noise of ddim; 1: as much as ancestral with the small variance", use=SAMPLING)
+    ddim_eta: Probability = key(
+        0, "noise that ddim adds; 1: as much as ancestral steps with the small variance", use=SAMPLING
+    )
 
     def problems(self, size: int) -> Iterator[Problem]:
         yield from super().problems(size)

@@ -13,7 +13,7 @@ class ProgressiveGAN(common.Growing):
 
     channel_base: common.GrowingChannelBase = 16384
     channel_max: common.ChannelMax = 512
-    latent_size: int = key(512, "of z", ge=1)
+    latent_size: int = key(512, "length of z", ge=1)
     batch: common.BatchByResolution = key(
         [128, 128, 128, 64, 32, 16, 8], remark="at 4 x 4, 8 x 8, ...; the last one also applies above"
     )

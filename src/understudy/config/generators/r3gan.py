@@ -17,30 +17,34 @@ BetaRange = Annotated[list[Annotated[Number, Field(ge=0, lt=1)]], Pair]
 class R3GAN(common.Generator):
     """All options; defaults are reported for FFHQ at 256 x 256. A pair is annealed from its first value to its last."""
 
-    remark: ClassVar[str] = "not in the published study; pairs: the first value, and the last one after burn_in_kimg"
+    remark: ClassVar[str] = "not in the published study; a pair: the value at the start, and after burn_in_kimg"
 
     channel_base: int = key(24576, "feature maps at resolution r: channel_base / r", ge=1)
     channel_max: int = key(768, "largest number of feature maps", ge=1)
-    width: Number = key(1, "factor of all feature maps; 0.5: 0.31 of the operations", gt=0, le=1)
+    width: Number = key(1, "factor of all feature maps; 0.5 takes 0.31 of the operations", gt=0, le=1)
     expansion: int = key(2, "factor of the feature maps inside a residual block", ge=1, le=16)
     group_size: int = key(16, "feature maps per group of a 3 x 3 convolution", ge=1)
     blocks: int = key(2, "residual blocks per resolution", ge=1, le=64)
-    latent_size: Annotated[int, key(meaning="of z", ge=1)] = 64
+    latent_size: Annotated[int, key(meaning="length of z", ge=1)] = 64
     batch: common.Batch = 256
     kimg: common.Kimg = 25000
-    burn_in_kimg: Number = key(20000, "thousand images over which pairs are annealed, by a cosine", gt=0)
+    burn_in_kimg: Number = key(
+        20000, "thousand images over which each pair moves from its first to its last value, along a cosine", gt=0
+    )
     gamma: Range = key([150, 15], "weight of R1 and R2; smaller images need less")
     penalty_interval: int = key(
-        1, "iterations between two penalties, whose weight is multiplied by this; 8: 0.72 of the operations", ge=1
+        1,
+        "iterations between two penalties; their weight is multiplied by this number. 8 takes 0.72 of the operations",
+        ge=1,
     )
-    learning_rate: PositiveRange = key([0.0002, 0.00005], "of Adam, of both networks")
-    adam_beta2: BetaRange = key([0.9, 0.99], "decay of the second moment; of the first: 0")
+    learning_rate: PositiveRange = key([0.0002, 0.00005], "learning rate of Adam, for both networks")
+    adam_beta2: BetaRange = key([0.9, 0.99], "decay of the second moment; the decay of the first moment is 0")
     adam_epsilon: common.AdamEpsilon = 1e-08
-    ema_kimg: Range = key([0, 500], "half-life of the averaged generator")
+    ema_kimg: Range = key([0, 500], "half-life of the averaged generator, in thousand images")
     augmentation_probability: ProbabilityRange = key(
-        [0, 0.3], "of each transform of the discriminator's input (docs/generators.md); [0, 0]: none"
+        [0, 0.3], "probability of each transform of the discriminator's input (docs/generators.md); [0, 0]: none"
     )
-    precision: common.Precision = key("bf16", "of the four highest resolutions")
+    precision: common.Precision = key("bf16", "precision of the four highest resolutions")
     fp32_layers: common.Fp32Layers = "tf32"
     microbatch: int | None = key(
         32, "images per forward pass, with accumulated gradients; null: the batch", use=MACHINE, ge=1

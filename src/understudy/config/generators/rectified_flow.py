@@ -10,31 +10,39 @@ from understudy.config.fields import SAMPLING, Number, Problem, key
 class RectifiedFlow(common.Denoising):
     """All options. Those of the study's diffusion model have its values."""
 
-    target: Literal["velocity", "x"] = key("velocity", "output of the network; x: the image, with the same loss")
-    smallest_noise: Number = key(0.05, "x: the loss divides by 1 - t, but at least by this", gt=0, le=1)
+    target: Literal["velocity", "x"] = key("velocity", "what the network predicts; x: the image, with the same loss")
+    smallest_noise: Number = key(
+        0.05, "for target x: the loss divides by 1 - t, and this is the smallest divisor", gt=0, le=1
+    )
     network: Literal["unet", "convnext"] = key(
-        "unet", "unet: the diffusion model's; convnext: `blocks` blocks on maps of one size (docs/generators.md)"
+        "unet",
+        "unet: the network of the diffusion model; convnext: `blocks` blocks on maps of one size (docs/generators.md)",
     )
-    patch: Literal[1, 2, 4] = key(1, "squares of patch x patch pixels become channels, and pixels again at the end")
-    attention_interval: int = key(3, "convnext: attention after every this many blocks; 0: none", ge=0)
+    patch: Literal[1, 2, 4] = key(1, "the network sees each square of patch x patch pixels as channels of one pixel")
+    attention_interval: int = key(3, "for convnext: blocks between two attention layers; 0: no attention", ge=0)
     time_sampling: Literal["uniform", "logit_normal"] = key(
-        "uniform", "how times are drawn in training; logit_normal: rarely near noise or image"
+        "uniform", "how training draws times t; logit_normal: rarely near 0 (noise) or 1 (image)"
     )
-    time_mean: Number = key(0, "mean of the logit of t; below 0: more often near noise")
-    time_scale: Number = key(1, "standard deviation of the logit of t", gt=0)
+    time_mean: Number = key(0, "for logit_normal: mean of the logit of t; below 0: more often near noise")
+    time_scale: Number = key(1, "for logit_normal: standard deviation of the logit of t", gt=0)
     adam_betas: common.AdamBetas = key([0.9, 0.999])
     warmup_kimg: Number = key(0, "thousand images over which the learning rate rises", ge=0)
     rate_decay: Number = key(0, "the learning rate falls as (1 - images seen / all)^rate_decay", ge=0)
     gradient_clip: Number | None = key(None, "largest norm of the gradient", gt=0)
     ema_rampup: common.EmaRampup = None
     mean_flow: Number = key(
-        0, "share of a batch that learns to jump between times, so that few evaluations make an image", ge=0, le=1
+        0, "share of a batch that learns to jump between times; then few evaluations make an image", ge=0, le=1
     )
     sampler: Literal["heun", "euler", "jump"] = key(
-        "heun", "steps of second or first order; jump: of mean_flow, 1 to 4 evaluations", use=SAMPLING
+        "heun",
+        "heun: second-order steps; euler: first-order steps; jump: the jumps of mean_flow, for 1 to 4 evaluations",
+        use=SAMPLING,
     )
     evaluations: int = key(
-        25, "network evaluations per sample; an odd number avoids t = 1, which is not trained", use=SAMPLING, ge=1
+        25,
+        "network evaluations per sample; with heun, an odd number avoids t = 1, which is not trained",
+        use=SAMPLING,
+        ge=1,
     )
 
     def problems(self, size: int) -> Iterator[Problem]:

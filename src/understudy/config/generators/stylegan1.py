@@ -24,8 +24,10 @@ class StyleGAN1(common.Growing):
     learning_rate_discriminator: common.RateByResolution = key([0.001, 0.001, 0.001, 0.001, 0.001, 0.0015, 0.002])
     adam_betas: common.AdamBetas = key([0.0, 0.99])
     adam_epsilon: common.AdamEpsilon = 1e-08
-    ema_kimg: Number = key(10, "half-life of the averaged generator", gt=0)
-    mapping_ema: Probability = key(0.995, "decay of the mean w, per batch of fakes: two an iteration")
+    ema_kimg: Number = key(10, "half-life of the averaged generator, in thousand images", gt=0)
+    mapping_ema: Probability = key(
+        0.995, "decay of the mean w, per batch of synthetic images; an iteration has two such batches"
+    )
     minibatch_std_group: common.StdGroup = 4
     truncation_psi: common.TruncationPsi = key(0.7, remark="the study truncated only this generator's samples")
     truncation_cutoff: common.TruncationCutoff = 8

@@ -24,7 +24,7 @@ class StyleGAN2(common.Style):
         ge=0,
     )
     r1_interval: common.PenaltyInterval = 16
-    path_length_weight: Number = key(2, "of the path length regularisation; 0: none", ge=0)
+    path_length_weight: Number = key(2, "weight of the path length regularisation; 0: none", ge=0)
     path_length_interval: int = key(4, "iterations between two regularisations", ge=1)
     path_length_decay: Probability = key(0.01, "share of the newest lengths in their running mean")
     style_mixing: common.StyleMixing = 0.9
@@ -38,4 +38,4 @@ class StyleGAN2(common.Style):
     minibatch_std_group: common.StdGroup = 4
     truncation_psi: common.TruncationPsi = 1
     truncation_cutoff: common.TruncationCutoff = None
-    precision: common.Precision = key("fp16", "of the four highest resolutions")
+    precision: common.Precision = key("fp16", "precision of the four highest resolutions")

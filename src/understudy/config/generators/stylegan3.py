@@ -12,32 +12,38 @@ class StyleGAN3(common.Style):
 
     remark: ClassVar[str] = "published: 25 000 kimg in 3 days on 4 A100"
 
-    variant: Literal["t", "r"] = key("t", "t: equivariant to translation, the study's; r: to rotation too")
+    variant: Literal["t", "r"] = key("t", "t: equivariant to translation, as in the study; r: also to rotation")
     channel_base: int = key(
         32768,
-        "feature maps of t at cutoff f: channel_base / 2 / f; of the discriminator at resolution r: channel_base / r",
+        "feature maps: channel_base / 2 / f at cutoff f in the generator of t; channel_base / r at "
+        "resolution r in the discriminator",
         ge=1,
     )
-    channel_max: int = key(512, "largest number of feature maps; twice as many in the generator of r", ge=1)
+    channel_max: int = key(512, "largest number of feature maps; the generator of r may have twice as many", ge=1)
     latent_size: common.LatentSize = 512
     mapping_layers: common.MappingLayers = 2
-    layers: int = key(14, "of the generator, before the one that makes the image", ge=2, le=256)
+    layers: int = key(14, "layers of the generator before the layer that makes the image", ge=2, le=256)
     critical_layers: int = key(2, "number of last layers that reach the image's highest frequency", ge=1, le=256)
-    first_cutoff: Number = key(2, "cycles per image", gt=0)
-    first_stopband: Number = key(4.2870938501451725, "cycles per image", remark="2^2.1", gt=0)
-    last_stopband: Number = key(
-        1.2311444133449163, "relative to the last cutoff, half the image's size", remark="2^0.3", gt=1
+    first_cutoff: Number = key(2, "cutoff of the first layer, in cycles per image", gt=0)
+    first_stopband: Number = key(
+        4.2870938501451725, "stopband of the first layer, in cycles per image", remark="2^2.1", gt=0
     )
-    margin: int = key(10, "pixels around the image that layers also compute", ge=0, le=256)
-    filter_taps: int = key(6, "for each factor of resampling", ge=1, le=256)
+    last_stopband: Number = key(
+        1.2311444133449163,
+        "stopband of the last layer, relative to its cutoff, which is half the image's size",
+        remark="2^0.3",
+        gt=1,
+    )
+    margin: int = key(10, "pixels beyond the image's edges that layers also compute", ge=0, le=256)
+    filter_taps: int = key(6, "filter taps per factor of resampling", ge=1, le=256)
     batch: common.Batch = 32
     kimg: common.Kimg = 25000
     r1_gamma: Number = key(8.2, "weight of the gradient penalty; the original code recommends 2 at 256 pixels", ge=0)
     r1_interval: common.PenaltyInterval = 16
     blur_sigma: Number | None = key(
-        None, "pixels; initial blur of the discriminator's input; null: 10 for r, none for t", ge=0
+        None, "initial blur of the discriminator's input, in pixels; null: 10 for r, none for t", ge=0
     )
-    blur_kimg: Number = key(200, "thousand images until that blur has faded, at batch 32", ge=0)
+    blur_kimg: Number = key(200, "thousand images until this blur has faded, at batch 32", ge=0)
     learning_rate_generator: common.Rate = 0.0025
     learning_rate_discriminator: common.Rate = 0.002
     adam_betas: common.AdamBetas = key([0.0, 0.99])
@@ -45,11 +51,15 @@ class StyleGAN3(common.Style):
     ema_kimg: common.EmaKimg = 10
     ema_rampup: common.EmaRampup = 0.05
     mapping_ema: common.MappingEma = 0.998
-    magnitude_kimg: Number = key(20, "half-life of the mean squares that layers divide by", gt=0)
+    magnitude_kimg: Number = key(
+        20, "half-life of the running mean squares by which layers normalise, in thousand images", gt=0
+    )
     minibatch_std_group: common.StdGroup = 4
     truncation_psi: common.TruncationPsi = 1
     truncation_cutoff: common.TruncationCutoff = None
-    precision: common.Precision = key("fp16", "of layers at rates above 1/16 of the image's")
+    precision: common.Precision = key(
+        "fp16", "precision of the layers whose sampling rate is above 1/16 of the image's"
+    )
 
     smallest: ClassVar[int] = 16
 

@@ -21,7 +21,7 @@ class DynUNet(training.Segmenter):
     )
     deep_supervision: bool = key(
         True,
-        "loss at every decoder level but the lowest, weights 1, 1/2, 1/4, ..., normalised, the last 0",
+        "loss at every decoder level except the lowest, with weights 1, 1/2, 1/4, ..., the last 0, normalised",
         use=NETWORK,
     )
     samples: training.Samples = 30000000
@@ -41,8 +41,8 @@ class DynUNet(training.Segmenter):
     intensities: training.Intensities = "z_score"
     foreground_share: training.Probability = key(
         0.0,
-        "share of the training images drawn from those that show a label, in their own epochs; the others are drawn "
-        "from all",
+        "share of the training images that are drawn only from images with a label; the others are drawn "
+        "from all images",
         remark="nnU-Net: 0.33",
     )
     test_mirroring: bool = key(
@@ -50,7 +50,7 @@ class DynUNet(training.Segmenter):
         "predict the mean over an image and its three mirrorings, as nnU-Net does, at four times the cost",
     )
     augmentation: training.NnUNetAugmentation = section(
-        training.NnUNetAugmentation, "of the `augmented` settings; drawn per image, in this order"
+        training.NnUNetAugmentation, "augmentation of the `augmented` settings, drawn per image, in this order"
     )
 
     def problems(self, size: int) -> Iterator[Problem]:

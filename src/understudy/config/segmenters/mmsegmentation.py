@@ -12,7 +12,7 @@ class MMSegmentation(training.Segmenter):
         use=NETWORK,
     )
     pretrained: File | None = key(
-        None, "weight file of the backbone; its first layer is spread over our modalities", use=NETWORK
+        None, "weight file of the backbone; its first layer is spread over the modalities", use=NETWORK
     )
     compile: bool = key(False, "compile the network; not every network can be compiled", use=MACHINE)
     samples: training.Samples = 2000000
@@ -31,5 +31,5 @@ class MMSegmentation(training.Segmenter):
     background_warmup_epochs: training.BackgroundWarmupEpochs = 0
     intensities: training.Intensities = "raw"
     augmentation: training.HalfAugmented = section(
-        training.HalfAugmented, "of the `augmented` settings; drawn per image, in this order"
+        training.HalfAugmented, "augmentation of the `augmented` settings, drawn per image, in this order"
     )

@@ -13,5 +13,7 @@ class NnUNet(Validated):
 
     remark: ClassVar[str] = "nnU-Net v2 itself, 2D: docs/nnunet.md"
 
-    epochs: Whole = key(1000, "length of the training; nnU-Net's learning rate falls over it")
-    iterations_per_epoch: Whole = key(250, "optimizer steps in an epoch; a fifth as many batches validate after it")
+    epochs: Whole = key(1000, "length of the training in epochs; nnU-Net's learning rate falls over this length")
+    iterations_per_epoch: Whole = key(
+        250, "optimizer steps per epoch; after each epoch, a fifth as many batches validate"
+    )

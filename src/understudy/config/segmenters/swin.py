@@ -18,12 +18,12 @@ class Swin(training.Segmenter):
 
     patch: int = key(
         4,
-        "pixels along each side of a patch; the output is as coarse",
+        "pixels along each side of a patch; the output is coarser by the same factor",
         use=NETWORK,
         ge=1,
         le=64,
     )
-    width: int = key(128, "channels of the first stage, doubled at each further one", use=NETWORK, ge=1, le=8192)
+    width: int = key(128, "channels of the first stage, doubled at each further stage", use=NETWORK, ge=1, le=8192)
     depths: Parts = key([2, 2, 18, 2], "blocks of each stage", use=NETWORK)
     heads: Parts = key([4, 8, 16, 32], "attention heads of each stage", use=NETWORK)
     window: int = key(7, "side of the attention window, in patches", use=NETWORK, ge=2, le=32)
@@ -36,7 +36,7 @@ class Swin(training.Segmenter):
     )
     decoder_width: int = key(512, "channels of UPerNet", use=NETWORK, ge=2, le=8192)
     pretrained: File | None = key(
-        None, "weight file of the backbone; its first layer is spread over our modalities", use=NETWORK
+        None, "weight file of the backbone; its first layer is spread over the modalities", use=NETWORK
     )
     samples: training.Samples = key(2000000, remark="25 epochs of the synthetic training images")
     batch: training.NormalisedBatch = 8
@@ -54,7 +54,7 @@ class Swin(training.Segmenter):
     background_warmup_epochs: training.BackgroundWarmupEpochs = 0
     intensities: training.Intensities = key("raw", remark="as in the study")
     augmentation: training.HalfAugmented = section(
-        training.HalfAugmented, "of the `augmented` settings; drawn per image, in this order"
+        training.HalfAugmented, "augmentation of the `augmented` settings, drawn per image, in this order"
     )
 
     def problems(self, size: int) -> Iterator[Problem]:

@@ -14,14 +14,14 @@ class UNet(training.Segmenter):
 
     padding: Literal["same", "valid"] = key(
         "same",
-        "same: zero padding; valid: as the released code, at 2.5 times the cost (docs/segmenters.md)",
+        "same: zero padding; valid: no padding, as in the released code, at 2.5 times the cost (docs/segmenters.md)",
         remark="the released code: `valid`, at 2.5 times the cost (docs/segmenters.md)",
         use=NETWORK,
     )
     depth: int = key(6, "resolution levels", use=NETWORK, ge=2, le=12)
     base_filters: int = key(64, "filters of the first level, doubled per level", use=NETWORK, ge=1, le=8192)
     deep_supervision: bool = key(
-        True, "loss at every decoder level, weights 1, 1/2, 1/4, ..., the lowest 0, normalised", use=NETWORK
+        True, "loss at every decoder level, with weights 1, 1/2, 1/4, ..., the lowest 0, normalised", use=NETWORK
     )
     samples: training.Samples = 30000000
     batch: training.Batch = 48
@@ -41,7 +41,7 @@ class UNet(training.Segmenter):
     background_warmup_epochs: training.BackgroundWarmupEpochs = 5
     intensities: training.Intensities = "z_score"
     augmentation: training.Augmentation = section(
-        training.Augmentation, "of the `augmented` settings; drawn per image, in this order"
+        training.Augmentation, "augmentation of the `augmented` settings, drawn per image, in this order"
     )
 
     def problems(self, size: int) -> Iterator[Problem]:
