@@ -97,6 +97,8 @@ def test_a_report_is_that_of_the_script(tmp_path):
     done = understudy("report", "--config", study.config, "--output", tmp_path / "page.html")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page.html").read_text() == by_script
+    answers = (study.results / "answers.txt").read_text()
+    assert answers in done.stdout and (tmp_path / "answers.txt").read_text() == answers
 
 
 @pytest.mark.parametrize("command", ["status", "report", "release", "forecast"])
