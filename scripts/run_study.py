@@ -24,6 +24,7 @@ def main() -> None:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(a.config)]
     for profile in ("local", "gpu") if gpu else ("local",):
         command += ["--profile", str(ROOT / "profiles" / profile)]
+    os.environ["UNDERSTUDY_ANSWERS"] = "later"  # show_results.py prints them, also where nothing was to be done
     os.execv(sys.executable, command)  # noqa: S606  no shell; Snakemake takes the place of this process, and its signals
 
 
