@@ -119,7 +119,7 @@ def main() -> None:
             save(Image.open(a.results / f"{figure}.png"), name, a.output)
         for name, (page, *size) in PAGES.items():
             save(first_screen(a.results / page, *size, chromium), name, a.output)
-        shutil.copyfile(a.results / ANSWERS, a.output / "pictures" / ANSWERS)
+        shutil.copyfile(a.results / ANSWERS, a.output / f"demo_{ANSWERS}")
         save(first_screen(card_page(a.results / CARD, folder), 1000, 700, chromium), "pictures/card", a.output)
 
 

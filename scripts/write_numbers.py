@@ -239,7 +239,7 @@ QUOTES: list[tuple[Callable, str, str, str]] = [
      "Stated and simulated power differ by at most {most} points"),
     (of_counts, "benchmarks/counts.md", "docs/generators.md", "whose maps need {r3gan} GB by [count]"),
 ]  # fmt: skip
-PRINTED = ("README.md", "docs/pictures/answers.txt")  # by the demo (scripts/draw_tutorial.py)
+PRINTED = ("README.md", "docs/demo_answers.txt")  # by the demo (scripts/draw_tutorial.py)
 TABLES = [("README.md", "benchmarks/demo.md"), ("docs/which-generator.md", "benchmarks/by_patients.md")]
 
 

@@ -28,6 +28,7 @@ def test_a_changed_table_is_noticed_and_written(tmp_path):
     changed = {"clean_sets.md": (r"\| clean \|.*", "| clean | 7.0% | 5.5% to 9.0% |")}
     changed["conclusions.md"] = (r"\| 1 x 10 \| 0.02 \| [\d.]+ \|", "| 1 x 10 | 0.02 | 12.3 |")
     changed["../pyproject.toml"] = ("<3.14", "<3.15")
+    changed["../docs/demo_answers.txt"] = (r"\A", "Nothing here is true.\n\n")
     for name, (before, after) in changed.items():
         table = tmp_path / "benchmarks" / name
         text, times = re.subn(before, after, table.read_text())
@@ -43,8 +44,9 @@ def test_a_changed_table_is_noticed_and_written(tmp_path):
     assert ": stale numbers; python scripts/write_numbers.py" in said and "Traceback" not in said
     assert "7.0 % (5.5 to 9.0)" not in (tmp_path / "docs/audit.md").read_text()
     assert not run().returncode and not run("--check").returncode
-    assert "clean sets failed in 7.0 % (5.5 to 9.0)" in (tmp_path / "docs/audit.md").read_text()
+    assert "clean sets failed in 7.0 % (5.5 to 9.0)" in " ".join((tmp_path / "docs/audit.md").read_text().split())
     assert "python-3.11%20to%203.14-blue" in (tmp_path / "README.md").read_text()
+    assert "```text\nNothing here is true.\n\n" in (tmp_path / "README.md").read_text()
     assert "| 1 x 10 | 0.02 | 12.3 |" in (tmp_path / "docs/evaluation.md").read_text()
 
 
