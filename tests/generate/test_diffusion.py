@@ -81,7 +81,7 @@ def test_microbatches_are_the_whole_batch():
         kept = gradients.setdefault(key, [])
         optimizer.step = lambda o=optimizer, kept=kept: kept.extend(p.grad.clone() for p in o.param_groups[0]["params"])
         monkey = generator._outputs
-        generator._outputs = lambda network, x, t, outputs=monkey: outputs(network, x.double(), t)
+        generator._outputs = lambda network, x, t, told_N6=None, outputs=monkey: outputs(network, x.double(), t)
         trained(generator, range(1))
     assert len(gradients["whole"]) == len(list(whole["denoiser"].parameters()))
     for one, other in zip(gradients["whole"], gradients["parts"], strict=True):

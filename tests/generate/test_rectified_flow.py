@@ -234,7 +234,7 @@ def test_a_misfit_is_the_loss_at_times_that_all_images_share(target):
 def test_gradients_are_those_of_finite_differences():
     generator = tiny()
     network = generator.networks["denoiser"].double()
-    generator.answer = lambda network, x, t: network(x, t)
+    generator.answer = lambda network, x, t, **told: network(x, t)
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():  # from its zeros to somewhere
         for p in network.parameters():
@@ -299,7 +299,14 @@ BLOCKS = IMAGES | {"network": "convnext", "blocks": 3, "attention_interval": 3, 
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"time_sampling": "logit_normal", "mirror": True}, {"dropout": 0.3}, IMAGES, BLOCKS]
+    "options",
+    [
+        {},
+        {"time_sampling": "logit_normal", "mirror": True, "augmentation_probability": 0.3},
+        {"dropout": 0.3},
+        IMAGES,
+        BLOCKS,
+    ],
 )
 def test_it_learns_and_goes_on_bit_for_bit(options):
     def trainee():
@@ -338,7 +345,7 @@ def test_microbatches_are_the_whole_batch():
         generator = tiny(**options)
         generator.networks["denoiser"].double()
         answer = generator.answer
-        generator.answer = lambda network, x, t, answer=answer: answer(network, x.double(), t)
+        generator.answer = lambda network, x, t, answer=answer, **told: answer(network, x.double(), t)
         gradients.append(gradient_of(generator))
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-8)
 
@@ -453,7 +460,7 @@ def knowing_mean(target, wrong=1.0):
     options = {"network": "convnext", "multipliers": None, "mean_flow": 0.5, "target": target, "precision": "fp32"}
     generator = tiny(**options)
     generator.networks["denoiser"] = KnowsMean(target, wrong)
-    generator.answer = lambda network, x, *times: network(x, *times)  # in float64
+    generator.answer = lambda network, x, *times, **told: network(x, *times)  # in float64
     return generator
 
 
@@ -467,12 +474,14 @@ def test_the_loss_of_jumps_is_least_for_the_mean_velocity(target):
     x = 0.3 * image + 0.7 * noise
     least = (image - noise - best(x, t.view(-1, 1, 1, 1))).square().flatten()
     generator = knowing_mean(target)
-    loss_N = generator.jump_loss(image, t, noise, until)
+    loss_N = generator.jump_loss(image, t, noise, other_N=until)
     torch.testing.assert_close(loss_N.detach(), least, rtol=0, atol=1e-9)
-    torch.testing.assert_close(generator.jump_loss(image, until, noise, t), loss_N)  # whichever comes first
+    torch.testing.assert_close(generator.jump_loss(image, until, noise, other_N=t), loss_N)  # whichever comes first
     pull = torch.autograd.grad(loss_N.mean(), generator.networks["denoiser"].wrong)[0]
     other = knowing_mean(target, 1.1)
-    push = torch.autograd.grad(other.jump_loss(image, t, noise, until).mean(), other.networks["denoiser"].wrong)[0]
+    push = torch.autograd.grad(
+        other.jump_loss(image, t, noise, other_N=until).mean(), other.networks["denoiser"].wrong
+    )[0]
     assert abs(float(pull)) < 0.05 * float(push), (pull, push)
 
 

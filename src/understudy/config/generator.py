@@ -206,6 +206,11 @@ class Denoising(Generator):
     attention: list[Annotated[int, Field(ge=1)]] = key([16, 8], "sizes of the feature maps with attention, in pixels")
     heads: int = key(4, "attention heads", ge=1, le=256)
     dropout: Number = key(0, "dropout in residual blocks", ge=0, lt=1)
+    augmentation_probability: Probability = key(
+        0,
+        "probability of each transform of a training image; the network is told of them, so that samples are not "
+        "transformed (docs/generators.md)",
+    )
     batch: int = key(12, "images per iteration", remark="the paper; the released command says 32", ge=1)
     kimg: Number = key(7800, "length of the training in thousand images", gt=0)
     learning_rate: Number = key(0.0001, "learning rate of AdamW", gt=0)

@@ -1,4 +1,7 @@
-"""Augmentation of what the discriminator sees, real and fake alike: geometric, any number of channels, off by default.
+"""Augmentation: geometric, any number of channels, off by default.
+
+It is of what a discriminator sees, real and fake alike; or of the training images of a denoising network, which is told
+of it (Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", appendix F.2).
 
 Karras et al. 2020 ("Training Generative Adversarial Networks with Limited Data", ADA), appendix B: flips, quarter
 turns, shifts, scaling, rotation and stretching, each with probability p, as one affine map of the image; the annotation
@@ -59,6 +62,14 @@ class Augmentation:
             step = (self.sign - o.augmentation_target).sign() * (images / (o.augmentation_kimg * 1000))
             self.probability = (self.probability + step).clamp(0, o.augmentation_limit)
         return {} if o.augmentation == "none" else {"augmentation_probability": self.probability}
+
+
+def told(maps_N23: Tensor | None) -> Tensor | None:
+    """(n, 6): what a network that must not learn the augmentation is told of its maps; zeros where an image is itself.
+    None for None."""
+    if maps_N23 is None:
+        return None
+    return (maps_N23 - torch.eye(2, 3, device=maps_N23.device)).flatten(1)
 
 
 def random_maps(n: int, p: Tensor, rng: torch.Generator | None) -> Tensor:

@@ -16,14 +16,15 @@ from understudy.run import distributed, seeds
 from understudy.run.compiling import can_compile
 from understudy.run.flops import Work, count_work
 
-from . import training_step
+from . import gan, training_step
+from .augmentation import random_maps, told, warp
 from .diffusion_networks import Denoiser
 from .guard import Guard
 from .precision import own_products
 
 CHUNK = 16  # images of one forward pass when sampling
 TRIES = 24  # times and noises that an image is tried with
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # images, times, noise -> (N,)
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # images, times, noise, transforms -> (N,)
 
 
 class Denoising:
@@ -31,7 +32,7 @@ class Denoising:
 
     Args:
         name: of the generator, for messages.
-        network: forward(x_NCHW, t_N), such as `unet` makes.
+        network: forward(x_NCHW, t_N), such as `unet` makes; with told_N6 where training images are transformed.
         betas: of AdamW.
     Raises:
         ValueError: a size or value that it cannot work with.
@@ -88,8 +89,9 @@ class Denoising:
         """(t, weight of its loss), (N,) each: where in the process each image of an iteration is."""
 
     @abstractmethod
-    def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
-        """(N,): of the network's answers to these images with this noise at these times."""
+    def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor, told_N6: Tensor | None = None) -> Tensor:
+        """(N,): of the network's answers to these images with this noise at these times. `told_N6`: how the images were
+        transformed, where training images are."""
 
     def parts(self, t_N: Tensor, rng: torch.Generator | None) -> list[tuple[Tensor, Loss]]:
         """(places in the batch, the loss of the images there) of each micro-batch of this process."""
@@ -109,13 +111,15 @@ class Denoising:
         assert real_NCHW.shape == (o.batch, self.channels, self.size, self.size), real_NCHW.shape
         if o.mirror:
             real_NCHW = training_step.mirrored(real_NCHW, rng)
+        maps_N23 = self._maps(n, rng)
+        real_NCHW, told_N6 = warp(real_NCHW, maps_N23), told(maps_N23)
         t_N, weight_N = self.times(n, rng)
         noise_NCHW = torch.randn(real_NCHW.shape, device=self.device, generator=rng)
         loss_N, parts = torch.zeros(n, device=self.device), self.parts(t_N, rng)
 
         def losses() -> Iterator[Tensor]:
             for chosen, loss in parts:
-                part_N = loss(real_NCHW[chosen], t_N[chosen], noise_NCHW[chosen])
+                part_N = loss(real_NCHW[chosen], t_N[chosen], noise_NCHW[chosen], gan.rows(told_N6, chosen))
                 loss_N[chosen] = part_N.detach()
                 yield (weight_N[chosen] * part_N).sum() / n
 
@@ -127,13 +131,19 @@ class Denoising:
         self.learned_at(t_N, loss_N)
         return {"loss": (weight_N * loss_N).mean(), "nonfinite_gradients": nonfinite}
 
-    def answer(self, network: Callable[..., Tensor], x_NCHW: Tensor, *times_N: Tensor) -> Tensor:
+    def _maps(self, n: int, rng: torch.Generator | None) -> Tensor | None:
+        p = self.options.augmentation_probability
+        return random_maps(n, torch.full((), float(p), device=self.device), rng) if p else None
+
+    def answer(
+        self, network: Callable[..., Tensor], x_NCHW: Tensor, *times_N: Tensor, told_N6: Tensor | None = None
+    ) -> Tensor:
         """The network's, float32, computed in the precision of the options."""
         if x_NCHW.device.type == "cuda":
             x_NCHW = x_NCHW.contiguous(memory_format=torch.channels_last)
         reduced = x_NCHW.device.type == "cuda" and self.options.precision == "bf16"
         with torch.autocast("cuda", torch.bfloat16) if reduced else nullcontext():
-            return network(x_NCHW, *times_N).float()
+            return network(x_NCHW, *times_N, **({} if told_N6 is None else {"told_N6": told_N6})).float()
 
     # -------------------------------------------------------------------------------------------- sampling
     def asked_guard(self) -> Guard | None:
@@ -192,7 +202,7 @@ class Denoising:
 def unet(channels: int, size: int, o, **more) -> Denoiser:
     """The network of the diffusion model, with the options of a block."""
     shape = {key: getattr(o, key) for key in ("width", "multipliers", "blocks", "attention", "heads", "dropout")}
-    return Denoiser(channels, size, **shape, **more)
+    return Denoiser(channels, size, told=o.augmentation_probability > 0, **shape, **more)
 
 
 @contextmanager

@@ -64,12 +64,12 @@ class Diffusion(denoising.Denoising):
         if self.moments:
             self.moments.record(t_N, loss_N)
 
-    def loss(self, x0_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
+    def loss(self, x0_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor, told_N6: Tensor | None = None) -> Tensor:
         """(N,): the mean squared error of the target; with the variance learned the bound beside it (IDDPM, equation
         16), which teaches the variance alone."""
         o, network = self.options, self.networks["denoiser"].train()
         x_NCHW = dp.noisy(self.process, x0_NCHW, t_N, noise_NCHW)
-        output, place = self._outputs(network, x_NCHW, t_N)
+        output, place = self._outputs(network, x_NCHW, t_N, told_N6)
         loss_N = dp.simple_loss(self.process, output, x0_NCHW, t_N, noise_NCHW, o.target, o.min_snr)
         if place is not None:
             signal, spread = (dp.per_image(self.process, name, t_N, x0_NCHW) for name in ("signal", "spread"))
@@ -77,9 +77,11 @@ class Diffusion(denoising.Denoising):
             loss_N = loss_N + o.bound_weight * dp.bound_loss(self.process, image, place, x0_NCHW, x_NCHW, t_N)
         return loss_N
 
-    def _outputs(self, network: nn.Module, x_NCHW: Tensor, t_N: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _outputs(
+        self, network: nn.Module, x_NCHW: Tensor, t_N: Tensor, told_N6: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """(what the process predicts, where the variance lies between its bounds), float32."""
-        output = self.answer(network, x_NCHW, t_N)
+        output = self.answer(network, x_NCHW, t_N, told_N6=told_N6)
         return tuple(output.chunk(2, 1)) if self.learned else (output, None)
 
     # -------------------------------------------------------------------------------------------- sampling

@@ -114,7 +114,8 @@ class Stage(nn.Module):
 
 class Denoiser(nn.Module):
     """forward(x_NCHW, t_N) -> (N, C, H, W), or (N, 2 C, H, W) with the variance learned: what the process predicts,
-    then where the variance lies between its bounds. t counts the steps of the whole process, from 0.
+    then where the variance lies between its bounds. t counts the steps of the whole process, from 0. With `told` also
+    forward(x_NCHW, t_N, told_N6), of images that were transformed so (augmentation.told).
 
     Raises:
         ValueError: a size or a width that it cannot work with.
@@ -132,11 +133,14 @@ class Denoiser(nn.Module):
         heads: int = 4,
         dropout: float = 0.0,
         learned_variance: bool = False,
+        told: bool = False,
     ):
         super().__init__()
         multipliers = _checked(size, width, multipliers, heads)
         self.width, embedding = width, 4 * width
         self.embed = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        if told:
+            self.embed_told = zero(nn.Linear(6, embedding, bias=False))
         self.first = nn.Conv2d(channels, width, 3, padding=1)
 
         def stage(channels_in: int, channels_out: int, level: int) -> Stage:
@@ -167,8 +171,10 @@ class Denoiser(nn.Module):
         self.norm = _norm(now)
         self.last = zero(nn.Conv2d(now, channels * (2 if learned_variance else 1), 3, padding=1))
 
-    def forward(self, x_NCHW: Tensor, t_N: Tensor) -> Tensor:
+    def forward(self, x_NCHW: Tensor, t_N: Tensor, told_N6: Tensor | None = None) -> Tensor:
         embedding_NK = self.embed(timestep_embedding(t_N, self.width).to(x_NCHW.dtype))
+        if told_N6 is not None:
+            embedding_NK = embedding_NK + self.embed_told(told_N6.to(x_NCHW.dtype))
         h_NCHW = self.first(x_NCHW)
         skips = [h_NCHW]
         for level, row in enumerate(self.down):

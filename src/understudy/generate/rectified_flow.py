@@ -80,19 +80,21 @@ class RectifiedFlow(Denoising):
             found += [(chosen, self.loss) for chosen in self.micro_batches(places_N[self.jumps :])]
         return found
 
-    def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor) -> Tensor:
+    def loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor, told_N6: Tensor | None = None) -> Tensor:
         """(N,): Liu et al., equation 1, whose X_0 is noise and X_1 an image, mean over pixels."""
         t_N111 = t_N.view(-1, 1, 1, 1)
         x_NCHW = t_N111 * image_NCHW + (1 - t_N111) * noise_NCHW
         network = self.networks["denoiser"].train()
-        answer_NCHW = self.answer(network, x_NCHW, *self._told(t_N, torch.zeros_like(t_N)))
+        answer_NCHW = self.answer(network, x_NCHW, *self._times(t_N, torch.zeros_like(t_N)), told_N6=told_N6)
         if self.options.target == "velocity":
             error_NCHW = image_NCHW - noise_NCHW - answer_NCHW
         else:  # the same, as X_1 - X_0 = (X_1 - X_t) / (1 - t): Li, He, table 1
             error_NCHW = (image_NCHW - answer_NCHW) / (1 - t_N111).clamp(min=self.options.smallest_noise)
         return error_NCHW.square().flatten(1).mean(1)
 
-    def jump_loss(self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor, other_N: Tensor) -> Tensor:
+    def jump_loss(
+        self, image_NCHW: Tensor, t_N: Tensor, noise_NCHW: Tensor, told_N6: Tensor | None = None, *, other_N: Tensor
+    ) -> Tensor:
         """(N,): of the mean velocity u from the earlier to the later of two times. At the time t it must be such that
         u - (until - t) du/dt is the velocity, du/dt along the way (Geng et al. 2025, improved, algorithm 1)."""
         network, until_N = self.networks["denoiser"].train(), torch.maximum(t_N, other_N)
@@ -101,23 +103,25 @@ class RectifiedFlow(Denoising):
         x_NCHW = t_N111 * image_NCHW + (1 - t_N111) * noise_NCHW
 
         def mean_velocity(x_NCHW: Tensor, t_N: Tensor) -> Tensor:
-            return self._velocity(network.forward, x_NCHW, t_N, until_N - t_N)  # not compiled: it has tangents
+            return self._velocity(network.forward, x_NCHW, t_N, until_N - t_N, told_N6)  # not compiled: it has tangents
 
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):  # other attention has no forward derivative
-            now_NCHW = self._velocity(network.forward, x_NCHW, t_N, torch.zeros_like(t_N))
+            now_NCHW = self._velocity(network.forward, x_NCHW, t_N, torch.zeros_like(t_N), told_N6)
             change_NCHW = torch.func.jvp(mean_velocity, (x_NCHW, t_N), (now_NCHW, torch.ones_like(t_N)))[1]
-        mean_NCHW = self._velocity(network, x_NCHW, t_N, until_N - t_N)
+        mean_NCHW = self._velocity(network, x_NCHW, t_N, until_N - t_N, told_N6)
         error_NCHW = image_NCHW - noise_NCHW - (mean_NCHW - span_N111 * change_NCHW)
         return error_NCHW.square().flatten(1).mean(1)
 
-    def _velocity(self, network: Callable[..., Tensor], x_NCHW: Tensor, t_N: Tensor, span_N: Tensor) -> Tensor:
+    def _velocity(
+        self, network: Callable[..., Tensor], x_NCHW: Tensor, t_N: Tensor, span_N: Tensor, told_N6: Tensor | None
+    ) -> Tensor:
         """On average on the way from t to t + span, as the network answers."""
-        answer_NCHW = self.answer(network, x_NCHW, *self._told(t_N, span_N))
+        answer_NCHW = self.answer(network, x_NCHW, *self._times(t_N, span_N), told_N6=told_N6)
         if self.options.target == "velocity":
             return answer_NCHW
         return (answer_NCHW - x_NCHW) / (1 - t_N.view(-1, 1, 1, 1)).clamp(min=self.options.smallest_noise)
 
-    def _told(self, t_N: Tensor, span_N: Tensor) -> tuple[Tensor, ...]:
+    def _times(self, t_N: Tensor, span_N: Tensor) -> tuple[Tensor, ...]:
         """What the network is told of times."""
         return (TIMES * t_N, TIMES * span_N) if self.jumps else (TIMES * t_N,)
 
@@ -144,7 +148,7 @@ class RectifiedFlow(Denoising):
 
         def velocity(x_NCHW: Tensor, t: float, span: float = 0) -> Tensor:
             t_N, span_N = (torch.full((len(x_NCHW),), time, device=x_NCHW.device) for time in (t, span))
-            answer_NCHW = self.answer(network, x_NCHW, *self._told(t_N, span_N))
+            answer_NCHW = self.answer(network, x_NCHW, *self._times(t_N, span_N))
             if self.options.target == "x":
                 answer_NCHW = (answer_NCHW - x_NCHW) / (1 - t if t < 1 else self.options.smallest_noise)
             return guarded(x_NCHW, t, answer_NCHW)
@@ -163,7 +167,8 @@ def _network(channels: int, size: int, o: Options) -> nn.Module:
         network = unet(channels, size, o)
     else:
         shape = {key: getattr(o, key) for key in ("width", "blocks", "attention_interval", "heads", "dropout")}
-        network = ConvNeXt(channels, size, edge_kernel=1 if o.patch > 1 else 3, spans=o.mean_flow > 0, **shape)
+        shape |= {"spans": o.mean_flow > 0, "told": o.augmentation_probability > 0}
+        network = ConvNeXt(channels, size, edge_kernel=1 if o.patch > 1 else 3, **shape)
     return Folded(network, o.patch) if o.patch > 1 else network
 
 

@@ -33,7 +33,8 @@ class Block(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """forward(x_NCHW, t_N) -> (N, C, H, W); with `spans` also forward(x_NCHW, t_N, span_N), of a jump so far from t.
+    """forward(x_NCHW, t_N) -> (N, C, H, W); with `spans` also forward(x_NCHW, t_N, span_N), of a jump so far from t;
+    with `told` also with told_N6, of images that were transformed so (augmentation.told).
     Where a pixel lies it is told by a learned map, which is added. `edge_kernel`: of the first and the last
     convolution; 1 is enough where a pixel is a square of pixels."""
 
@@ -49,12 +50,15 @@ class ConvNeXt(nn.Module):
         dropout: float,
         edge_kernel: int = 3,
         spans: bool = False,
+        told: bool = False,
     ):
         super().__init__()
         self.width = width
         self.embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         if spans:
             self.embed_span = nn.Sequential(nn.Linear(width, width), nn.SiLU(), zero(nn.Linear(width, width)))
+        if told:
+            self.embed_told = zero(nn.Linear(6, width, bias=False))
         self.first = nn.Conv2d(channels, width, edge_kernel, padding=edge_kernel // 2)
         self.position_1CHW = nn.Parameter(torch.zeros(1, width, size, size))
         self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(blocks))
@@ -63,10 +67,14 @@ class ConvNeXt(nn.Module):
         self.norm = nn.GroupNorm(GROUPS, width)
         self.last = zero(nn.Conv2d(width, channels, edge_kernel, padding=edge_kernel // 2))
 
-    def forward(self, x_NCHW: Tensor, t_N: Tensor, span_N: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x_NCHW: Tensor, t_N: Tensor, span_N: Tensor | None = None, told_N6: Tensor | None = None
+    ) -> Tensor:
         embedding_NK = self.embed(timestep_embedding(t_N, self.width).to(x_NCHW.dtype))
         if span_N is not None:
             embedding_NK = embedding_NK + self.embed_span(timestep_embedding(span_N, self.width).to(x_NCHW.dtype))
+        if told_N6 is not None:
+            embedding_NK = embedding_NK + self.embed_told(told_N6.to(x_NCHW.dtype))
         h_NCHW = self.first(x_NCHW) + self.position_1CHW
         for i, block in enumerate(self.blocks):
             h_NCHW = block(h_NCHW, embedding_NK)
@@ -83,5 +91,5 @@ class Folded(nn.Module):
         super().__init__()
         self.network, self.patch = network, patch
 
-    def forward(self, x_NCHW: Tensor, *times_N: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.network(F.pixel_unshuffle(x_NCHW, self.patch), *times_N), self.patch)
+    def forward(self, x_NCHW: Tensor, *times_N: Tensor, **told: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.network(F.pixel_unshuffle(x_NCHW, self.patch), *times_N, **told), self.patch)
