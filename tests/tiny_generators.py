@@ -9,7 +9,7 @@ GROWING = {**GAN, "first_resolution": 16, "schedule_interval": 1, "augmentation"
 R3GAN = {"channel_base": 64, "channel_max": 8, "group_size": 4, "blocks": 1, "latent_size": 8, "batch": BATCH}
 R3GAN |= {"burn_in_kimg": 0.02, "gamma": [1, 0.1], "penalty_interval": 2, "precision": "fp32"}
 DENOISING = {"width": 32, "multipliers": [1, 1], "blocks": 1, "attention": [8], "batch": BATCH, "evaluations": 3}
-DENOISING |= {"learning_rate": 0.003, "dropout": 0.1}
+DENOISING |= {"learning_rate": 0.003, "dropout": 0.1, "augmentation_probability": 0.3}
 CONVNEXT = {"network": "convnext", "target": "x", "patch": 2, "width": 32, "blocks": 2, "attention_interval": 2}
 CONVNEXT |= {"batch": BATCH, "evaluations": 3, "learning_rate": 0.003, "dropout": 0.1, "gradient_clip": 1}
 TINY = {
@@ -17,7 +17,9 @@ TINY = {
     "stylegan1": {**GROWING, "mapping_layers": 2},
     "stylegan2": {**STYLE, "path_length_interval": 3},
     "stylegan3": {**STYLE, "layers": 3, "critical_layers": 1, "margin": 2},
+    "stylegan2 noise": {**STYLE, "noise": "random"},
     "r3gan": R3GAN,
+    "r3gan noise": {**R3GAN, "noise_inputs": True},
     "diffusion": {**DENOISING, "steps": 40, "step_sampling": "second_moment"},
     "rectified_flow": DENOISING,
     "rectified_flow convnext": CONVNEXT,

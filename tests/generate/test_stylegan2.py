@@ -126,6 +126,21 @@ def test_reduced_precision_stays_near_full():
     assert all(value.isfinite() for value in statistics.values()) and statistics["nonfinite_gradients"] == 0
 
 
+def test_noise_of_samples_is_the_same_in_all_or_of_their_own():
+    """The option changes samples alone, not what the training looks at."""
+    constant, own = tiny(truncation_psi=0.0), tiny(truncation_psi=0.0, noise="random")  # of one style: noise is left
+    for gan2 in (constant, own):
+        with torch.no_grad():
+            for name, parameter in gan2.networks["generator"].named_parameters():
+                if name.endswith("noise_strength"):
+                    parameter.fill_(0.3)
+    same, other = constant.sample(3, seed=0), own.sample(3, seed=0)
+    torch.testing.assert_close(same[0], same[1], rtol=0, atol=1e-6)
+    assert (other[0] - other[1]).abs().max() > 0.01
+    assert torch.equal(own.sample(1, seed=0, first=2)[0], other[2])
+    assert torch.equal(own.preview(3, seed=0), constant.preview(3, seed=0))
+
+
 # ---------------------------------------------------------------------------------------------- losses
 def test_r1_penalty_of_a_linear_network_is_the_norm_of_its_weights():
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 1), nn.Flatten(0))

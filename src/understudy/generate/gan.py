@@ -1,7 +1,7 @@
 """What the adversarial generators share beside generate/training_step.py: state, optimizer, penalties, latents."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -130,17 +130,33 @@ def merge(statistics: dict[str, Tensor], more: dict[str, Tensor]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ sampling
+def noise_numbers(sizes: Iterable[int]) -> int:
+    """Of maps with these edges."""
+    return sum(r * r for r in sizes)
+
+
+def noise_maps(noise_NP: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """(N, 1, r, r) of each edge r."""
+    flats = noise_NP.split([r * r for r in sizes], 1)
+    return [flat.unflatten(1, (1, r, r)) for flat, r in zip(flats, sizes, strict=True)]
+
+
 def latents(seed: int, first: int, n: int, size: int, purpose: str = "latent") -> Tensor:
     """(n, size) standard normal on the CPU; row i depends on (purpose, seed, first + i) only."""
     rows = [torch.randn(size, generator=seeds.generator("cpu", purpose, seed, first + i)) for i in range(n)]
     return torch.stack(rows) if rows else torch.empty(0, size)
 
 
-def sample_by_index(forward: Callable[[Tensor], Tensor], n: int, seed: int, first: int, size: int, device) -> Tensor:
-    """training_step.sample_by_index with forward: latents (N, size) -> images."""
+def sample_by_index(
+    forward: Callable[..., Tensor], n: int, seed: int, first: int, size: int, device, noise: int = 0
+) -> Tensor:
+    """training_step.sample_by_index with forward: latents (N, size) -> images. Where the images have `noise` of their
+    own, so many numbers, forward: latents, noise (N, `noise`) -> images."""
+    numbers = {"latent": size} | ({"noise": noise} if noise else {})
 
     def draw(indices: range) -> Tensor:
-        return forward(latents(seed, indices.start, len(indices), size).to(device))
+        rows = (latents(seed, indices.start, len(indices), count, purpose) for purpose, count in numbers.items())
+        return forward(*(row.to(device) for row in rows))
 
     return training_step.sample_by_index(draw, n, first, CHUNK)
 

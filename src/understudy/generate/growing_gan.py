@@ -99,7 +99,7 @@ class GrowingGAN(gan.Adversarial):
         return gan.rounds(n, self.options.minibatch_std_group, self.options.microbatch, self.device)
 
     @abstractmethod
-    def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
+    def _images(self, z_NK: Tensor, noise_NP: Tensor | None, phase: Phase, truncated: bool) -> Tensor:
         """Samples of the phase's resolution, of latents and of as many other numbers as `_noise_numbers`."""
 
     def _noise_numbers(self, phase: Phase) -> int:
@@ -117,16 +117,12 @@ class GrowingGAN(gan.Adversarial):
     def _sampled(self, n: int, seed: int, first: int, truncated: bool) -> Tensor:
         network = self.networks["generator"].eval()
         phase = Phase.of(float(network.lod), self.size)
-        numbers = {"latent": self.options.latent_size, "noise": self._noise_numbers(phase)}
+        noise = self._noise_numbers(phase)
 
-        def draw(indices: range) -> Tensor:
-            z_NK, noise_NP = (
-                gan.latents(seed, indices.start, len(indices), size, purpose).to(self.device)
-                for purpose, size in numbers.items()
-            )
+        def forward(z_NK: Tensor, noise_NP: Tensor | None = None) -> Tensor:
             return full_size(self._images(z_NK, noise_NP, phase, truncated), self.size)
 
-        return training_step.sample_by_index(draw, n, first, gan.CHUNK)
+        return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device, noise)
 
     @property
     def drawn_per_misfit(self) -> float:

@@ -6,7 +6,7 @@ makes of it (`_images`) and further regularisation (`_regularise_generator`).
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -171,20 +171,28 @@ class StyleTraining(gan.Adversarial):
     # -------------------------------------------------------------------------------------------- samples, costs
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
-        return self._sampled(n, seed, first, self.options.truncation_psi, self.options.truncation_cutoff)
+        o = self.options
+        return self._sampled(n, seed, first, o.truncation_psi, o.truncation_cutoff, self._noise_of_samples())
 
     def preview(self, n: int, seed: int, first: int = 0) -> Tensor:
         """As `sample`, for the training's own looks: the same whatever the options of sampling say."""
         return self._sampled(n, seed, first, 1.0, None)
 
+    def _noise_of_samples(self) -> list[int]:
+        """Edges of the maps of noise that each sample has of its own."""
+        return []
+
     @own_products
-    def _sampled(self, n: int, seed: int, first: int, psi: float, cutoff: int | None) -> Tensor:
-        network = self.networks["generator"].eval()
+    def _sampled(
+        self, n: int, seed: int, first: int, psi: float, cutoff: int | None, noise_sizes: Sequence[int] = ()
+    ) -> Tensor:
+        network, noise = self.networks["generator"].eval(), gan.noise_numbers(noise_sizes)
 
-        def forward(z_NK: Tensor) -> Tensor:
-            return network(z_NK, psi, cutoff)
+        def forward(z_NK: Tensor, noise_NP: Tensor | None = None) -> Tensor:
+            w_NLK = network.truncate(network.mapping(z_NK), psi, cutoff)
+            return network.synthesis(w_NLK, *([gan.noise_maps(noise_NP, noise_sizes)] if noise else []))
 
-        return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device)
+        return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device, noise)
 
     @property
     def drawn_per_misfit(self) -> float:

@@ -116,16 +116,12 @@ class StyleGAN1(GrowingGAN):
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises], phase)
 
     def _noise_numbers(self, phase: Phase) -> int:
-        return sum(r * r for r in self.networks["generator"].noise_sizes(phase))
+        return gan.noise_numbers(self.networks["generator"].noise_sizes(phase))
 
     def _images(self, z_NK: Tensor, noise_NP: Tensor, phase: Phase, truncated: bool) -> Tensor:
         """With noise of its own for each image, as the study sampled."""
         o, network = self.options, self.networks["generator"]
         sizes = network.noise_sizes(phase)
-        noises = [
-            flat.unflatten(1, (1, r, r))
-            for flat, r in zip(noise_NP.split([r * r for r in sizes], 1), sizes, strict=True)
-        ]
         psi = o.truncation_psi if truncated else 1.0
         w_NLK = network.truncate(network.mapping(z_NK), psi, o.truncation_cutoff, len(sizes))
-        return network.synthesis(w_NLK, noises, phase)
+        return network.synthesis(w_NLK, gan.noise_maps(noise_NP, sizes), phase)

@@ -128,6 +128,9 @@ class StyleGAN2(StyleTraining):
         w_NLK = draw.styles(network.mapping, chosen, network.layers)
         return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises]), w_NLK
 
+    def _noise_of_samples(self) -> list[int]:
+        return self.networks["generator"].noise_sizes if self.options.noise == "random" else []
+
     def _images(self, draw: gan.Draw, chosen: gan.Rows) -> Tensor:
         return self._fake(draw, chosen)[0]
 

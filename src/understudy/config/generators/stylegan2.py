@@ -1,9 +1,9 @@
 """The options of StyleGAN 2."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from understudy.config import generator as common
-from understudy.config.fields import Number, Probability, key
+from understudy.config.fields import SAMPLING, Number, Probability, key
 
 
 class StyleGAN2(common.Style):
@@ -36,6 +36,13 @@ class StyleGAN2(common.Style):
     ema_rampup: common.EmaRampup = 0.05
     mapping_ema: common.MappingEma = 0.998
     minibatch_std_group: common.StdGroup = 4
+    noise: Literal["constant", "random"] = key(
+        "constant",
+        "noise of the layers when sampling; constant: the same in every sample; random: of its own in each, as in "
+        "training",
+        remark="as the study: the same in every sample; `random`: of its own in each, as in training",
+        use=SAMPLING,
+    )
     truncation_psi: common.TruncationPsi = 1
     truncation_cutoff: common.TruncationCutoff = None
     precision: common.Precision = key("fp16", "precision of the four highest resolutions")
