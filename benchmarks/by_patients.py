@@ -1,14 +1,16 @@
 """What a generator learns, and whether it copies, by the number of patients that it is trained on: config/learn.yaml
 with more subjects and generators of fewer and fewer of them (`NAME-7percent`), through the ordinary rules.
 
-    python benchmarks/by_patients.py --write                      # the flow: an hour of two cores; what is done is kept
+    python benchmarks/by_patients.py --write --label rectified_flow --options '{"kimg": 80}'    # an hour of two cores
     python benchmarks/by_patients.py --names r3gan --write        # into benchmarks/by_patients.md, beside others' rows
-    python benchmarks/by_patients.py --percent 1 --label "rectified_flow, stopped by its watch" --write --options \\
-        '{"memorization_limit": 0.03, "memorization_action": "stop", "snapshot_kimg": 4, "snapshot_samples": 256}'
+    python benchmarks/by_patients.py --percent 1 --write --label "rectified_flow, stopped by its watch" --options \\
+        '{"kimg": 80, "memorization_limit": 0.03, "memorization_action": "stop", "snapshot_kimg": 4,
+          "snapshot_samples": 256}'
     python benchmarks/by_patients.py --config config/mine.yaml    # on your patients
 
-Every generator is trained for as many images, so one of few patients sees each slice more often. `of real` compares
-with segmenters that learn from the real images of the same patients, each setting with --segmenters repeats, mean.
+What is done is kept. A generator is trained for as many images whatever the patients, so one of few patients sees each
+slice more often. `of real` compares with segmenters that learn from the real images of the same patients, each setting
+with --segmenters repeats, mean.
 Flagged and verdict are of the audit of all samples against all training subjects.
 """
 
@@ -31,9 +33,9 @@ SUBJECTS, TEST_SUBJECTS = 400, 100  # phantoms
 HEAD = f"""# What a generator learns of how many patients
 
 Written by `python benchmarks/by_patients.py --write`: config/learn.yaml with {SUBJECTS - TEST_SUBJECTS} training
-phantoms of 32 x 32, one training each, through the ordinary rules. Times seen: how often a training saw each slice.
-Flagged: what the audit says of all samples; 1 in 100 is its stated rate. CPU time of cores of an AMD EPYC that other
-jobs shared; of a training that was stopped and went on, that of its last part ("> ").
+phantoms of 32 x 32, one training each (the flow: `kimg: 80`), through the ordinary rules. Times seen: how often a
+training saw each slice. Flagged: what the audit says of all samples; 1 in 100 is its stated rate. CPU time of cores of
+an AMD EPYC that other jobs shared; of a training that was stopped and went on, that of its last part ("> ").
 
 """
 
