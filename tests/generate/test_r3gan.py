@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from made import count, real_images, rng
 from torch import nn
 
-from understudy.generate import build, gan, r3gan, r3gan_networks
+from understudy.generate import build, r3gan, r3gan_networks
 from understudy.generate.convolution import grouped_conv
 from understudy.generate.generator_flops import demand
 from understudy.generate.r3gan import annealed, pairing_loss
@@ -77,50 +77,11 @@ def test_a_block_begins_as_the_identity_and_fixup_scales_the_rest():
         assert not block.conv3.weight.any() and not block.bias1.any() and not block.bias2.any()
 
 
-def test_noise_comes_after_the_3_x_3_of_every_block_with_a_strength_for_each_map():
-    network = tiny(blocks=2, noise_inputs=True).networks["generator"]
-    assert network.noise_sizes == [4, 4, 8, 8, 16, 16]
-    assert count(network) - count(tiny(blocks=2).networks["generator"]) == 2 * (16 + 16 + 8), "the maps inside blocks"
-    block, noise = network.blocks["b16"][0], torch.randn(3, 1, 16, 16, generator=rng())
-    with torch.no_grad():
-        block.conv3.weight.normal_(generator=rng(1))
-        block.noise_strength.copy_(torch.linspace(-1, 1, len(block.noise_strength)))
-        x_NCHW = torch.randn(3, 4, 16, 16, generator=rng(2))
-        y = F.leaky_relu(block.conv1(x_NCHW) + block.bias1.view(1, -1, 1, 1), 0.2)
-        y = block.conv2(y) + noise * block.noise_strength.view(1, -1, 1, 1) + block.bias2.view(1, -1, 1, 1)
-        torch.testing.assert_close(block(x_NCHW, noise), x_NCHW + block.conv3(F.leaky_relu(y, 0.2)))
-
-
-def test_each_sample_has_noise_of_its_own():
-    """The same latent with other noise is another image; without strength it is the same one."""
-    gan3 = tiny(blocks=1, noise_inputs=True)
-    network = gan3.networks["generator"]
-    z_NK, noises = torch.randn(1, 8).expand(2, -1), [torch.randn(2, 1, r, r) for r in network.noise_sizes]
-    with torch.no_grad():
-        assert torch.equal(*network(z_NK, noises))
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng(1)))
-        assert not torch.equal(*network(z_NK, noises))
-        torch.testing.assert_close(*network(z_NK), msg="without noises: those of 0")
-    drawn, without = gan3.sample(3, 1), network(gan.latents(1, 0, 3, 8)).detach().clamp(-1, 1)
-    assert not torch.equal(drawn, without) and torch.equal(gan3.sample(1, 1, first=2)[0], drawn[2])
-
-
-def test_training_teaches_how_strong_the_noise_is():
-    gan3 = tiny(blocks=1, noise_inputs=True)
-    strengths = [stage[0].noise_strength for stage in gan3.networks["generator"].blocks.values()]
-    before = [strength.detach().clone() for strength in strengths]
-    for iteration in range(4):
-        gan3.step(real_images(), 8 * iteration, rng(iteration))
-    for a, b in zip(before, strengths, strict=True):
-        assert 0.1 < a.std() < 1 and (a != b).all()
-
-
 def test_the_latent_scales_the_maps_of_the_basis():
     network = tiny().networks["generator"]
     z_NK = torch.randn(3, 8)
     seen = []
-    network.blocks["b4"][0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network.blocks["b4"].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     network(z_NK)
     expected = torch.einsum("nk,ck,chw->nchw", z_NK, network.from_latent, network.basis_CHW)
     torch.testing.assert_close(seen[0], expected)
@@ -227,9 +188,7 @@ class Known(nn.Module):
 
 
 class KnownGenerator(Known):
-    noise_sizes = ()
-
-    def forward(self, z_NK, noises):
+    def forward(self, z_NK):
         return self.value * torch.ones(len(z_NK), 1, 8, 8, dtype=torch.float64)
 
 
@@ -365,8 +324,8 @@ def gradients_of(monkeypatch, **options):
         network.double()
         for parameter in network.parameters():
             parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=rng(1)))
-    draw, maps = gan3._draw, gan3._maps
-    monkeypatch.setattr(gan3, "_draw", lambda rng: [numbers.double() for numbers in draw(rng)])
+    latents, maps = gan3._latents, gan3._maps
+    monkeypatch.setattr(gan3, "_latents", lambda rng: latents(rng).double())
     monkeypatch.setattr(gan3, "_maps", lambda p, rng: maps(p, rng).double())
     for optimizer in gan3.optimizers.values():
         parameters = optimizer.param_groups[0]["params"]
@@ -379,11 +338,9 @@ def gradients_of(monkeypatch, **options):
     return gradients
 
 
-@pytest.mark.parametrize("noise_inputs", [False, True])
-def test_microbatches_give_the_gradient_of_the_whole_batch(noise_inputs, monkeypatch):
-    whole = gradients_of(monkeypatch, noise_inputs=noise_inputs)
-    parts = gradients_of(monkeypatch, noise_inputs=noise_inputs, microbatch=3)
-    for a, b in zip(parts, whole, strict=True):
+def test_microbatches_give_the_gradient_of_the_whole_batch(monkeypatch):
+    whole = gradients_of(monkeypatch)
+    for a, b in zip(gradients_of(monkeypatch, microbatch=3), whole, strict=True):
         assert (a - b).norm() / b.norm() < 1e-6
 
 

@@ -46,6 +46,13 @@ Fp32Layers = Annotated[
     Literal["fp32", "tf32"],
     key(meaning="precision of the layers that bf16 and fp16 leave in fp32; tf32: use a GPU's tensor cores"),
 ]
+ClampFakes = Annotated[
+    bool,
+    key(
+        meaning="the discriminator sees fakes clamped to the range of grey values, as samples are; else it tells them "
+        "by backgrounds that are not exactly black (docs/generators.md)"
+    ),
+]
 FirstResolution = Annotated[int, key(meaning="pixels; the training begins at this resolution", ge=4)]
 StdGroup = Annotated[
     int, key(meaning="images over which the discriminator computes its minibatch standard deviation", ge=1)
@@ -124,6 +131,7 @@ class Adversarial(Generator):
     )
     augmentation_kimg: Number = key(500, "for adaptive: thousand images in which the probability can change by 1", gt=0)
     augmentation_limit: Probability = key(0.8, "upper limit of the probability")
+    clamp_fakes: ClampFakes = False
     fp32_layers: Fp32Layers = "fp32"
 
 

@@ -76,6 +76,26 @@ class Adversarial(ABC):
         """Decay of the generator's average at the end of the iteration that began at `images_seen`."""
 
 
+def as_samples(fake_NCHW: Tensor, options) -> Tensor:
+    """Fakes as the discriminator sees them."""
+    return Clamped.apply(fake_NCHW) if options.clamp_fakes else fake_NCHW
+
+
+class Clamped(torch.autograd.Function):
+    """Images clamped to [-1, 1], as samples are. Of a pixel that is out, a gradient leads back or is 0: a descent would
+    never change a pixel whose gradient is 0, and would take one that has all of it further and further out."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx, g: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return torch.where((x.abs() > 1) & (x * g < 0), 0.0, g)  # a step goes against the gradient
+
+
 # ------------------------------------------------------------------------------------------------ one iteration
 class Draw(NamedTuple):
     """The random numbers of one batch of fakes."""

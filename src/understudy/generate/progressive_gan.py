@@ -60,7 +60,7 @@ class ProgressiveGAN(GrowingGAN):
             for chosen in self._rounds(n):
                 real = warp(real_NCHW[chosen], gan.rows(real_maps, chosen))
                 with torch.no_grad():
-                    fake = self.networks["generator"](z_NK[chosen], phase)
+                    fake = gan.as_samples(self.networks["generator"](z_NK[chosen], phase), o)
                     fake = warp(fake, gan.rows(fake_maps, chosen))
                 mixed = (real + between_N111[chosen] * (fake - real)).requires_grad_()
                 yield part(discriminator(fake, phase), fakes, lambda fake_N: fake_N)
@@ -85,8 +85,8 @@ class ProgressiveGAN(GrowingGAN):
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds(n):
-                fake = warp(self.networks["generator"](z_NK[chosen], phase), gan.rows(maps, chosen))
-                score_N = self.networks["discriminator"](fake, phase)
+                fake = gan.as_samples(self.networks["generator"](z_NK[chosen], phase), self.options)
+                score_N = self.networks["discriminator"](warp(fake, gan.rows(maps, chosen)), phase)
                 scores.append(score_N.detach())
                 yield -score_N.sum() / n
 

@@ -12,8 +12,7 @@ Departs   defaults are those reported for its training on FFHQ at 256 x 256: com
           Penalties are taken at the discriminator's input, after augmentation. Augmentation is geometric
           (augmentation.py), without colours. Bilinear resampling has pixel centres and zeros outside. Lazy penalties
           (`penalty_interval`) are part of the step that they are due in, at a weight that many times larger. Four
-          resolutions compute in bf16; `kimg` is that of the study's GANs. `noise_inputs` (off) is not the paper's: its
-          generator has to make the noise of scans from 64 numbers.
+          resolutions compute in bf16; `kimg` is that of the study's GANs. `clamp_fakes` (off) is not the paper's.
 """
 
 import math
@@ -123,13 +122,14 @@ class R3GAN:
     def _discriminator_step(self, real_NCHW: Tensor, gamma: float, p: float, rng) -> dict[str, Tensor]:
         """Pairing loss + gamma / 2 (R1 + R2), the mean squared gradients by real and by fake images."""
         o, margins, penalties = self.options, [], []
-        draw = self._draw(rng)
+        z_NK = self._latents(rng)
         real_maps, fake_maps = (self._maps(p, rng) for _ in range(2))
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds():
                 with torch.no_grad():
-                    fake_NCHW = warp(self._fakes(draw, chosen), gan.rows(fake_maps, chosen))
+                    fake_NCHW = gan.as_samples(self.networks["generator"](z_NK[chosen]), o)
+                    fake_NCHW = warp(fake_NCHW, gan.rows(fake_maps, chosen))
                     seen_NCHW = torch.cat((warp(real_NCHW[chosen], gan.rows(real_maps, chosen)), fake_NCHW))
                 score_N = self.networks["discriminator"](seen_NCHW.requires_grad_(gamma > 0))
                 real_N, fake_N = score_N.chunk(2)
@@ -151,7 +151,7 @@ class R3GAN:
 
     def _generator_step(self, real_NCHW: Tensor, p: float, rng) -> dict[str, Tensor]:
         """The pairing loss, the other way round: each fake against the real image of its row."""
-        draw, losses_N = self._draw(rng), []
+        z_NK, losses_N = self._latents(rng), []
         real_maps, fake_maps = (self._maps(p, rng) for _ in range(2))
         discriminator = self.networks["discriminator"]
 
@@ -159,8 +159,8 @@ class R3GAN:
             for chosen in self._rounds():
                 with torch.no_grad():
                     real_N = discriminator(warp(real_NCHW[chosen], gan.rows(real_maps, chosen)))
-                fake_NCHW = warp(self._fakes(draw, chosen), gan.rows(fake_maps, chosen))
-                loss_N = pairing_loss(discriminator(fake_NCHW), real_N)
+                fake_NCHW = gan.as_samples(self.networks["generator"](z_NK[chosen]), self.options)
+                loss_N = pairing_loss(discriminator(warp(fake_NCHW, gan.rows(fake_maps, chosen))), real_N)
                 losses_N.append(loss_N.detach())
                 yield loss_N.sum() / self.options.batch
 
@@ -168,15 +168,8 @@ class R3GAN:
             nonfinite = training_step.descend(self.optimizers["generator"], losses())
         return {"loss_generator": torch.cat(losses_N).mean(), "nonfinite_gradients": nonfinite}
 
-    def _draw(self, rng: torch.Generator | None) -> list[Tensor]:
-        """Of a batch: z (N, K), and noises (N, 1, r, r) for the blocks that take them."""
-        o, sizes = self.options, self.networks["generator"].noise_sizes
-        shapes = [(o.batch, o.latent_size), *((o.batch, 1, r, r) for r in sizes)]
-        return [torch.randn(shape, device=self.device, generator=rng) for shape in shapes]
-
-    def _fakes(self, draw: list[Tensor], chosen: gan.Rows) -> Tensor:
-        z_NK, *noises = (numbers[chosen] for numbers in draw)
-        return self.networks["generator"](z_NK, noises)
+    def _latents(self, rng: torch.Generator | None) -> Tensor:
+        return torch.randn(self.options.batch, self.options.latent_size, device=self.device, generator=rng)
 
     def _maps(self, p: float, rng: torch.Generator | None) -> Tensor | None:
         if not any(self.options.augmentation_probability):
@@ -191,13 +184,7 @@ class R3GAN:
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """float32 (n, C, H, W) in [-1, 1]; image i depends on (seed, first + i) only."""
         network = self.networks["generator"].eval()
-        sizes = network.noise_sizes
-
-        def forward(z_NK: Tensor, noise_NP: Tensor | None = None) -> Tensor:
-            return network(z_NK, gan.noise_maps(noise_NP, sizes) if sizes else ())
-
-        noise = gan.noise_numbers(sizes)
-        return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device, noise)
+        return gan.sample_by_index(network, n, seed, first, self.options.latent_size, self.device)
 
     preview = sample
 
@@ -207,7 +194,7 @@ class R3GAN:
 
     @own_products
     def misfit(self, real_NCHW: Tensor, seed: int) -> Tensor:
-        """(N,): gan.misfit, without noise."""
+        """(N,): gan.misfit."""
         network = self.networks["generator"].eval()
         with training_step.frozen(network):
             return gan.misfit(network, real_NCHW, self.options.latent_size, seed)

@@ -5,7 +5,6 @@ equalised learning rate: weights are stored as they are used, and initialised by
 """
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -41,25 +40,20 @@ class ResidualBlock(nn.Module):
     Args:
         scale: of the initial weights of the first two convolutions; those of the last one are 0.
         limit: of the activations, for fp16.
-        noise: after the 3 x 3, the same numbers for all maps, each with a learned strength (Karras et al., StyleGAN,
-            2019, section 2). It begins as N(0, 1/4): at StyleGAN's 0 noise of either sign does as well, so that
-            strengths of short trainings stay there.
     """
 
-    def __init__(self, maps: int, inner: int, group_size: int, scale: float, limit: float | None, noise: bool):
+    def __init__(self, maps: int, inner: int, group_size: int, scale: float, limit: float | None):
         super().__init__()
         self.limit, gain = limit, LEAKY_GAIN * scale
         self.conv1 = Conv(maps, inner, gain=gain)
         self.bias1 = nn.Parameter(torch.zeros(inner))
         self.conv2 = Conv(inner, inner, 3, groups=inner // group_size, gain=gain)
         self.bias2 = nn.Parameter(torch.zeros(inner))
-        self.noise_strength = nn.Parameter(torch.randn(inner) / 2) if noise else None
         self.conv3 = Conv(inner, maps, gain=0.0)
 
-    def forward(self, x_NCHW: Tensor, noise_N1HW: Tensor | None = None) -> Tensor:
+    def forward(self, x_NCHW: Tensor) -> Tensor:
         y_NCHW = activate(self.conv1(x_NCHW), self.bias1, 1.0, self.limit)
-        noise = {} if noise_N1HW is None else {"noise_N1HW": noise_N1HW, "strength": self.noise_strength}
-        y_NCHW = activate(self.conv2(y_NCHW), self.bias2, 1.0, self.limit, **noise)
+        y_NCHW = activate(self.conv2(y_NCHW), self.bias2, 1.0, self.limit)
         return x_NCHW + self.conv3(y_NCHW)
 
 
@@ -78,16 +72,16 @@ class Transition(nn.Module):
 class Stages(nn.Module):
     """The residual blocks of every resolution, and what is between them."""
 
-    def __init__(self, size: int, o: R3GAN, *, noise: bool = False):
+    def __init__(self, size: int, o: R3GAN):
         super().__init__()
         self.size, self.precision = size, Precision.of(o.precision, size)
         self.widths = dict(zip(resolutions(size), o.widths(size), strict=True))
         scale = (len(self.widths) * o.blocks) ** -0.25  # Fixup: L^(-1 / (2m - 2)) for blocks of m = 3 layers
         limit = self.precision.clamp_of_fp16
 
-        def stage(maps: int) -> nn.ModuleList:
-            block = (maps, o.expansion * maps, o.group_size, scale, limit, noise)
-            return nn.ModuleList(ResidualBlock(*block) for _ in range(o.blocks))
+        def stage(maps: int) -> nn.Sequential:
+            block = (maps, o.expansion * maps, o.group_size, scale, limit)
+            return nn.Sequential(*(ResidualBlock(*block) for _ in range(o.blocks)))
 
         self.blocks = nn.ModuleDict({f"b{r}": stage(maps) for r, maps in self.widths.items()})
 
@@ -99,27 +93,22 @@ class Stages(nn.Module):
 
 
 class Generator(Stages):
-    """Latents z (N, K), and noises (N, 1, r, r) of `noise_sizes`, one for each block -> images (N, C, size, size), no
-    output nonlinearity. Without noises: images of their mean, 0."""
+    """Latents z (N, K) -> images (N, C, size, size), no output nonlinearity."""
 
     def __init__(self, channels: int, size: int, o: R3GAN):
-        super().__init__(size, o, noise=o.noise_inputs)
-        self.noise_sizes = [r for r in self.widths for _ in range(o.blocks)] if o.noise_inputs else []
+        super().__init__(size, o)
         lowest, *_, highest = self.widths.values()
         self.basis_CHW = nn.Parameter(torch.randn(lowest, 4, 4))
         self.from_latent = nn.Parameter(torch.randn(lowest, o.latent_size) / math.sqrt(o.latent_size))
         self.resize = self.transitions(up=True)
         self.to_image = Conv(highest, channels)
 
-    def forward(self, z_NK: Tensor, noises: Iterable[Tensor] = ()) -> Tensor:
-        supply = iter(noises)
+    def forward(self, z_NK: Tensor) -> Tensor:
         x_NCHW = self.basis_CHW * (z_NK @ self.from_latent.T)[:, :, None, None]
         for resolution in self.widths:
             if resolution > 4:
                 x_NCHW = self.resize[f"b{resolution}"](x_NCHW)
-            x_NCHW = self.precision.cast(x_NCHW, resolution, z_NK)
-            for block in self.blocks[f"b{resolution}"]:
-                x_NCHW = block(x_NCHW, next(supply, None))
+            x_NCHW = self.blocks[f"b{resolution}"](self.precision.cast(x_NCHW, resolution, z_NK))
         return cast(self.to_image(x_NCHW), z_NK.dtype)
 
 
@@ -137,9 +126,7 @@ class Discriminator(Stages):
     def forward(self, image_NCHW: Tensor) -> Tensor:
         x_NCHW = self.from_image(self.precision.cast(image_NCHW, self.size, image_NCHW))
         for resolution in reversed(self.widths):
-            x_NCHW = self.precision.cast(x_NCHW, resolution, image_NCHW)
-            for block in self.blocks[f"b{resolution}"]:
-                x_NCHW = block(x_NCHW)
+            x_NCHW = self.blocks[f"b{resolution}"](self.precision.cast(x_NCHW, resolution, image_NCHW))
             if resolution > 4:
                 x_NCHW = self.resize[f"b{resolution}"](x_NCHW)
         return (x_NCHW * self.depthwise_CHW).sum((2, 3)) @ self.to_score

@@ -111,7 +111,8 @@ class StyleTraining(gan.Adversarial):
 
         def losses() -> Iterator[Tensor]:
             for chosen in self._rounds():
-                score_N = self._score(self._images(draw, chosen), gan.rows(maps, chosen))
+                fake_NCHW = gan.as_samples(self._images(draw, chosen), self.options)
+                score_N = self._score(fake_NCHW, gan.rows(maps, chosen))
                 scores.append(score_N.detach())
                 yield F.softplus(-score_N).sum() / self.options.batch
 
@@ -135,7 +136,7 @@ class StyleTraining(gan.Adversarial):
         def losses() -> Iterator[Tensor]:  # fakes and reals one after the other: half as much is kept at once
             for chosen in self._rounds():
                 with torch.no_grad():
-                    fake_NCHW = self._images_to_judge(draw, chosen)
+                    fake_NCHW = gan.as_samples(self._images_to_judge(draw, chosen), o)
                 yield part(self._score(fake_NCHW, gan.rows(fake_maps, chosen)), fakes, 1)
                 yield part(self._score(real_NCHW[chosen], gan.rows(real_maps, chosen)), reals, -1)
 

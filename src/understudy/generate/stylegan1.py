@@ -113,7 +113,8 @@ class StyleGAN1(GrowingGAN):
     def _fake(self, draw: gan.Draw, chosen: gan.Rows, phase: Phase) -> Tensor:
         network = self.networks["generator"]
         w_NLK = draw.styles(network.mapping, chosen, len(draw.noises))
-        return network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises], phase)
+        fake_NCHW = network.synthesis(w_NLK, [noise[chosen] for noise in draw.noises], phase)
+        return gan.as_samples(fake_NCHW, self.options)
 
     def _noise_numbers(self, phase: Phase) -> int:
         return gan.noise_numbers(self.networks["generator"].noise_sizes(phase))

@@ -26,10 +26,7 @@ class R3GAN(common.Generator):
     group_size: int = key(16, "feature maps per group of a 3 x 3 convolution", ge=1)
     blocks: int = key(2, "residual blocks per resolution", ge=1, le=64)
     latent_size: Annotated[int, key(meaning="length of z", ge=1)] = 64
-    noise_inputs: bool = key(
-        False,
-        "the generator adds noise to every pixel in each residual block, as StyleGAN does; the paper does not",
-    )
+    clamp_fakes: common.ClampFakes = False
     batch: common.Batch = 256
     kimg: common.Kimg = 25000
     burn_in_kimg: Number = key(
