@@ -190,8 +190,7 @@ class StyleTraining(gan.Adversarial):
         network, noise = self.networks["generator"].eval(), gan.noise_numbers(noise_sizes)
 
         def forward(z_NK: Tensor, noise_NP: Tensor | None = None) -> Tensor:
-            w_NLK = network.truncate(network.mapping(z_NK), psi, cutoff)
-            return network.synthesis(w_NLK, *([gan.noise_maps(noise_NP, noise_sizes)] if noise else []))
+            return network(z_NK, psi, cutoff, *([gan.noise_maps(noise_NP, noise_sizes)] if noise else []))
 
         return gan.sample_by_index(forward, n, seed, first, self.options.latent_size, self.device, noise)
 

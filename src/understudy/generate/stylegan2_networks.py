@@ -46,8 +46,8 @@ class StyleGenerator(nn.Module):
         cutoff = self.layers if cutoff is None else cutoff
         return torch.stack([truncated_NK if i < cutoff else w_NK for i in range(self.layers)], 1)
 
-    def forward(self, z_NK: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        return self.synthesis(self.truncate(self.mapping(z_NK), psi, cutoff))
+    def forward(self, z_NK: Tensor, psi: float = 1.0, cutoff: int | None = None, *noises: list[Tensor]) -> Tensor:
+        return self.synthesis(self.truncate(self.mapping(z_NK), psi, cutoff), *noises)
 
 
 class SynthesisLayer(nn.Module):
